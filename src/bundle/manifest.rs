@@ -1,0 +1,209 @@
+//! `manifest.json`: what the bundle is and which files it has. The one declaration of it, for writer and reader.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{ErrorKind, Result};
+use crate::features::Encoding;
+
+/// Newest format version that this build reads, and the one that the trainer writes.
+pub const FORMAT_VERSION: u64 = 1;
+/// Most bytes of a manifest.
+pub const MAX_MANIFEST_BYTES: u64 = 64 << 20;
+/// Most rows of one item file.
+pub const MAX_ROWS_PER_FILE: usize = 65_536;
+/// Most dimensions of a vector; with it an int8 row times an i16 query fits 32 bits.
+pub const MAX_DIM: usize = 512;
+/// Features of this build that a bundle may require.
+pub const KNOWN_FEATURES: &[&str] = &[];
+
+/// The manifest. Unknown keys are refused.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// 1.
+    pub format_version: u64,
+    /// First 16 hexadecimal digits of the SHA-256 over the hashes of the files.
+    pub model_id: String,
+    /// Name of the data set.
+    pub name: String,
+    /// Dimensions d of a vector, 1 to 512.
+    pub dim: usize,
+    /// Rows of the catalog, over all item files.
+    pub items: usize,
+    /// Every other file, item files and catalogs in row order.
+    pub files: Vec<FileEntry>,
+    /// Later additions to the format.
+    #[serde(default)]
+    pub features: Features,
+    /// Every constant of the feature encoding.
+    pub encoding: Encoding,
+    /// The data and the split that the model has seen.
+    pub trained_on: TrainedOn,
+    /// Figures of the model card, by metric name.
+    #[serde(default)]
+    pub metrics: BTreeMap<String, f64>,
+    /// Licence of the data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub licence: Option<String>,
+}
+
+/// One file of the bundle.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileEntry {
+    /// A plain file name, beside the manifest.
+    pub path: String,
+    /// What the file is: `user_tower`, `item_tower`, `ranker`, `items`, `catalog` or `golden`.
+    pub role: String,
+    /// Length in bytes.
+    pub bytes: u64,
+    /// SHA-256, lower-case hexadecimal.
+    pub sha256: String,
+    /// Rows of an item file or a catalog.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<usize>,
+    /// The optional feature that the file belongs to; a reader without it skips the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feature: Option<String>,
+}
+
+/// Names of additions to the format.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Features {
+    /// A reader without one of these refuses the bundle.
+    #[serde(default)]
+    pub required: Vec<String>,
+    /// A reader without one of these ignores its files.
+    #[serde(default)]
+    pub optional: Vec<String>,
+}
+
+/// What the model has seen: an evaluation refuses a split that does not fit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainedOn {
+    /// `p1` to `p5`, or `all`.
+    pub protocol: String,
+    /// Fold of P4, salt of P1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fold: Option<u32>,
+    /// SHA-256 of the data, lower-case hexadecimal.
+    pub data_sha256: String,
+    /// Seed of the training.
+    pub seed: u64,
+}
+
+/// Roles that a version 1 reader knows.
+pub const ROLES: &[&str] = &["user_tower", "item_tower", "ranker", "items", "catalog", "golden"];
+
+impl Manifest {
+    /// Reads and checks a manifest.
+    ///
+    /// # Errors
+    /// `limit`, `malformed`, `too-new`, `unknown-key`, `unknown-feature`, `path`, `range`: see [`ErrorKind`].
+    pub fn parse(bytes: &[u8]) -> Result<Manifest> {
+        let part = "manifest.json";
+        if bytes.len() as u64 > MAX_MANIFEST_BYTES {
+            return Err(ErrorKind::Limit { limit: MAX_MANIFEST_BYTES, got: bytes.len() as u64 }.at(part));
+        }
+        // The version comes first: a later format may have other keys.
+        #[derive(Deserialize)]
+        struct Version {
+            format_version: u64,
+        }
+        let version: Version = serde_json::from_slice(bytes).map_err(|e| json_error(&e, bytes).at(part))?;
+        if version.format_version > FORMAT_VERSION {
+            return Err(ErrorKind::TooNew { found: version.format_version, newest: FORMAT_VERSION }.at(part));
+        }
+        if version.format_version == 0 {
+            return Err(range("format_version of 1", 0).at(part));
+        }
+        let manifest: Manifest = serde_json::from_slice(bytes).map_err(|e| json_error(&e, bytes).at(part))?;
+        manifest.check()?;
+        Ok(manifest)
+    }
+
+    /// The files that this build uses: those of unknown optional features are left out.
+    pub fn used_files(&self) -> impl Iterator<Item = &FileEntry> {
+        self.files.iter().filter(|f| f.feature.as_deref().is_none_or(|name| KNOWN_FEATURES.contains(&name)))
+    }
+
+    /// The files of one role, in order.
+    pub fn files_of<'a>(&'a self, role: &'a str) -> impl Iterator<Item = &'a FileEntry> {
+        self.used_files().filter(move |f| f.role == role)
+    }
+
+    fn check(&self) -> Result<()> {
+        let part = |key: &str| format!("manifest.json/{key}");
+        if let Some(name) = self.features.required.iter().find(|n| !KNOWN_FEATURES.contains(&n.as_str())) {
+            return Err(ErrorKind::UnknownFeature(name.clone()).at(part("features.required")));
+        }
+        if self.dim == 0 || self.dim > MAX_DIM {
+            return Err(range("1 to 512 dimensions", self.dim).at(part("dim")));
+        }
+        if self.items == 0 || self.items > u32::MAX as usize {
+            return Err(range("1 to 4294967295 items", self.items).at(part("items")));
+        }
+        let mut names = std::collections::BTreeSet::new();
+        for file in &self.files {
+            let plain = !file.path.is_empty()
+                && file.path.len() <= 200
+                && !file.path.starts_with('.')
+                && file.path.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+            if !plain || file.path == "manifest.json" || !names.insert(&file.path) {
+                return Err(ErrorKind::Path(file.path.clone()).at(part("files")));
+            }
+            if file.sha256.len() != 64 || !file.sha256.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) {
+                return Err(ErrorKind::Malformed("sha256 is not 64 lower-case hexadecimal digits".into()).at(part(&file.path)));
+            }
+            match &file.feature {
+                None if !ROLES.contains(&file.role.as_str()) => {
+                    return Err(ErrorKind::Malformed(format!("unknown role `{}`", file.role)).at(part(&file.path)));
+                }
+                Some(name) if !self.features.optional.contains(name) && !self.features.required.contains(name) => {
+                    return Err(ErrorKind::Malformed(format!("belongs to the undeclared feature `{name}`")).at(part(&file.path)));
+                }
+                _ => {}
+            }
+        }
+        for (role, least, most) in [("user_tower", 1, 1), ("item_tower", 1, 1), ("golden", 1, 1), ("ranker", 0, 1)] {
+            let got = self.files_of(role).count();
+            if got < least || got > most {
+                return Err(range(&format!("{least} to {most} files of role {role}"), got).at(part("files")));
+            }
+        }
+        for role in ["items", "catalog"] {
+            let mut rows = 0usize;
+            for file in self.files_of(role) {
+                match file.rows {
+                    Some(n) if n > 0 && n <= MAX_ROWS_PER_FILE => rows += n,
+                    other => return Err(range("1 to 65536 rows", format!("{other:?}")).at(part(&file.path))),
+                }
+            }
+            if rows != self.items {
+                return Err(ErrorKind::Length { expected: self.items, got: rows, unit: "rows" }.at(part(role)));
+            }
+        }
+        self.encoding.check().map_err(|e| e.within("manifest.json"))
+    }
+}
+
+/// A `range` error kind of any value.
+pub(crate) fn range(expected: &str, got: impl ToString) -> ErrorKind {
+    ErrorKind::Range { expected: expected.into(), got: got.to_string() }
+}
+
+/// The kind of a JSON error; HTML in place of JSON is named, because hosts answer a missing file with a page.
+pub(crate) fn json_error(error: &serde_json::Error, bytes: &[u8]) -> ErrorKind {
+    let text = error.to_string();
+    if bytes.trim_ascii_start().starts_with(b"<") {
+        ErrorKind::Malformed("found HTML where JSON was expected: does the address lead to the bundle?".into())
+    } else if text.starts_with("unknown field") {
+        ErrorKind::UnknownKey(text)
+    } else {
+        ErrorKind::Malformed(text)
+    }
+}

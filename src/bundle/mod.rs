@@ -1,0 +1,6 @@
+//! The bundle: manifest, item files, catalog; everything is checked before anything is used.
+
+mod manifest;
+
+pub use manifest::{FORMAT_VERSION, Features, FileEntry, MAX_DIM, MAX_ROWS_PER_FILE, Manifest, TrainedOn};
+pub(crate) use manifest::{json_error, range};

@@ -1,0 +1,288 @@
+//! A declared column and how its raw value becomes weighted slots of an embedding table.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Value, text};
+use crate::bundle::range;
+use crate::error::{ErrorKind, Result};
+
+/// Most members of a set and most words of a text that are read, first come first.
+const MAX_MEMBERS: usize = 16;
+/// Bound of a normalised number, in standard deviations.
+const MAX_DEVIATIONS: f64 = 4.0;
+/// Milliseconds of an hour and of a day.
+pub(super) const HOUR_MS: i64 = 3_600_000;
+pub(super) const DAY_MS: i64 = 24 * HOUR_MS;
+
+/// Weighted slots of an embedding table: (slot, weight), the bag whose weighted sum is the column's embedding.
+pub type Slots = Vec<(u32, f32)>;
+
+/// A column with the constants of its encoding.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Column {
+    /// Name, as in the data folder.
+    pub name: String,
+    /// Kind and constants.
+    pub kind: Kind,
+}
+
+/// Kinds of column. A missing value has no slot at all.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Kind {
+    /// One of a vocabulary; anything else takes the last slot. Width: words + 1.
+    Category {
+        /// Known values.
+        vocabulary: Vec<String>,
+    },
+    /// Members of a vocabulary, each of weight 1/√n over the n read; unknown ones share the last slot. Width: words + 1.
+    Set {
+        /// Known members.
+        vocabulary: Vec<String>,
+    },
+    /// A number: the bucket `edges` put it in (the count of edges ≤ x), and (x − mean) / sd, clipped to ±4, in the last slot. Width: edges + 2.
+    Number {
+        /// Ascending bucket edges.
+        edges: Vec<f64>,
+        /// Mean over the training rows.
+        mean: f64,
+        /// Standard deviation over the training rows, above 0.
+        sd: f64,
+    },
+    /// Words of a text, each of weight 1/√n; those outside the vocabulary are hashed. Width: words + buckets.
+    Text {
+        /// Known words.
+        vocabulary: Vec<String>,
+        /// Buckets for all others; 0 drops them.
+        hash_buckets: usize,
+    },
+    /// A given dense vector; its values are the weights. Width: dim.
+    Vector {
+        /// Dimensions.
+        dim: usize,
+    },
+    /// Hour of the day of the request, local where an offset is given, else UTC. Context only. Width: 24.
+    Hour,
+    /// Day of the week of the request, 0 is Monday. Context only. Width: 7.
+    Weekday,
+    /// Calendar period of the request: ⌊(time − start) / days⌋; outside the range nothing. Context only. Width: count.
+    Period {
+        /// Start of period 0, milliseconds UTC.
+        start_ms: i64,
+        /// Days of a period, 1 or more.
+        days: u32,
+        /// Number of periods.
+        count: usize,
+    },
+    /// ⌊1.4 log2 n⌋ of the n kept events; nothing for an empty history. Context only. Width: buckets.
+    HistoryLength {
+        /// Number of buckets; the last takes all longer histories.
+        buckets: usize,
+    },
+}
+
+impl Column {
+    /// Slots of the embedding table that the column takes.
+    pub fn width(&self) -> usize {
+        match &self.kind {
+            Kind::Category { vocabulary } | Kind::Set { vocabulary } => vocabulary.len() + 1,
+            Kind::Number { edges, .. } => edges.len() + 2,
+            Kind::Text { vocabulary, hash_buckets } => vocabulary.len() + hash_buckets,
+            Kind::Vector { dim } => *dim,
+            Kind::Hour => 24,
+            Kind::Weekday => 7,
+            Kind::Period { count, .. } => *count,
+            Kind::HistoryLength { buckets } => *buckets,
+        }
+    }
+
+    /// Most slots that one value gives.
+    pub fn max_slots(&self) -> usize {
+        match &self.kind {
+            Kind::Set { .. } | Kind::Text { .. } => MAX_MEMBERS,
+            Kind::Number { .. } => 2,
+            Kind::Vector { dim } => *dim,
+            _ => 1,
+        }
+    }
+
+    /// Whether the value comes from the request's time or history and not from a table.
+    pub fn is_derived(&self) -> bool {
+        matches!(self.kind, Kind::Hour | Kind::Weekday | Kind::Period { .. } | Kind::HistoryLength { .. })
+    }
+
+    /// Appends the slots of one raw value, moved up by `offset`.
+    ///
+    /// A derived column takes its given number as the bucket itself (`hour=13`). A vector of another dimension counts as missing.
+    pub fn encode(&self, value: &Value, offset: u32, slots: &mut Slots) {
+        match &self.kind {
+            Kind::Category { vocabulary } => {
+                if let Some(text) = value.text() {
+                    slots.push((offset + position(vocabulary, &text).unwrap_or(vocabulary.len()) as u32, 1.0));
+                }
+            }
+            Kind::Set { vocabulary } => {
+                let members = value.set().into_iter().map(|m| position(vocabulary, &m).unwrap_or(vocabulary.len()));
+                push_members(members, offset, slots);
+            }
+            Kind::Number { edges, mean, sd } => {
+                if let Some(x) = value.number() {
+                    let bucket = edges.partition_point(|edge| *edge <= x);
+                    let deviations = ((x - mean) / sd).clamp(-MAX_DEVIATIONS, MAX_DEVIATIONS);
+                    slots.push((offset + bucket as u32, 1.0));
+                    slots.push((offset + edges.len() as u32 + 1, deviations as f32));
+                }
+            }
+            Kind::Text { vocabulary, hash_buckets } => {
+                let known = |word: String| match position(vocabulary, &word) {
+                    None if *hash_buckets == 0 => None,
+                    None => Some(vocabulary.len() + text::bucket(&word, *hash_buckets)),
+                    found => found,
+                };
+                push_members(text::words(&value.text().unwrap_or_default()).filter_map(known), offset, slots);
+            }
+            Kind::Vector { dim } => {
+                if let Value::Vector(xs) = value
+                    && xs.len() == *dim
+                    && xs.iter().all(|x| (*x as f32).is_finite())
+                {
+                    slots.extend(xs.iter().enumerate().map(|(i, x)| (offset + i as u32, *x as f32)));
+                }
+            }
+            Kind::Hour | Kind::Weekday | Kind::Period { .. } | Kind::HistoryLength { .. } => {
+                if let Some(x) = value.number().filter(|x| *x >= 0.0 && *x < self.width() as f64) {
+                    slots.push((offset + x as u32, 1.0));
+                }
+            }
+        }
+    }
+
+    /// The bucket of a derived column: `time_ms` is local time for hour and weekday, `events` the length of the kept history.
+    pub(super) fn derive(&self, utc_ms: Option<i64>, tz_offset_min: i32, events: usize) -> Value {
+        let local = utc_ms.map(|t| t.saturating_add(i64::from(tz_offset_min) * 60_000));
+        let bucket = match &self.kind {
+            Kind::Hour => local.map(|t| t.rem_euclid(DAY_MS) / HOUR_MS),
+            // 1970-01-01 was a Thursday.
+            Kind::Weekday => local.map(|t| (t.div_euclid(DAY_MS) + 3).rem_euclid(7)),
+            Kind::Period { start_ms, days, .. } => {
+                utc_ms.map(|t| t.saturating_sub(*start_ms).div_euclid(i64::from(*days) * DAY_MS))
+            }
+            Kind::HistoryLength { buckets } if events > 0 => {
+                Some((libm::floor(1.4 * libm::log2(events as f64)) as i64).min(*buckets as i64 - 1))
+            }
+            _ => None,
+        };
+        bucket.map_or(Value::Missing, |b| Value::Number(b as f64))
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
+        let fault = |kind: ErrorKind| Err(kind.at(self.name.clone()));
+        match &self.kind {
+            Kind::Category { vocabulary } | Kind::Set { vocabulary } | Kind::Text { vocabulary, .. } => {
+                if vocabulary.windows(2).any(|w| w[0] >= w[1]) {
+                    return fault(ErrorKind::Malformed("the vocabulary is not in ascending order of bytes".into()));
+                }
+            }
+            Kind::Number { edges, mean, sd } => {
+                let finite = mean.is_finite() && edges.iter().all(|e| e.is_finite());
+                if !finite || !(*sd > 0.0 && sd.is_finite()) || edges.windows(2).any(|w| w[0] >= w[1]) {
+                    return fault(ErrorKind::Malformed("edges must ascend, mean be finite and sd be above 0".into()));
+                }
+            }
+            Kind::Period { days: 0, .. } => return fault(range("1 day or more", 0)),
+            _ => {}
+        }
+        if self.width() == 0 || self.width() > 1 << 22 {
+            return fault(range("a width of 1 to 4194304", self.width()));
+        }
+        Ok(())
+    }
+}
+
+/// Position of a value in a vocabulary in ascending order.
+fn position(vocabulary: &[String], value: &str) -> Option<usize> {
+    vocabulary.binary_search_by(|word| word.as_str().cmp(value)).ok()
+}
+
+/// Distinct members in order of appearance, at most [`MAX_MEMBERS`], each of weight 1/√n.
+fn push_members(members: impl Iterator<Item = usize>, offset: u32, slots: &mut Slots) {
+    let start = slots.len();
+    for member in members {
+        let slot = offset + member as u32;
+        if slots.len() - start < MAX_MEMBERS && !slots[start..].iter().any(|(s, _)| *s == slot) {
+            slots.push((slot, 0.0));
+        }
+    }
+    let weight = 1.0 / libm::sqrtf((slots.len() - start) as f32);
+    slots[start..].iter_mut().for_each(|(_, w)| *w = weight);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn encode(kind: Kind, value: Value) -> Slots {
+        let mut slots = Slots::new();
+        Column { name: "c".into(), kind }.encode(&value, 10, &mut slots);
+        slots
+    }
+
+    fn text(t: &str) -> Value {
+        Value::Text(t.into())
+    }
+
+    fn vocabulary(words: &[&str]) -> Vec<String> {
+        words.iter().map(|w| w.to_string()).collect()
+    }
+
+    #[test]
+    fn category_knows_missing_and_unknown() {
+        let kind = || Kind::Category { vocabulary: vocabulary(&["F", "M"]) };
+        assert_eq!(encode(kind(), text("M")), [(11, 1.0)]);
+        assert_eq!(encode(kind(), text("x")), [(12, 1.0)]);
+        assert_eq!(encode(kind(), text("")), []);
+        assert_eq!(encode(kind(), Value::Missing), []);
+    }
+
+    #[test]
+    fn set_weighs_by_root_of_count() {
+        let kind = Kind::Set { vocabulary: vocabulary(&["a", "b", "c"]) };
+        let half = 1.0 / libm::sqrtf(2.0);
+        assert_eq!(encode(kind.clone(), text("c||a|c")), [(12, half), (10, half)]);
+        assert_eq!(encode(kind.clone(), text("x|y")), [(13, 1.0)]);
+        assert_eq!(encode(kind, Value::Set(vec![])), []);
+    }
+
+    #[test]
+    fn number_has_bucket_and_deviation() {
+        let kind = || Kind::Number { edges: vec![0.0, 10.0], mean: 5.0, sd: 5.0 };
+        assert_eq!(encode(kind(), Value::Number(10.0)), [(12, 1.0), (13, 1.0)]);
+        assert_eq!(encode(kind(), text("-1e30")), [(10, 1.0), (13, -4.0)]);
+        assert_eq!(encode(kind(), Value::Number(f64::NAN)), []);
+        assert_eq!(encode(kind(), text("ten")), []);
+    }
+
+    #[test]
+    fn text_hashes_words_outside_the_vocabulary() {
+        let slots = encode(Kind::Text { vocabulary: vocabulary(&["star", "wars"]), hash_buckets: 4 }, text("Star Trek"));
+        assert_eq!(slots.len(), 2);
+        assert_eq!(slots[0].0, 10);
+        assert!((12..16).contains(&slots[1].0));
+        assert_eq!(encode(Kind::Text { vocabulary: vocabulary(&["star"]), hash_buckets: 0 }, text("Star Trek")), [(10, 1.0)]);
+    }
+
+    #[test]
+    fn derived_values_follow_the_calendar() {
+        let at = |kind: Kind, t, tz| Column { name: "c".into(), kind }.derive(Some(t), tz, 0);
+        assert_eq!(at(Kind::Hour, -1, 0), Value::Number(23.0));
+        assert_eq!(at(Kind::Hour, 0, 90), Value::Number(1.0));
+        assert_eq!(at(Kind::Weekday, 0, 0), Value::Number(3.0));
+        assert_eq!(at(Kind::Weekday, -1, 0), Value::Number(2.0));
+        let length = Column { name: "n".into(), kind: Kind::HistoryLength { buckets: 8 } };
+        assert_eq!(length.derive(None, 0, 0), Value::Missing);
+        assert_eq!(length.derive(None, 0, 1), Value::Number(0.0));
+        assert_eq!(length.derive(None, 0, 8), Value::Number(4.0));
+        assert_eq!(length.derive(None, 0, 1 << 20), Value::Number(7.0));
+    }
+}

@@ -1,0 +1,31 @@
+//! Words of a text.
+
+/// The words of a text in order: runs of letters and digits, lower case.
+///
+/// `words("Star Wars (1977)")` is `star`, `wars`, `1977`.
+pub fn words(text: &str) -> impl Iterator<Item = String> {
+    text.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).map(str::to_lowercase)
+}
+
+/// FNV-1a of 64 bits over the UTF-8 bytes, modulo `buckets`: the bucket of a word outside the vocabulary.
+pub(super) fn bucket(word: &str, buckets: usize) -> usize {
+    let hash = word.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+    (hash % buckets as u64) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn splits_and_lowers() {
+        assert_eq!(words("Dr. Strangelove, ÉTÉ-2").collect::<Vec<_>>(), ["dr", "strangelove", "été", "2"]);
+        assert_eq!(words(" -- ").count(), 0);
+    }
+
+    #[test]
+    fn bucket_is_fnv1a() {
+        assert_eq!(bucket("", 1 << 20), (0xcbf2_9ce4_8422_2325_u64 % (1 << 20)) as usize);
+        assert_eq!(bucket("a", usize::MAX >> 1), (0xaf63_dc4c_8601_ec8c_u64 % (u64::MAX >> 1)) as usize);
+    }
+}

@@ -1,0 +1,26 @@
+//! An event of the visitor.
+
+use serde::{Deserialize, Serialize};
+
+/// What the visitor did with an item. As JSON: `{ id, item, type, value?, time?, tz_offset_min? }`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Event {
+    /// Name of the event itself; given by the profile where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Item id.
+    pub item: String,
+    /// Type name, one of the encoding's types or any other.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// A finite number, such as a rating.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<f64>,
+    /// Milliseconds UTC; absent: the features of time are missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<i64>,
+    /// Minutes to add to UTC for local time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tz_offset_min: Option<i32>,
+}

@@ -1,0 +1,1 @@
+//! Cheap recommenders to compare with.

@@ -1,0 +1,1 @@
+//! Evaluation of a bundle through the same `Recommender` that the page runs.

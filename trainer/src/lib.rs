@@ -1,0 +1,12 @@
+//! Learns two towers from interaction events, evaluates them and exports them as a bundle.
+
+pub mod baselines;
+pub mod data;
+pub mod evaluate;
+pub mod export;
+pub mod losses;
+pub mod metrics;
+pub mod ops;
+pub mod protocols;
+pub mod towers;
+pub mod training;

@@ -1,0 +1,2 @@
+//! The foretaste command.
+fn main() {}

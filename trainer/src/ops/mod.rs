@@ -1,0 +1,1 @@
+//! Fused operations, forward and backward side by side, one a file.

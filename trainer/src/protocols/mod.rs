@@ -1,0 +1,1 @@
+//! Splits of the events: who is asked what, and what was known.
