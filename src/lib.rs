@@ -1,9 +1,22 @@
 //! Recommendations without a server: opens a bundle of static files and recommends on the visitor's device.
+//!
+//! The way of the data: [`bundle::BundleReader`] takes the files of a bundle and checks them; [`Recommender`] keeps the
+//! visitor's [`profile`], encodes it ([`features`]), runs the user tower ([`model`]), scores the catalog ([`kernels`]),
+//! selects ([`retrieve`]), and fills a [`slate`] slot by slot with a policy of [`explore`]. The core does no I/O and reads
+//! no clock and no global randomness: bytes, time and seeds are arguments.
 
 pub mod bundle;
 mod error;
+pub mod explore;
 pub mod features;
+pub mod kernels;
 pub mod model;
 pub mod profile;
+mod recommender;
+pub mod retrieve;
+pub mod slate;
+#[cfg(any(feature = "wasm-core", feature = "wasm-tower"))]
+pub mod wasm;
 
 pub use error::{Error, ErrorKind, Result};
+pub use recommender::{Clock, EncodedQuery, Explore, Item, Query, Recommender, Request, Slate, Timings};

@@ -1,6 +1,10 @@
 //! The bundle: manifest, item files, catalog; everything is checked before anything is used.
 
+mod catalog;
 mod manifest;
+mod reader;
 
+pub use catalog::{Catalog, CatalogFile};
 pub use manifest::{FORMAT_VERSION, Features, FileEntry, MAX_DIM, MAX_ROWS_PER_FILE, Manifest, TrainedOn};
 pub(crate) use manifest::{json_error, range};
+pub use reader::{Bundle, BundleReader, DEFAULT_MAX_BYTES, sha256_hex};

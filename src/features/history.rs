@@ -89,7 +89,7 @@ mod tests {
     }
 
     fn event(item: &str, kind: &str, value: Option<f64>, time: Option<i64>) -> Event {
-        Event { id: None, item: item.into(), kind: kind.into(), value, time, tz_offset_min: None }
+        Event { item: item.into(), kind: kind.into(), value, time, ..Event::default() }
     }
 
     fn row(item: &str) -> Option<u32> {

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What the visitor did with an item. As JSON: `{ id, item, type, value?, time?, tz_offset_min? }`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// What the visitor did with an item. As JSON: `{ id, item, type, value?, time?, tz_offset_min?, slate? }`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Event {
     /// Name of the event itself; given by the profile where absent.
@@ -23,4 +23,7 @@ pub struct Event {
     /// Minutes to add to UTC for local time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tz_offset_min: Option<i32>,
+    /// Id of the slate that the item was shown in: joins feedback to the logged propensity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slate: Option<String>,
 }

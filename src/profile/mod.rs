@@ -1,5 +1,9 @@
 //! What the visitor did: events, history, log.
 
 mod event;
+mod log;
+mod store;
 
 pub use event::Event;
+pub use log::{EventLog, Impression, LogLine, Slot};
+pub use store::Profile;

@@ -1,0 +1,53 @@
+//! Random numbers of one decision: the seed and the decision id fix them on every target.
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use sha2::{Digest, Sha256};
+
+/// The stream of a decision: ChaCha8 with the key SHA-256("foretaste/decision" ‖ seed, 8 bytes little-endian ‖ decision id).
+pub fn decision_rng(seed: u64, decision: &str) -> ChaCha8Rng {
+    let mut hash = Sha256::new();
+    hash.update(b"foretaste/decision");
+    hash.update(seed.to_le_bytes());
+    hash.update(decision.as_bytes());
+    ChaCha8Rng::from_seed(hash.finalize().into())
+}
+
+/// A uniform number in 0 ≤ x < 1, of 53 bits.
+pub fn unit(rng: &mut dyn Rng) -> f64 {
+    (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64
+}
+
+/// A uniform whole number below `n`, exactly (n ≥ 1). Lemire, Fast random integer generation in an interval, 2019.
+pub fn below(rng: &mut dyn Rng, n: u64) -> u64 {
+    let threshold = n.wrapping_neg() % n;
+    loop {
+        let product = u128::from(rng.next_u64()) * u128::from(n);
+        if product as u64 >= threshold {
+            return (product >> 64) as u64;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The same numbers are asserted in WASM.
+    #[test]
+    fn streams_differ_by_seed_and_decision() {
+        let first = |seed, decision| decision_rng(seed, decision).next_u64();
+        assert_eq!(first(1, "a"), first(1, "a"));
+        assert!(first(1, "a") != first(2, "a") && first(1, "a") != first(1, "b"));
+    }
+
+    #[test]
+    fn below_stays_below_and_reaches_all() {
+        let mut rng = decision_rng(1, "");
+        let mut seen = [0; 7];
+        (0..7000).for_each(|_| seen[below(&mut rng, 7) as usize] += 1);
+        assert!(seen.iter().all(|c| (850..1150).contains(c)), "{seen:?}");
+        assert_eq!(below(&mut rng, 1), 0);
+        assert!((0..1000).all(|_| (0.0..1.0).contains(&unit(&mut rng))));
+    }
+}

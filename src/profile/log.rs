@@ -1,0 +1,84 @@
+//! The log of what was shown and what the visitor did: append-only, bounded, one JSON object a line.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use super::Event;
+
+/// A slate that was shown.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Impression {
+    /// Always `impression`: tells the line from an event's.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Id of the slate.
+    pub slate: String,
+    /// Milliseconds UTC of the request, where known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time: Option<i64>,
+    /// Model id of the bundle.
+    pub model: String,
+    /// Policy name.
+    pub policy: String,
+    /// First 16 hexadecimal digits of the SHA-256 over the encoded context.
+    pub context: String,
+    /// The slots from the top.
+    pub slots: Vec<Slot>,
+}
+
+/// One slot of a shown slate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Slot {
+    /// Item id.
+    pub item: String,
+    /// Score, in logits.
+    pub score: f32,
+    /// P(item in this slot | the slots before), under the policy.
+    pub propensity: f64,
+}
+
+/// A line of the log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum LogLine {
+    /// What was shown.
+    Impression(Impression),
+    /// What the visitor did.
+    Event(Event),
+}
+
+/// The last lines, in the order in which they came.
+#[derive(Debug, Clone, Default)]
+pub struct EventLog {
+    lines: VecDeque<LogLine>,
+}
+
+impl EventLog {
+    /// Most lines that are kept; older ones leave first.
+    pub const CAPACITY: usize = 20_000;
+
+    /// Appends a line.
+    pub fn push(&mut self, line: LogLine) {
+        if self.lines.len() == Self::CAPACITY {
+            self.lines.pop_front();
+        }
+        self.lines.push_back(line);
+    }
+
+    /// The lines, oldest first.
+    pub fn lines(&self) -> impl Iterator<Item = &LogLine> {
+        self.lines.iter()
+    }
+
+    /// JSONL, LF after each line.
+    pub fn to_jsonl(&self) -> String {
+        let mut out = String::new();
+        for line in &self.lines {
+            // Strings and finite numbers alone: they always serialize.
+            out.push_str(&serde_json::to_string(line).unwrap_or_default());
+            out.push('\n');
+        }
+        out
+    }
+}

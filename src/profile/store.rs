@@ -1,0 +1,129 @@
+//! The events that are kept.
+
+use super::Event;
+use crate::bundle::range;
+use crate::error::{ErrorKind, Result};
+
+/// Most bytes of an id or a type name.
+const MAX_NAME: usize = 4096;
+
+/// The visitor's last events, oldest first.
+#[derive(Debug, Clone)]
+pub struct Profile {
+    events: Vec<Event>,
+    cap: usize,
+    /// Events recorded so far: names the next one.
+    recorded: u64,
+}
+
+impl Profile {
+    /// An empty profile that keeps `cap` events.
+    pub fn new(cap: usize) -> Self {
+        Profile { events: Vec::new(), cap, recorded: 0 }
+    }
+
+    /// The kept events, oldest first.
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// Adds an event, which gets an id where it has none; the oldest leaves where the profile is full. Gives the event as kept.
+    ///
+    /// # Errors
+    /// `argument` for an empty or far too long name, `range` for a value that is not finite.
+    pub fn record(&mut self, mut event: Event) -> Result<&Event> {
+        check(&event)?;
+        let is_there = |id: &str| self.events.iter().any(|e| e.id.as_deref() == Some(id));
+        match &event.id {
+            Some(id) if is_there(id) => {
+                return Err(ErrorKind::Argument(format!("an event with the id `{id}` is there already")).at("event.id"));
+            }
+            Some(_) => {}
+            None => event.id = (self.recorded..).map(|n| format!("e{n}")).find(|id| !is_there(id)),
+        }
+        self.recorded += 1;
+        if self.events.len() == self.cap {
+            self.events.remove(0);
+        }
+        self.events.push(event);
+        Ok(&self.events[self.events.len() - 1])
+    }
+
+    /// Removes the event of this id; tells whether there was one.
+    pub fn remove(&mut self, id: &str) -> bool {
+        let before = self.events.len();
+        self.events.retain(|e| e.id.as_deref() != Some(id));
+        self.events.len() < before
+    }
+
+    /// Replaces all events; nothing changes on an error.
+    ///
+    /// # Errors
+    /// Those of [`Profile::record`].
+    pub fn import(&mut self, events: Vec<Event>) -> Result<()> {
+        let mut next = Profile { events: Vec::new(), cap: self.cap, recorded: self.recorded };
+        for event in events {
+            next.record(event)?;
+        }
+        *self = next;
+        Ok(())
+    }
+
+    /// Forgets all events.
+    pub fn clear(&mut self) {
+        self.events.clear();
+    }
+}
+
+fn check(event: &Event) -> Result<()> {
+    for (part, name) in [("event.item", &event.item), ("event.type", &event.kind)] {
+        if name.is_empty() || name.len() > MAX_NAME {
+            return Err(ErrorKind::Argument(format!("expected 1 to {MAX_NAME} bytes, got {}", name.len())).at(part));
+        }
+    }
+    if event.id.as_ref().is_some_and(|id| id.is_empty() || id.len() > MAX_NAME) {
+        return Err(ErrorKind::Argument(format!("expected 1 to {MAX_NAME} bytes")).at("event.id"));
+    }
+    match event.value {
+        Some(v) if !v.is_finite() => Err(range("a finite number", v).at("event.value")),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(item: &str) -> Event {
+        Event { item: item.into(), kind: "like".into(), ..Event::default() }
+    }
+
+    fn items(profile: &Profile) -> Vec<&str> {
+        profile.events().iter().map(|e| e.item.as_str()).collect()
+    }
+
+    #[test]
+    fn keeps_the_last_and_names_each() {
+        let mut profile = Profile::new(2);
+        for item in ["a", "b", "c"] {
+            profile.record(event(item)).unwrap();
+        }
+        assert_eq!(items(&profile), ["b", "c"]);
+        assert!(profile.remove("e1") && !profile.remove("e1"));
+        assert_eq!(items(&profile), ["c"]);
+        let kept = profile.events().to_vec();
+        profile.import(kept).unwrap();
+        assert_eq!(profile.record(event("d")).unwrap().id.as_deref(), Some("e4"));
+        let twice = Event { id: Some("e4".into()), ..event("e") };
+        assert_eq!(profile.record(twice).unwrap_err().code(), "argument");
+    }
+
+    #[test]
+    fn a_refused_event_changes_nothing() {
+        let mut profile = Profile::new(2);
+        profile.record(event("a")).unwrap();
+        assert_eq!(profile.record(Event { value: Some(f64::NAN), ..event("b") }).unwrap_err().code(), "range");
+        assert_eq!(profile.import(vec![event("c"), event("")]).unwrap_err().code(), "argument");
+        assert_eq!(items(&profile), ["a"]);
+    }
+}

@@ -1,0 +1,424 @@
+//! The one door: a bundle, the visitor's profile, and what is recommended.
+
+use serde::{Deserialize, Serialize};
+
+use crate::bundle::{Bundle, range, sha256_hex};
+use crate::error::{ErrorKind, Result};
+use crate::explore::{EpsilonGreedy, Greedy, Policy, decision_rng};
+use crate::features::{Fields, Slots};
+use crate::kernels::{QuantizedQuery, scalar};
+use crate::model::{Graph, ModelRuntime, Tensor};
+use crate::profile::{Event, EventLog, Impression, LogLine, Profile, Slot};
+use crate::retrieve::{Bitmap, find, precedes, top_k};
+use crate::slate;
+
+/// Microseconds since any fixed moment: the core reads no clock of its own.
+pub type Clock = Box<dyn Fn() -> f64>;
+
+/// What is asked of [`Recommender::recommend`]. Unknown keys are refused.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Request {
+    /// Slots, 1 or more; fewer are filled where fewer items are allowed.
+    pub k: usize,
+    /// Values of context columns; each may be missing.
+    pub context: Fields,
+    /// Milliseconds UTC of the request; absent: the time of the last event.
+    pub time: Option<i64>,
+    /// Minutes to add to UTC for local time; absent: that of the last event, else 0.
+    pub tz_offset_min: Option<i32>,
+    /// Items that must not be shown.
+    pub exclude: Vec<String>,
+    /// How slots are filled.
+    pub explore: Explore,
+}
+
+impl Default for Request {
+    fn default() -> Self {
+        let (context, exclude, explore) = Default::default();
+        Request { k: 10, context, time: None, tz_offset_min: None, exclude, explore }
+    }
+}
+
+/// The policy of a request.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Explore {
+    /// `greedy` or `epsilon-greedy`.
+    pub policy: String,
+    /// Of `epsilon-greedy`: 0 is greedy, 1 is uniform over all allowed items.
+    pub epsilon: f64,
+    /// With the decision id it fixes every draw.
+    pub seed: u64,
+    /// Id of the decision; absent: the number of slates so far.
+    pub decision: Option<String>,
+}
+
+impl Default for Explore {
+    fn default() -> Self {
+        Explore { policy: "greedy".into(), epsilon: 0.1, seed: 0, decision: None }
+    }
+}
+
+/// An ordered list of items that was drawn by a policy.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Slate {
+    /// Names the decision: the log and later feedback refer to it.
+    pub id: String,
+    /// Items from the top.
+    pub items: Vec<Item>,
+    /// Policy name.
+    pub policy: &'static str,
+    /// Model id of the bundle.
+    pub model: String,
+    /// Microseconds of each stage.
+    pub timings_us: Timings,
+}
+
+/// A recommended item.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Item {
+    /// Item id.
+    pub id: String,
+    /// Title, where the catalog has one.
+    pub title: Option<String>,
+    /// Logits of the model; of `similar` the cosine.
+    pub score: f32,
+    /// P(this item in this slot | the slots before); absent outside slates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub propensity: Option<f64>,
+    /// Columns of the catalog.
+    pub fields: Fields,
+}
+
+/// Microseconds of each stage of one call.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Timings {
+    /// Raw history and context to numbers.
+    pub encode: f64,
+    /// The user tower.
+    pub tower: f64,
+    /// Scores of the whole catalog.
+    pub score: f64,
+    /// Seen and excluded items.
+    pub filter: f64,
+    /// Top-k and the slot loop.
+    pub slate: f64,
+}
+
+/// A visitor's state as the tower is asked about it.
+#[derive(Debug, Clone, Copy)]
+pub struct Query<'a> {
+    /// Events, oldest first.
+    pub history: &'a [Event],
+    /// Values of context columns.
+    pub context: &'a Fields,
+    /// Milliseconds UTC; absent: the time of the last event.
+    pub time: Option<i64>,
+    /// Minutes to add to UTC; absent: that of the last event, else 0.
+    pub tz_offset_min: Option<i32>,
+}
+
+/// The numbers that the user tower reads.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EncodedQuery {
+    /// The history, newest first.
+    pub history: crate::features::EncodedHistory,
+    /// The request.
+    pub context: Slots,
+}
+
+/// Opens onto a bundle; keeps one visitor's profile and log.
+pub struct Recommender {
+    bundle: Bundle,
+    runtime: Option<Box<dyn ModelRuntime>>,
+    profile: Profile,
+    log: EventLog,
+    decisions: u64,
+    clock: Clock,
+}
+
+impl Recommender {
+    /// A recommender with an empty profile and no model yet.
+    pub fn new(bundle: Bundle, clock: Clock) -> Self {
+        let profile = Profile::new(bundle.manifest.encoding.history.cap);
+        Recommender { bundle, runtime: None, profile, log: EventLog::default(), decisions: 0, clock }
+    }
+
+    /// Gives the model runtime, or a new one after a fault of the old.
+    pub fn set_runtime(&mut self, runtime: Box<dyn ModelRuntime>) {
+        self.runtime = Some(runtime);
+    }
+
+    /// The bundle.
+    pub fn bundle(&self) -> &Bundle {
+        &self.bundle
+    }
+
+    /// The visitor's profile.
+    pub fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    /// The log of slates and events.
+    pub fn log(&self) -> &EventLog {
+        &self.log
+    }
+
+    /// Adds an event to profile and log; gives it as kept, with its id. An item outside the catalog is kept and has no effect.
+    ///
+    /// # Errors
+    /// Those of [`Profile::record`].
+    pub fn record(&mut self, event: Event) -> Result<Event> {
+        let kept = self.profile.record(event)?.clone();
+        self.log.push(LogLine::Event(kept.clone()));
+        Ok(kept)
+    }
+
+    /// Removes an event from the profile; the log keeps what happened.
+    pub fn remove(&mut self, event_id: &str) -> bool {
+        self.profile.remove(event_id)
+    }
+
+    /// Replaces the profile's events.
+    ///
+    /// # Errors
+    /// Those of [`Profile::import`].
+    pub fn import_profile(&mut self, events: Vec<Event>) -> Result<()> {
+        self.profile.import(events)
+    }
+
+    /// Forgets profile and log.
+    pub fn clear(&mut self) {
+        self.profile.clear();
+        self.log = EventLog::default();
+    }
+
+    /// Encodes a query.
+    ///
+    /// # Errors
+    /// `unknown-key` for a context column that the bundle does not have.
+    pub fn encode(&self, query: &Query) -> Result<EncodedQuery> {
+        let encoding = &self.bundle.manifest.encoding;
+        let last = query.history.last();
+        let time = query.time.or(last.and_then(|e| e.time));
+        let offset = query.tz_offset_min.or(last.and_then(|e| e.tz_offset_min)).unwrap_or(0);
+        let history = encoding.encode_history(query.history, |id| self.bundle.catalog.row(id));
+        let context = encoding.encode_context(query.context, time, offset, history.events)?;
+        Ok(EncodedQuery { history, context })
+    }
+
+    /// Runs the user tower: the visitor's vector `[d]`.
+    ///
+    /// # Errors
+    /// `no-model` before a runtime is given, `model` where the run fails or gives another shape or a number that is not finite.
+    pub fn user_vector(&self, query: &EncodedQuery) -> Result<Vec<f32>> {
+        let runtime = self.runtime.as_ref().ok_or_else(|| ErrorKind::NoModel.at("user_tower"))?;
+        let mut outputs = runtime.run(Graph::UserTower, &self.user_inputs(query))?;
+        match outputs.pop() {
+            Some(user) if outputs.is_empty() && user.len() == self.bundle.manifest.dim && user.iter().all(|x| x.is_finite()) => {
+                Ok(user)
+            }
+            _ => Err(ErrorKind::Model("the output is not one finite vector of the bundle's dimension".into()).at("user_tower")),
+        }
+    }
+
+    /// Runs the item tower on columns alone, as for an item that the catalog does not have: its vector `[d]` and bias.
+    ///
+    /// # Errors
+    /// As of [`Recommender::user_vector`], and `unknown-key` for a column that the bundle does not have.
+    pub fn item_vector(&self, fields: &Fields) -> Result<(Vec<f32>, f32)> {
+        let runtime = self.runtime.as_ref().ok_or_else(|| ErrorKind::NoModel.at("item_tower"))?;
+        let encoding = &self.bundle.manifest.encoding;
+        let (slots, weights) = padded(&encoding.encode_item(fields)?, encoding.item_slots());
+        let outputs = runtime.run(Graph::ItemTower, &[Tensor::I64(vec![1], vec![0]), slots, weights])?;
+        match outputs.as_slice() {
+            [vector, bias] if vector.len() == self.bundle.manifest.dim && bias.len() == 1 => Ok((vector.clone(), bias[0])),
+            _ => Err(ErrorKind::Model("the outputs are not a vector and a bias".into()).at("item_tower")),
+        }
+    }
+
+    /// Scores of the whole catalog for a visitor's vector `[d]`: `[n]`, in logits, by row.
+    pub fn scores(&self, user: &[f32]) -> Vec<f32> {
+        let b = &self.bundle;
+        let mut out = vec![0.0; b.manifest.items];
+        scalar::score_i8(&b.vectors, &b.scales, &b.biases, &QuantizedQuery::new(user), &mut out);
+        out
+    }
+
+    /// A slate for the profile; it is written to the log.
+    ///
+    /// # Errors
+    /// `argument`, `range`, `unknown-key` for a request that makes no sense; `no-model` and `model` of the tower.
+    pub fn recommend(&mut self, request: &Request) -> Result<Slate> {
+        if request.k == 0 {
+            return Err(range("1 or more", 0).at("recommend.k"));
+        }
+        let policy = policy_of(&request.explore)?;
+        let mut timings = Timings::default();
+        let mut now = (self.clock)();
+        let mut lap = |clock: &Clock| {
+            let before = std::mem::replace(&mut now, clock());
+            now - before
+        };
+
+        let encoded = self.encode(&self.query(request))?;
+        timings.encode = lap(&self.clock);
+        let user = self.user_vector(&encoded)?;
+        timings.tower = lap(&self.clock);
+        let scores = self.scores(&user);
+        timings.score = lap(&self.clock);
+        let allowed = self.allowed(&request.exclude);
+        timings.filter = lap(&self.clock);
+        let decision = request.explore.decision.clone().unwrap_or_else(|| self.decisions.to_string());
+        let mut rng = decision_rng(request.explore.seed, &decision);
+        let draws = slate::build(&scores, allowed, request.k, policy.as_ref(), &mut rng);
+        timings.slate = lap(&self.clock);
+
+        self.decisions += 1;
+        let model = self.bundle.manifest.model_id.clone();
+        let id = short_hash(&format!("{model}\n{}\n{decision}", request.explore.seed));
+        let items: Vec<Item> = draws
+            .iter()
+            .map(|draw| Item { propensity: Some(draw.propensity), ..self.item(draw.row, scores[draw.row as usize]) })
+            .collect();
+        let slots = items
+            .iter()
+            .zip(&draws)
+            .map(|(i, d)| Slot { item: i.id.clone(), score: i.score, propensity: d.propensity })
+            .collect();
+        self.log.push(LogLine::Impression(Impression {
+            kind: "impression".into(),
+            slate: id.clone(),
+            time: self.query(request).time,
+            model: model.clone(),
+            policy: policy.name().into(),
+            context: short_hash(&format!("{:?}", encoded.context)),
+            slots,
+        }));
+        Ok(Slate { id, items, policy: policy.name(), model, timings_us: timings })
+    }
+
+    /// Scores of the given items for the profile, best first, ties by row; seen items are ranked too.
+    ///
+    /// # Errors
+    /// `unknown-item`; else those of [`Recommender::recommend`].
+    pub fn rank(&self, ids: &[String], request: &Request) -> Result<Vec<Item>> {
+        let rows: Vec<u32> = ids.iter().map(|id| self.row(id)).collect::<Result<_>>()?;
+        let scores = self.scores(&self.user_vector(&self.encode(&self.query(request))?)?);
+        let mut ranked: Vec<(f32, u32)> = rows.into_iter().map(|row| (scores[row as usize], row)).collect();
+        ranked.sort_by(|a, b| precedes(*a, *b));
+        ranked.dedup();
+        Ok(ranked.into_iter().map(|(score, row)| self.item(row, score)).collect())
+    }
+
+    /// The `k` items of the highest cosine with an item, itself excluded; no bias takes part, no model is needed.
+    ///
+    /// # Errors
+    /// `unknown-item`.
+    pub fn similar(&self, id: &str, k: usize) -> Result<Vec<Item>> {
+        let row = self.row(id)?;
+        let query: Vec<i16> = self.bundle.row(row).iter().map(|q| i16::from(*q)).collect();
+        let norm = |q: &[i8]| libm::sqrt(q.iter().map(|x| f64::from(*x) * f64::from(*x)).sum());
+        let own = norm(self.bundle.row(row));
+        let cosine = |other: u32| {
+            let product = own * norm(self.bundle.row(other));
+            if product > 0.0 { (f64::from(scalar::dot_i8(self.bundle.row(other), &query)) / product) as f32 } else { 0.0 }
+        };
+        let scores: Vec<f32> = (0..self.bundle.manifest.items as u32).map(cosine).collect();
+        let mut allowed = Bitmap::full(scores.len());
+        allowed.remove(row);
+        Ok(top_k(&scores, &allowed, k).into_iter().map(|row| self.item(row, scores[row as usize])).collect())
+    }
+
+    /// Items whose title or id contains the text, best first; an empty text gives the popular ones. The score is the bias.
+    pub fn find(&self, text: &str, k: usize) -> Vec<Item> {
+        let rows = find(&self.bundle.catalog, &self.bundle.biases, text, k);
+        rows.into_iter().map(|row| self.item(row, self.bundle.biases[row as usize])).collect()
+    }
+
+    /// The tower's inputs, in the order of its graph.
+    fn user_inputs(&self, query: &EncodedQuery) -> Vec<Tensor> {
+        let encoding = &self.bundle.manifest.encoding;
+        let (len, dim) = (encoding.history.len, self.bundle.manifest.dim);
+        let history = &query.history;
+        let mut vectors = vec![0.0; len * dim];
+        for (out, row) in vectors.chunks_exact_mut(dim).zip(&history.rows) {
+            self.bundle.vector_into(*row, out);
+        }
+        let indices = |values: &[u16]| {
+            let mut out: Vec<i64> = values.iter().map(|v| i64::from(*v)).collect();
+            out.resize(len, 0);
+            Tensor::I64(vec![1, len], out)
+        };
+        let mut mask = vec![1.0; history.rows.len()];
+        mask.resize(len, 0.0);
+        let (slots, weights) = padded(&query.context, encoding.context_slots());
+        vec![
+            Tensor::F32(vec![1, len, dim], vectors),
+            indices(&history.types),
+            indices(&history.values),
+            indices(&history.gaps),
+            indices(&history.runs),
+            Tensor::F32(vec![1, len], mask),
+            slots,
+            weights,
+        ]
+    }
+
+    fn query<'a>(&'a self, request: &'a Request) -> Query<'a> {
+        Query {
+            history: self.profile.events(),
+            context: &request.context,
+            time: request.time,
+            tz_offset_min: request.tz_offset_min,
+        }
+    }
+
+    /// All rows less those of seen, hidden and excluded items. A type that the bundle does not declare counts as seen.
+    fn allowed(&self, exclude: &[String]) -> Bitmap {
+        let history = &self.bundle.manifest.encoding.history;
+        let mut allowed = Bitmap::full(self.bundle.manifest.items);
+        let seen =
+            self.profile.events().iter().filter(|e| history.type_of(&e.kind).is_none_or(|t| t.seen || t.hide)).map(|e| &e.item);
+        seen.chain(exclude).filter_map(|id| self.bundle.catalog.row(id)).for_each(|row| allowed.remove(row));
+        allowed
+    }
+
+    fn row(&self, id: &str) -> Result<u32> {
+        self.bundle.catalog.row(id).ok_or_else(|| ErrorKind::UnknownItem(id.into()).at("item"))
+    }
+
+    fn item(&self, row: u32, score: f32) -> Item {
+        let catalog = &self.bundle.catalog;
+        Item {
+            id: catalog.id(row).into(),
+            title: catalog.title(row).map(Into::into),
+            score,
+            propensity: None,
+            fields: catalog.fields(row),
+        }
+    }
+}
+
+fn policy_of(explore: &Explore) -> Result<Box<dyn Policy>> {
+    match explore.policy.as_str() {
+        "greedy" => Ok(Box::new(Greedy)),
+        "epsilon-greedy" => Ok(Box::new(EpsilonGreedy::new(explore.epsilon)?)),
+        other => Err(ErrorKind::Argument(format!("no policy `{other}`; there are: greedy, epsilon-greedy")).at("explore.policy")),
+    }
+}
+
+/// Slots and weights of a bag, padded to `width` by slot 0 of weight 0.
+fn padded(bag: &Slots, width: usize) -> (Tensor, Tensor) {
+    let mut slots: Vec<i64> = bag.iter().map(|(slot, _)| i64::from(*slot)).collect();
+    let mut weights: Vec<f32> = bag.iter().map(|(_, weight)| *weight).collect();
+    slots.resize(width, 0);
+    weights.resize(width, 0.0);
+    (Tensor::I64(vec![1, width], slots), Tensor::F32(vec![1, width], weights))
+}
+
+/// First 16 hexadecimal digits of the SHA-256 of a text.
+fn short_hash(text: &str) -> String {
+    sha256_hex(text.as_bytes())[..16].to_string()
+}

@@ -1,0 +1,37 @@
+//! Values across the boundary.
+
+use js_sys::Reflect;
+use wasm_bindgen::JsValue;
+
+use crate::error::Error;
+use crate::model::Graph;
+
+/// Result of a call from JavaScript.
+pub type JsResult<T> = std::result::Result<T, JsValue>;
+
+/// A JavaScript `Error` with the stable `code` and the `part` at fault.
+pub fn to_js_error(error: Error) -> JsValue {
+    let js = js_sys::Error::new(&error.to_string());
+    set(&js, "code", &error.code().into());
+    set(&js, "part", &error.part.into());
+    js.into()
+}
+
+/// Sets a property of an object made here.
+pub fn set(target: &JsValue, key: &str, value: &JsValue) {
+    // Fails for frozen objects and proxies alone.
+    let _ = Reflect::set(target, &key.into(), value);
+}
+
+/// A property, `undefined` where there is none.
+pub fn get(target: &JsValue, key: &str) -> JsValue {
+    Reflect::get(target, &key.into()).unwrap_or(JsValue::UNDEFINED)
+}
+
+/// Name of a graph in JavaScript.
+pub fn graph_name(graph: Graph) -> &'static str {
+    match graph {
+        Graph::UserTower => "user_tower",
+        Graph::ItemTower => "item_tower",
+    }
+}

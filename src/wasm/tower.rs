@@ -1,0 +1,69 @@
+//! `Tower`: tract and the one call `run`.
+
+use js_sys::{Array, BigInt64Array, Float32Array};
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
+
+use super::convert::{JsResult, get, graph_name, to_js_error};
+use crate::bundle::Manifest;
+use crate::error::{ErrorKind, Result};
+use crate::model::{Graph, ModelRuntime, Tensor, TractRuntime};
+
+/// The graphs of a bundle, ready to run.
+#[wasm_bindgen]
+pub struct Tower {
+    runtime: TractRuntime,
+}
+
+#[wasm_bindgen]
+impl Tower {
+    /// Loads the graphs; `manifest` gives the shapes. The bytes are those that `Core.addFile` has checked.
+    #[wasm_bindgen(constructor)]
+    pub fn new(user_tower: &[u8], item_tower: Option<Vec<u8>>, manifest: &[u8]) -> JsResult<Tower> {
+        let manifest = Manifest::parse(manifest).map_err(to_js_error)?;
+        let runtime = TractRuntime::new(user_tower, item_tower.as_deref(), &manifest).map_err(to_js_error)?;
+        Ok(Tower { runtime })
+    }
+
+    /// Runs a graph: `run('user_tower', { shape, data }[])` gives its outputs.
+    pub fn run(&self, graph: &str, inputs: &Array) -> JsResult<Array> {
+        let outputs =
+            graph_of(graph).and_then(|graph| self.runtime.run(graph, &tensors_from_js(inputs)?)).map_err(to_js_error)?;
+        Ok(outputs_to_js(&outputs))
+    }
+}
+
+/// A graph by its name.
+fn graph_of(name: &str) -> Result<Graph> {
+    [Graph::UserTower, Graph::ItemTower]
+        .into_iter()
+        .find(|g| graph_name(*g) == name)
+        .ok_or_else(|| ErrorKind::Argument(format!("no graph `{name}`")).at("run.graph"))
+}
+
+/// Tensors from `{ shape, data }`.
+fn tensors_from_js(inputs: &Array) -> Result<Vec<Tensor>> {
+    let one = |(i, input): (usize, JsValue)| {
+        let fault = |text: &str| ErrorKind::Argument(text.into()).at(format!("run.inputs/{i}"));
+        let shape: Array = get(&input, "shape").dyn_into().map_err(|_| fault("shape is not an array"))?;
+        let shape: Vec<usize> = shape.iter().map(|n| n.as_f64().unwrap_or(-1.0) as usize).collect();
+        let data = get(&input, "data");
+        let (tensor, len) = if let Some(data) = data.dyn_ref::<Float32Array>() {
+            (Tensor::F32(shape.clone(), data.to_vec()), data.length())
+        } else if let Some(data) = data.dyn_ref::<BigInt64Array>() {
+            (Tensor::I64(shape.clone(), data.to_vec()), data.length())
+        } else {
+            return Err(fault("data is neither Float32Array nor BigInt64Array"));
+        };
+        if shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d)) != Some(len as usize) {
+            return Err(fault("shape and data do not fit"));
+        }
+        Ok(tensor)
+    };
+    inputs.iter().enumerate().map(one).collect()
+}
+
+/// Outputs as an array of `Float32Array`.
+fn outputs_to_js(outputs: &[Vec<f32>]) -> Array {
+    outputs.iter().map(|o| JsValue::from(Float32Array::from(o.as_slice()))).collect()
+}
