@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::model::Graph;
 
 /// Result of a call from JavaScript.
-pub type JsResult<T> = std::result::Result<T, JsValue>;
+pub type JsResult<T> = Result<T, JsValue>;
 
 /// A JavaScript `Error` with the stable `code` and the `part` at fault.
 pub fn to_js_error(error: Error) -> JsValue {

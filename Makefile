@@ -1,0 +1,72 @@
+# The commands that people and CI share. `make help` lists them.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test test-all test-native test-wasm test-web test-readme lint package clean
+
+BIN := target/release/foretaste
+SEED := 1
+# Where the data of the demo comes from: ml-100k, or generated data where it cannot be fetched.
+DEMO_DATA ?= ml-100k
+DEMO_SERVE ?= 1
+DEMO_PORT ?= 8080
+
+# WASM has the release profile too, for size: so `wasm-pack test` and the build share one compilation of tract.
+export CARGO_TERM_COLOR ?= auto
+WASM := CARGO_PROFILE_RELEASE_OPT_LEVEL=z CARGO_PROFILE_RELEASE_DEBUG=0 $(shell .ci/wasm-toolchain)
+PACK := $(WASM) wasm-pack
+START := $(shell date +%s)
+TOOK = @printf '%s: took %d s\n' '$@' $$(($$(date +%s) - $(START)))
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+setup: ## install what build and tests need and what is not there yet
+	@.ci/setup
+
+build: ## the foretaste command, both WASM modules, the npm package and the page (web/dist)
+	@.ci/setup wasm
+	cargo build --release
+	$(PACK) --log-level warn build . --mode no-install --release --target web --no-pack --out-dir web/pkg/core --out-name core -- -p foretaste --no-default-features --features wasm-core
+	$(PACK) --log-level warn build . --mode no-install --release --target web --no-pack --out-dir web/pkg/tower --out-name tower -- -p foretaste --no-default-features --features wasm-tower
+	npm --prefix web run --silent build
+	$(TOOK)
+
+demo: build ## get MovieLens 100K, train, export, print a slate, serve the page (DEMO_SERVE=0: do not; DEMO_DATA=synthetic: generated data)
+	@.ci/demo $(DEMO_DATA) $(SEED)
+	$(TOOK)
+	@if [ '$(DEMO_SERVE)' = 1 ]; then $(BIN) serve web/dist --port $(DEMO_PORT); fi
+
+test: ## what CI runs: native, WASM and the page in headless Chromium, README
+	@.ci/setup
+	@$(MAKE) --no-print-directory build lint test-native test-wasm test-web test-readme
+	$(TOOK)
+
+test-all: test ## also the real data, the figures of Done when, and the contract
+	@.ci/test-all
+	$(TOOK)
+
+lint:
+	cargo fmt --all --check
+	cargo clippy --release --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --release --no-deps --workspace --document-private-items --quiet
+
+test-native:
+	cargo test --release --workspace
+
+test-wasm:
+	CHROMEDRIVER="$$(.ci/browser driver)" $(PACK) --log-level warn test . --mode no-install --headless --chrome --release -- -p foretaste --no-default-features --features wasm-core,wasm-tower
+
+test-web:
+	npm --prefix web test --silent
+
+test-readme:
+	@.ci/test-readme
+
+package: build ## the npm package as a tarball: web/foretaste-VERSION.tgz
+	cd web && npm pack --silent
+	$(TOOK)
+
+clean: ## remove what was built
+	cargo clean
+	rm -rf web/dist web/pkg
