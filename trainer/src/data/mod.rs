@@ -1,0 +1,5 @@
+//! Tables of events, items and users, read into one [`Dataset`].
+
+mod dataset;
+
+pub use dataset::{Column, Dataset, Event, Table};
