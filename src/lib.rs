@@ -9,6 +9,7 @@ pub mod bundle;
 mod error;
 pub mod explore;
 pub mod features;
+pub mod golden;
 pub mod kernels;
 pub mod model;
 pub mod profile;

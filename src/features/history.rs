@@ -21,11 +21,11 @@ pub struct EncodedHistory {
 }
 
 impl Encoding {
-    /// Encodes a history given oldest first; `row_of` names the catalog row of an item.
+    /// The events that the tower reads, newest first, with the catalog row of their items: at most `cap`.
     ///
-    /// Left out are events of unknown items, of types that are neither positive nor trained, and of items that a later
-    /// `hide` event names. Gap and run are taken between the events that are left. Only the last `cap` count.
-    pub fn encode_history(&self, events: &[Event], row_of: impl Fn(&str) -> Option<u32>) -> EncodedHistory {
+    /// `events` is oldest first; `row_of` names the row of an item. Left out are events of unknown items, of types that are
+    /// neither positive nor trained, and of items that a later `hide` event names.
+    pub fn kept<'a>(&self, events: &'a [Event], row_of: impl Fn(&str) -> Option<u32>) -> Vec<(u32, &'a Event)> {
         let spec = &self.history;
         let mut hidden = std::collections::HashSet::new();
         let mut kept = Vec::new();
@@ -43,6 +43,14 @@ impl Encoding {
                 }
             }
         }
+        kept
+    }
+
+    /// Encodes a history given oldest first: the last `len` of the [`Encoding::kept`] events. Gap and run are taken between kept
+    /// events, those before the cut included.
+    pub fn encode_history(&self, events: &[Event], row_of: impl Fn(&str) -> Option<u32>) -> EncodedHistory {
+        let spec = &self.history;
+        let kept = self.kept(events, row_of);
         let mut out = EncodedHistory { events: kept.len(), ..EncodedHistory::default() };
         for (i, (row, event)) in kept.iter().take(spec.len).enumerate() {
             let before = &kept[i + 1..];

@@ -1,5 +1,11 @@
 //! Running a tower: one trait, given by tract natively and by an imported function in the page.
 
+#[cfg(feature = "tract")]
+mod tract;
+
+#[cfg(feature = "tract")]
+pub use tract::TractRuntime;
+
 use crate::error::Result;
 
 /// Which graph of the bundle.

@@ -1,2 +1,54 @@
-//! The foretaste command.
-fn main() {}
+//! The `foretaste` command: from interaction events to a bundle that a browser recommends from.
+
+mod command;
+
+use clap::{Parser, Subcommand};
+
+/// Recommendations without a server: learns two towers from interaction events and exports them as a folder of static files.
+#[derive(Parser)]
+#[command(name = "foretaste", version, propagate_version = true, after_help = "\
+first steps:
+  foretaste data get synthetic --to data            events, items and users, generated
+  foretaste train --data data --out run             learn the towers
+  foretaste export --run run --out bundle           a folder of static files
+  foretaste recommend bundle --history 3,14 -k 5    what a page would show")]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Data(command::data::Args),
+    Split(command::split::Args),
+    Prepare(command::prepare::Args),
+    Train(command::train::Args),
+    Export(command::export::Args),
+    Evaluate(command::evaluate::Args),
+    Experiment(command::experiment::Args),
+    Recommend(command::recommend::Args),
+    Verify(command::verify::Args),
+    Serve(command::serve::Args),
+}
+
+fn main() -> std::process::ExitCode {
+    let result = match Cli::parse().verb {
+        Verb::Data(args) => command::data::run(args),
+        Verb::Split(args) => command::split::run(args),
+        Verb::Prepare(args) => command::prepare::run(args),
+        Verb::Train(args) => command::train::run(args),
+        Verb::Export(args) => command::export::run(args),
+        Verb::Evaluate(args) => command::evaluate::run(args),
+        Verb::Experiment(args) => command::experiment::run(args),
+        Verb::Recommend(args) => command::recommend::run(args),
+        Verb::Verify(args) => command::verify::run(args),
+        Verb::Serve(args) => command::serve::run(args),
+    };
+    match result {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            std::process::ExitCode::from(if error.is::<command::Usage>() { 2 } else { 1 })
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! The command line: a verb a file.
+
+pub mod data;
+pub mod evaluate;
+pub mod experiment;
+pub mod export;
+pub mod prepare;
+pub mod recommend;
+pub mod serve;
+pub mod split;
+pub mod train;
+pub mod verify;
+
+/// An error of usage that the parser of the command line could not see: exit code 2.
+#[derive(Debug)]
+pub struct Usage(pub String);
+
+impl std::fmt::Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}

@@ -1,0 +1,228 @@
+//! `foretaste recommend`: what a page would show, on the terminal.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::Args as ClapArgs;
+use foretaste::bundle::Catalog;
+use foretaste::features::{Fields, Value};
+use foretaste::profile::{Event, LogLine};
+use foretaste::{Explore, Recommender, Request, Slate};
+use foretaste_trainer::data::{ReadOptions, read_folder};
+use foretaste_trainer::evaluate::{context_of, event_of, open_bundle};
+
+/// Recommend from a bundle, through the code that the page runs.
+///
+/// The visitor is given by the history: `--history 50,181:5,172:4@874965758` (item, rating, Unix seconds), by events as a page exports
+/// them (`--events log.jsonl`), or as a user of a data folder.
+#[derive(ClapArgs)]
+#[command(after_help = "example: foretaste recommend models/demo --history 50,181:5 -k 5 --context hour=20")]
+pub struct Args {
+    /// Folder of the bundle.
+    bundle: PathBuf,
+    /// Items from the oldest to the newest: ID[:RATING][@UNIX],…; empty: a new visitor.
+    #[arg(long, conflicts_with_all = ["events", "data"], allow_hyphen_values = true)]
+    history: Option<String>,
+    /// Events as a page records them, one JSON object a line.
+    #[arg(long, conflicts_with = "data")]
+    events: Option<PathBuf>,
+    /// A data folder, with `--user` or `--all-users`.
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// A user of the data folder.
+    #[arg(long, requires = "data")]
+    user: Option<String>,
+    /// Every user of the data folder, one JSON object a line, or a table with `--out`.
+    #[arg(long, requires = "data", conflicts_with = "user")]
+    all_users: bool,
+    /// With `--all-users`: a Parquet table of user, rank, item and score.
+    #[arg(long, requires = "all_users")]
+    out: Option<PathBuf>,
+    /// Items to recommend.
+    #[arg(short, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    k: u32,
+    /// Values of context columns: key=value,…
+    #[arg(long, allow_hyphen_values = true)]
+    context: Option<String>,
+    /// Explore: the share of slots that are drawn from the whole allowed catalog; 0 shows the best alone, 1 any item.
+    #[arg(long, default_value_t = 0.0)]
+    epsilon: f64,
+    /// Fixes what exploration draws.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// One JSON object on standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the verb.
+pub fn run(args: Args) -> Result<()> {
+    let mut recommender = open_bundle(&args.bundle)?;
+    if let Some(folder) = &args.data {
+        return of_data(&args, folder, &mut recommender);
+    }
+    let events = match (&args.history, &args.events) {
+        (Some(history), _) => parse_history(history, &recommender.bundle().catalog)?,
+        (_, Some(file)) => read_events(file)?,
+        _ => bail!("one of --history, --events and --data is needed; `--history ''` is a new visitor"),
+    };
+    for event in events.iter().filter(|e| recommender.bundle().catalog.row(&e.item).is_none()) {
+        eprintln!("note: `{}` is not in the catalog; it has no effect", event.item);
+    }
+    let context = parse_context(args.context.as_deref().unwrap_or(""))?;
+    let slate = slate(&args, &mut recommender, events, context)?;
+    if args.json { println!("{}", json(&slate)) } else { print_slate(&slate) }
+    Ok(())
+}
+
+fn slate(args: &Args, recommender: &mut Recommender, events: Vec<Event>, context: Fields) -> Result<Slate> {
+    recommender.import_profile(events)?;
+    let policy = if args.epsilon == 0.0 { "greedy" } else { "epsilon-greedy" };
+    let explore = Explore { policy: policy.into(), epsilon: args.epsilon, seed: args.seed, ..Explore::default() };
+    Ok(recommender.recommend(&Request { k: args.k as usize, context, explore, ..Request::default() })?)
+}
+
+fn of_data(args: &Args, folder: &Path, recommender: &mut Recommender) -> Result<()> {
+    let data = read_folder(folder, &ReadOptions { quiet: true, ..ReadOptions::default() })?;
+    let given = parse_context(args.context.as_deref().unwrap_or(""))?;
+    let users: Vec<usize> = match &args.user {
+        Some(id) => vec![data.users.iter().position(|u| u == id).with_context(|| format!("{}: no user `{id}`", folder.display()))?],
+        None if args.all_users => (0..data.users.len()).collect(),
+        None => bail!("--data needs --user or --all-users"),
+    };
+    let mut table = BTreeMap::new();
+    for user in users {
+        let history = data.history(user);
+        let events = history.iter().map(|e| event_of(&data, e)).collect();
+        let mut context = context_of(&data, user, &recommender.bundle().manifest.encoding);
+        context.extend(given.clone());
+        let slate = slate(args, recommender, events, context)?;
+        match (&args.out, args.all_users, args.json) {
+            (Some(_), ..) => {
+                table.insert(user, slate.items.into_iter().map(|i| (i.id, i.score)).collect::<Vec<_>>());
+            }
+            (None, true, _) => {
+                let mut object = json(&slate);
+                object["user"] = data.users[user].clone().into();
+                println!("{object}");
+            }
+            (None, false, true) => println!("{}", json(&slate)),
+            (None, false, false) => print_slate(&slate),
+        }
+    }
+    if let Some(out) = &args.out {
+        foretaste_trainer::data::write_slates(out, &data.users, &table)?;
+    }
+    Ok(())
+}
+
+/// Reads `ID[:RATING][@UNIX],…`; what is an id of the catalog as it stands, commas included, is that id.
+fn parse_history(text: &str, catalog: &Catalog) -> Result<Vec<Event>> {
+    let pieces: Vec<&str> = text.split(',').collect();
+    let mut events = Vec::new();
+    let mut at = 0;
+    while at < pieces.len() {
+        let whole = (at + 1..=pieces.len()).rev().map(|end| (end, pieces[at..end].join(","))).find(|(_, id)| catalog.row(id).is_some());
+        match whole {
+            Some((end, id)) => {
+                events.push(Event { item: id, kind: "view".into(), ..Event::default() });
+                at = end;
+            }
+            None => {
+                if !pieces[at].is_empty() {
+                    events.push(parse_token(pieces[at])?);
+                }
+                at += 1;
+            }
+        }
+    }
+    Ok(events)
+}
+
+fn parse_token(token: &str) -> Result<Event> {
+    let (rest, time) = match token.rsplit_once('@') {
+        Some((rest, unix)) => {
+            let seconds: i64 = unix.parse().with_context(|| format!("--history: `{unix}` in `{token}` is no Unix time in whole seconds"))?;
+            (rest, Some(seconds.checked_mul(1000).with_context(|| format!("--history: the time in `{token}` is out of range"))?))
+        }
+        None => (token, None),
+    };
+    let (item, value) = match rest.rsplit_once(':') {
+        Some((item, rating)) => {
+            let rating = rating.parse().ok().filter(|r: &f64| r.is_finite());
+            (item, Some(rating.with_context(|| format!("--history: the rating in `{token}` is no finite number"))?))
+        }
+        None => (rest, None),
+    };
+    if item.is_empty() {
+        bail!("--history: `{token}` has no item id");
+    }
+    let kind = if value.is_some() { "rate" } else { "view" };
+    Ok(Event { item: item.into(), kind: kind.into(), value, time, ..Event::default() })
+}
+
+/// Reads the lines of an exported log or profile; lines of slates that were shown are passed over.
+fn read_events(file: &Path) -> Result<Vec<Event>> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("{}: cannot be read", file.display()))?;
+    let mut events = Vec::new();
+    for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let at = || format!("{}:{}", file.display(), number + 1);
+        let value: serde_json::Value = serde_json::from_str(line).with_context(at)?;
+        if value["type"] != "impression" {
+            events.push(serde_json::from_value(value).with_context(at)?);
+        } else if serde_json::from_value::<LogLine>(value).is_err() {
+            bail!("{}: not a line of an exported log", at());
+        }
+    }
+    Ok(events)
+}
+
+fn parse_context(text: &str) -> Result<Fields> {
+    let pair = |pair: &str| {
+        let (key, value) = pair.split_once('=').with_context(|| format!("--context: `{pair}` is not key=value"))?;
+        Ok((key.to_string(), Value::Text(value.to_string())))
+    };
+    text.split(',').filter(|p| !p.is_empty()).map(pair).collect()
+}
+
+fn json(slate: &Slate) -> serde_json::Value {
+    let item = |i: &foretaste::Item| serde_json::json!({ "id": i.id, "title": i.title, "score": i.score, "propensity": i.propensity });
+    serde_json::json!({
+        "items": slate.items.iter().map(item).collect::<Vec<_>>(),
+        "model": slate.model,
+        "policy": slate.policy,
+        "timings_us": slate.timings_us,
+    })
+}
+
+fn print_slate(slate: &Slate) {
+    for (i, item) in slate.items.iter().enumerate() {
+        let explored = item.propensity.filter(|p| *p < 1.0).map(|p| format!("  p {p:.4}")).unwrap_or_default();
+        println!("{:>4}  {:>8.3}  {:<8}  {}{explored}", i + 1, item.score, item.id, item.title.as_deref().unwrap_or(""));
+    }
+    let t = slate.timings_us;
+    println!("encode {:.0} µs, tower {:.0} µs, score {:.0} µs, filter {:.0} µs, slate {:.0} µs", t.encode, t.tower, t.score, t.filter, t.slate);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens() {
+        let e = parse_token("181:5@874965758").unwrap();
+        assert_eq!((e.item.as_str(), e.kind.as_str(), e.value, e.time), ("181", "rate", Some(5.0), Some(874_965_758_000)));
+        assert_eq!(parse_token("a:b:2.5").unwrap().item, "a:b");
+        for bad in ["1@x", "1:x", "1:inf", ":5", "@1", "1@9223372036854775807"] {
+            assert!(parse_token(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn context_pairs() {
+        assert_eq!(parse_context("hour=3,age=24").unwrap().len(), 2);
+        assert!(parse_context("").unwrap().is_empty());
+        assert!(parse_context("hour").is_err());
+    }
+}

@@ -1,0 +1,159 @@
+//! Figures of several models over the same queries: means, intervals, paired differences, as JSON and as a table.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+/// Values of one model by metric: one value a query, the queries in the same order for every model.
+pub type Values = BTreeMap<String, Vec<f64>>;
+
+/// Mean of a metric over queries.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Cell {
+    /// Mean.
+    pub mean: f64,
+    /// Standard deviation over queries (n − 1).
+    pub sd: f64,
+    /// 95 % interval of the mean by the normal approximation, mean ± 1.96 sd/√n, cut to the values' range.
+    pub ci95: [f64; 2],
+    /// Queries.
+    pub n: usize,
+}
+
+/// Mean difference of two models over the same queries.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Difference {
+    /// Mean of first − second.
+    pub diff: f64,
+    /// 95 % interval, paired by query: diff ± 1.96 sd/√n.
+    pub ci95: [f64; 2],
+}
+
+impl Cell {
+    /// Summary of the values; all zero for none.
+    pub fn of(values: &[f64]) -> Cell {
+        let (mean, sd) = mean_sd(values);
+        let half = half_width(sd, values.len());
+        let (low, high) = values.iter().fold((mean, mean), |(low, high), v| (low.min(*v), high.max(*v)));
+        Cell { mean, sd, ci95: [(mean - half).max(low), (mean + half).min(high)], n: values.len() }
+    }
+}
+
+impl Difference {
+    /// Of two models' values of one metric, paired by position.
+    pub fn of(first: &[f64], second: &[f64]) -> Difference {
+        let differences: Vec<f64> = first.iter().zip(second).map(|(a, b)| a - b).collect();
+        let (diff, sd) = mean_sd(&differences);
+        let half = half_width(sd, differences.len());
+        Difference { diff, ci95: [diff - half, diff + half] }
+    }
+}
+
+fn mean_sd(values: &[f64]) -> (f64, f64) {
+    let n = values.len() as f64;
+    if values.is_empty() {
+        return (0.0, 0.0);
+    }
+    let mean = values.iter().sum::<f64>() / n;
+    let squares = values.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>();
+    (mean, if values.len() > 1 { (squares / (n - 1.0)).sqrt() } else { 0.0 })
+}
+
+fn half_width(sd: f64, n: usize) -> f64 {
+    if n == 0 { 0.0 } else { 1.96 * sd / (n as f64).sqrt() }
+}
+
+/// What was evaluated: the head of the JSON.
+#[derive(Debug, Clone, Serialize)]
+pub struct DataSummary {
+    /// Name of the data set.
+    pub name: String,
+    /// SHA-256 of the content.
+    pub sha256: String,
+    /// Users with events.
+    pub users: usize,
+    /// Items of the catalog.
+    pub items: usize,
+    /// Events.
+    pub events: usize,
+}
+
+/// Cost by part; a part that was not run is absent.
+pub type Cost = BTreeMap<&'static str, f64>;
+
+/// The JSON that `evaluate` and `experiment` write.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// The data.
+    pub data: DataSummary,
+    /// `p1` to `p5`.
+    pub protocol: String,
+    /// Folds of P4, salts of P1.
+    pub folds: Vec<u32>,
+    /// Seeds of the training.
+    pub seeds: Vec<u64>,
+    /// Figures by model and metric.
+    pub models: BTreeMap<String, BTreeMap<String, Cell>>,
+    /// `foretaste - OTHER` by metric.
+    pub paired: BTreeMap<String, BTreeMap<String, Difference>>,
+    /// Means of the unquantised vectors, where they were at hand.
+    #[serde(rename = "float")]
+    pub float: BTreeMap<String, f64>,
+    /// Wall seconds.
+    pub seconds: Cost,
+    /// CPU seconds of the process.
+    pub cpu_seconds: Cost,
+    /// Largest resident memory of the process, MB.
+    pub peak_mb: f64,
+}
+
+/// Name of our own model in reports.
+pub const FORETASTE: &str = "foretaste";
+
+impl Report {
+    /// Summaries and paired differences of the models' values.
+    pub fn fill(&mut self, models: &BTreeMap<String, Values>) {
+        let cells = |values: &Values| values.iter().map(|(metric, v)| (metric.clone(), Cell::of(v))).collect();
+        self.models = models.iter().map(|(name, values)| (name.clone(), cells(values))).collect();
+        let Some(ours) = models.get(FORETASTE) else { return };
+        for (name, values) in models.iter().filter(|(name, _)| *name != FORETASTE) {
+            let shared = ours.iter().filter_map(|(metric, v)| Some((metric.clone(), Difference::of(v, values.get(metric)?))));
+            self.paired.insert(format!("{FORETASTE} - {name}"), shared.collect());
+        }
+    }
+
+    /// The table for the terminal: a model a line, with the half width of the interval.
+    pub fn table(&self) -> String {
+        let metrics: Vec<&String> = self.models.values().flat_map(|m| m.keys()).collect::<std::collections::BTreeSet<_>>().into_iter().collect();
+        let mut out = format!("{:<16}", self.protocol);
+        metrics.iter().for_each(|m| out.push_str(&format!("{m:>16}")));
+        let mut rows: Vec<_> = self.models.iter().collect();
+        rows.sort_by_key(|(name, _)| (*name != FORETASTE, (*name).clone()));
+        for (name, cells) in rows {
+            out.push_str(&format!("\n{name:<16}"));
+            for metric in &metrics {
+                let cell = cells.get(*metric).map(|c| format!("{:.4} ±{:.4}", c.mean, (c.ci95[1] - c.ci95[0]) / 2.0));
+                out.push_str(&format!("{:>16}", cell.unwrap_or_default()));
+            }
+        }
+        out.push('\n');
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_values() {
+        let cell = Cell::of(&[0.0, 1.0, 1.0, 0.0]);
+        assert_eq!((cell.mean, cell.n), (0.5, 4));
+        assert!((cell.sd - (1.0f64 / 3.0).sqrt()).abs() < 1e-12);
+        assert_eq!(cell.ci95, [0.0, 1.0]);
+        let d = Difference::of(&[1.0, 2.0, 3.0], &[0.0, 2.0, 1.0]);
+        assert_eq!(d.diff, 1.0);
+        assert!((d.ci95[1] - (1.0 + 1.96 / 3.0f64.sqrt())).abs() < 1e-12);
+        assert_eq!(Cell::of(&[]), Cell { mean: 0.0, sd: 0.0, ci95: [0.0, 0.0], n: 0 });
+    }
+}

@@ -1,0 +1,5 @@
+//! ONNX graphs, written from Rust.
+
+mod graph;
+
+pub use graph::{Attribute, Dim, GraphBuilder, Value};
