@@ -1,1 +1,21 @@
-//! Fused operations, forward and backward side by side, one a file.
+//! Fused operations, one a file: forward, backward, and the ONNX nodes of the forward pass.
+//!
+//! All are generic over f32 and f64: training runs in f32, the tests compare the backward pass with finite differences in f64.
+//! Matrices are row-major slices. A backward function adds to the gradients that it is given, unless it says that it writes them.
+
+pub mod bag;
+pub mod decay_pool;
+pub mod dropout;
+pub mod event;
+pub mod gelu;
+pub mod layer_norm;
+pub mod linear;
+mod matmul;
+mod real;
+pub mod softmax;
+
+pub use matmul::{Op, matmul};
+pub use real::Real;
+
+#[cfg(test)]
+pub(crate) mod check;
