@@ -35,10 +35,7 @@ impl<R: BufRead + 'static> Delimited<R> {
     pub fn rows(reader: R, delimiter: u8) -> Result<Rows> {
         let mut this = Delimited { reader, delimiter, line: 0, columns: 0 };
         let Some((_, header)) = this.record()? else { bail!("empty: a header line expected") };
-        let mut header = header.map_err(|reason| anyhow::anyhow!("header line: {reason}"))?;
-        if let Some(rest) = header[0].strip_prefix(b"\xef\xbb\xbf") {
-            header[0] = rest.to_vec();
-        }
+        let header = header.map_err(|reason| anyhow::anyhow!("header line: {reason}"))?;
         let columns: Vec<String> = header.into_iter().map(String::from_utf8).collect::<Result<_, _>>().context("header line")?;
         this.columns = columns.len();
         Ok(Rows { columns, rows: Box::new(this) })
@@ -62,6 +59,9 @@ impl<R: BufRead + 'static> Delimited<R> {
                 };
             }
             self.line += 1;
+            if self.line == 1 && raw.starts_with(b"\xef\xbb\xbf") {
+                raw.drain(..3);
+            }
             if at != At::Quoted {
                 if raw.iter().all(|b| matches!(b, b'\r' | b'\n')) {
                     start = self.line + 1;
@@ -152,7 +152,7 @@ mod tests {
         let cases: [(&[u8], &[&str]); 12] = [
             (b"a,b\n1,2\n", &["a␟b", "2: 1␟2"]),
             (b"\xef\xbb\xbfa,b\r\n1,2\r\n3,\r\n", &["a␟b", "2: 1␟2", "3: 3␟∅"]),
-            (b"\xef\xbb\xbf\"a\",b\n", &["header line: text after closing quotes"]),
+            (b"\xef\xbb\xbf\"a\",b\n\xef\xbb\xbf,1\n", &["a␟b", "2: \u{feff}␟1"]),
             (b"a,b\n\n\r\n1,2", &["a␟b", "4: 1␟2"]),
             (b"a,b\n\"x,\"\"y\"\"\",\" z\"\n", &["a␟b", "2: x,\"y\"␟ z"]),
             (b"a,b\n\"x\r\ny\",1\n2,3\n", &["a␟b", "2: x\r\ny␟1", "4: 2␟3"]),
