@@ -87,7 +87,7 @@ fn read(world: &World, popularity: &[Vec<f64>], user: usize, count: usize, rng: 
             let item = choose(world, &popularity[span], user, mood, last, step > 0, &seen, rng);
             seen.insert(item);
             last = Some(item);
-            let liked = 3.2 + world.affinity(user, item, mood) + 0.6 * normal(rng);
+            let liked = 2.9 + 1.1 * world.affinity(user, item, mood) + 0.7 * normal(rng);
             out.push(Read {
                 user: user as u64,
                 item: item as u64,
