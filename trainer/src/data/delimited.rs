@@ -107,11 +107,7 @@ impl<R: BufRead + 'static> Delimited<R> {
         if fields.len() != self.columns {
             return Err(format!("{} fields expected, got {}", self.columns, fields.len()));
         }
-        let cell = |field: Vec<u8>| match String::from_utf8(field) {
-            Ok(text) if text.is_empty() => Ok(Cell::Missing),
-            Ok(text) => Ok(Cell::Text(text)),
-            Err(_) => Err("not UTF-8".to_owned()),
-        };
+        let cell = |field| String::from_utf8(field).map(Cell::of).map_err(|_| "not UTF-8".to_owned());
         fields.into_iter().map(cell).collect()
     }
 }

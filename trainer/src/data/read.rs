@@ -15,6 +15,8 @@ use super::{Dataset, Event, Notes, Table, TableNotes, digest};
 
 /// Bounds of a time: the years 0 to 9999, Unix seconds.
 const TIMES: std::ops::RangeInclusive<i64> = -62_167_219_200..=253_402_300_799;
+/// Columns of the events that have a meaning.
+const MEANINGS: [&str; 5] = ["user", "item", "timestamp", "rating", "type"];
 /// Most types of event.
 const MAX_TYPES: usize = 1000;
 /// Types that a page may record whether or not the data has them.
@@ -153,8 +155,11 @@ fn read_events(path: &Path, declared: &Declared, options: &ReadOptions, notes: &
             source.columns
         );
     };
-    if let Some((meaning, name)) = declared.columns.lost(&["user", "item", "timestamp", "rating", "type"], &source.columns) {
+    if let Some((meaning, name)) = declared.columns.lost(&MEANINGS, &source.columns) {
         bail!("data.toml: [columns] {meaning} = \"{name}\": no such column in {}", path.display());
+    }
+    if let Some(name) = MEANINGS.iter().find(|name| declared.context.contains_key(**name)) {
+        bail!("data.toml: [context.{name}]: the column has a meaning of its own");
     }
     let (timestamp, rating, kind) = (find("timestamp"), find("rating"), find("type"));
     let mut out = Events {

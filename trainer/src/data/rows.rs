@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use flate2::bufread::MultiGzDecoder;
 
 use super::delimited::Delimited;
+use super::{columnar, jsonl};
 
 /// One cell of a row.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +23,18 @@ pub(super) enum Cell {
     List(Vec<String>),
     /// A list of finite numbers.
     Vector(Vec<f64>),
+}
+
+impl Cell {
+    /// A text, or nothing where it is empty.
+    pub fn of(text: String) -> Cell {
+        if text.is_empty() { Cell::Missing } else { Cell::Text(text) }
+    }
+
+    /// A list, or nothing where it is empty.
+    pub fn list(members: Vec<String>) -> Cell {
+        if members.is_empty() { Cell::Missing } else { Cell::List(members) }
+    }
 }
 
 /// One row: its line (1 is the first of the file, header included) and its cells, one a column, or why there are none.
@@ -59,6 +72,8 @@ pub(super) fn open(path: &Path) -> Result<Rows> {
     let rows = match form.trim_end_matches(".gz") {
         "csv" => Delimited::rows(reader(path)?, b','),
         "tsv" => Delimited::rows(reader(path)?, b'\t'),
+        "jsonl" => jsonl::rows(|| reader(path)),
+        "parquet" => columnar::rows(path),
         other => bail!("{name}: tables in the form `{other}` are not known"),
     }
     .with_context(|| path.display().to_string())?;
