@@ -6,12 +6,17 @@ use clap::{Parser, Subcommand};
 
 /// Recommendations without a server: learns two towers from interaction events and exports them as a folder of static files.
 #[derive(Parser)]
-#[command(name = "foretaste", version, propagate_version = true, after_help = "\
+#[command(
+    name = "foretaste",
+    version,
+    propagate_version = true,
+    after_help = "\
 first steps:
   foretaste data get synthetic --to data            events, items and users, generated
   foretaste train --data data --out run             learn the towers
   foretaste export --run run --out bundle           a folder of static files
-  foretaste recommend bundle --history 3,14 -k 5    what a page would show")]
+  foretaste recommend bundle --history 3,14 -k 5    what a page would show"
+)]
 struct Cli {
     #[command(subcommand)]
     verb: Verb,

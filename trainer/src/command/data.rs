@@ -1,12 +1,90 @@
 //! `foretaste data`.
 
-use anyhow::{Result, bail};
+use std::path::PathBuf;
+
+use anyhow::Result;
+use foretaste_trainer::data::{movielens, place_folder, synthetic};
+
+use super::Usage;
 
 /// Get a data set: MovieLens 100K, or generated events.
 #[derive(clap::Args)]
-pub struct Args {}
+pub struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(clap::Subcommand)]
+enum Verb {
+    Get(Get),
+}
+
+/// Get a data set as a folder of events, items and users.
+#[derive(clap::Args)]
+struct Get {
+    /// Which one.
+    name: Name,
+    /// ml-100k: a zip, a wheel, a folder, or the URL of a zip, in place of GroupLens' and PyPI's.
+    #[arg(long, value_name = "PATH_OR_URL")]
+    from: Option<String>,
+    /// The new folder.
+    #[arg(long, value_name = "DATA")]
+    to: PathBuf,
+    /// synthetic: users [default: 1000].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    users: Option<u32>,
+    /// synthetic: items [default: 600].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    items: Option<u32>,
+    /// synthetic: events, exactly [default: 60000].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000_000))]
+    events: Option<u32>,
+    /// synthetic: seed; the same one gives the same bytes [default: 0].
+    #[arg(long, value_name = "S")]
+    seed: Option<u64>,
+    /// Say nothing but the licence.
+    #[arg(long)]
+    quiet: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
+enum Name {
+    /// MovieLens 100K: 100,000 ratings of 943 users on 1,682 films; for research only.
+    #[value(name = "ml-100k")]
+    Ml100k,
+    /// Generated events with a known ground truth; free of rights.
+    Synthetic,
+}
 
 /// Runs the verb.
-pub fn run(_args: Args) -> Result<()> {
-    bail!("not yet")
+pub fn run(args: Args) -> Result<()> {
+    let Verb::Get(get) = args.verb;
+    let generated = get.users.is_some() || get.items.is_some() || get.events.is_some() || get.seed.is_some();
+    match get.name {
+        Name::Ml100k if generated => Err(Usage("--users, --items, --events and --seed belong to `synthetic`".into()).into()),
+        Name::Synthetic if get.from.is_some() => Err(Usage("--from belongs to `ml-100k`".into()).into()),
+        Name::Ml100k => {
+            let source = place_folder(&get.to, |folder| movielens::write(get.from.as_deref(), folder))?;
+            if !get.quiet {
+                eprintln!("{}: 100000 ratings, 943 users, 1682 films; from {source}", get.to.display());
+            }
+            eprintln!("licence: {}", movielens::LICENCE);
+            Ok(())
+        }
+        Name::Synthetic => {
+            let default = synthetic::Size::default();
+            let size = synthetic::Size {
+                users: get.users.unwrap_or(default.users),
+                items: get.items.unwrap_or(default.items),
+                events: get.events.unwrap_or(default.events),
+            };
+            size.check().map_err(Usage)?;
+            place_folder(&get.to, |folder| synthetic::write(&size, get.seed.unwrap_or(0), folder))?;
+            if !get.quiet {
+                eprintln!("{}: {} events, {} users, {} items; generated", get.to.display(), size.events, size.users, size.items);
+            }
+            eprintln!("licence: {}", synthetic::LICENCE);
+            Ok(())
+        }
+    }
 }

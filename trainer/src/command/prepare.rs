@@ -1,12 +1,56 @@
 //! `foretaste prepare`.
 
-use anyhow::{Result, bail};
+use std::fs;
+use std::path::PathBuf;
 
-/// Check a data folder and report on it.
+use anyhow::{Context, Result};
+use foretaste_trainer::data::{ReadOptions, inspect_folder, place_folder, report_html, write_tables};
+use serde_json::json;
+
+/// Check a data folder and report on it: a page to look at, and tables that the other commands read faster.
 #[derive(clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// The data folder: events, and if there are any items, users and data.toml.
+    #[arg(long)]
+    data: PathBuf,
+    /// The new folder: report.html, Parquet tables and data.toml; it can stand for the data folder everywhere.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Largest share of bad rows of a file that is let pass: 0 none, 1 any.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.01, value_parser = share)]
+    max_bad: f64,
+    /// Print what was found as one JSON object, or write it to a file.
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    json: Option<Option<PathBuf>>,
+    /// Do not say which kinds undeclared columns have; bad rows are named all the same.
+    #[arg(long)]
+    quiet: bool,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|x| (0.0..=1.0).contains(x)).ok_or_else(|| "a number from 0 to 1 expected".to_owned())
+}
 
 /// Runs the verb.
-pub fn run(_args: Args) -> Result<()> {
-    bail!("not yet")
+pub fn run(args: Args) -> Result<()> {
+    let (data, notes) = inspect_folder(&args.data, &ReadOptions { max_bad: args.max_bad, quiet: args.quiet })?;
+    place_folder(&args.out, |folder| {
+        write_tables(&data, folder)?;
+        fs::write(folder.join("report.html"), report_html(&data, &notes)).context("report.html")
+    })?;
+    let (users, items, events) = (data.users.len(), data.items.len(), data.events.len());
+    let found = json!({
+        "data": { "name": data.name, "sha256": data.sha256, "users": users, "items": items, "events": events },
+        "found": notes,
+    });
+    match args.json {
+        Some(None) => println!("{found}"),
+        Some(Some(file)) => fs::write(&file, format!("{found}\n")).with_context(|| file.display().to_string())?,
+        None => println!(
+            "{}: {events} events, {users} users, {items} items; see {}",
+            data.name,
+            args.out.join("report.html").display()
+        ),
+    }
+    Ok(())
 }

@@ -72,7 +72,11 @@ pub fn run(args: Args) -> Result<()> {
     }
     let context = parse_context(args.context.as_deref().unwrap_or(""))?;
     let slate = slate(&args, &mut recommender, events, context)?;
-    if args.json { println!("{}", json(&slate)) } else { print_slate(&slate) }
+    if args.json {
+        println!("{}", json(&slate))
+    } else {
+        print_slate(&slate)
+    }
     Ok(())
 }
 
@@ -87,7 +91,9 @@ fn of_data(args: &Args, folder: &Path, recommender: &mut Recommender) -> Result<
     let data = read_folder(folder, &ReadOptions { quiet: true, ..ReadOptions::default() })?;
     let given = parse_context(args.context.as_deref().unwrap_or(""))?;
     let users: Vec<usize> = match &args.user {
-        Some(id) => vec![data.users.iter().position(|u| u == id).with_context(|| format!("{}: no user `{id}`", folder.display()))?],
+        Some(id) => {
+            vec![data.users.iter().position(|u| u == id).with_context(|| format!("{}: no user `{id}`", folder.display()))?]
+        }
         None if args.all_users => (0..data.users.len()).collect(),
         None => bail!("--data needs --user or --all-users"),
     };
@@ -123,7 +129,8 @@ fn parse_history(text: &str, catalog: &Catalog) -> Result<Vec<Event>> {
     let mut events = Vec::new();
     let mut at = 0;
     while at < pieces.len() {
-        let whole = (at + 1..=pieces.len()).rev().map(|end| (end, pieces[at..end].join(","))).find(|(_, id)| catalog.row(id).is_some());
+        let whole =
+            (at + 1..=pieces.len()).rev().map(|end| (end, pieces[at..end].join(","))).find(|(_, id)| catalog.row(id).is_some());
         match whole {
             Some((end, id)) => {
                 events.push(Event { item: id, kind: "view".into(), ..Event::default() });
@@ -143,7 +150,8 @@ fn parse_history(text: &str, catalog: &Catalog) -> Result<Vec<Event>> {
 fn parse_token(token: &str) -> Result<Event> {
     let (rest, time) = match token.rsplit_once('@') {
         Some((rest, unix)) => {
-            let seconds: i64 = unix.parse().with_context(|| format!("--history: `{unix}` in `{token}` is no Unix time in whole seconds"))?;
+            let seconds: i64 =
+                unix.parse().with_context(|| format!("--history: `{unix}` in `{token}` is no Unix time in whole seconds"))?;
             (rest, Some(seconds.checked_mul(1000).with_context(|| format!("--history: the time in `{token}` is out of range"))?))
         }
         None => (token, None),
@@ -187,7 +195,8 @@ fn parse_context(text: &str) -> Result<Fields> {
 }
 
 fn json(slate: &Slate) -> serde_json::Value {
-    let item = |i: &foretaste::Item| serde_json::json!({ "id": i.id, "title": i.title, "score": i.score, "propensity": i.propensity });
+    let item =
+        |i: &foretaste::Item| serde_json::json!({ "id": i.id, "title": i.title, "score": i.score, "propensity": i.propensity });
     serde_json::json!({
         "items": slate.items.iter().map(item).collect::<Vec<_>>(),
         "model": slate.model,
@@ -202,7 +211,10 @@ fn print_slate(slate: &Slate) {
         println!("{:>4}  {:>8.3}  {:<8}  {}{explored}", i + 1, item.score, item.id, item.title.as_deref().unwrap_or(""));
     }
     let t = slate.timings_us;
-    println!("encode {:.0} µs, tower {:.0} µs, score {:.0} µs, filter {:.0} µs, slate {:.0} µs", t.encode, t.tower, t.score, t.filter, t.slate);
+    println!(
+        "encode {:.0} µs, tower {:.0} µs, score {:.0} µs, filter {:.0} µs, slate {:.0} µs",
+        t.encode, t.tower, t.score, t.filter, t.slate
+    );
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ pub struct Event {
 /// A table of raw values beside the ids: `columns[c].values[row]`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Table {
-    /// Columns in file order.
+    /// Columns by name.
     pub columns: Vec<Column>,
 }
 
@@ -58,7 +58,7 @@ pub struct Dataset {
     pub user_table: Table,
     /// Columns of `events` declared as `[context.COLUMN]`: one value an event, in the order of `events`.
     pub context_table: Table,
-    /// Types of event that occur, and their meaning.
+    /// Types of event by name, and their meaning: those that occur, those declared, and `like` and `hide`, which a page may record.
     pub types: Vec<EventType>,
     /// All events, by user, then time, then item; without times by user, then file order.
     pub events: Vec<Event>,

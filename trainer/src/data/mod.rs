@@ -1,9 +1,28 @@
 //! Tables of events, items and users, read into one [`Dataset`].
 
+mod columnar;
+mod columns;
 mod dataset;
+mod declared;
+mod delimited;
+mod digest;
+mod fetch;
+mod ids;
+mod jsonl;
+pub mod movielens;
+mod notes;
+mod place;
+mod prepared;
 mod read;
+mod report;
+mod rows;
+pub mod synthetic;
 mod write;
 
 pub use dataset::{Column, Dataset, Event, Table};
-pub use read::{ReadOptions, read_folder};
+pub use notes::{Notes, TableNotes};
+pub use place::place_folder;
+pub use prepared::write_tables;
+pub use read::{ReadOptions, inspect_folder, read_folder};
+pub use report::html as report_html;
 pub use write::write_slates;

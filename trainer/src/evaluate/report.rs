@@ -124,7 +124,8 @@ impl Report {
 
     /// The table for the terminal: a model a line, with the half width of the interval.
     pub fn table(&self) -> String {
-        let metrics: Vec<&String> = self.models.values().flat_map(|m| m.keys()).collect::<std::collections::BTreeSet<_>>().into_iter().collect();
+        let metrics: Vec<&String> =
+            self.models.values().flat_map(|m| m.keys()).collect::<std::collections::BTreeSet<_>>().into_iter().collect();
         let mut out = format!("{:<16}", self.protocol);
         metrics.iter().for_each(|m| out.push_str(&format!("{m:>16}")));
         let mut rows: Vec<_> = self.models.iter().collect();

@@ -1,0 +1,250 @@
+//! Parquet tables, column by column: texts, numbers, moments, and lists of them.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Result, anyhow, bail, ensure};
+use parquet::basic::{Compression, ConvertedType, LogicalType, Repetition, TimeUnit, Type as PhysicalType};
+use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
+use parquet::data_type::{ByteArray, ByteArrayType, DataType, DoubleType, FloatType, Int64Type};
+use parquet::file::properties::WriterProperties;
+use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
+use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor, Type};
+
+use super::rows::{Cell, Row, Rows};
+
+/// Records that are read at a time.
+const BATCH: usize = 8192;
+/// Rows of a group that is written.
+const GROUP: usize = 1 << 20;
+
+/// A value, or why it is none.
+type Read = Result<Cell, String>;
+
+/// The rows of a file; a line is the place of the row, from 1. Columns of structures and of lists of lists are left out.
+pub(super) fn rows(path: &Path) -> Result<Rows> {
+    let reader = SerializedFileReader::new(File::open(path)?)?;
+    let schema = reader.metadata().file_metadata().schema_descr_ptr();
+    let leaves = flat_leaves(&schema);
+    let columns = leaves.iter().map(|leaf| schema.get_column_root(*leaf).name().to_owned()).collect();
+    let mut line = 0;
+    let groups = (0..reader.num_row_groups()).flat_map(move |group| {
+        let cells = read_group(&reader, group, &leaves);
+        let (cells, error) = cells.map_or_else(|e| (Vec::new(), Some(e)), |cells| (cells, None));
+        let count = cells.first().map_or(0, Vec::len);
+        let mut columns: Vec<_> = cells.into_iter().map(Vec::into_iter).collect();
+        let first = line;
+        line += count as u64;
+        (0..count)
+            .map(move |i| {
+                let cells = columns.iter_mut().map(|c| c.next().unwrap_or(Ok(Cell::Missing))).collect();
+                Ok(Row { line: first + i as u64 + 1, cells })
+            })
+            .chain(error.map(Err))
+    });
+    Ok(Rows { columns, rows: Box::new(groups) })
+}
+
+/// Leaves that are a column of their own: one value a row, or one list.
+fn flat_leaves(schema: &SchemaDescriptor) -> Vec<usize> {
+    let roots: Vec<usize> = (0..schema.num_columns()).map(|leaf| schema.get_column_root_idx(leaf)).collect();
+    let alone = |leaf: &usize| roots.iter().filter(|root| **root == roots[*leaf]).count() == 1;
+    let flat = |leaf: &usize| {
+        let root = schema.get_column_root(*leaf);
+        let list = root.is_group() && schema.column(*leaf).max_rep_level() == 1;
+        root.is_primitive() || list
+    };
+    (0..roots.len()).filter(|leaf| alone(leaf) && flat(leaf)).collect()
+}
+
+/// The cells of a group, by column.
+fn read_group(reader: &SerializedFileReader<File>, group: usize, leaves: &[usize]) -> Result<Vec<Vec<Read>>> {
+    let group = reader.get_row_group(group)?;
+    let rows = usize::try_from(group.metadata().num_rows())?;
+    let mut out = Vec::new();
+    for leaf in leaves {
+        let about = group.metadata().schema_descr().column(*leaf);
+        let cells = read_leaf(&*group, *leaf, &about).map_err(|e| anyhow!("column `{}`: {e:#}", about.path().string()))?;
+        ensure!(cells.len() == rows, "column `{}`: {rows} rows expected, got {}", about.path().string(), cells.len());
+        out.push(cells);
+    }
+    Ok(out)
+}
+
+fn read_leaf(group: &dyn RowGroupReader, leaf: usize, about: &ColumnDescriptor) -> Result<Vec<Read>> {
+    let text = |text: String| Ok(Cell::of(text));
+    match group.get_column_reader(leaf)? {
+        ColumnReader::BoolColumnReader(r) => cells(r, about, |b| text(b.to_string())),
+        ColumnReader::Int32ColumnReader(r) => cells(r, about, |x| whole(i64::from(*x), about)),
+        ColumnReader::Int64ColumnReader(r) => cells(r, about, |x| whole(*x, about)),
+        ColumnReader::Int96ColumnReader(r) => cells(r, about, |x| Ok(Cell::Moment(x.to_seconds()))),
+        ColumnReader::FloatColumnReader(r) => cells(r, about, |x| text(x.to_string())),
+        ColumnReader::DoubleColumnReader(r) => cells(r, about, |x| text(x.to_string())),
+        ColumnReader::ByteArrayColumnReader(r) => cells(r, about, |bytes| match std::str::from_utf8(bytes.data()) {
+            Ok(t) => text(t.to_owned()),
+            Err(_) => Err("not UTF-8".to_owned()),
+        }),
+        ColumnReader::FixedLenByteArrayColumnReader(_) => {
+            bail!("bytes of a fixed length are not read: give it as text or number")
+        }
+    }
+}
+
+/// A whole number as what its type says it is.
+fn whole(x: i64, about: &ColumnDescriptor) -> Read {
+    let per_second = match (about.logical_type_ref(), about.converted_type()) {
+        (Some(LogicalType::Timestamp(t)), _) => match t.unit {
+            TimeUnit::MILLIS => 1000,
+            TimeUnit::MICROS => 1_000_000,
+            TimeUnit::NANOS => 1_000_000_000,
+        },
+        (None, ConvertedType::TIMESTAMP_MILLIS) => 1000,
+        (None, ConvertedType::TIMESTAMP_MICROS) => 1_000_000,
+        (Some(LogicalType::Date), _) | (None, ConvertedType::DATE) => return Ok(Cell::Moment(x * 86_400)),
+        (Some(LogicalType::Decimal(_)), _) | (None, ConvertedType::DECIMAL) => {
+            let scale = u32::try_from(about.type_scale()).ok().and_then(|s| 10_i64.checked_pow(s)).unwrap_or(i64::MAX);
+            return Ok(Cell::Text((x as f64 / scale as f64).to_string()));
+        }
+        (Some(LogicalType::Integer(t)), _) if !t.is_signed && t.bit_width == 64 => return Ok(Cell::Text((x as u64).to_string())),
+        (Some(LogicalType::Integer(t)), _) if !t.is_signed => return Ok(Cell::Text((x as u32).to_string())),
+        _ => return Ok(Cell::Text(x.to_string())),
+    };
+    Ok(Cell::Moment(x.div_euclid(per_second)))
+}
+
+/// All cells of a leaf: a value where its definition level is the highest, lists where it repeats.
+fn cells<T: DataType>(
+    mut reader: ColumnReaderImpl<T>,
+    about: &ColumnDescriptor,
+    one: impl Fn(&T::T) -> Read,
+) -> Result<Vec<Read>> {
+    let (max_def, repeats) = (about.max_def_level(), about.max_rep_level() > 0);
+    let mut out: Vec<Read> = Vec::new();
+    let mut lists: Vec<Result<Vec<Cell>, String>> = Vec::new();
+    loop {
+        let (mut defs, mut reps, mut values) = (Vec::new(), Vec::new(), Vec::new());
+        let (records, _, _) = reader.read_records(BATCH, Some(&mut defs), Some(&mut reps), &mut values)?;
+        if records == 0 {
+            break;
+        }
+        let levels = if max_def == 0 { values.len() } else { defs.len() };
+        ensure!(!repeats || reps.len() == levels, "levels of lists do not fit");
+        let mut values = values.iter();
+        for i in 0..levels {
+            let present = max_def == 0 || defs[i] == max_def;
+            let cell =
+                if present { one(values.next().ok_or_else(|| anyhow!("fewer values than levels"))?) } else { Ok(Cell::Missing) };
+            if !repeats {
+                out.push(cell);
+                continue;
+            }
+            if reps[i] == 0 {
+                lists.push(Ok(Vec::new()));
+            }
+            match (lists.last_mut(), cell) {
+                (None, _) => bail!("a list without a start"),
+                (Some(Ok(list)), Ok(cell)) if cell != Cell::Missing => list.push(cell),
+                (Some(list), Err(reason)) => *list = Err(reason),
+                _ => {}
+            }
+        }
+    }
+    let numbers = !matches!(about.physical_type(), PhysicalType::BYTE_ARRAY | PhysicalType::BOOLEAN);
+    out.extend(lists.into_iter().map(|list| list.map(|list| if numbers { vector(&list) } else { texts(&list) })));
+    Ok(out)
+}
+
+fn texts(list: &[Cell]) -> Cell {
+    Cell::list(list.iter().map(super::columns::text).collect())
+}
+
+/// A list of numbers; one with a number that is not finite stays a list of texts.
+fn vector(list: &[Cell]) -> Cell {
+    let numbers: Option<Vec<f64>> = list.iter().map(super::columns::number).collect();
+    numbers.filter(|xs| !xs.is_empty()).map_or_else(|| texts(list), Cell::Vector)
+}
+
+/// A column to write; the optional ones may have missing values.
+pub(super) enum Written<'a> {
+    Texts(Vec<Option<&'a str>>),
+    Numbers(Vec<Option<f64>>),
+    Whole(Vec<Option<i64>>),
+    /// Without missing values.
+    Ranks(Vec<i64>),
+    /// Without missing values.
+    Scores(Vec<f32>),
+}
+
+impl Written<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Written::Texts(v) => v.len(),
+            Written::Numbers(v) => v.len(),
+            Written::Whole(v) => v.len(),
+            Written::Ranks(v) => v.len(),
+            Written::Scores(v) => v.len(),
+        }
+    }
+
+    /// The column's type in the schema.
+    fn of(&self, name: &str) -> Result<Arc<Type>> {
+        let (repetition, kind, logical) = match self {
+            Written::Texts(_) => (Repetition::OPTIONAL, PhysicalType::BYTE_ARRAY, Some(LogicalType::String)),
+            Written::Numbers(_) => (Repetition::OPTIONAL, PhysicalType::DOUBLE, None),
+            Written::Whole(_) => (Repetition::OPTIONAL, PhysicalType::INT64, None),
+            Written::Ranks(_) => (Repetition::REQUIRED, PhysicalType::INT64, None),
+            Written::Scores(_) => (Repetition::REQUIRED, PhysicalType::FLOAT, None),
+        };
+        let column = Type::primitive_type_builder(name, kind).with_repetition(repetition);
+        Ok(Arc::new(column.with_logical_type(logical).build()?))
+    }
+}
+
+/// Writes a table of columns of equal length; equal columns give equal bytes.
+pub(super) fn write(path: &Path, columns: &[(&str, Written)]) -> Result<()> {
+    let fields: Result<Vec<_>> = columns.iter().map(|(name, column)| column.of(name)).collect();
+    let schema = Type::group_type_builder("table").with_fields(fields?).build()?;
+    let properties = WriterProperties::builder().set_compression(Compression::ZSTD(Default::default())).build();
+    let mut writer = SerializedFileWriter::new(File::create(path)?, Arc::new(schema), Arc::new(properties))?;
+    let rows = columns.first().map_or(0, |(_, c)| c.len());
+    for start in (0..rows).step_by(GROUP) {
+        let range = start..rows.min(start + GROUP);
+        let mut group = writer.next_row_group()?;
+        for (_, column) in columns {
+            match column {
+                Written::Texts(v) => optional::<ByteArrayType>(
+                    &mut group,
+                    v[range.clone()].iter().map(|t| t.map(|t| ByteArray::from(t.as_bytes().to_vec()))),
+                )?,
+                Written::Numbers(v) => optional::<DoubleType>(&mut group, v[range.clone()].iter().copied())?,
+                Written::Whole(v) => optional::<Int64Type>(&mut group, v[range.clone()].iter().copied())?,
+                Written::Ranks(v) => column_of::<Int64Type>(&mut group, &v[range.clone()], None)?,
+                Written::Scores(v) => column_of::<FloatType>(&mut group, &v[range.clone()], None)?,
+            }
+        }
+        group.close()?;
+    }
+    writer.close()?;
+    Ok(())
+}
+
+fn optional<T: DataType>(
+    group: &mut SerializedRowGroupWriter<'_, File>,
+    values: impl Iterator<Item = Option<T::T>>,
+) -> Result<()> {
+    let (mut present, mut levels) = (Vec::new(), Vec::new());
+    for value in values {
+        levels.push(i16::from(value.is_some()));
+        present.extend(value);
+    }
+    column_of::<T>(group, &present, Some(&levels))
+}
+
+fn column_of<T: DataType>(group: &mut SerializedRowGroupWriter<'_, File>, values: &[T::T], levels: Option<&[i16]>) -> Result<()> {
+    let mut column = group.next_column()?.ok_or_else(|| anyhow!("one column more than the schema has"))?;
+    column.typed::<T>().write_batch(values, levels, None)?;
+    column.close()?;
+    Ok(())
+}

@@ -1,0 +1,76 @@
+//! Ids: texts as numbers, and their order.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+
+/// Texts by number, in order of appearance.
+#[derive(Default)]
+pub(super) struct Names {
+    pub names: Vec<String>,
+    index: HashMap<String, u32>,
+}
+
+impl Names {
+    /// The number of a text, a new one for a new text.
+    pub fn intern(&mut self, name: &str) -> u32 {
+        if let Some(&i) = self.index.get(name) {
+            return i;
+        }
+        let i = self.names.len() as u32;
+        self.names.push(name.to_owned());
+        self.index.insert(name.to_owned(), i);
+        i
+    }
+
+    /// The number of a text that is there.
+    pub fn get(&self, name: &str) -> Option<u32> {
+        self.index.get(name).copied()
+    }
+
+    /// The names in ascending order, and the new number of each old one.
+    pub fn ordered(self) -> (Vec<String>, Vec<u32>) {
+        let whole = self.names.iter().all(|name| is_whole(name));
+        let mut order: Vec<u32> = (0..self.names.len() as u32).collect();
+        let name = |i: &u32| self.names[*i as usize].as_str();
+        order.sort_unstable_by(|a, b| if whole { by_number(name(a), name(b)) } else { name(a).cmp(name(b)) });
+        let mut rank = vec![0; order.len()];
+        order.iter().enumerate().for_each(|(new, old)| rank[*old as usize] = new as u32);
+        let mut names = self.names;
+        (order.iter().map(|old| std::mem::take(&mut names[*old as usize])).collect(), rank)
+    }
+}
+
+fn is_whole(id: &str) -> bool {
+    !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// Order of whole numbers of any length; of equal ones (`007` and `7`) by bytes.
+fn by_number(a: &str, b: &str) -> Ordering {
+    let (x, y) = (a.trim_start_matches('0'), b.trim_start_matches('0'));
+    x.len().cmp(&y.len()).then_with(|| x.cmp(y)).then_with(|| a.cmp(b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_numbers_order_as_numbers_and_others_by_bytes() {
+        let cases: [(&[&str], &[&str]); 5] = [
+            (&["10", "9", "100000000000000000000000", "1"], &["1", "9", "10", "100000000000000000000000"]),
+            (&["7", "007", "08", "6", "0"], &["0", "6", "007", "7", "08"]),
+            (&["10", "9", "a"], &["10", "9", "a"]),
+            (&["10", "9", "-1"], &["-1", "10", "9"]),
+            (&["é", "z", "Z", " z"], &[" z", "Z", "z", "é"]),
+        ];
+        for (given, expected) in cases {
+            let mut names = Names::default();
+            given.iter().for_each(|name| _ = names.intern(name));
+            let (sorted, rank) = names.ordered();
+            assert_eq!(sorted, expected);
+            for (name, rank) in given.iter().zip(rank) {
+                assert_eq!(sorted[rank as usize], *name);
+            }
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! JSON Lines: an object a line.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::BufRead;
+
+use anyhow::{Context, Result, bail};
+use serde::de::IgnoredAny;
+use serde_json::{Map, Value};
+
+use super::rows::{Cell, Row, Rows};
+
+/// The rows of a file that `open` opens twice: once for the names of all keys, once for the values.
+///
+/// # Errors
+/// A file without any object.
+pub(super) fn rows<R: BufRead + 'static>(open: impl Fn() -> Result<R>) -> Result<Rows> {
+    let mut names = BTreeSet::new();
+    let mut first = Lines { reader: open()?, line: 0, raw: Vec::new() };
+    while first.advance()? {
+        // A line that is no object is named as a bad row in the second pass.
+        names.extend(serde_json::from_slice::<BTreeMap<String, IgnoredAny>>(&first.raw).unwrap_or_default().into_keys());
+    }
+    let columns: Vec<String> = names.into_iter().collect();
+    if columns.is_empty() {
+        bail!("no JSON object in it: one a line expected");
+    }
+    let mut second = Lines { reader: open()?, line: 0, raw: Vec::new() };
+    let names = columns.clone();
+    let rows = std::iter::from_fn(move || match second.advance() {
+        Ok(true) => Some(Ok(Row { line: second.line, cells: cells(&second.raw, &names) })),
+        Ok(false) => None,
+        Err(error) => Some(Err(error)),
+    });
+    Ok(Rows { columns, rows: Box::new(rows) })
+}
+
+/// The lines that are not blank.
+struct Lines<R> {
+    reader: R,
+    line: u64,
+    raw: Vec<u8>,
+}
+
+impl<R: BufRead> Lines<R> {
+    /// Reads the next one; false at the end.
+    fn advance(&mut self) -> Result<bool> {
+        loop {
+            self.raw.clear();
+            let n = self.reader.read_until(b'\n', &mut self.raw).with_context(|| format!("after line {}", self.line))?;
+            self.line += 1;
+            if self.line == 1 && self.raw.starts_with(b"\xef\xbb\xbf") {
+                self.raw.drain(..3);
+            }
+            if n == 0 || !self.raw.trim_ascii().is_empty() {
+                return Ok(n > 0);
+            }
+        }
+    }
+}
+
+fn cells(raw: &[u8], columns: &[String]) -> Result<Vec<Cell>, String> {
+    let mut object: Map<String, Value> = serde_json::from_slice(raw).map_err(|error| {
+        // The line of the file is named already.
+        let text = error.to_string();
+        format!("not a JSON object: {}", text.replace(" at line 1 column", ", column"))
+    })?;
+    columns.iter().map(|name| cell(object.remove(name).unwrap_or(Value::Null)).map_err(|e| format!("{name}: {e}"))).collect()
+}
+
+fn cell(value: Value) -> Result<Cell, String> {
+    match value {
+        Value::Array(values) if !values.is_empty() && values.iter().all(Value::is_number) => {
+            Ok(Cell::Vector(values.iter().filter_map(Value::as_f64).collect()))
+        }
+        Value::Array(values) => {
+            let texts: Result<Vec<String>, String> =
+                values.into_iter().map(|v| scalar(v).map(Option::unwrap_or_default)).collect();
+            Ok(Cell::list(texts?))
+        }
+        value => Ok(scalar(value)?.map_or(Cell::Missing, Cell::of)),
+    }
+}
+
+/// A value as text: numbers in their shortest form; null is none.
+fn scalar(value: Value) -> Result<Option<String>, String> {
+    match value {
+        Value::Null => Ok(None),
+        Value::Bool(b) => Ok(Some(b.to_string())),
+        Value::Number(n) if n.is_f64() => Ok(n.as_f64().map(|x| x.to_string())),
+        Value::Number(n) => Ok(Some(n.to_string())),
+        Value::String(text) => Ok(Some(text)),
+        Value::Array(_) | Value::Object(_) => Err("nested deeper than a list of values".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_become_cells() {
+        let text = concat!(
+            "\u{feff}{\"b\":\"x\",\"a\":1}\r\n\n",
+            "{\"a\":[\"p\",\"q\"],\"c\":[1,2.5]}\n{\"a\":18446744073709551615,\"b\":null,\"c\":true}\n{\"a\":5.0,\"b\":\"\",\"c\":[]}\n",
+            "{\"a\":{}}\n[1]\n{\"a\":1e999}\nnonsense\n{\"a\":\"\\ud800\"}"
+        );
+        let rows = rows(|| Ok(std::io::Cursor::new(text))).unwrap();
+        assert_eq!(rows.columns, ["a", "b", "c"]);
+        let got: Vec<(u64, Result<Vec<Cell>, String>)> = rows.rows.map(|r| r.map(|r| (r.line, r.cells)).unwrap()).collect();
+        let text = |t: &str| Cell::Text(t.to_owned());
+        let list = Cell::List(vec!["p".into(), "q".into()]);
+        assert_eq!(got[0], (1, Ok(vec![text("1"), text("x"), Cell::Missing])));
+        assert_eq!(got[1], (3, Ok(vec![list, Cell::Missing, Cell::Vector(vec![1.0, 2.5])])));
+        assert_eq!(got[2], (4, Ok(vec![text("18446744073709551615"), Cell::Missing, text("true")])));
+        assert_eq!(got[3], (5, Ok(vec![text("5"), Cell::Missing, Cell::Missing])));
+        let faults: Vec<(u64, &str)> = got[4..].iter().map(|(l, c)| (*l, c.as_ref().unwrap_err().as_str())).collect();
+        assert_eq!(faults[0], (6, "a: nested deeper than a list of values"));
+        assert!(faults[1..].iter().all(|(_, reason)| reason.starts_with("not a JSON object")), "{faults:?}");
+        assert_eq!(faults.iter().map(|f| f.0).collect::<Vec<_>>(), [6, 7, 8, 9, 10]);
+    }
+
+    #[test]
+    fn a_file_without_objects_is_refused() {
+        for text in ["", "\n\n", "1\n", "{}\n"] {
+            assert!(rows(|| Ok(std::io::Cursor::new(text))).is_err(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! A data set back into a data folder: feature tables in Parquet, every choice written down in `data.toml`.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use foretaste::features::Value;
+
+use super::columnar::{self, Written};
+use super::{Column, Dataset, Table};
+
+/// Writes tables that [`super::read_folder`] reads as the same data set, hash included.
+pub fn write_tables(data: &Dataset, folder: &Path) -> Result<()> {
+    let write = |name: &str, columns: &[(&str, Written)]| {
+        columnar::write(&folder.join(name), columns).with_context(|| folder.join(name).display().to_string())
+    };
+    let texts = |columns: &Table| columns.columns.iter().map(texts).collect::<Vec<_>>();
+    fn id<'a>(ids: &'a [String], at: u32) -> Option<&'a str> {
+        Some(ids[at as usize].as_str())
+    }
+    let events = &data.events;
+    let context = texts(&data.context_table);
+    let taken = |name: &str| data.context_table.columns.iter().any(|c| c.name == name);
+    let row = std::iter::successors(Some("row".to_owned()), |name| Some(format!("{name}_"))).find(|name| !taken(name));
+    let mut columns = vec![
+        ("user", Written::Texts(events.iter().map(|e| id(&data.users, e.user)).collect())),
+        ("item", Written::Texts(events.iter().map(|e| id(&data.items, e.item)).collect())),
+        ("type", Written::Texts(events.iter().map(|e| Some(data.types[usize::from(e.kind)].name.as_str())).collect())),
+        // Keeps apart what differed in columns that are left out: no row is the repeat of another.
+        (row.as_deref().unwrap_or("row"), Written::Ranks((0..events.len() as i64).collect())),
+    ];
+    if data.has_times() {
+        columns.push(("timestamp", Written::Whole(events.iter().map(|e| e.time).collect())));
+    }
+    if data.has_ratings() {
+        columns.push(("rating", Written::Numbers(events.iter().map(|e| e.rating).collect())));
+    }
+    columns.extend(written(&data.context_table, &context));
+    write("events.parquet", &columns)?;
+
+    let items = texts(&data.item_table);
+    let mut columns = vec![("item", Written::Texts(data.items.iter().map(|id| Some(id.as_str())).collect()))];
+    columns.extend(written(&data.item_table, &items));
+    if hidden_title(data) {
+        columns.push(("title", Written::Texts(data.titles.iter().map(Option::as_deref).collect())));
+    }
+    write("items.parquet", &columns)?;
+
+    if !data.user_table.columns.is_empty() {
+        let users = texts(&data.user_table);
+        let mut columns = vec![("user", Written::Texts(data.users.iter().map(|id| Some(id.as_str())).collect()))];
+        columns.extend(written(&data.user_table, &users));
+        write("users.parquet", &columns)?;
+    }
+    fs::write(folder.join("data.toml"), data_toml(data)).context("data.toml")
+}
+
+/// Titles are shown but are no column.
+fn hidden_title(data: &Dataset) -> bool {
+    data.titles.iter().any(Option::is_some) && !data.item_table.columns.iter().any(|c| c.name == "title")
+}
+
+/// The values that are written as texts; numbers stay empty.
+fn texts(column: &Column) -> Vec<Option<String>> {
+    let text = |value: &Value| match value {
+        Value::Text(text) => Some(text.clone()),
+        Value::Set(members) => Some(members.join("|")),
+        Value::Vector(xs) => Some(xs.iter().map(f64::to_string).collect::<Vec<_>>().join(" ")),
+        Value::Number(_) | Value::Missing => None,
+    };
+    column.values.iter().map(text).collect()
+}
+
+fn written<'a>(table: &'a Table, texts: &'a [Vec<Option<String>>]) -> impl Iterator<Item = (&'a str, Written<'a>)> {
+    table.columns.iter().zip(texts).map(|(column, texts)| {
+        let values = match column.kind {
+            "number" => Written::Numbers(column.values.iter().map(Value::number).collect()),
+            _ => Written::Texts(texts.iter().map(Option::as_deref).collect()),
+        };
+        (column.name.as_str(), values)
+    })
+}
+
+fn data_toml(data: &Dataset) -> String {
+    let mut out = format!("name = {}\n", quoted(&data.name));
+    if let Some(licence) = &data.licence {
+        out += &format!("licence = {}\n", quoted(licence));
+    }
+    for (part, table) in [("items", &data.item_table), ("users", &data.user_table), ("context", &data.context_table)] {
+        for column in &table.columns {
+            out += &format!("\n[{part}.{}]\nkind = \"{}\"\n", quoted(&column.name), column.kind);
+        }
+    }
+    if hidden_title(data) {
+        out += "\n[items.title]\nkind = \"ignore\"\n";
+    }
+    for t in &data.types {
+        out += &format!(
+            "\n[types.{}]\npositive = {}\nseen = {}\nhide = {}\nweight = {:?}\n",
+            quoted(&t.name),
+            t.positive,
+            t.seen,
+            t.hide,
+            t.weight
+        );
+    }
+    out
+}
+
+/// A basic string of TOML: JSON's escapes are TOML's, which escapes one character more.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f")
+}

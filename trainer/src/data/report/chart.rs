@@ -1,0 +1,127 @@
+//! Charts as inline SVG: one series each, drawn in the colours of the page.
+
+use std::fmt::Write;
+
+/// Size of the plot and its margins, in SVG units.
+const WIDTH: f64 = 640.0;
+const HEIGHT: f64 = 200.0;
+const LEFT: f64 = 52.0;
+const BOTTOM: f64 = 24.0;
+const TOP: f64 = 10.0;
+
+/// Text with `&`, `<`, `>` and quotes made harmless.
+pub(super) fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+}
+
+/// A whole number with thin blanks between its thousands.
+pub(super) fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push('\u{202f}');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// Bars of labelled counts, and a label under as many bars as there is room for.
+pub(super) fn bars(title: &str, bars: &[(String, u64)]) -> String {
+    let most = bars.iter().map(|b| b.1).max().unwrap_or(0).max(1);
+    let top = rounded_up(most);
+    let mut out = open(title);
+    for step in 0..=4 {
+        let value = top * step / 4;
+        if step == 0 || top % 4 == 0 || step == 4 {
+            grid(&mut out, HEIGHT * (1.0 - value as f64 / top as f64), &grouped(value));
+        }
+    }
+    let slot = WIDTH / bars.len().max(1) as f64;
+    let every = (64.0 / slot).ceil().max(1.0) as usize;
+    for (i, (label, value)) in bars.iter().enumerate() {
+        let height = HEIGHT * *value as f64 / top as f64;
+        let (x, y) = (LEFT + slot * i as f64, TOP + HEIGHT - height);
+        let (gap, label) = (if slot > 6.0 { slot * 0.14 } else { 0.5 }, escape(label));
+        _ = write!(
+            out,
+            "<rect x='{:.1}' y='{y:.1}' width='{:.1}' height='{height:.1}' rx='{}'><title>{label}: {}</title></rect>",
+            x + gap / 2.0,
+            slot - gap,
+            if slot > 12.0 { 3 } else { 0 },
+            grouped(*value)
+        );
+        if i % every == 0 {
+            _ = write!(out, "<text x='{:.1}' y='{:.1}' class='x'>{label}</text>", x + slot / 2.0, TOP + HEIGHT + 17.0);
+        }
+    }
+    out + "</svg>"
+}
+
+/// A falling curve of counts by rank, both axes in powers of ten.
+pub(super) fn ranks(title: &str, counts: &[u64]) -> String {
+    let log = |x: f64| libm::log10(x.max(1.0));
+    let (width, height) = (log(counts.len() as f64).max(0.1), log(counts.first().copied().unwrap_or(1) as f64).max(0.1));
+    let x = |rank: f64| LEFT + WIDTH * log(rank) / width;
+    let mut out = open(title);
+    for power in 0..=height as u32 {
+        grid(&mut out, HEIGHT * (1.0 - f64::from(power) / height), &grouped(10_u64.pow(power)));
+    }
+    for power in 0..=width as u32 {
+        let rank = 10_u64.pow(power);
+        _ = write!(out, "<text x='{:.1}' y='{:.1}' class='x'>{}</text>", x(rank as f64), TOP + HEIGHT + 17.0, grouped(rank));
+    }
+    // Points at even distances of the logarithm are enough for the eye.
+    let mut points: Vec<usize> = (0..=160).map(|i| libm::round(libm::exp10(width * f64::from(i) / 160.0)) as usize).collect();
+    points.dedup();
+    let mut path = String::new();
+    for rank in points.into_iter().filter(|rank| (1..=counts.len()).contains(rank)) {
+        let y = TOP + HEIGHT * (1.0 - log(counts[rank - 1] as f64) / height);
+        _ = write!(path, "{}{:.1},{y:.1}", if path.is_empty() { "M" } else { "L" }, x(rank as f64));
+    }
+    out + &format!("<path d='{path}'/></svg>")
+}
+
+fn open(title: &str) -> String {
+    let title = escape(title);
+    format!("<svg viewBox='0 0 {} {}' role='img' aria-label='{title}'>", LEFT + WIDTH + 8.0, TOP + HEIGHT + BOTTOM)
+}
+
+/// A horizontal line with its value, `y` below the top of the plot.
+fn grid(out: &mut String, y: f64, label: &str) {
+    let y = TOP + y;
+    _ = write!(out, "<line x1='{LEFT}' x2='{:.0}' y1='{y:.1}' y2='{y:.1}'/>", LEFT + WIDTH);
+    _ = write!(out, "<text x='{:.0}' y='{:.1}' class='y'>{label}</text>", LEFT - 8.0, y + 4.0);
+}
+
+/// The next 1, 2, 4, 5 or 8 times a power of ten.
+fn rounded_up(n: u64) -> u64 {
+    let mut unit = 1;
+    while unit * 10 < n {
+        unit *= 10;
+    }
+    [1, 2, 4, 5, 8, 10].into_iter().map(|m| m * unit).find(|m| *m >= n).unwrap_or(n)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_texts_are_fit_to_print() {
+        assert_eq!(grouped(1_234_567).replace('\u{202f}', "_"), "1_234_567");
+        assert_eq!((grouped(0), grouped(999)), ("0".to_owned(), "999".to_owned()));
+        assert_eq!([1, 3, 11, 41, 95, 100, 4_100].map(rounded_up), [1, 4, 20, 50, 100, 100, 5000]);
+        assert_eq!(escape("<b x='1'>&\"</b>"), "&lt;b x=&#39;1&#39;&gt;&amp;&quot;&lt;/b&gt;");
+    }
+
+    #[test]
+    fn bars_are_as_high_as_their_counts() {
+        let svg = bars("t", &[("<a>".into(), 10), ("b".into(), 5)]);
+        assert!(svg.contains("height='200.0'") && svg.contains("height='100.0'") && svg.contains("&lt;a&gt;: 10"));
+        assert!(bars("t", &[]).ends_with("</svg>") && ranks("t", &[]).ends_with("</svg>"));
+        let svg = ranks("t", &[100, 10, 1]);
+        assert!(svg.contains("M52.0,10.0L") && svg.contains("L692.0,210.0"), "{svg}");
+    }
+}

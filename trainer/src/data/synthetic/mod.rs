@@ -1,0 +1,113 @@
+//! Generated events with a known ground truth: stories, their readers, and what they read next.
+//!
+//! What there is to learn, each a reason why a popularity list, a dot product of fixed vectors or a bag of items falls short:
+//! - a reader's taste acts through the mood of the session (three moods, each with its own axes; the hour tells of it) and is
+//!   turned round outside the favourite categories: [`world::World::affinity`];
+//! - the next story hangs on the last one: sequels, and runs within a category;
+//! - popularity is skewed (Zipf), falls after a release and follows fashions: [`world::World::popularity`];
+//! - columns speak of the hidden axes: tags, words of the title, price, the reader's age and segment.
+
+mod events;
+mod world;
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::write::csv_line;
+use world::World;
+
+/// Terms of use.
+pub const LICENCE: &str = "generated, CC0";
+
+/// Size of the data.
+#[derive(Debug, Clone, Copy)]
+pub struct Size {
+    /// Users, each with an event or more.
+    pub users: u32,
+    /// Items; the rarest may have no event.
+    pub items: u32,
+    /// Events, exactly.
+    pub events: u32,
+}
+
+impl Default for Size {
+    fn default() -> Self {
+        Size { users: 1000, items: 600, events: 60_000 }
+    }
+}
+
+impl Size {
+    /// Whether every user can have an event, and none needs more than half of the items: else why not.
+    pub fn check(&self) -> Result<(), String> {
+        let most = u64::from(self.users) * u64::from(self.items / 2);
+        match u64::from(self.events) {
+            n if n < u64::from(self.users) => Err(format!("--events: {} or more expected, one a user, got {n}", self.users)),
+            n if n > most => Err(format!("--events: at most {most} expected, half of the items a user, got {n}")),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Writes a data folder of a checked size into a folder that is there; the same seed gives the same bytes on every machine.
+pub fn write(size: &Size, seed: u64, folder: &Path) -> Result<()> {
+    let world = World::new(size, seed);
+    let events = events::generate(&world, size, seed);
+    let mut text = String::from("user,item,rating,timestamp\n");
+    for e in &events {
+        csv_line(&mut text, &[e.user + 1, e.item + 1, e.rating, e.time].map(|n| n.to_string()));
+    }
+    fs::write(folder.join("events.csv"), text)?;
+    let mut text = String::from("item,title,category,tags,price\n");
+    for (i, item) in world.items.iter().enumerate() {
+        let price = format!("{}.{:02}", item.cents / 100, item.cents % 100);
+        csv_line(&mut text, &[&(i + 1).to_string(), &item.title, world::CATEGORIES[item.category].0, &item.tags(), &price]);
+    }
+    fs::write(folder.join("items.csv"), text)?;
+    let mut text = String::from("user,age,segment\n");
+    for (u, user) in world.users.iter().enumerate() {
+        csv_line(&mut text, &[&(u + 1).to_string(), &user.age.to_string(), world::SEGMENTS[user.segment].name]);
+    }
+    fs::write(folder.join("users.csv"), text)?;
+    let kinds = "[items.title]\nkind = \"text\"\n\n[items.category]\nkind = \"category\"\n\n[items.tags]\nkind = \"set\"\n\n\
+        [items.price]\nkind = \"number\"\n\n[users.age]\nkind = \"number\"\n\n[users.segment]\nkind = \"category\"\n";
+    fs::write(folder.join("data.toml"), format!("name = \"synthetic-{seed}\"\nlicence = \"{LICENCE}\"\n\n{kinds}"))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{ReadOptions, read_folder};
+
+    #[test]
+    fn sizes_are_exact_and_seeds_fix_the_bytes() {
+        let size = Size { users: 300, items: 150, events: 9000 };
+        let folder = |seed| {
+            let folder = tempfile::tempdir().unwrap();
+            write(&size, seed, folder.path()).unwrap();
+            folder
+        };
+        let (a, b, c) = (folder(1), folder(1), folder(2));
+        for name in ["events.csv", "items.csv", "users.csv", "data.toml"] {
+            let bytes = |f: &tempfile::TempDir| fs::read(f.path().join(name)).unwrap();
+            assert_eq!(bytes(&a), bytes(&b), "{name}");
+            assert_ne!(bytes(&a), bytes(&c), "{name}");
+        }
+        let data = read_folder(a.path(), &ReadOptions { max_bad: 0.0, quiet: true }).unwrap();
+        assert_eq!((data.users.len(), data.items.len(), data.events.len()), (300, 150, 9000));
+        assert_eq!((data.users[0].as_str(), data.items[149].as_str(), data.name.as_str()), ("1", "150", "synthetic-1"));
+        let kinds = |table: &crate::data::Table| table.columns.iter().map(|c| (c.name.clone(), c.kind)).collect::<Vec<_>>();
+        let expected = [("category", "category"), ("price", "number"), ("tags", "set"), ("title", "text")];
+        assert_eq!(kinds(&data.item_table), expected.map(|(n, k)| (n.to_owned(), k)));
+        assert_eq!(kinds(&data.user_table), [("age", "number"), ("segment", "category")].map(|(n, k)| (n.to_owned(), k)));
+    }
+
+    #[test]
+    fn impossible_sizes_are_refused() {
+        let check = |users, items, events| Size { users, items, events }.check();
+        assert_eq!(check(10, 4, 20), Ok(()));
+        assert!(check(10, 4, 21).is_err() && check(10, 4, 9).is_err() && check(1, 1, 1).is_err());
+    }
+}
