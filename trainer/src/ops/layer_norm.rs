@@ -27,7 +27,14 @@ pub fn forward<T: Real>(x: &[T], d: usize, affine: Option<Affine<T>>, y: &mut [T
 }
 
 /// Adds to `dx`, and to the gradients of gain and bias where there are any.
-pub fn backward<T: Real>(x: &[T], d: usize, gain: Option<&[T]>, dy: &[T], mut daffine: Option<(&mut [T], &mut [T])>, dx: &mut [T]) {
+pub fn backward<T: Real>(
+    x: &[T],
+    d: usize,
+    gain: Option<&[T]>,
+    dy: &[T],
+    mut daffine: Option<(&mut [T], &mut [T])>,
+    dx: &mut [T],
+) {
     let n = T::of(d as f64);
     let mut normal = vec![T::ZERO; d];
     let mut inner = vec![T::ZERO; d];
@@ -54,7 +61,11 @@ pub fn onnx(g: &mut GraphBuilder, name: &str, x: &Value, d: usize, affine: Optio
     let (gain, bias) = affine.unwrap_or((&ones, &zeros));
     let gain = g.constant_f32(&format!("{name}.gain"), &[d], gain);
     let bias = g.constant_f32(&format!("{name}.bias"), &[d], bias);
-    g.node("LayerNormalization", &[x, &gain, &bias], &[("axis", Attribute::Int(-1)), ("epsilon", Attribute::Float(EPSILON as f32))])
+    g.node(
+        "LayerNormalization",
+        &[x, &gain, &bias],
+        &[("axis", Attribute::Int(-1)), ("epsilon", Attribute::Float(EPSILON as f32))],
+    )
 }
 
 #[cfg(test)]

@@ -46,7 +46,13 @@ pub trait Real:
     ///
     /// # Safety
     /// Every element that shape and strides reach lies inside its allocation; `c` overlaps neither `a` nor `b`.
-    unsafe fn gemm(shape: [usize; 3], a: (*const Self, [isize; 2]), b: (*const Self, [isize; 2]), beta: Self, c: (*mut Self, [isize; 2]));
+    unsafe fn gemm(
+        shape: [usize; 3],
+        a: (*const Self, [isize; 2]),
+        b: (*const Self, [isize; 2]),
+        beta: Self,
+        c: (*mut Self, [isize; 2]),
+    );
 }
 
 macro_rules! real {
