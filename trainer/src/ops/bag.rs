@@ -6,8 +6,8 @@ use super::Real;
 use crate::onnx::{Attribute, GraphBuilder, Value};
 
 /// Adds Σ weight · table[slot] to each row of `out` [rows, d]; `table` is [slots, d], `bags` has one bag a row.
-pub fn forward<T: Real>(table: &[T], d: usize, bags: &[Slots], out: &mut [T]) {
-    for (bag, out) in bags.iter().zip(out.chunks_exact_mut(d)) {
+pub fn forward<'a, T: Real>(table: &[T], d: usize, bags: impl IntoIterator<Item = &'a Slots>, out: &mut [T]) {
+    for (bag, out) in bags.into_iter().zip(out.chunks_exact_mut(d)) {
         for (slot, weight) in bag {
             let weight = T::of(f64::from(*weight));
             out.iter_mut().zip(&table[*slot as usize * d..][..d]).for_each(|(o, t)| *o += weight * *t);
@@ -16,8 +16,8 @@ pub fn forward<T: Real>(table: &[T], d: usize, bags: &[Slots], out: &mut [T]) {
 }
 
 /// Adds to `dtable`; `dout` is [rows, d].
-pub fn backward<T: Real>(d: usize, bags: &[Slots], dout: &[T], dtable: &mut [T]) {
-    for (bag, dout) in bags.iter().zip(dout.chunks_exact(d)) {
+pub fn backward<'a, T: Real>(d: usize, bags: impl IntoIterator<Item = &'a Slots>, dout: &[T], dtable: &mut [T]) {
+    for (bag, dout) in bags.into_iter().zip(dout.chunks_exact(d)) {
         for (slot, weight) in bag {
             let weight = T::of(f64::from(*weight));
             dtable[*slot as usize * d..][..d].iter_mut().zip(dout).for_each(|(t, o)| *t += weight * *o);

@@ -1,7 +1,9 @@
 //! The item tower and the user tower.
 
 mod item_tower;
+mod params;
 mod user_tower;
 
-pub use item_tower::ItemTower;
-pub use user_tower::UserTower;
+pub use item_tower::{ItemTower, encode_catalog};
+pub use params::{Tensor, total};
+pub use user_tower::{Activations, UserShape, UserTower, event_indices};

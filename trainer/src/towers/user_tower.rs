@@ -1,21 +1,384 @@
-//! History and context to the user's vector.
+//! History and context to the visitor's vector.
+//!
+//! Each event becomes a vector ([`event`]), the history five pools ([`decay_pool`]), and with P = the pools and c = the context's
+//! embedding: u = ½ eˢ · LN( Σ_k m_k ⊙ P_k + W2 · GELU(W1 · [LN(P), c]) ). There is no user id.
 
 use foretaste::EncodedQuery;
-use foretaste::features::Encoding;
+use foretaste::features::{EncodedHistory, Encoding, Slots};
+
+use super::params::{Tensor, fill_uniform, split, split_mut, total};
+use crate::onnx::{Attribute, Dim, GraphBuilder, Value};
+use crate::ops::decay_pool::{POOLS, RATES, START};
+use crate::ops::dropout::{Dropout, mix};
+use crate::ops::event::{EventIndex, Tables};
+use crate::ops::{Real, bag, decay_pool, event, gelu, layer_norm, linear};
+
+/// Gains of the lowest and the highest value bucket at the start: a disliked item counts less.
+const START_GAIN: [f64; 2] = [-0.3, 0.2];
+/// The perceptron's share of the vector at the start.
+const START_SHARE: f64 = 0.5;
+
+/// Widths of the tower.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UserShape {
+    /// Dimensions of a vector.
+    pub dim: usize,
+    /// Width of the perceptron.
+    pub hidden: usize,
+    /// Rows of the tables of value, type, gap and run.
+    pub rows: [usize; 4],
+    /// Slots of the context.
+    pub context: usize,
+}
+
+impl UserShape {
+    /// The shape that an encoding asks for.
+    pub fn of(encoding: &Encoding, dim: usize, hidden: usize) -> Self {
+        let h = &encoding.history;
+        UserShape {
+            dim,
+            hidden,
+            rows: [h.value_rows(), h.type_rows(), h.gap_buckets, h.run_buckets],
+            context: encoding.context_width(),
+        }
+    }
+
+    fn layout(&self) -> Vec<Tensor> {
+        let (d, hidden, [values, types, gaps, runs]) = (self.dim, self.hidden, self.rows);
+        let width = (POOLS + 1) * d;
+        vec![
+            Tensor::new("gain", &[values]),
+            Tensor::new("values", &[values, d]),
+            Tensor::new("types", &[types, d]),
+            Tensor::new("gaps", &[gaps, d]),
+            Tensor::new("runs", &[runs, d]),
+            Tensor::new("log_rates", &[RATES]),
+            Tensor::new("mix", &[POOLS, d]),
+            Tensor::new("context", &[self.context, d]),
+            Tensor::new("w1", &[width, hidden]),
+            Tensor::new("b1", &[hidden]),
+            Tensor::new("w2", &[hidden, d]),
+            Tensor::new("b2", &[d]),
+            Tensor::new("norm_gain", &[d]),
+            Tensor::new("norm_bias", &[d]),
+            Tensor::new("log_scale", &[1]),
+        ]
+    }
+}
 
 /// Parameters of the user tower.
-pub struct UserTower {}
+#[derive(Debug, Clone, PartialEq)]
+pub struct UserTower<T = f32> {
+    /// Widths.
+    pub shape: UserShape,
+    /// Tensors of `numbers`.
+    pub layout: Vec<Tensor>,
+    /// All numbers.
+    pub numbers: Vec<T>,
+}
+
+/// The tensors, or their gradients.
+struct Parts<S> {
+    tables: Tables<S>,
+    log_rates: S,
+    mix: S,
+    context: S,
+    w1: S,
+    b1: S,
+    w2: S,
+    b2: S,
+    norm_gain: S,
+    norm_bias: S,
+    log_scale: S,
+}
+
+impl<S> From<[S; 15]> for Parts<S> {
+    fn from(parts: [S; 15]) -> Self {
+        let [gain, values, types, gaps, runs, log_rates, mix, context, w1, b1, w2, b2, norm_gain, norm_bias, log_scale] = parts;
+        let tables = Tables { gain, values, types, gaps, runs };
+        Parts { tables, log_rates, mix, context, w1, b1, w2, b2, norm_gain, norm_bias, log_scale }
+    }
+}
+
+/// What the backward pass needs of a forward pass over some prefixes of one history.
+pub struct Activations<T> {
+    /// The visitor's vectors, a prefix a row: [rows, d].
+    pub u: Vec<T>,
+    /// Rows of `pools` before the first prefix that was asked for.
+    first: usize,
+    pools: Vec<T>,
+    /// Input of the perceptron, after dropout: [rows, (POOLS + 1) d].
+    x: Vec<T>,
+    /// Before GELU: [rows, hidden].
+    before: Vec<T>,
+    /// After GELU and dropout.
+    after: Vec<T>,
+    /// Before the last norm: [rows, d].
+    sum: Vec<T>,
+    dropout: [Dropout; 2],
+}
+
+impl<T: Real> UserTower<T> {
+    /// A tower of zeros.
+    pub fn zeros(shape: UserShape) -> Self {
+        let layout = shape.layout();
+        UserTower { shape, numbers: vec![T::ZERO; total(&layout)], layout }
+    }
+
+    /// The start of a training: the mean of the pools with a small random perceptron beside it.
+    pub fn start(shape: UserShape, seed: u64) -> Self {
+        let mut tower = Self::zeros(shape);
+        let p = Parts::from(split_mut(&tower.layout, &mut tower.numbers));
+        let buckets = p.tables.gain.len() - 1;
+        for (i, gain) in p.tables.gain[1..].iter_mut().enumerate() {
+            let place = if buckets > 1 { i as f64 / (buckets - 1) as f64 } else { 0.5 };
+            *gain = T::of(START_GAIN[0] + place * (START_GAIN[1] - START_GAIN[0]));
+        }
+        p.log_rates.iter_mut().zip(START).for_each(|(rate, start)| *rate = T::of(libm::log(start)));
+        p.mix.fill(T::of(1.0 / POOLS as f64));
+        let bound = |inputs: usize| 1.0 / libm::sqrt(inputs as f64);
+        fill_uniform(p.w1, bound((POOLS + 1) * shape.dim), seed);
+        fill_uniform(p.b1, bound((POOLS + 1) * shape.dim), seed + 1);
+        fill_uniform(p.w2, START_SHARE * bound(shape.hidden), seed + 2);
+        fill_uniform(p.b2, START_SHARE * bound(shape.hidden), seed + 3);
+        p.norm_gain.fill(T::ONE);
+        tower
+    }
+
+    fn parts(&self) -> Parts<&[T]> {
+        split(&self.layout, &self.numbers).into()
+    }
+
+    /// ½ eˢ.
+    fn scale(&self) -> T {
+        T::of(0.5) * self.parts().log_scale[0].exp()
+    }
+
+    /// Vectors of the prefixes `first..=events.len()` of one history, oldest first; `contexts` has one bag a prefix.
+    ///
+    /// `v` [items, d] holds the vectors that the events name; `dropout` with its seed is of this history alone.
+    pub fn forward(&self, events: &[EventIndex], v: &[T], first: usize, contexts: &[Slots], dropout: Dropout) -> Activations<T> {
+        let (d, p, rows) = (self.shape.dim, self.parts(), events.len() + 1 - first);
+        let width = (POOLS + 1) * d;
+        let mut h = vec![T::ZERO; events.len() * d];
+        event::forward(d, events, v, &p.tables, &mut h);
+        let mut pools = vec![T::ZERO; (events.len() + 1) * POOLS * d];
+        decay_pool::forward(d, &h, p.log_rates, &mut pools);
+        let asked = &pools[first * POOLS * d..];
+
+        let mut x = vec![T::ZERO; rows * width];
+        for ((x, pools), context) in x.chunks_exact_mut(width).zip(asked.chunks_exact(POOLS * d)).zip(contexts) {
+            layer_norm::forward(pools, d, None, &mut x[..POOLS * d]);
+            bag::forward(p.context, d, [context], &mut x[POOLS * d..]);
+        }
+        let dropout = [0, 1].map(|i| Dropout { seed: mix(dropout.seed, i), ..dropout });
+        dropout[0].apply(&mut x);
+        let mut before = vec![T::ZERO; rows * self.shape.hidden];
+        linear::forward(&x, p.w1, p.b1, &mut before);
+        let mut after = vec![T::ZERO; before.len()];
+        gelu::forward(&before, &mut after);
+        dropout[1].apply(&mut after);
+        let mut sum = vec![T::ZERO; rows * d];
+        linear::forward(&after, p.w2, p.b2, &mut sum);
+        for (sum, pools) in sum.chunks_exact_mut(d).zip(asked.chunks_exact(POOLS * d)) {
+            for (mix, pool) in p.mix.chunks_exact(d).zip(pools.chunks_exact(d)) {
+                sum.iter_mut().zip(mix.iter().zip(pool)).for_each(|(s, (m, p))| *s += *m * *p);
+            }
+        }
+        let mut u = vec![T::ZERO; rows * d];
+        layer_norm::forward(&sum, d, Some((p.norm_gain, p.norm_bias)), &mut u);
+        let scale = self.scale();
+        u.iter_mut().for_each(|u| *u *= scale);
+        Activations { u, first, pools, x, before, after, sum, dropout }
+    }
+
+    /// `du` [rows, d] of the vectors; adds to `dv` and to `gradient`, which lies as `numbers`.
+    pub fn backward(
+        &self,
+        events: &[EventIndex],
+        v: &[T],
+        contexts: &[Slots],
+        a: &Activations<T>,
+        du: &[T],
+        dv: &mut [T],
+        gradient: &mut [T],
+    ) {
+        let (d, p) = (self.shape.dim, self.parts());
+        let width = (POOLS + 1) * d;
+        let mut dp = Parts::from(split_mut(&self.layout, gradient));
+        dp.log_scale[0] += du.iter().zip(&a.u).map(|(du, u)| *du * *u).sum::<T>();
+        let scale = self.scale();
+        let dnormed: Vec<T> = du.iter().map(|du| *du * scale).collect();
+        let mut dsum = vec![T::ZERO; a.sum.len()];
+        layer_norm::backward(&a.sum, d, Some(p.norm_gain), &dnormed, Some((dp.norm_gain, dp.norm_bias)), &mut dsum);
+
+        let mut dpools = vec![T::ZERO; a.pools.len()];
+        let (asked, dasked) = (&a.pools[a.first * POOLS * d..], &mut dpools[a.first * POOLS * d..]);
+        for ((dsum, pools), dpools) in
+            dsum.chunks_exact(d).zip(asked.chunks_exact(POOLS * d)).zip(dasked.chunks_exact_mut(POOLS * d))
+        {
+            for k in 0..POOLS {
+                for i in 0..d {
+                    dp.mix[k * d + i] += dsum[i] * pools[k * d + i];
+                    dpools[k * d + i] += dsum[i] * p.mix[k * d + i];
+                }
+            }
+        }
+        let mut dafter = vec![T::ZERO; a.after.len()];
+        linear::backward(&a.after, p.w2, &dsum, dp.w2, dp.b2, &mut dafter);
+        a.dropout[1].apply(&mut dafter);
+        gelu::backward(&a.before, &mut dafter);
+        let mut dx = vec![T::ZERO; a.x.len()];
+        linear::backward(&a.x, p.w1, &dafter, dp.w1, dp.b1, &mut dx);
+        a.dropout[0].apply(&mut dx);
+        for (((dx, pools), dpools), context) in
+            dx.chunks_exact(width).zip(asked.chunks_exact(POOLS * d)).zip(dasked.chunks_exact_mut(POOLS * d)).zip(contexts)
+        {
+            layer_norm::backward(pools, d, None, &dx[..POOLS * d], None, dpools);
+            bag::backward(d, [context], &dx[POOLS * d..], dp.context);
+        }
+        let mut dh = vec![T::ZERO; events.len() * d];
+        decay_pool::backward(d, &a.pools, p.log_rates, &dpools, &mut dh, dp.log_rates);
+        event::backward(d, events, v, p.tables.gain, &dh, dv, &mut dp.tables);
+    }
+}
 
 impl UserTower {
-    /// The trainer's own forward pass of one query: the vector `[d]`. `vectors` are the rows of the history's items, newest first, `[len, d]`.
-    pub fn forward_one(&self, _query: &EncodedQuery, _vectors: &[f32]) -> Vec<f32> {
-        todo!()
+    /// The forward pass of one query, as a page asks it: the vector `[d]`. `vectors` are those of the history's items, newest first, `[len, d]`.
+    pub fn forward_one(&self, query: &EncodedQuery, vectors: &[f32]) -> Vec<f32> {
+        let mut events = event_indices(&query.history);
+        events.iter_mut().enumerate().for_each(|(i, event)| event.item = i as u32);
+        events.reverse();
+        self.forward(&events, vectors, events.len(), std::slice::from_ref(&query.context), Dropout::NONE).u
     }
 
     /// The tower as ONNX. Inputs, L = `encoding.history.len`, C = `encoding.context_slots()`: `vectors` f32 [batch, L, d]; `types`, `values`,
     /// `gaps`, `runs` i64 [batch, L]; `mask` f32 [batch, L]; `context_slots` i64 [batch, C], `context_weights` f32 [batch, C].
     /// Output: `user` f32 [batch, d].
-    pub fn onnx(&self, _encoding: &Encoding) -> Vec<u8> {
-        todo!()
+    pub fn onnx(&self, encoding: &Encoding) -> Vec<u8> {
+        let (d, len, p) = (self.shape.dim, encoding.history.len, self.parts());
+        let mut g = GraphBuilder::new("user_tower");
+        let row = [Dim::Batch, Dim::Fixed(len)];
+        let vectors = g.input_f32("vectors", &[Dim::Batch, Dim::Fixed(len), Dim::Fixed(d)]);
+        let [types, values, gaps, runs] = ["types", "values", "gaps", "runs"].map(|name| g.input_i64(name, &row));
+        let mask = g.input_f32("mask", &row);
+        let bag_row = [Dim::Batch, Dim::Fixed(encoding.context_slots())];
+        let slots = g.input_i64("context_slots", &bag_row);
+        let weights = g.input_f32("context_weights", &bag_row);
+
+        let h = event::onnx(&mut g, d, &p.tables, &vectors, [&values, &types, &gaps, &runs]);
+        let pools = decay_pool::onnx(&mut g, len, p.log_rates, &h, &mask);
+        let normed = layer_norm::onnx(&mut g, "pool.norm", &pools, d, None);
+        let flat = g.constant_i64("pool.flat", &[2], &[-1, (POOLS * d) as i64]);
+        let normed = g.node("Reshape", &[&normed, &flat], &[]);
+        let context = bag::onnx(&mut g, "context", p.context, d, &slots, &weights);
+        let x = g.node("Concat", &[&normed, &context], &[("axis", Attribute::Int(1))]);
+        let hidden = linear::onnx(&mut g, "first", &x, p.w1, p.b1);
+        let hidden = gelu::onnx(&mut g, "gelu", &hidden);
+        let perceptron = linear::onnx(&mut g, "second", &hidden, p.w2, p.b2);
+        let mixed = self.mixed(&mut g, &pools);
+        let sum = g.node("Add", &[&perceptron, &mixed], &[]);
+        // The scale of the scores goes into the norm.
+        let scaled = |x: &[f32]| -> Vec<f32> { x.iter().map(|x| x * self.scale()).collect() };
+        let user = layer_norm::onnx(&mut g, "norm", &sum, d, Some((&scaled(p.norm_gain), &scaled(p.norm_bias))));
+        g.output_f32(&user, "user", &[Dim::Batch, Dim::Fixed(d)]);
+        g.finish()
+    }
+
+    /// Σ_k m_k ⊙ P_k of the pools [batch, POOLS, d].
+    fn mixed(&self, g: &mut GraphBuilder, pools: &Value) -> Value {
+        let mix = g.constant_f32("mix", &[1, POOLS, self.shape.dim], self.parts().mix);
+        let axis = g.constant_i64("mix.axis", &[1], &[1]);
+        let weighted = g.node("Mul", &[pools, &mix], &[]);
+        g.node("ReduceSum", &[&weighted, &axis], &[("keepdims", Attribute::Int(0))])
+    }
+}
+
+/// The events of an encoded history, newest first as it is; items are catalog rows.
+pub fn event_indices(history: &EncodedHistory) -> Vec<EventIndex> {
+    (0..history.rows.len())
+        .map(|i| EventIndex {
+            item: history.rows[i],
+            value: history.values[i],
+            kind: history.types[i],
+            gap: history.gaps[i],
+            run: history.runs[i],
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::check::{assert_gradient, numbers};
+    use crate::ops::softmax::{self, Target};
+    use crate::towers::ItemTower;
+
+    const SHAPE: UserShape = UserShape { dim: 4, hidden: 6, rows: [3, 2, 3, 2], context: 5 };
+
+    fn events() -> Vec<EventIndex> {
+        let event = |item, value, kind, gap, run| EventIndex { item, value, kind, gap, run };
+        vec![event(0, 1, 1, 0, 0), event(2, 2, 0, 1, 1), event(1, 0, 1, 2, 0), event(2, 1, 1, 2, 1)]
+    }
+
+    fn contexts() -> Vec<Slots> {
+        vec![vec![(0, 1.0)], vec![(1, 0.7), (4, -0.5)], vec![], vec![(2, 1.0), (3, 1.0)], vec![(0, 0.3)]]
+    }
+
+    fn towers() -> (ItemTower<f64>, UserTower<f64>) {
+        let (mut items, mut user) = (ItemTower::zeros(4, 3, 2), UserTower::zeros(SHAPE));
+        items.numbers = numbers(items.numbers.len(), 1);
+        user.numbers = numbers(user.numbers.len(), 2);
+        (items, user)
+    }
+
+    /// Loss of both towers over all prefixes, and the gradients of their numbers.
+    fn loss(items: &ItemTower<f64>, user: &UserTower<f64>) -> (f64, Vec<f64>, Vec<f64>) {
+        let (ids, bags) = ([1, 0, 3], vec![vec![(0, 1.0)], vec![(1, 1.0), (0, 0.5)], vec![]]);
+        let (v, bias) = items.forward(&ids, &bags);
+        let dropout = Dropout { rate: 0.25, seed: 3 };
+        let a = user.forward(&events(), &v, 0, &contexts(), dropout);
+        let target = |r: u32| Target {
+            wanted: vec![(r % 3, 0.6), ((r + 1) % 3, 0.4)],
+            masked: vec![(r + 2) % 3][..(r % 2) as usize].to_vec(),
+        };
+        let targets: Vec<Target> = (0..5).map(target).collect();
+        let (mut du, mut dv, mut dbias) = (vec![0.0; a.u.len()], vec![0.0; v.len()], vec![0.0; bias.len()]);
+        let (mut ditems, mut duser) = (vec![0.0; items.numbers.len()], vec![0.0; user.numbers.len()]);
+        let loss = softmax::loss(4, (&a.u, &mut du), (&v, &mut dv), (&bias, &mut dbias), &[0.0; 3], &targets, 1.0);
+        user.backward(&events(), &v, &contexts(), &a, &du, &mut dv, &mut duser);
+        items.backward(&ids, &bags, &dv, &dbias, &mut ditems);
+        (loss, ditems, duser)
+    }
+
+    #[test]
+    fn both_towers_and_their_loss_have_the_gradient_of_finite_differences() {
+        let (items, user) = towers();
+        let (_, ditems, duser) = loss(&items, &user);
+        assert_gradient("items", &items.numbers, &ditems, |n| loss(&ItemTower { numbers: n.to_vec(), ..items.clone() }, &user).0);
+        assert_gradient("user", &user.numbers, &duser, |n| loss(&items, &UserTower { numbers: n.to_vec(), ..user.clone() }).0);
+    }
+
+    #[test]
+    fn prefixes_are_histories_of_their_own() {
+        let (_, user) = towers();
+        let (v, events, contexts) = (numbers(12, 5), events(), contexts());
+        let all = user.forward(&events, &v, 0, &contexts, Dropout::NONE).u;
+        for p in 0..=events.len() {
+            let one = user.forward(&events[..p], &v, p, &contexts[p..=p], Dropout::NONE).u;
+            assert!(one.iter().zip(&all[p * 4..]).all(|(a, b)| (a - b).abs() < 1e-12));
+        }
+    }
+
+    #[test]
+    fn order_values_and_context_change_the_vector() {
+        let user = UserTower::<f64>::start(SHAPE, 1);
+        let (v, context) = (numbers(12, 5), vec![vec![(0, 1.0)]]);
+        let vector = |events: &[EventIndex]| user.forward(events, &v, events.len(), &context, Dropout::NONE).u;
+        let (forward, mut reversed, mut rated) = (events(), events(), events());
+        reversed.reverse();
+        rated[3].value = 2;
+        assert_ne!(vector(&forward), vector(&reversed));
+        assert_ne!(vector(&forward), vector(&rated));
     }
 }

@@ -1,0 +1,94 @@
+//! The numbers of a tower: named tensors in one flat vector, so that optimizer, average and checkpoint see one list.
+
+use crate::ops::Real;
+use crate::ops::dropout::mix;
+
+/// Name and shape of a tensor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tensor {
+    /// Name in checkpoints.
+    pub name: &'static str,
+    /// Dimensions.
+    pub shape: Vec<usize>,
+}
+
+impl Tensor {
+    pub(super) fn new(name: &'static str, shape: &[usize]) -> Tensor {
+        Tensor { name, shape: shape.to_vec() }
+    }
+
+    /// Numbers.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Numbers of all tensors of `layout`.
+pub fn total(layout: &[Tensor]) -> usize {
+    layout.iter().map(Tensor::len).sum()
+}
+
+/// The tensors in a flat slice.
+///
+/// # Panics
+/// If the layout has not N tensors, or the slice another length.
+pub fn split<'a, T, const N: usize>(layout: &[Tensor], mut flat: &'a [T]) -> [&'a [T]; N] {
+    assert_eq!((layout.len(), total(layout)), (N, flat.len()));
+    std::array::from_fn(|i| flat.split_off(..layout[i].len()).unwrap_or_default())
+}
+
+/// As [`split`], to write.
+///
+/// # Panics
+/// As [`split`].
+pub fn split_mut<'a, T, const N: usize>(layout: &[Tensor], mut flat: &'a mut [T]) -> [&'a mut [T]; N] {
+    assert_eq!((layout.len(), total(layout)), (N, flat.len()));
+    std::array::from_fn(|i| flat.split_off_mut(..layout[i].len()).unwrap_or_default())
+}
+
+/// Fills with draws from the normal distribution of standard deviation `sd` (Box and Muller, 1958).
+pub(super) fn fill_normal<T: Real>(out: &mut [T], sd: f64, seed: u64) {
+    for (i, x) in out.iter_mut().enumerate() {
+        let (a, b) = (unit(mix(seed, 2 * i as u64)), unit(mix(seed, 2 * i as u64 + 1)));
+        *x = T::of(sd * libm::sqrt(-2.0 * libm::log(a)) * libm::cos(std::f64::consts::TAU * b));
+    }
+}
+
+/// Fills with uniform draws from −bound..bound.
+pub(super) fn fill_uniform<T: Real>(out: &mut [T], bound: f64, seed: u64) {
+    for (i, x) in out.iter_mut().enumerate() {
+        *x = T::of(bound * (2.0 * unit(mix(seed, i as u64)) - 1.0));
+    }
+}
+
+/// A number in (0, 1].
+fn unit(word: u64) -> f64 {
+    ((word >> 11) + 1) as f64 / (1u64 << 53) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tensors_lie_one_after_the_other() {
+        let layout = [Tensor::new("a", &[2]), Tensor::new("b", &[0, 3]), Tensor::new("c", &[1, 3])];
+        let [a, b, c] = split(&layout, &[1, 2, 3, 4, 5]);
+        assert_eq!((a, b, c), (&[1, 2][..], &[][..], &[3, 4, 5][..]));
+    }
+
+    #[test]
+    fn draws_have_their_moments() {
+        let mut x = vec![0.0f64; 20_000];
+        let variance = |x: &[f64]| x.iter().map(|x| x * x).sum::<f64>() / x.len() as f64;
+        fill_normal(&mut x, 2.0, 1);
+        assert!((variance(&x) - 4.0).abs() < 0.15 && (x.iter().sum::<f64>() / 20_000.0).abs() < 0.05);
+        fill_uniform(&mut x, 3.0, 1);
+        assert!((variance(&x) - 3.0).abs() < 0.1 && x.iter().all(|x| x.abs() <= 3.0));
+    }
+}
