@@ -20,4 +20,5 @@ pub mod slate;
 pub mod wasm;
 
 pub use error::{Error, ErrorKind, Result};
-pub use recommender::{Clock, EncodedQuery, Explore, Item, Query, Recommender, Request, Slate, Timings};
+pub use features::{EncodedQuery, Query};
+pub use recommender::{Clock, Explore, Item, Recommender, Request, Slate, Timings};

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::bundle::{Bundle, range, sha256_hex};
 use crate::error::{ErrorKind, Result};
 use crate::explore::{EpsilonGreedy, Greedy, Policy, decision_rng};
-use crate::features::{Fields, Slots};
+use crate::features::{EncodedQuery, Fields, Query, Slots};
 use crate::kernels::{QuantizedQuery, scalar};
 use crate::model::{Graph, ModelRuntime, Tensor};
 use crate::profile::{Event, EventLog, Impression, LogLine, Profile, Slot};
@@ -106,28 +106,6 @@ pub struct Timings {
     pub slate: f64,
 }
 
-/// A visitor's state as the tower is asked about it.
-#[derive(Debug, Clone, Copy)]
-pub struct Query<'a> {
-    /// Events, oldest first.
-    pub history: &'a [Event],
-    /// Values of context columns.
-    pub context: &'a Fields,
-    /// Milliseconds UTC; absent: the time of the last event.
-    pub time: Option<i64>,
-    /// Minutes to add to UTC; absent: that of the last event, else 0.
-    pub tz_offset_min: Option<i32>,
-}
-
-/// The numbers that the user tower reads.
-#[derive(Debug, Clone, PartialEq)]
-pub struct EncodedQuery {
-    /// The history, newest first.
-    pub history: crate::features::EncodedHistory,
-    /// The request.
-    pub context: Slots,
-}
-
 /// Opens onto a bundle; keeps one visitor's profile and log.
 pub struct Recommender {
     bundle: Bundle,
@@ -199,13 +177,7 @@ impl Recommender {
     /// # Errors
     /// `unknown-key` for a context column that the bundle does not have.
     pub fn encode(&self, query: &Query) -> Result<EncodedQuery> {
-        let encoding = &self.bundle.manifest.encoding;
-        let last = query.history.last();
-        let time = query.time.or(last.and_then(|e| e.time));
-        let offset = query.tz_offset_min.or(last.and_then(|e| e.tz_offset_min)).unwrap_or(0);
-        let history = encoding.encode_history(query.history, |id| self.bundle.catalog.row(id));
-        let context = encoding.encode_context(query.context, time, offset, history.events)?;
-        Ok(EncodedQuery { history, context })
+        self.bundle.manifest.encoding.encode_query(query, |id| self.bundle.catalog.row(id))
     }
 
     /// Runs the user tower: the visitor's vector `[d]`.
@@ -228,10 +200,22 @@ impl Recommender {
     /// # Errors
     /// As of [`Recommender::user_vector`], and `unknown-key` for a column that the bundle does not have.
     pub fn item_vector(&self, fields: &Fields) -> Result<(Vec<f32>, f32)> {
+        self.run_item_tower(0, &self.bundle.manifest.encoding.encode_item(fields)?)
+    }
+
+    /// Runs the item tower on a row of the catalog: its vector `[d]` and bias before quantization, or as if its id were unknown.
+    ///
+    /// # Errors
+    /// As of [`Recommender::user_vector`].
+    pub fn catalog_vector(&self, row: u32, known: bool) -> Result<(Vec<f32>, f32)> {
+        let slots = self.bundle.manifest.encoding.encode_row(self.bundle.catalog.file(), row as usize);
+        self.run_item_tower(if known { i64::from(row) + 1 } else { 0 }, &slots)
+    }
+
+    fn run_item_tower(&self, id: i64, bag: &Slots) -> Result<(Vec<f32>, f32)> {
         let runtime = self.runtime.as_ref().ok_or_else(|| ErrorKind::NoModel.at("item_tower"))?;
-        let encoding = &self.bundle.manifest.encoding;
-        let (slots, weights) = padded(&encoding.encode_item(fields)?, encoding.item_slots());
-        let outputs = runtime.run(Graph::ItemTower, &[Tensor::I64(vec![1], vec![0]), slots, weights])?;
+        let (slots, weights) = padded(bag, self.bundle.manifest.encoding.item_slots());
+        let outputs = runtime.run(Graph::ItemTower, &[Tensor::I64(vec![1], vec![id]), slots, weights])?;
         match outputs.as_slice() {
             [vector, bias] if vector.len() == self.bundle.manifest.dim && bias.len() == 1 => Ok((vector.clone(), bias[0])),
             _ => Err(ErrorKind::Model("the outputs are not a vector and a bias".into()).at("item_tower")),

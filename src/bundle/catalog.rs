@@ -15,7 +15,7 @@ pub struct CatalogFile {
     pub ids: Vec<String>,
     /// Titles, where there are any.
     pub titles: Vec<Option<String>>,
-    /// Raw values of the declared columns.
+    /// Raw values of the declared columns; the title is not among them.
     pub columns: BTreeMap<String, Vec<Value>>,
 }
 
@@ -54,6 +54,11 @@ impl Catalog {
         }
         self.rows.columns.values_mut().for_each(|column| column.resize(before + n, Value::Missing));
         Ok(())
+    }
+
+    /// All rows, as in a file.
+    pub fn file(&self) -> &CatalogFile {
+        &self.rows
     }
 
     /// Number of rows.

@@ -3,11 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Column, Fields, Slots, Value};
-use crate::bundle::range;
+use crate::bundle::{CatalogFile, range};
 use crate::error::{ErrorKind, Result};
 
 /// Most events that a tower may read, and that a profile may keep.
 const MAX_HISTORY: usize = 65_536;
+
+/// The column that a catalog keeps apart.
+pub const TITLE: &str = "title";
 
 /// How events, items and context are encoded. Travels in the manifest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -148,6 +151,23 @@ impl Encoding {
     /// Slots of an item's columns. Unknown names are an error; missing ones give no slot.
     pub fn encode_item(&self, fields: &Fields) -> Result<Slots> {
         encode(&self.items, fields, "item")
+    }
+
+    /// Slots of a row of the catalog; a column named `title` reads the titles.
+    ///
+    /// # Panics
+    /// If the catalog has no such row.
+    pub fn encode_row(&self, catalog: &CatalogFile, row: usize) -> Slots {
+        let (mut slots, mut offset) = (Slots::new(), 0);
+        for column in &self.items {
+            match (catalog.columns.get(&column.name), &catalog.titles[row]) {
+                (Some(values), _) => column.encode(&values[row], offset, &mut slots),
+                (None, Some(title)) if column.name == TITLE => column.encode(&Value::Text(title.clone()), offset, &mut slots),
+                _ => {}
+            }
+            offset += column.width() as u32;
+        }
+        slots
     }
 
     /// Slots of a request.

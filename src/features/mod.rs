@@ -3,11 +3,13 @@
 mod columns;
 mod encoding;
 mod history;
+mod query;
 mod text;
 mod value;
 
 pub use columns::{Column, Kind, Slots};
-pub use encoding::{Encoding, EventType, History};
+pub use encoding::{Encoding, EventType, History, TITLE};
 pub use history::EncodedHistory;
+pub use query::{EncodedQuery, Query};
 pub use text::words;
 pub use value::{Fields, Value};

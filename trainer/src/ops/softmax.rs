@@ -11,7 +11,7 @@ const CHUNK: usize = 64;
 /// What one row is to find.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Target {
-    /// (candidate, weight ≥ 0): weights sum to 1.
+    /// (candidate, weight ≥ 0): weights sum to 1. A row without any costs nothing.
     pub wanted: Vec<(u32, f32)>,
     /// Candidates that take no part in the row's softmax, unless they are wanted.
     pub masked: Vec<u32>,
@@ -53,6 +53,10 @@ pub fn loss<T: Real>(
 
 /// The loss of one row; its logits become their gradient.
 fn row_gradient<T: Real>(z: &mut [T], target: &Target, scale: T) -> T {
+    if target.wanted.is_empty() {
+        z.fill(T::ZERO);
+        return T::ZERO;
+    }
     let wanted: Vec<(usize, T, T)> =
         target.wanted.iter().map(|(c, w)| (*c as usize, T::of(f64::from(*w)), z[*c as usize])).collect();
     target.masked.iter().for_each(|c| z[*c as usize] = T::of(f64::NEG_INFINITY));

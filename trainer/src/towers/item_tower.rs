@@ -2,9 +2,8 @@
 //!
 //! Id index 0 stands for an unknown id: training gives it to items at random, so that columns alone make a fair vector.
 
-use anyhow::Result;
 use foretaste::bundle::CatalogFile;
-use foretaste::features::{Encoding, Fields, Slots, Value};
+use foretaste::features::{Encoding, Slots};
 
 use super::params::{Tensor, fill_normal, split, split_mut, total};
 use crate::onnx::{Attribute, Dim, GraphBuilder};
@@ -95,12 +94,9 @@ impl<T: Real> ItemTower<T> {
 
 impl ItemTower {
     /// Vectors `[n, d]` and biases `[n]` of the catalog; row i has the id index i + 1.
-    ///
-    /// # Errors
-    /// A catalog whose columns are not those of the encoding.
-    pub fn rows(&self, encoding: &Encoding, catalog: &CatalogFile) -> Result<(Vec<f32>, Vec<f32>)> {
+    pub fn rows(&self, encoding: &Encoding, catalog: &CatalogFile) -> (Vec<f32>, Vec<f32>) {
         let ids: Vec<u32> = (1..=catalog.ids.len() as u32).collect();
-        Ok(self.forward(&ids, &encode_catalog(encoding, catalog)?))
+        self.forward(&ids, &encode_catalog(encoding, catalog))
     }
 
     /// The tower as ONNX. Inputs: `id` i64 [batch], `slots` i64 [batch, S], `weights` f32 [batch, S], S = `encoding.item_slots()`.
@@ -128,15 +124,8 @@ impl ItemTower {
 }
 
 /// The column slots of every item of a catalog.
-///
-/// # Errors
-/// A column that the encoding does not have.
-pub fn encode_catalog(encoding: &Encoding, catalog: &CatalogFile) -> Result<Vec<Slots>> {
-    let fields = |row: usize| -> Fields {
-        let present = catalog.columns.iter().filter(|(_, values)| values[row] != Value::Missing);
-        present.map(|(name, values)| (name.clone(), values[row].clone())).collect()
-    };
-    (0..catalog.ids.len()).map(|row| Ok(encoding.encode_item(&fields(row))?)).collect()
+pub fn encode_catalog(encoding: &Encoding, catalog: &CatalogFile) -> Vec<Slots> {
+    (0..catalog.ids.len()).map(|row| encoding.encode_row(catalog, row)).collect()
 }
 
 #[cfg(test)]
