@@ -1,12 +1,34 @@
 //! `foretaste split`.
 
-use anyhow::{Result, bail};
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::PathBuf;
 
-/// Write the split file of a protocol.
+use anyhow::{Context, Result};
+use foretaste_trainer::data::{ReadOptions, read_folder};
+use foretaste_trainer::protocols::{Protocol, write_split};
+
+/// Write which event falls in which part of a protocol, as CSV.
 #[derive(clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// A data folder.
+    #[arg(long, value_name = "DATA")]
+    data: PathBuf,
+    /// The protocol.
+    #[arg(long, value_enum)]
+    protocol: Protocol,
+    /// Salt of P1.
+    #[arg(long, default_value_t = 0)]
+    salt: u32,
+    /// The file to write.
+    #[arg(long, value_name = "FILE.csv")]
+    out: PathBuf,
+}
 
 /// Runs the verb.
-pub fn run(_args: Args) -> Result<()> {
-    bail!("not yet")
+pub fn run(args: Args) -> Result<()> {
+    let data = read_folder(&args.data, &ReadOptions { quiet: true, ..ReadOptions::default() })?;
+    let named = || format!("{}: cannot be written", args.out.display());
+    let file = File::create(&args.out).with_context(named)?;
+    write_split(&data, args.protocol, args.salt, BufWriter::new(file)).with_context(named)
 }

@@ -1,12 +1,62 @@
 //! `foretaste train`.
 
-use anyhow::{Result, bail};
+use std::path::PathBuf;
+
+use anyhow::Result;
+use foretaste_trainer::data::{ReadOptions, read_folder};
+use foretaste_trainer::evaluate::Stopwatch;
+use foretaste_trainer::protocols::{Protocol, Split};
+use foretaste_trainer::training::{Config, TrainOptions, stop_on_ctrl_c, train};
 
 /// Learn the towers from a data folder.
+///
+/// The number of epochs is chosen on events that are held back; then the towers are learnt again from all that the protocol allows.
+/// Ctrl-C keeps the last checkpoint: the same command with --resume goes on and ends with the same numbers.
 #[derive(clap::Args)]
-pub struct Args {}
+#[command(after_help = "example: foretaste train --data data --out run --seed 1")]
+pub struct Args {
+    /// A data folder, or what `prepare` made of one.
+    #[arg(long, value_name = "DATA")]
+    data: PathBuf,
+    /// Settings; without a file the defaults.
+    #[arg(long, value_name = "F.toml")]
+    config: Option<PathBuf>,
+    /// What may be learnt from. `all` is every event: what one ships.
+    #[arg(long, value_enum, default_value_t = Protocol::All)]
+    protocol: Protocol,
+    /// Fold of P4 (0 to 9), salt of P1.
+    #[arg(long, value_name = "K")]
+    fold: Option<u32>,
+    /// The folder of the run.
+    #[arg(long, value_name = "RUN")]
+    out: PathBuf,
+    /// Fixes every draw: equal seeds give equal bytes.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Go on from the checkpoint in RUN, where there is one.
+    #[arg(long)]
+    resume: bool,
+    /// No progress.
+    #[arg(long)]
+    quiet: bool,
+    /// Largest share of bad rows that is let pass.
+    #[arg(long, value_name = "SHARE", default_value_t = ReadOptions::default().max_bad)]
+    max_bad: f64,
+}
 
 /// Runs the verb.
-pub fn run(_args: Args) -> Result<()> {
-    bail!("not yet")
+pub fn run(args: Args) -> Result<()> {
+    stop_on_ctrl_c();
+    let watch = Stopwatch::start();
+    let config = Config::read(args.config.as_deref())?;
+    let data = read_folder(&args.data, &ReadOptions { max_bad: args.max_bad, quiet: args.quiet })?;
+    let split = Split::of(&data, args.protocol, args.fold)?;
+    let options = TrainOptions { resume: args.resume, quiet: args.quiet };
+    let run = train(&data, &split, &config, args.seed, &args.out, options)?;
+    if !args.quiet {
+        let (wall, cpu) = watch.seconds();
+        let figures: String = run.card.metrics.iter().map(|(name, x)| format!(", {name} {x:.4}")).collect();
+        eprintln!("trained in {wall:.1} s ({cpu:.1} CPU s){figures}: {}", args.out.display());
+    }
+    Ok(())
 }

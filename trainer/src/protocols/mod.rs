@@ -1,11 +1,21 @@
-//! Splits of the events: who is asked what, and what was known.
+//! Splits of the events: who is asked what, and what was known. A protocol a file.
 
-use anyhow::{Result, bail};
+mod all;
+mod hash;
+mod p1;
+mod p3;
+mod p4;
+mod write;
+
+pub use hash::hash;
+pub use write::write_split;
+
+use anyhow::{Result, bail, ensure};
 
 use crate::data::{Dataset, Event};
 
-/// A fixed way to split the events and to ask. See the functions of [`Split`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A fixed way to split the events and to ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Protocol {
     /// Retrieval on a random split.
     P1,
@@ -19,6 +29,20 @@ pub enum Protocol {
     P5,
     /// Every event; a part of the users is held back for early stopping. What one ships.
     All,
+}
+
+impl Protocol {
+    /// Name on the command line and in bundles.
+    pub fn name(self) -> &'static str {
+        match self {
+            Protocol::P1 => "p1",
+            Protocol::P2 => "p2",
+            Protocol::P3 => "p3",
+            Protocol::P4 => "p4",
+            Protocol::P5 => "p5",
+            Protocol::All => "all",
+        }
+    }
 }
 
 /// The events of one user that may be learnt from, oldest first.
@@ -61,8 +85,93 @@ pub struct Split {
 }
 
 impl Split {
-    /// Splits a data set. `fold` is the fold of P4 or the salt of P1, 0 where absent.
-    pub fn of(_data: &Dataset, _protocol: Protocol, _fold: Option<u32>) -> Result<Split> {
-        bail!("not yet")
+    /// Splits a data set. `fold` is the fold of P4 (0 to 9) or the salt of P1; absent: 0.
+    ///
+    /// # Errors
+    /// A fold that the protocol does not have, a protocol that is not there yet (P2, P5).
+    pub fn of(data: &Dataset, protocol: Protocol, fold: Option<u32>) -> Result<Split> {
+        match (protocol, fold) {
+            (Protocol::P1, salt) => Ok(p1::split(data, salt.unwrap_or(0))),
+            (Protocol::P4, fold) => {
+                let fold = fold.unwrap_or(0);
+                ensure!(fold < p4::FOLDS, "p4 has the folds 0 to {}, got {fold}", p4::FOLDS - 1);
+                Ok(p4::split(data, fold))
+            }
+            (Protocol::P2 | Protocol::P5, _) => {
+                bail!("the protocol {} is not there yet; there are p1, p3, p4, all", protocol.name())
+            }
+            (_, Some(fold)) => bail!("the protocol {} has no folds, got {fold}", protocol.name()),
+            (Protocol::P3, None) => Ok(p3::split(data)),
+            (Protocol::All, None) => Ok(all::split(data)),
+        }
+    }
+
+    /// The events that the model to be reported may have seen.
+    pub fn fitted(&self) -> &[Sequence] {
+        self.refit.as_ref().unwrap_or(&self.train)
+    }
+}
+
+/// The distinct items of some events, ascending.
+fn items(events: &[Event]) -> Vec<u32> {
+    let mut items: Vec<u32> = events.iter().map(|e| e.item).collect();
+    items.sort_unstable();
+    items.dedup();
+    items
+}
+
+/// Whole histories of the users that `pick` names.
+fn histories(data: &Dataset, pick: impl Fn(usize) -> bool) -> Vec<Sequence> {
+    let users = (0..data.users.len()).filter(|user| pick(*user));
+    users
+        .map(|user| Sequence { user: user as u32, events: data.history(user).to_vec() })
+        .filter(|s| !s.events.is_empty())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Users `0`, `1`, … with the given items at times 0, 1, ….
+    pub(super) fn dataset(histories: &[&[u32]]) -> Dataset {
+        let items = histories.iter().flat_map(|h| h.iter()).max().map_or(0, |i| *i as usize + 1);
+        let mut data = Dataset {
+            name: "test".into(),
+            licence: None,
+            sha256: String::new(),
+            users: (0..histories.len()).map(|u| u.to_string()).collect(),
+            items: (0..items).map(|i| i.to_string()).collect(),
+            in_events: vec![true; items],
+            titles: vec![None; items],
+            item_table: Default::default(),
+            user_table: Default::default(),
+            context_table: Default::default(),
+            types: vec![],
+            events: vec![],
+            offsets: vec![0],
+        };
+        for (user, history) in histories.iter().enumerate() {
+            let event = |(t, item): (usize, &u32)| Event {
+                user: user as u32,
+                item: *item,
+                kind: 0,
+                rating: Some(4.0),
+                time: Some(t as i64),
+            };
+            data.events.extend(history.iter().enumerate().map(event));
+            data.offsets.push(data.events.len());
+        }
+        data
+    }
+
+    #[test]
+    fn folds_and_protocols_that_are_not_there_are_refused() {
+        let data = dataset(&[&[0, 1, 2]]);
+        for (protocol, fold) in
+            [(Protocol::P4, Some(10)), (Protocol::P3, Some(0)), (Protocol::P5, None), (Protocol::All, Some(1))]
+        {
+            assert!(Split::of(&data, protocol, fold).is_err());
+        }
     }
 }

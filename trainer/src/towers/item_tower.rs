@@ -56,6 +56,16 @@ impl<T: Real> ItemTower<T> {
         tower
     }
 
+    /// Gives items without training events the id of an unknown item: nothing was learnt of their own.
+    pub fn forget_unseen(&mut self, counts: &[u32]) {
+        let d = self.dim;
+        let [ids, _, id_bias, _] = split_mut(&self.layout, &mut self.numbers);
+        for row in (0..counts.len()).filter(|row| counts[*row] == 0) {
+            ids.copy_within(..d, (row + 1) * d);
+            id_bias[row + 1] = id_bias[0];
+        }
+    }
+
     fn parts(&self) -> Parts<&[T]> {
         let [ids, features, id_bias, feature_bias] = split(&self.layout, &self.numbers);
         Parts { ids, features, id_bias, feature_bias }

@@ -1,15 +1,148 @@
 //! Settings of a training: the TOML of `--config`.
 
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use foretaste::bundle::MAX_DIM;
 use serde::{Deserialize, Serialize};
 
-/// Settings. Unknown keys are refused.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+/// Settings. Unknown keys are refused, absent ones have the value of [`Config::default`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Config {}
+pub struct Config {
+    /// Dimensions of a vector, 1 to 512: more tell more items apart and cost bytes and time in the page.
+    pub dim: usize,
+    /// Width of the user tower's perceptron.
+    pub hidden: usize,
+    /// L: events of the history that the tower reads, the newest.
+    pub history_len: usize,
+    /// Events that a visitor's profile keeps, L or more.
+    pub history_cap: usize,
+    /// Most events of one training window.
+    pub window: usize,
+    /// Windows of a step: few make many noisy steps, many make few smooth ones.
+    pub batch: usize,
+    /// Step size of AdamW after the warm-up.
+    pub learning_rate: f64,
+    /// Steps over which the step size rises from 0.
+    pub warm_up: u64,
+    /// Bound of the gradient's norm.
+    pub clip: f64,
+    /// Share of the perceptron's inputs and hidden numbers that a training step drops, 0 to below 1.
+    pub dropout: f64,
+    /// Share of items whose id a step hides, so that their columns must do, 0 to below 1.
+    pub id_dropout: f64,
+    /// Share of windows that a context column is missing from, and that ratings or times are, 0 to below 1.
+    pub missing: f64,
+    /// Weight of the next item in the target; the rest lies on the items of the horizon. 1 learns the next item alone.
+    pub next_weight: f64,
+    /// Events ahead that count as targets.
+    pub horizon: usize,
+    /// Factor of a target's weight from one event to the next.
+    pub horizon_decay: f64,
+    /// Decay of the average of the weights over the steps: that average is the model. 0 takes the last weights.
+    pub average: f64,
+    /// Most epochs.
+    pub max_epochs: u32,
+    /// Epochs without a better NDCG@100 on validation before it ends.
+    pub patience: u32,
+    /// Items above which the softmax runs over a sample.
+    pub full_softmax_items: usize,
+    /// Sampled items of a step.
+    pub samples: usize,
+    /// Days of a calendar period in the context: for data whose items come and go. Absent: none.
+    pub period_days: Option<u32>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            dim: 64,
+            hidden: 256,
+            history_len: 400,
+            history_cap: 2000,
+            window: 200,
+            batch: 16,
+            learning_rate: 2e-3,
+            warm_up: 50,
+            clip: 5.0,
+            dropout: 0.3,
+            id_dropout: 0.05,
+            missing: 0.1,
+            next_weight: 0.5,
+            horizon: 20,
+            horizon_decay: 0.95,
+            average: 0.98,
+            max_epochs: 30,
+            patience: 3,
+            full_softmax_items: 50_000,
+            samples: 8192,
+            period_days: None,
+        }
+    }
+}
 
 impl Config {
     /// Reads a TOML file; without one the defaults.
-    pub fn read(_file: Option<&std::path::Path>) -> anyhow::Result<Config> {
-        Ok(Config::default())
+    ///
+    /// # Errors
+    /// A file that cannot be read, an unknown key, a value out of its range.
+    pub fn read(file: Option<&Path>) -> Result<Config> {
+        let Some(file) = file else { return Ok(Config::default()) };
+        let text = std::fs::read_to_string(file).with_context(|| format!("{}: cannot be read", file.display()))?;
+        let config: Config = toml::from_str(&text).with_context(|| format!("{}", file.display()))?;
+        config.check().with_context(|| format!("{}", file.display()))?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<()> {
+        ensure!((1..=MAX_DIM).contains(&self.dim), "dim: expected 1 to {MAX_DIM}, got {}", self.dim);
+        let counts = [
+            ("hidden", self.hidden),
+            ("history_len", self.history_len),
+            ("batch", self.batch),
+            ("horizon", self.horizon),
+            ("samples", self.samples),
+            ("max_epochs", self.max_epochs as usize),
+            ("patience", self.patience as usize),
+            ("period_days", self.period_days.unwrap_or(1) as usize),
+        ];
+        for (name, count) in counts {
+            ensure!((1..=1 << 24).contains(&count), "{name}: expected 1 to {}, got {count}", 1 << 24);
+        }
+        ensure!(self.window >= 2, "window: expected 2 or more, got {}", self.window);
+        let cap = self.history_cap;
+        ensure!((self.history_len..=65_536).contains(&cap), "history_cap: expected history_len to 65536, got {cap}");
+        let shares =
+            [("dropout", self.dropout), ("id_dropout", self.id_dropout), ("missing", self.missing), ("average", self.average)];
+        for (name, share) in shares {
+            ensure!((0.0..1.0).contains(&share), "{name}: expected 0 to below 1, got {share}");
+        }
+        for (name, share) in [("next_weight", self.next_weight), ("horizon_decay", self.horizon_decay)] {
+            ensure!((0.0..=1.0).contains(&share), "{name}: expected 0 to 1, got {share}");
+        }
+        for (name, x) in [("learning_rate", self.learning_rate), ("clip", self.clip)] {
+            ensure!(x > 0.0 && x.is_finite(), "{name}: expected a number above 0, got {x}");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Config> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        Config::read(Some(file.path()))
+    }
+
+    #[test]
+    fn absent_keys_have_defaults_and_faults_are_named() {
+        assert_eq!(read("batch = 8").unwrap(), Config { batch: 8, ..Config::default() });
+        for (text, named) in [("bach = 8", "bach"), ("dim = 0", "dim"), ("dropout = 1.0", "dropout"), ("clip = nan", "clip")] {
+            assert!(format!("{:#}", read(text).unwrap_err()).contains(named), "{text}");
+        }
     }
 }

@@ -1,15 +1,22 @@
-//! What a training leaves and an export reads.
+//! What a training leaves and an export reads: the folder RUN with `run.json`, `catalog.json` and `towers.safetensors`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, ensure};
 use foretaste::bundle::{CatalogFile, TrainedOn};
 use foretaste::features::Encoding;
-use foretaste::golden::GoldenInput;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::towers::{ItemTower, UserTower};
+use super::Config;
+use super::numbers::{Numbers, write_atomically};
+use crate::data::Dataset;
+use crate::towers::{ItemTower, UserShape, UserTower};
+
+const CARD: &str = "run.json";
+const CATALOG: &str = "catalog.json";
+const TOWERS: &str = "towers.safetensors";
 
 /// Everything of a run but its numbers: `run.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,19 +26,18 @@ pub struct RunCard {
     pub name: String,
     /// Licence of the data.
     pub licence: Option<String>,
-    /// Dimensions of a vector.
-    pub dim: usize,
+    /// Settings.
+    pub config: Config,
     /// Every constant of the encoding.
     pub encoding: Encoding,
     /// The data and the split.
     pub trained_on: TrainedOn,
     /// Figures on the validation part.
     pub metrics: BTreeMap<String, f64>,
-    /// Visitors whose slates become the golden rows.
-    pub golden: Vec<GoldenInput>,
 }
 
 /// A finished training.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Run {
     /// Everything but the numbers.
     pub card: RunCard,
@@ -45,7 +51,57 @@ pub struct Run {
 
 impl Run {
     /// Reads the run in a folder.
-    pub fn load(_folder: &Path) -> Result<Run> {
-        bail!("not yet")
+    ///
+    /// # Errors
+    /// No finished training there, or files that do not fit one another.
+    pub fn load(folder: &Path) -> Result<Run> {
+        ensure!(folder.join(CARD).is_file(), "{}: no finished training there (no {CARD})", folder.display());
+        let card: RunCard = read_json(&folder.join(CARD))?;
+        let catalog: CatalogFile = read_json(&folder.join(CATALOG))?;
+        let (dim, encoding) = (card.config.dim, &card.encoding);
+        let mut items = ItemTower::zeros(dim, catalog.ids.len(), encoding.item_width());
+        let mut user = UserTower::zeros(UserShape::of(encoding, dim, card.config.hidden));
+        let numbers = Numbers::read(&folder.join(TOWERS))?;
+        for (prefix, layout, flat) in [("item", &items.layout, &mut items.numbers), ("user", &user.layout, &mut user.numbers)] {
+            let mut at = 0;
+            for tensor in layout {
+                numbers.copy_to(&format!("{prefix}.{}", tensor.name), &mut flat[at..at + tensor.len()])?;
+                at += tensor.len();
+            }
+        }
+        Ok(Run { card, catalog, items, user })
     }
+
+    /// Writes the run; `run.json` comes last, so a folder that has it is whole.
+    pub(super) fn save(&self, folder: &Path) -> Result<()> {
+        let mut numbers = Numbers::default();
+        for (prefix, layout, flat) in
+            [("item", &self.items.layout, &self.items.numbers), ("user", &self.user.layout, &self.user.numbers)]
+        {
+            let mut rest = flat.as_slice();
+            for tensor in layout {
+                let (own, after) = rest.split_at(tensor.len());
+                numbers.add(format!("{prefix}.{}", tensor.name), &tensor.shape, own);
+                rest = after;
+            }
+        }
+        numbers.write(&folder.join(TOWERS), None)?;
+        write_atomically(&folder.join(CATALOG), &serde_json::to_vec(&self.catalog)?)?;
+        write_atomically(&folder.join(CARD), &serde_json::to_vec_pretty(&self.card)?)
+    }
+}
+
+/// The catalog file of a data set: every item, titles apart.
+pub fn catalog_of(data: &Dataset) -> CatalogFile {
+    let columns = data.item_table.columns.iter().filter(|c| c.name != foretaste::features::TITLE);
+    CatalogFile {
+        ids: data.items.clone(),
+        titles: data.titles.clone(),
+        columns: columns.map(|c| (c.name.clone(), c.values.clone())).collect(),
+    }
+}
+
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let bytes = std::fs::read(path).with_context(|| format!("{}: cannot be read", path.display()))?;
+    serde_json::from_slice(&bytes).with_context(|| format!("{}", path.display()))
 }

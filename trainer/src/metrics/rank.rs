@@ -1,0 +1,45 @@
+//! Ranks of targets among the candidates.
+
+/// Rank of each target, from 1: 1 + the candidates with a higher score + those with an equal score and a smaller index.
+///
+/// Candidates are the items of `universe` [items] less `removed`; a target counts as one even where it was removed.
+/// A score that is not a number is below all others.
+pub fn ranks(scores: &[f32], universe: &[bool], removed: &[u32], targets: &[u32]) -> Vec<usize> {
+    let allowed = candidates(universe, removed);
+    let key = |item: usize| if scores[item].is_nan() { f32::NEG_INFINITY } else { scores[item] };
+    let before = |item: usize, target: usize| key(item) > key(target) || (key(item) == key(target) && item < target);
+    let rank = |target: &u32| {
+        let target = *target as usize;
+        1 + (0..scores.len()).filter(|item| allowed[*item] && *item != target && before(*item, target)).count()
+    };
+    targets.iter().map(rank).collect()
+}
+
+/// The `k` candidates of the highest score, ties by index.
+pub fn top(scores: &[f32], universe: &[bool], removed: &[u32], k: usize) -> Vec<u32> {
+    let allowed = candidates(universe, removed);
+    let mut items: Vec<u32> = (0..scores.len() as u32).filter(|item| allowed[*item as usize]).collect();
+    items.sort_by(|a, b| scores[*b as usize].total_cmp(&scores[*a as usize]).then(a.cmp(b)));
+    items.truncate(k);
+    items
+}
+
+fn candidates(universe: &[bool], removed: &[u32]) -> Vec<bool> {
+    let mut allowed = universe.to_vec();
+    removed.iter().for_each(|item| allowed[*item as usize] = false);
+    allowed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ties_go_to_the_smaller_index_and_removed_items_do_not_count() {
+        let scores = [0.5, 0.9, 0.5, 0.5, f32::NAN];
+        let universe = [true, true, true, false, true];
+        assert_eq!(ranks(&scores, &universe, &[], &[0, 1, 2, 4]), [2, 1, 3, 4]);
+        assert_eq!(ranks(&scores, &universe, &[1], &[0, 1, 2]), [1, 1, 2]);
+        assert_eq!(top(&scores, &universe, &[1], 2), [0, 2]);
+    }
+}

@@ -1,0 +1,43 @@
+//! P3: leave one out, full ranking (SASRec, BERT4Rec, HSTU). Never fitted again on validation.
+
+use super::{Protocol, Query, Sequence, Split, items};
+use crate::data::{Dataset, Event};
+
+/// Shortest history with a target.
+pub(super) const LEAST: usize = 3;
+
+pub(super) fn split(data: &Dataset) -> Split {
+    let mut out = Split { protocol: Protocol::P3, fold: None, train: vec![], valid: vec![], refit: None, test: vec![] };
+    for user in 0..data.users.len() {
+        let history = data.history(user);
+        let user = user as u32;
+        // A target that the user had before stays a candidate.
+        let query = |known: &[Event], target: Event| Query {
+            user,
+            history: known.to_vec(),
+            targets: vec![target.item],
+            removed: items(known).into_iter().filter(|item| *item != target.item).collect(),
+        };
+        let train = if history.len() < LEAST { history.len() } else { history.len() - 2 };
+        out.train.push(Sequence { user, events: history[..train].to_vec() });
+        if history.len() >= LEAST {
+            out.valid.push(query(&history[..train], history[train]));
+            out.test.push(query(&history[..train + 1], history[train + 1]));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::dataset;
+    use super::*;
+
+    #[test]
+    fn last_is_test_and_the_one_before_validation() {
+        let s = split(&dataset(&[&[0, 1, 2, 0], &[1, 2]]));
+        assert_eq!(s.train.iter().map(|s| s.events.len()).collect::<Vec<_>>(), [2, 2]);
+        assert_eq!((s.valid.len(), s.valid[0].targets[0], &s.valid[0].removed[..]), (1, 2, &[0, 1][..]));
+        assert_eq!((s.test[0].history.len(), s.test[0].targets[0], &s.test[0].removed[..]), (3, 0, &[1, 2][..]));
+    }
+}

@@ -1,0 +1,96 @@
+//! The items that a step's softmax runs over: all that training has seen, or a sample with its correction.
+
+use std::collections::BTreeSet;
+
+use crate::ops::dropout::mix;
+
+/// Candidates of a step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidates {
+    /// Catalog rows, ascending.
+    pub rows: Vec<u32>,
+    /// Place of each catalog row in `rows`; `u32::MAX` for none.
+    pub place: Vec<u32>,
+    /// What is added to their logits: −ln P(the item is a candidate).
+    pub shift: Vec<f32>,
+}
+
+/// How candidates are chosen.
+#[derive(Debug, Clone)]
+pub struct Sampler {
+    /// Running sum of the events of each item.
+    cumulated: Vec<u64>,
+    /// Items drawn a step; `None` takes all.
+    samples: Option<usize>,
+}
+
+impl Sampler {
+    /// Over items with the given numbers of training events.
+    pub fn new(counts: &[u32], full_softmax_items: usize, samples: usize) -> Self {
+        let cumulated = counts.iter().scan(0, |sum, n| {
+            *sum += u64::from(*n);
+            Some(*sum)
+        });
+        Sampler { cumulated: cumulated.collect(), samples: (counts.len() > full_softmax_items).then_some(samples) }
+    }
+
+    fn count(&self, row: u32) -> u64 {
+        self.cumulated[row as usize] - if row > 0 { self.cumulated[row as usize - 1] } else { 0 }
+    }
+
+    /// Candidates of a step whose windows name `named`, with repetition: these, and the sample.
+    ///
+    /// An item that makes up the share q of all events is a candidate with probability 1 − (1 − q)^(draws), where the windows' own
+    /// events count as draws.
+    pub fn draw(&self, named: impl Iterator<Item = u32>, seed: u64) -> Candidates {
+        let n = self.cumulated.len();
+        let all = self.cumulated.last().copied().unwrap_or(0);
+        let (rows, shift): (Vec<u32>, Vec<f32>) = match self.samples {
+            None => (0..n as u32).filter(|row| self.count(*row) > 0).map(|row| (row, 0.0)).unzip(),
+            Some(samples) => {
+                let named: Vec<u32> = named.collect();
+                let drawn = (0..samples as u64).map(|i| mix(seed, i) % all);
+                let draws = (named.len() + samples) as f64;
+                let drawn = drawn.map(|at| self.cumulated.partition_point(|sum| *sum <= at) as u32);
+                let rows: BTreeSet<u32> = drawn.chain(named.iter().copied()).collect();
+                let absent = |row: u32| libm::exp(draws * libm::log1p(-(self.count(row) as f64 / all as f64)));
+                rows.into_iter().map(|row| (row, -libm::log(1.0 - absent(row)) as f32)).unzip()
+            }
+        };
+        let mut place = vec![u32::MAX; n];
+        rows.iter().enumerate().for_each(|(i, row)| place[*row as usize] = i as u32);
+        Candidates { rows, place, shift }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_that_have_events() {
+        let c = Sampler::new(&[2, 0, 1], 3, 1).draw([].into_iter(), 0);
+        assert_eq!((c.rows, c.place, c.shift), (vec![0, 2], vec![0, u32::MAX, 1], vec![0.0, 0.0]));
+    }
+
+    #[test]
+    fn a_sample_holds_the_named_items_and_knows_its_probabilities() {
+        let counts = [500, 300, 100, 0, 50, 50];
+        let sampler = Sampler::new(&counts, 5, 2);
+        let mut present = [0.0; 6];
+        let rounds = 20_000;
+        for seed in 0..rounds {
+            let c = sampler.draw([].into_iter(), mix(9, seed));
+            c.rows.iter().for_each(|row| present[*row as usize] += 1.0 / rounds as f64);
+            for (row, shift) in c.rows.iter().zip(&c.shift) {
+                let q = f64::from(counts[*row as usize]) / 1000.0;
+                assert!((f64::from(*shift) + (1.0 - (1.0 - q) * (1.0 - q)).ln()).abs() < 1e-5);
+            }
+        }
+        for (count, share) in counts.iter().zip(present) {
+            let q = f64::from(*count) / 1000.0;
+            assert!((share - (1.0 - (1.0 - q) * (1.0 - q))).abs() < 0.015, "{share}");
+        }
+        assert!(sampler.draw([4].into_iter(), 1).rows.contains(&4));
+    }
+}

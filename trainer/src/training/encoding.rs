@@ -1,0 +1,169 @@
+//! The constants of the encoding, from the data that a training may see.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use foretaste::features::{Column, Encoding, EventType, History, Kind, Value, words};
+
+use super::Config;
+use crate::data::{self, Dataset};
+use crate::protocols::Sequence;
+
+/// Rows that a word, category or member must occur in, to have a slot of its own.
+const LEAST_ROWS: usize = 3;
+/// Most entries of a vocabulary; words beyond it are hashed.
+const MAX_VOCABULARY: usize = 20_000;
+const HASH_BUCKETS: usize = 4096;
+/// Most buckets of a number column, and of the events' values.
+const NUMBER_BUCKETS: usize = 16;
+const VALUE_BUCKETS: usize = 20;
+/// 2³⁰ seconds are 34 years.
+const GAP_BUCKETS: usize = 32;
+const RUN_BUCKETS: usize = 8;
+
+/// Fits the encoding: columns over the whole catalog and the users of `sequences`, values over their events.
+pub fn fit(data: &Dataset, sequences: &[Sequence], config: &Config) -> Encoding {
+    let items: Vec<usize> = (0..data.items.len()).collect();
+    let users: Vec<usize> = sequences.iter().map(|s| s.user as usize).collect();
+    let mut context = derived(data, sequences, config);
+    let declared = data.context_table.columns.iter().map(|column| {
+        let rows: Vec<usize> = users.iter().flat_map(|user| data.offsets[*user]..data.offsets[*user + 1]).collect();
+        fit_column(column, &rows)
+    });
+    let of_users = data.user_table.columns.iter().map(|column| fit_column(column, &users));
+    let mut names = BTreeSet::new();
+    let found: Vec<Column> = declared.chain(of_users).flatten().filter(|c| names.insert(c.name.clone())).collect();
+    // A column of the data that has the name of a derived one takes its place.
+    context.retain(|column| !names.contains(&column.name));
+    context.extend(found);
+    Encoding {
+        history: History {
+            len: config.history_len,
+            cap: config.history_cap,
+            types: trained_types(data, sequences),
+            value_edges: value_edges(sequences),
+            gap_buckets: if data.has_times() { GAP_BUCKETS } else { 2 },
+            run_buckets: if data.has_times() { RUN_BUCKETS } else { 1 },
+        },
+        items: data.item_table.columns.iter().filter_map(|column| fit_column(column, &items)).collect(),
+        context,
+    }
+}
+
+fn trained_types(data: &Dataset, sequences: &[Sequence]) -> Vec<EventType> {
+    let seen: BTreeSet<u16> = sequences.iter().flat_map(|s| &s.events).map(|e| e.kind).collect();
+    data.types
+        .iter()
+        .enumerate()
+        .map(|(i, t)| EventType { trained: seen.contains(&(i as u16)) && !t.hide, ..t.clone() })
+        .collect()
+}
+
+fn value_edges(sequences: &[Sequence]) -> Vec<f64> {
+    edges(sequences.iter().flat_map(|s| &s.events).filter_map(|e| e.rating).collect(), VALUE_BUCKETS)
+}
+
+/// Hour, weekday and length of the history, and the calendar period where it is asked for.
+fn derived(data: &Dataset, sequences: &[Sequence], config: &Config) -> Vec<Column> {
+    let column = |name: &str, kind| Column { name: name.into(), kind };
+    // Training sees histories up to its window: longer ones take the last bucket.
+    let buckets = (1.4 * libm::log2(config.window as f64)) as usize + 1;
+    let mut out = vec![column("history_length", Kind::HistoryLength { buckets })];
+    if data.has_times() {
+        out.extend([column("hour", Kind::Hour), column("weekday", Kind::Weekday)]);
+        let times = || sequences.iter().flat_map(|s| &s.events).filter_map(|e| e.time);
+        if let (Some(days), Some(first), Some(last)) = (config.period_days, times().min(), times().max()) {
+            let count = ((last - first) / (i64::from(days) * 86_400) + 1) as usize;
+            out.push(column("period", Kind::Period { start_ms: first * 1000, days, count }));
+        }
+    }
+    out
+}
+
+/// A column over the given rows; none where they hold nothing to learn from.
+fn fit_column(column: &data::Column, rows: &[usize]) -> Option<Column> {
+    let values = || rows.iter().map(|row| &column.values[*row]);
+    let kind = match column.kind {
+        "category" => Kind::Category { vocabulary: vocabulary(values().map(|v| v.text().into_iter().collect())).0 },
+        "set" => Kind::Set { vocabulary: vocabulary(values().map(|v| v.set().into_iter().collect())).0 },
+        "text" => {
+            let (vocabulary, cut) = vocabulary(values().map(|v| words(&v.text().unwrap_or_default()).collect()));
+            Kind::Text { vocabulary, hash_buckets: if cut { HASH_BUCKETS } else { 0 } }
+        }
+        "number" => {
+            let numbers: Vec<f64> = values().filter_map(Value::number).collect();
+            let n = numbers.len() as f64;
+            let mean = numbers.iter().sum::<f64>() / n;
+            let sd = (numbers.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / n).sqrt();
+            // One value for all tells nothing, as do none (NaN).
+            if !(sd > 0.0 && sd.is_finite()) {
+                return None;
+            }
+            Kind::Number { edges: edges(numbers, NUMBER_BUCKETS), mean, sd }
+        }
+        _ => {
+            let dim = values().find_map(|v| if let Value::Vector(xs) = v { Some(xs.len()) } else { None })?;
+            Kind::Vector { dim }
+        }
+    };
+    let empty = match &kind {
+        Kind::Category { vocabulary } | Kind::Set { vocabulary } | Kind::Text { vocabulary, .. } => vocabulary.is_empty(),
+        _ => false,
+    };
+    (!empty).then(|| Column { name: column.name.clone(), kind })
+}
+
+/// What occurs in [`LEAST_ROWS`] rows, in order of bytes, and whether [`MAX_VOCABULARY`] cut it: the most frequent stay.
+fn vocabulary(rows: impl Iterator<Item = BTreeSet<String>>) -> (Vec<String>, bool) {
+    let mut counts = BTreeMap::new();
+    rows.flatten().for_each(|word| *counts.entry(word).or_insert(0) += 1);
+    let mut words: Vec<(String, usize)> = counts.into_iter().filter(|(_, n)| *n >= LEAST_ROWS).collect();
+    let cut = words.len() > MAX_VOCABULARY;
+    words.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    words.truncate(MAX_VOCABULARY);
+    let mut words: Vec<String> = words.into_iter().map(|(word, _)| word).collect();
+    words.sort();
+    (words, cut)
+}
+
+/// Edges between at most `buckets` buckets: midway between the distinct values where these are few, else quantiles.
+fn edges(mut values: Vec<f64>, buckets: usize) -> Vec<f64> {
+    values.sort_by(f64::total_cmp);
+    let all = values.len();
+    let quantiles: Vec<f64> = (1..buckets).filter_map(|i| values.get(i * all / buckets).copied()).collect();
+    values.dedup();
+    let mut edges =
+        if values.len() <= buckets { values.windows(2).map(|w| w[0] / 2.0 + w[1] / 2.0).collect() } else { quantiles };
+    edges.dedup();
+    edges
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edges_lie_between_values_or_at_quantiles() {
+        assert_eq!(edges(vec![3.0, 1.0, 2.0, 3.0], 4), [1.5, 2.5]);
+        assert_eq!(edges(vec![5.0, 5.0], 4), [0.0; 0]);
+        assert_eq!(edges((0..100).map(f64::from).collect(), 4), [25.0, 50.0, 75.0]);
+        assert_eq!(edges(vec![], 4), [0.0; 0]);
+    }
+
+    #[test]
+    fn rare_words_have_no_slot() {
+        let rows = ["a b", "b c", "b c", "c"].map(|t| words(t).collect());
+        assert_eq!(vocabulary(rows.into_iter()), (vec!["b".to_owned(), "c".to_owned()], false));
+    }
+
+    #[test]
+    fn columns_with_nothing_to_learn_are_left_out() {
+        let column = |kind, values: &[Value]| data::Column { name: "c".into(), kind, values: values.to_vec() };
+        let (one, two) = (Value::Number(1.0), Value::Number(2.0));
+        let rows = [0, 1, 2];
+        assert_eq!(fit_column(&column("number", &[one.clone(), one.clone(), one.clone()]), &rows), None);
+        assert_eq!(fit_column(&column("text", &[Value::Missing, Value::Missing, Value::Missing]), &rows), None);
+        assert_eq!(fit_column(&column("vector", &[Value::Missing, Value::Missing, Value::Missing]), &rows), None);
+        let number = fit_column(&column("number", &[one.clone(), two, one]), &rows).unwrap();
+        assert!(matches!(number.kind, Kind::Number { edges, .. } if edges == [1.5]));
+    }
+}

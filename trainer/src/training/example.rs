@@ -1,0 +1,200 @@
+//! Training examples: a window of one visitor's history, every prefix of it a request whose next items are to be found.
+
+use std::collections::{BTreeSet, HashMap};
+
+use foretaste::features::{Column, Encoding, Fields, Slots, Value};
+
+use super::Config;
+use crate::data::Dataset;
+use crate::evaluate::{context_of, event_of};
+use crate::ops::dropout::mix;
+use crate::ops::event::EventIndex;
+use crate::ops::softmax::Target;
+use crate::protocols::Sequence;
+use crate::towers::event_indices;
+
+/// One user's events as the tower reads them, oldest first. Slices have one length.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Visitor {
+    /// Encoded; items are catalog rows.
+    pub events: Vec<EventIndex>,
+    /// Weight of each event as a target; 0 is none.
+    weights: Vec<f32>,
+    /// Milliseconds UTC.
+    times: Vec<Option<i64>>,
+    /// Columns of the users table.
+    fields: Fields,
+    /// Declared context of each event; empty where the data has none.
+    requests: Vec<Fields>,
+}
+
+/// Part of a visitor's history: `len` events from `start` on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// Index of the visitor.
+    pub visitor: usize,
+    /// First event.
+    pub start: usize,
+    /// Events, the last of which is only a target.
+    pub len: usize,
+}
+
+/// A window made ready: prefixes `first..=events.len()`, a context and a target each.
+pub struct Example {
+    /// The history; items are places among the candidates.
+    pub events: Vec<EventIndex>,
+    /// 0 where the window starts with the visitor's first event: then the empty history is a request too.
+    pub first: usize,
+    /// Encoded requests.
+    pub contexts: Vec<Slots>,
+    /// What is to be found.
+    pub targets: Vec<Target>,
+}
+
+/// Encodes the sequences. Those with fewer than two events of known meaning are left out: nothing follows from them.
+pub fn visitors(data: &Dataset, sequences: &[Sequence], encoding: &Encoding) -> Vec<Visitor> {
+    let rows: HashMap<&str, u32> = data.items.iter().enumerate().map(|(i, id)| (id.as_str(), i as u32)).collect();
+    // Every event is encoded, however long the history.
+    let mut whole = encoding.clone();
+    (whole.history.len, whole.history.cap) = (usize::MAX, usize::MAX);
+    let visitor = |sequence: &Sequence| {
+        let recorded: Vec<_> = sequence.events.iter().map(|e| event_of(data, e)).collect();
+        let row_of = |id: &str| rows.get(id).copied();
+        let mut events = event_indices(&whole.encode_history(&recorded, row_of));
+        events.reverse();
+        let mut kept = whole.kept(&recorded, row_of);
+        kept.reverse();
+        let weight = |name: &str| encoding.history.type_of(name).filter(|t| t.positive).map_or(0.0, |t| t.weight);
+        Visitor {
+            events,
+            weights: kept.iter().map(|(_, e)| weight(&e.kind)).collect(),
+            times: kept.iter().map(|(_, e)| e.time).collect(),
+            fields: context_of(data, sequence.user as usize, encoding),
+            requests: requests(data, sequence, encoding, &kept.iter().map(|(row, e)| (*row, e.time)).collect::<Vec<_>>()),
+        }
+    };
+    sequences.iter().map(visitor).filter(|v| v.events.len() > 1).collect()
+}
+
+/// The declared context of the kept events, each an item row and a time, found among the user's events in order.
+fn requests(data: &Dataset, sequence: &Sequence, encoding: &Encoding, kept: &[(u32, Option<i64>)]) -> Vec<Fields> {
+    let columns: Vec<_> =
+        data.context_table.columns.iter().filter(|c| encoding.context.iter().any(|e| e.name == c.name)).collect();
+    if columns.is_empty() {
+        return Vec::new();
+    }
+    let mut at = data.offsets[sequence.user as usize];
+    let fields = |(row, time): &(u32, Option<i64>)| {
+        while (data.events[at].item, data.events[at].time.map(|t| t.saturating_mul(1000))) != (*row, *time) {
+            at += 1;
+        }
+        at += 1;
+        let present = columns.iter().filter(|c| c.values[at - 1] != Value::Missing);
+        present.map(|c| (c.name.clone(), c.values[at - 1].clone())).collect()
+    };
+    kept.iter().map(fields).collect()
+}
+
+impl Visitor {
+    /// The window of at most `most` events that `draw` picks.
+    pub fn window(&self, visitor: usize, most: usize, draw: u64) -> Window {
+        let len = self.events.len().min(most);
+        Window { visitor, start: (draw % (self.events.len() - len + 1) as u64) as usize, len }
+    }
+
+    /// Rows of all items that an example of the window names.
+    pub fn rows(&self, window: Window, horizon: usize) -> impl Iterator<Item = u32> {
+        let end = (window.start + window.len + horizon).min(self.events.len());
+        self.events[window.start..end].iter().map(|e| e.item)
+    }
+
+    /// Makes a window ready. `place[row]` is the item's place among the candidates, `u32::MAX` for none; `seed` decides what is missing.
+    pub fn example(&self, window: Window, place: &[u32], encoding: &Encoding, config: &Config, seed: u64) -> Example {
+        let missing = |what: u64| (mix(seed, what) >> 11) as f64 / ((1u64 << 53) as f64) < config.missing;
+        let (no_values, no_times) = (missing(0), missing(1));
+        let Window { start, len, .. } = window;
+        let event = |e: &EventIndex| EventIndex {
+            item: place[e.item as usize],
+            value: if no_values { 0 } else { e.value },
+            gap: if no_times { 0 } else { e.gap },
+            run: if no_times { 0 } else { e.run },
+            ..*e
+        };
+        let dropped: Vec<&Column> =
+            encoding.context.iter().enumerate().filter(|(i, _)| missing(2 + *i as u64)).map(|(_, c)| c).collect();
+        let first = usize::from(start > 0);
+        let prefixes = first..len;
+        Example {
+            events: self.events[start..start + len - 1].iter().map(event).collect(),
+            first,
+            contexts: prefixes.clone().map(|p| self.context(start, p, &dropped, encoding)).collect(),
+            targets: prefixes.map(|p| self.target(start + p, place, config)).collect(),
+        }
+    }
+
+    /// The request after `prefix` events from `start` on: its clock stands at the last of them, as in the protocols.
+    fn context(&self, start: usize, prefix: usize, dropped: &[&Column], encoding: &Encoding) -> Slots {
+        let at = start + prefix;
+        let mut fields = self.fields.clone();
+        if let Some(request) = self.requests.get(at) {
+            fields.extend(request.clone());
+        }
+        fields.extend(dropped.iter().map(|c| (c.name.clone(), Value::Missing)));
+        let time = self.times[at.saturating_sub(1)];
+        encoding.encode_context(&fields, time, 0, prefix).expect("fields are those of the encoding")
+    }
+
+    /// What is to be found before event `at`: `next_weight` on the next target, the rest over the horizon, falling by `horizon_decay`.
+    fn target(&self, at: usize, place: &[u32], config: &Config) -> Target {
+        let masked: BTreeSet<u32> = self.events[..at].iter().map(|e| place[e.item as usize]).filter(|p| *p != u32::MAX).collect();
+        let ahead = self.events[at..].iter().zip(&self.weights[at..]).filter(|(_, w)| **w > 0.0).take(config.horizon);
+        let mut decayed = 1.0;
+        let mut wanted: Vec<(u32, f32)> = ahead
+            .map(|(event, weight)| {
+                let share = decayed * weight;
+                decayed *= config.horizon_decay as f32;
+                (place[event.item as usize], share)
+            })
+            .collect();
+        let sum: f32 = wanted.iter().map(|(_, w)| w).sum();
+        let next = config.next_weight as f32;
+        for (i, (_, weight)) in wanted.iter_mut().enumerate() {
+            *weight = (1.0 - next) * *weight / sum + if i == 0 { next } else { 0.0 };
+        }
+        Target { wanted, masked: masked.into_iter().collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn visitor(items: &[u32]) -> Visitor {
+        Visitor {
+            events: items.iter().map(|item| EventIndex { item: *item, value: 1, gap: 1, ..EventIndex::default() }).collect(),
+            weights: vec![1.0; items.len()],
+            times: vec![Some(0); items.len()],
+            ..Visitor::default()
+        }
+    }
+
+    #[test]
+    fn targets_look_ahead_and_mask_the_past() {
+        let config = Config { horizon: 2, horizon_decay: 0.5, next_weight: 0.4, ..Config::default() };
+        let place = [10, 11, 12, u32::MAX];
+        let target = visitor(&[0, 3, 0, 1, 2]).target(2, &place, &config);
+        assert_eq!(target.masked, [10]);
+        assert_eq!(target.wanted, [(10, 0.6 / 1.5 + 0.4), (11, 0.6 * 0.5 / 1.5)]);
+        assert!(visitor(&[0]).target(1, &place, &config).wanted.is_empty());
+    }
+
+    #[test]
+    fn windows_stay_inside_and_begin_anywhere() {
+        let visitor = visitor(&[0, 1, 2, 0, 1]);
+        let starts: BTreeSet<usize> = (0..50).map(|draw| visitor.window(0, 3, draw).start).collect();
+        assert_eq!(starts, BTreeSet::from([0, 1, 2]));
+        assert_eq!(visitor.window(0, 9, 7), Window { visitor: 0, start: 0, len: 5 });
+        let window = Window { visitor: 0, start: 1, len: 2 };
+        assert_eq!(visitor.rows(window, 1).collect::<Vec<_>>(), [1, 2, 0]);
+    }
+}

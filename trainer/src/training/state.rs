@@ -1,0 +1,247 @@
+//! The state of a training between two steps, and its checkpoint.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+
+use super::Config;
+use super::numbers::Numbers;
+use super::optimizer::{Moments, clip};
+use super::step::Gradient;
+use crate::towers::{ItemTower, UserShape, UserTower};
+
+static STOP: AtomicBool = AtomicBool::new(false);
+
+/// Makes Ctrl-C end a training between two steps, so that its last checkpoint stays; a second one ends the process at once.
+pub fn stop_on_ctrl_c() {
+    // An error means that there is a handler already: the one below.
+    _ = ctrlc::set_handler(|| {
+        if STOP.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    });
+}
+
+pub(super) fn stop_asked() -> bool {
+    STOP.load(Ordering::Relaxed)
+}
+
+/// Part of a training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Phase {
+    /// Validation chooses the number of epochs.
+    Search,
+    /// Train and validation, that number of epochs.
+    Refit,
+}
+
+/// Everything that the next step depends on.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct State {
+    pub phase: Phase,
+    /// Epochs done in this phase.
+    pub epoch: u32,
+    /// Steps done in this phase.
+    pub steps: u64,
+    /// Epochs of the best validation.
+    pub best_epoch: u32,
+    /// Its NDCG@100.
+    pub best: Option<f64>,
+    pub items: ItemTower,
+    pub user: UserTower,
+    moments: [Moments; 2],
+    /// Numbers of both towers at the best validation.
+    best_numbers: Option<[Vec<f32>; 2]>,
+}
+
+/// The note of a checkpoint.
+#[derive(Serialize, Deserialize)]
+struct Note {
+    fingerprint: String,
+    phase: Phase,
+    epoch: u32,
+    steps: u64,
+    best_epoch: u32,
+    best: Option<f64>,
+    dim: usize,
+    items: usize,
+    item_slots: usize,
+    user: [usize; 7],
+}
+
+impl State {
+    pub fn new(phase: Phase, items: ItemTower, user: UserTower) -> Self {
+        let moments = [Moments::start(&items.numbers), Moments::start(&user.numbers)];
+        State { phase, epoch: 0, steps: 0, best_epoch: 0, best: None, items, user, moments, best_numbers: None }
+    }
+
+    /// With the number of epochs that another phase has chosen.
+    pub fn with_choice_of(self, chosen: &State) -> Self {
+        State { best_epoch: chosen.best_epoch, best: chosen.best, ..self }
+    }
+
+    /// Moves both towers along a gradient.
+    pub fn step(&mut self, gradient: &mut Gradient, config: &Config) {
+        clip([&mut gradient.items, &mut gradient.user], config.clip);
+        self.steps += 1;
+        let rate = config.learning_rate * (self.steps as f64 / config.warm_up.max(1) as f64).min(1.0);
+        let [items, user] = &mut self.moments;
+        items.step(&mut self.items.numbers, &gradient.items, self.steps, rate, config.average);
+        user.step(&mut self.user.numbers, &gradient.user, self.steps, rate, config.average);
+    }
+
+    fn towers(&self, items: &[f32], user: &[f32]) -> (ItemTower, UserTower) {
+        (ItemTower { numbers: items.to_vec(), ..self.items.clone() }, UserTower { numbers: user.to_vec(), ..self.user.clone() })
+    }
+
+    /// The average of the weights over the steps.
+    pub fn averaged(&self) -> (ItemTower, UserTower) {
+        self.towers(&self.moments[0].average, &self.moments[1].average)
+    }
+
+    /// Keeps what validation likes best.
+    pub fn judge(&mut self, ndcg: f64) {
+        if self.best.is_none_or(|best| ndcg > best) {
+            (self.best, self.best_epoch) = (Some(ndcg), self.epoch);
+            self.best_numbers = Some(self.moments.each_ref().map(|m| m.average.clone()));
+        }
+    }
+
+    /// The towers that the phase ends with: the best ones where validation has looked, else the average.
+    pub fn model(&self) -> (ItemTower, UserTower) {
+        match &self.best_numbers {
+            Some([items, user]) => self.towers(items, user),
+            None => self.averaged(),
+        }
+    }
+
+    fn path(folder: &Path) -> PathBuf {
+        folder.join("checkpoint.safetensors")
+    }
+
+    /// Writes the checkpoint.
+    pub fn write(&self, folder: &Path, fingerprint: &str) -> Result<()> {
+        let mut numbers = Numbers::default();
+        for (name, list) in self.lists() {
+            numbers.add(name, &[list.len()], list);
+        }
+        let shape = self.user.shape;
+        let [values, types, gaps, runs] = shape.rows;
+        let note = Note {
+            fingerprint: fingerprint.into(),
+            phase: self.phase,
+            epoch: self.epoch,
+            steps: self.steps,
+            best_epoch: self.best_epoch,
+            best: self.best,
+            dim: shape.dim,
+            items: self.items.layout[0].shape[0] - 1,
+            item_slots: self.items.layout[1].shape[0],
+            user: [shape.dim, shape.hidden, values, types, gaps, runs, shape.context],
+        };
+        numbers.write(&Self::path(folder), Some(serde_json::to_string(&note)?))
+    }
+
+    /// Every list of numbers by name.
+    fn lists(&self) -> Vec<(&'static str, &Vec<f32>)> {
+        let [i, u] = &self.moments;
+        let mut lists = vec![
+            ("item", &self.items.numbers),
+            ("item.first", &i.first),
+            ("item.second", &i.second),
+            ("item.average", &i.average),
+            ("user", &self.user.numbers),
+            ("user.first", &u.first),
+            ("user.second", &u.second),
+            ("user.average", &u.average),
+        ];
+        if let Some([items, user]) = &self.best_numbers {
+            lists.extend([("item.best", items), ("user.best", user)]);
+        }
+        lists
+    }
+
+    /// The checkpoint of a folder, where there is one and it is asked for.
+    ///
+    /// # Errors
+    /// It is of other data or settings.
+    pub fn resume(folder: &Path, fingerprint: &str, asked: bool) -> Result<Option<State>> {
+        let path = Self::path(folder);
+        if !asked || !path.is_file() {
+            return Ok(None);
+        }
+        let named = || format!("{}: not a checkpoint of this version", path.display());
+        let numbers = Numbers::read(&path)?;
+        let note: Note = serde_json::from_str(numbers.note.as_deref().unwrap_or("")).with_context(named)?;
+        ensure!(
+            note.fingerprint == fingerprint,
+            "{}: the checkpoint is of other data, settings or seed; train without --resume, or into another folder",
+            path.display()
+        );
+        let [dim, hidden, values, types, gaps, runs, context] = note.user;
+        let shape = UserShape { dim, hidden, rows: [values, types, gaps, runs], context };
+        let items = ItemTower::zeros(note.dim, note.items, note.item_slots);
+        let mut state = State {
+            epoch: note.epoch,
+            steps: note.steps,
+            best_epoch: note.best_epoch,
+            best: note.best,
+            ..State::new(note.phase, items, UserTower::zeros(shape))
+        };
+        if numbers.has("item.best") {
+            state.best_numbers = Some([state.items.numbers.clone(), state.user.numbers.clone()]);
+        }
+        let State { items, user, moments: [i, u], best_numbers, .. } = &mut state;
+        let mut lists = vec![
+            ("item", &mut items.numbers),
+            ("item.first", &mut i.first),
+            ("item.second", &mut i.second),
+            ("item.average", &mut i.average),
+            ("user", &mut user.numbers),
+            ("user.first", &mut u.first),
+            ("user.second", &mut u.second),
+            ("user.average", &mut u.average),
+        ];
+        if let Some([items, user]) = best_numbers {
+            lists.extend([("item.best", items), ("user.best", user)]);
+        }
+        for (name, list) in lists {
+            numbers.copy_to(name, list).with_context(named)?;
+        }
+        Ok(Some(state))
+    }
+
+    /// Removes the checkpoint of a folder.
+    pub fn remove(folder: &Path) {
+        // A checkpoint that stays behind does no harm: `run.json` says that the training is done.
+        _ = std::fs::remove_file(Self::path(folder));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comes_back_from_its_checkpoint() {
+        let folder = tempfile::tempdir().unwrap();
+        let shape = UserShape { dim: 2, hidden: 3, rows: [2, 2, 2, 1], context: 4 };
+        let mut state = State::new(Phase::Search, ItemTower::start(2, &[1, 2], 1, 5), UserTower::start(shape, 6));
+        let gradient = |state: &State| Gradient {
+            loss: 1.0,
+            items: vec![0.5; state.items.numbers.len()],
+            user: vec![-0.5; state.user.numbers.len()],
+        };
+        state.step(&mut gradient(&state), &Config::default());
+        state.epoch = 1;
+        state.judge(0.25);
+        state.step(&mut gradient(&state), &Config::default());
+        state.write(folder.path(), "x").unwrap();
+        assert_eq!(State::resume(folder.path(), "x", true).unwrap(), Some(state));
+        assert_eq!(State::resume(folder.path(), "x", false).unwrap(), None);
+        assert!(State::resume(folder.path(), "y", true).unwrap_err().to_string().contains("other data, settings or seed"));
+    }
+}

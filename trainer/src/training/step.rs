@@ -1,0 +1,144 @@
+//! One step: the gradient of a batch of windows, in fixed lanes that run in parallel.
+
+use foretaste::features::{Encoding, Slots};
+use rayon::prelude::*;
+
+use super::Config;
+use super::candidates::{Candidates, Sampler};
+use super::example::{Visitor, Window};
+use crate::ops::dropout::{Dropout, mix};
+use crate::ops::softmax;
+use crate::towers::{ItemTower, UserTower};
+
+/// Parts of a batch: their number is fixed, so that any number of threads gives the same sums.
+const LANES: usize = 8;
+
+/// What all steps share.
+pub struct Material<'a> {
+    /// The encoding.
+    pub encoding: &'a Encoding,
+    /// Settings.
+    pub config: &'a Config,
+    /// Whose histories are learnt from.
+    pub visitors: &'a [Visitor],
+    /// Column slots by catalog row.
+    pub bags: &'a [Slots],
+    /// Chooses the candidates.
+    pub sampler: &'a Sampler,
+}
+
+/// Mean loss of a batch a request, and its gradients, which lie as the towers' numbers.
+pub struct Gradient {
+    /// In nats.
+    pub loss: f64,
+    /// Of the item tower.
+    pub items: Vec<f32>,
+    /// Of the user tower.
+    pub user: Vec<f32>,
+}
+
+/// One lane's sums.
+struct Lane {
+    loss: f64,
+    user: Vec<f32>,
+    vectors: Vec<f32>,
+    biases: Vec<f32>,
+}
+
+impl Material<'_> {
+    /// The gradient of a batch. `seed` decides sample, dropout and what is missing.
+    pub fn gradient(&self, items: &ItemTower, user: &UserTower, batch: &[Window], seed: u64) -> Gradient {
+        let named = batch.iter().flat_map(|w| self.visitors[w.visitor].rows(*w, self.config.horizon));
+        let candidates = self.sampler.draw(named, mix(seed, 0));
+        let hidden = Dropout { rate: self.config.id_dropout, seed: mix(seed, 1) };
+        let ids: Vec<u32> = candidates.rows.iter().map(|row| if hidden.drops(u64::from(*row)) { 0 } else { row + 1 }).collect();
+        let bags = candidates.rows.iter().map(|row| &self.bags[*row as usize]);
+        let (vectors, biases) = items.forward(&ids, bags.clone());
+
+        let requests: usize = batch.iter().map(|w| w.len - usize::from(w.start > 0)).sum();
+        let scale = 1.0 / requests.max(1) as f32;
+        let lanes: Vec<Lane> = lanes(batch)
+            .par_iter()
+            .map(|windows| self.lane(user, windows, &candidates, (&vectors, &biases), scale, mix(seed, 2)))
+            .collect();
+        let sum = lanes.into_iter().reduce(Lane::plus).expect("there are lanes");
+        let mut gradient = Gradient { loss: sum.loss, items: vec![0.0; items.numbers.len()], user: sum.user };
+        items.backward(&ids, bags, &sum.vectors, &sum.biases, &mut gradient.items);
+        gradient
+    }
+
+    fn lane(
+        &self,
+        user: &UserTower,
+        windows: &[Window],
+        candidates: &Candidates,
+        (vectors, biases): (&[f32], &[f32]),
+        scale: f32,
+        seed: u64,
+    ) -> Lane {
+        let mut lane = Lane {
+            loss: 0.0,
+            user: vec![0.0; user.numbers.len()],
+            vectors: vec![0.0; vectors.len()],
+            biases: vec![0.0; biases.len()],
+        };
+        for window in windows {
+            let seed = mix(seed, window.visitor as u64);
+            let example =
+                self.visitors[window.visitor].example(*window, &candidates.place, self.encoding, self.config, mix(seed, 0));
+            let dropout = Dropout { rate: self.config.dropout, seed: mix(seed, 1) };
+            let a = user.forward(&example.events, vectors, example.first, &example.contexts, dropout);
+            let mut du = vec![0.0; a.u.len()];
+            let loss = softmax::loss(
+                user.shape.dim,
+                (&a.u, &mut du),
+                (vectors, &mut lane.vectors),
+                (biases, &mut lane.biases),
+                &candidates.shift,
+                &example.targets,
+                scale,
+            );
+            lane.loss += f64::from(loss);
+            user.backward(&example.events, vectors, &example.contexts, &a, &du, &mut lane.vectors, &mut lane.user);
+        }
+        lane
+    }
+}
+
+impl Lane {
+    fn plus(mut self, other: Lane) -> Lane {
+        let add = |a: &mut [f32], b: &[f32]| a.iter_mut().zip(b).for_each(|(a, b)| *a += *b);
+        add(&mut self.user, &other.user);
+        add(&mut self.vectors, &other.vectors);
+        add(&mut self.biases, &other.biases);
+        Lane { loss: self.loss + other.loss, ..self }
+    }
+}
+
+/// The batch in lanes of about equal work: long windows first, each to the lane with the fewest events.
+fn lanes(batch: &[Window]) -> Vec<Vec<Window>> {
+    let mut sorted = batch.to_vec();
+    sorted.sort_by_key(|w| (std::cmp::Reverse(w.len), w.visitor));
+    let mut lanes = vec![(0, Vec::new()); LANES];
+    for window in sorted {
+        let lane = lanes.iter_mut().min_by_key(|lane| lane.0).expect("there are lanes");
+        lane.0 += window.len;
+        lane.1.push(window);
+    }
+    lanes.into_iter().map(|lane| lane.1).filter(|windows| !windows.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lanes_share_the_work() {
+        let window = |visitor, len| Window { visitor, start: 0, len };
+        let batch: Vec<Window> = (0..20).map(|i| window(i, if i == 7 { 100 } else { 10 })).collect();
+        let lanes = lanes(&batch);
+        assert_eq!(lanes.iter().map(Vec::len).sum::<usize>(), 20);
+        assert_eq!(lanes[0], [window(7, 100)]);
+        assert!(lanes[1..].iter().all(|lane| (2..=3).contains(&lane.len())));
+    }
+}
