@@ -1,5 +1,8 @@
-//! ONNX graphs, written from Rust.
+//! Writing ONNX: a builder over the official protobuf messages.
 
 mod graph;
+#[rustfmt::skip]
+#[allow(missing_docs, unused_qualifications, clippy::all)]
+mod proto;
 
 pub use graph::{Attribute, Dim, GraphBuilder, Value};
