@@ -16,9 +16,16 @@ pub struct Args {
     /// The folder of the bundle. An older bundle there stands until the new one is whole.
     #[arg(long, value_name = "BUNDLE")]
     out: PathBuf,
+    /// Say nothing: there is no progress to show.
+    #[arg(long)]
+    quiet: bool,
 }
 
 /// Runs the verb.
 pub fn run(args: Args) -> Result<()> {
-    export(&Run::load(&args.run)?, &args.out).with_context(|| format!("{}: no bundle made", args.out.display()))
+    export(&Run::load(&args.run)?, &args.out).with_context(|| format!("{}: no bundle made", args.out.display()))?;
+    if !args.quiet {
+        eprintln!("exported: {}", args.out.display());
+    }
+    Ok(())
 }

@@ -53,7 +53,9 @@ pub fn export(run: &Run, out: &Path) -> Result<()> {
         File::hashed("item_tower", "item_tower", "onnx", None, run.items.onnx(encoding)),
     ];
     files.extend(items::files(&run.catalog, run.card.config.dim, &vectors, &biases)?);
-    let golden = |rows: &golden::Golden| Ok::<_, anyhow::Error>(File::named("golden.json".into(), "golden", None, serde_json::to_vec(rows)?));
+    let golden = |rows: &golden::Golden| {
+        Ok::<_, anyhow::Error>(File::named("golden.json".into(), "golden", None, serde_json::to_vec(rows)?))
+    };
     files.push(golden(&golden::Golden::default())?);
     // The rows come from the bundle as it is shipped, opened as a page opens it.
     let rows = golden::rows(&open(&manifest(run, &files), &files)?)?;
