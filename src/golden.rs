@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::bundle::json_error;
 use crate::error::Result;
 use crate::features::{EncodedQuery, Fields, Query};
 use crate::profile::Event;
@@ -63,6 +64,19 @@ pub struct GoldenItem {
     pub id: String,
     /// Logits.
     pub score: f32,
+}
+
+impl Golden {
+    /// Replays the rows of the open bundle and says what differs: nothing, where this target computes what the trainer did.
+    ///
+    /// # Errors
+    /// `malformed` for a file of another form; those of [`GoldenRow::make`].
+    pub fn replay(recommender: &Recommender) -> Result<Vec<String>> {
+        let bytes = &recommender.bundle().golden;
+        let golden: Golden = serde_json::from_slice(bytes).map_err(|e| json_error(&e, bytes).at("golden.json"))?;
+        let replay = |(i, row): (usize, &GoldenRow)| Ok(row.replay(recommender)?.map(|fault| format!("row {i}: {fault}")));
+        golden.rows.iter().enumerate().filter_map(|row| replay(row).transpose()).collect()
+    }
 }
 
 impl GoldenRow {
