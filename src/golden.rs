@@ -112,15 +112,14 @@ impl GoldenRow {
     }
 }
 
-/// Whether two lists agree, neighbours within [`SWAP_TOLERANCE`] in either order.
+/// Whether two lists agree; items may stand where another of a score within [`SWAP_TOLERANCE`] was expected, or just have left the list.
 fn same_list(expected: &[GoldenItem], got: &[GoldenItem]) -> bool {
-    let near = |a: f32, b: f32, tolerance: f32| (a - b).abs() <= tolerance;
-    let swapped = |a: f32, b: f32| near(a, b, SWAP_TOLERANCE * a.abs().max(b.abs()));
-    expected.len() == got.len()
-        && expected
-            .iter()
-            .zip(got)
-            .all(|(e, g)| near(e.score, g.score, SCORE_TOLERANCE) && (e.id == g.id || swapped(e.score, g.score)))
+    let swapped = |a: f32, b: f32| (a - b).abs() <= SWAP_TOLERANCE * a.abs().max(b.abs());
+    let fits = |(i, item): (usize, &GoldenItem)| match got.iter().position(|g| g.id == item.id) {
+        Some(at) => (got[at].score - item.score).abs() <= SCORE_TOLERANCE && (at == i || swapped(item.score, expected[at].score)),
+        None => swapped(item.score, expected[expected.len() - 1].score),
+    };
+    expected.len() == got.len() && expected.iter().enumerate().all(fits)
 }
 
 #[cfg(test)]

@@ -132,18 +132,18 @@ async function recommend(page: Page): Promise<void> {
   byId('redraw').hidden = share === 0;
   const explore = share === 0 ? { policy: 'greedy' as const } : { policy: 'epsilon-greedy' as const, epsilon: share, seed: page.seed };
   const slate = await page.recommender.recommend({ k: SLOTS, explore });
-  showSlate(page, slate, share > 0);
+  showSlate(page, slate, share);
   showTimings(slate);
 }
 
-function showSlate(page: Page, slate: Slate, explores: boolean): void {
+function showSlate(page: Page, slate: Slate, epsilon: number): void {
   const list = byId('items');
   const before = new Set([...list.children].map((child) => child.getAttribute('data-id')));
   const scores = slate.items.map((item) => item.score);
   const [best, worst] = [Math.max(...scores), Math.min(...scores)];
   const cards = slate.items.map((item, i) => {
     const width = best > worst ? 12 + (88 * (item.score - worst)) / (best - worst) : 100;
-    return card(page, slate, item, i, width, explores);
+    return card(page, slate, item, i, width, epsilon);
   });
   for (const element of cards) if (!before.has(element.getAttribute('data-id'))) element.classList.add('fresh');
   if (cards.length === 0) cards.push(el('li', { class: 'empty' }, 'You have picked the whole catalog.'));
@@ -151,17 +151,18 @@ function showSlate(page: Page, slate: Slate, explores: boolean): void {
   byId('slate').dataset['slate'] = slate.id;
 }
 
-function card(page: Page, slate: Slate, item: Item, place: number, width: number, explores: boolean): HTMLElement {
+function card(page: Page, slate: Slate, item: Item, place: number, width: number, epsilon: number): HTMLElement {
   const name = item.title ?? item.id;
   const propensity = item.propensity ?? 1;
   const meter = el('span', { class: 'meter', 'aria-hidden': 'true' }, el('i', { style: `width:${width.toFixed(1)}%` }));
-  const drawn = explores && propensity < 0.5;
+  // The best item left has 1 − ε and its share of ε; any other has that share alone.
+  const drawn = propensity < 1 - epsilon;
   const measures = el(
     'span',
     { class: 'measures' },
     meter,
     el('span', {}, `score ${item.score.toFixed(2)}`),
-    explores && el('span', drawn ? { class: 'explored' } : {}, `${drawn ? 'explored, ' : ''}propensity ${percent(propensity)}`),
+    epsilon > 0 && el('span', drawn ? { class: 'explored' } : {}, `${drawn ? 'explored, ' : ''}propensity ${percent(propensity)}`),
     el('button', { type: 'button', class: 'text', 'aria-expanded': 'false', 'aria-label': `Similar to ${name}`, click: () => toggle() }, 'Similar'),
   );
   const element = el(
@@ -192,7 +193,8 @@ function percent(p: number): string {
 function showTimings({ timings_us }: Slate): void {
   const stages = Object.entries(timings_us) as [string, number][];
   const total = stages.reduce((sum, [, us]) => sum + us, 0);
-  const ms = (us: number) => `${(us / 1000).toFixed(us < 100 ? 2 : 1)} ms`;
+  // Browsers round their clock to a tenth of a millisecond.
+  const ms = (us: number) => (us < 50 ? 'under 0.1 ms' : `${(us / 1000).toFixed(1)} ms`);
   const track = stages.map(([, us], i) => el('i', { style: `flex-grow:${Math.max(us, 1)};opacity:${1 - 0.17 * i}` }));
   const words = stages.map(([stage, us]) => `${stage} ${ms(us)}`).join(' · ');
   const timings = byId('timings');
