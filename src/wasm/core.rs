@@ -199,11 +199,15 @@ fn request_of(request: JsValue) -> JsResult<Request> {
 }
 
 fn from_js<T: DeserializeOwned>(value: JsValue, part: &str) -> JsResult<T> {
-    serde_wasm_bindgen::from_value(value).map_err(|e| {
-        let text = e.to_string();
-        let kind = if text.contains("unknown field") { ErrorKind::UnknownKey(text) } else { ErrorKind::Argument(text) };
-        to_js_error(Error { kind, part: part.into() })
-    })
+    let fault = |kind: ErrorKind| to_js_error(Error { kind, part: part.into() });
+    // serde-wasm-bindgen asks an object for the known keys alone: others show in the general form.
+    if let Ok(general) = serde_wasm_bindgen::from_value::<serde_json::Value>(value.clone())
+        && let Err(error) = T::deserialize(&general)
+        && error.to_string().starts_with("unknown field")
+    {
+        return Err(fault(ErrorKind::UnknownKey(error.to_string())));
+    }
+    serde_wasm_bindgen::from_value(value).map_err(|e| fault(ErrorKind::Argument(e.to_string())))
 }
 
 fn to_js<T: Serialize + ?Sized>(value: &T) -> JsResult<JsValue> {

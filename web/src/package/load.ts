@@ -16,17 +16,19 @@ type BundleFile = { path: string; role: string; bytes: number };
  * waits for the towers, which are still on their way (`ready`).
  */
 export async function load(url: string | URL, options: LoadOptions = {}): Promise<Recommender> {
-  const { signal } = options;
-  signal?.throwIfAborted();
+  options.signal?.throwIfAborted();
   if (options.worker) throw new ForetasteError('unsupported', 'a worker is not there yet: load without `worker`', 'options.worker');
   const folder = folderOf(url);
   const CoreClass = await loadCore(options.wasm?.core);
+  // One file that is refused ends the fetch of all others.
+  const failed = new AbortController();
+  const signal = options.signal ? AbortSignal.any([options.signal, failed.signal]) : failed.signal;
   const manifest = await fetchFile(folder, 'manifest.json', MAX_MANIFEST_BYTES, signal, () => {});
   await checkIntegrity(manifest, options.integrity);
   const core = typed(() => new CoreClass(manifest, options.maxBytes));
   try {
     const files = typed(() => core.files() as BundleFile[]);
-    const fetchOne = fetcher(core, folder, options);
+    const fetchOne = fetcher(core, folder, { ...options, signal });
     const isGraph = (file: BundleFile) => file.role === 'user_tower' || file.role === 'item_tower' || file.role === 'ranker';
     await Promise.all(files.filter((file) => !isGraph(file)).map(fetchOne));
     typed(() => core.open());
@@ -36,6 +38,7 @@ export async function load(url: string | URL, options: LoadOptions = {}): Promis
     if (store) await restore(core, store);
     return new Recommender({ core, towers, store, storageError });
   } catch (error) {
+    failed.abort();
     core.free();
     throw error;
   }
@@ -59,8 +62,9 @@ function fetcher(core: Core, folder: URL, { signal, onProgress }: LoadOptions): 
   return async (file) => {
     const bytes = await fetchFile(folder, file.path, file.bytes, signal, (count) => {
       loaded += count;
-      onProgress?.({ loaded, total });
+      if (!signal?.aborted) onProgress?.({ loaded, total });
     });
+    signal?.throwIfAborted();
     typed(() => core.addFile(file.path, bytes));
   };
 }

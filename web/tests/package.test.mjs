@@ -1,0 +1,147 @@
+// The npm package in Node, on the packaged bundle.
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { before, describe, test } from 'node:test';
+import { pathToFileURL } from 'node:url';
+import { load } from '../dist/package/index.js';
+import { changed, faultyBundles, join, nativeIds, TINY, withOptionalFeature } from './support.mjs';
+
+const open = (folder, options) => load(pathToFileURL(`${folder}/`), options);
+const codeOf = async (promise) => promise.then(() => 'accepted', (error) => (error.name === 'AbortError' ? error.name : error.code));
+const ids = (list) => list.map((item) => item.id);
+
+describe('the package in Node', () => {
+  let rec;
+  before(async () => {
+    rec = await open(TINY);
+  });
+
+  test('replays the golden rows', async () => {
+    assert.deepEqual(await rec.replayGolden(), []);
+    const broken = await open(TINY);
+    await broken.ready;
+    broken.dispose();
+  });
+
+  test('gives the slate of the native command', async () => {
+    await rec.profile.clear();
+    for (const item of ['50', '18', '17']) await rec.record({ item, type: 'view', time: null, tz_offset_min: null });
+    const slate = await rec.recommend({ k: 10 });
+    assert.deepEqual(ids(slate.items), nativeIds(TINY, '--history', '50,18,17', '-k', 10));
+    assert.ok(slate.items.every((item) => item.propensity === 1));
+    assert.ok(Object.values(slate.timings_us).every((us) => us >= 0));
+    assert.deepEqual(ids(await rec.rank(ids(slate.items).reverse())), ids(slate.items));
+  });
+
+  test('explores the same way for the same seed and decision', async () => {
+    const explore = { policy: 'epsilon-greedy', epsilon: 0.5, seed: 3, decision: 'a' };
+    const [one, two] = [await rec.recommend({ explore }), await rec.recommend({ explore })];
+    assert.deepEqual(one.items, two.items);
+    const other = await rec.recommend({ explore: { ...explore, seed: 4 } });
+    assert.notDeepEqual(ids(one.items), ids(other.items));
+    const none = await rec.recommend({ explore: { ...explore, epsilon: 0 } });
+    assert.deepEqual(ids(none.items), ids((await rec.recommend()).items));
+  });
+
+  test('records, removes, exports, imports and clears events', async () => {
+    await rec.profile.clear();
+    const kept = await rec.record({ item: '3', value: 5 });
+    assert.equal(kept.type, 'rate');
+    assert.ok(Math.abs(kept.time - Date.now()) < 10_000);
+    assert.ok(!ids((await rec.recommend({ k: 100 })).items).includes('3'));
+    const text = await rec.profile.export();
+    assert.equal(await rec.profile.remove(kept.id), true);
+    assert.equal(await rec.profile.remove(kept.id), false);
+    assert.deepEqual(await rec.profile.get(), []);
+    await rec.profile.import(text);
+    assert.deepEqual(await rec.profile.get(), [kept]);
+    assert.equal(await codeOf(rec.profile.import('{')), 'malformed');
+    assert.equal(await codeOf(rec.profile.import([{ item: '' , type: 'like' }])), 'argument');
+    assert.deepEqual(await rec.profile.get(), [kept], 'nothing is lost');
+    await rec.profile.clear();
+    assert.equal(await rec.exportLog(), '');
+  });
+
+  test('logs slates with propensities, and the answers to them', async () => {
+    await rec.profile.clear();
+    const slate = await rec.recommend({ k: 2, explore: { policy: 'epsilon-greedy', epsilon: 1, seed: 1 } });
+    await rec.record({ item: slate.items[0].id, type: 'like', slate: slate.id });
+    const [shown, answer] = (await rec.exportLog()).trim().split('\n').map((line) => JSON.parse(line));
+    assert.deepEqual(shown.slots.map((slot) => slot.propensity), [1 / 60, 1 / 59]);
+    assert.equal(answer.slate, shown.slate);
+    await rec.profile.clear();
+  });
+
+  test('knows similar items and titles', async () => {
+    const similar = await rec.similar('5', { k: 3 });
+    assert.equal(similar.length, 3);
+    assert.ok(similar.every((item) => item.id !== '5' && item.score <= 1));
+    const title = similar[0].title;
+    assert.ok(ids(await rec.find(title.toUpperCase())).includes(similar[0].id));
+    assert.deepEqual(await rec.find('no such title'), []);
+  });
+
+  test('errors have codes', async () => {
+    assert.equal(await codeOf(rec.similar('nowhere')), 'unknown-item');
+    assert.equal(await codeOf(rec.recommend({ k: 0 })), 'range');
+    assert.equal(await codeOf(rec.recommend({ K: 5 })), 'unknown-key');
+    assert.equal(await codeOf(rec.recommend({ context: { shoe: 1 } })), 'unknown-key');
+    assert.equal(await codeOf(rec.recommend({ explore: { policy: 'best' } })), 'argument');
+    assert.equal(await codeOf(rec.record({ item: '1', value: NaN })), 'range');
+    assert.equal(await codeOf(open(TINY, { worker: true })), 'unsupported');
+    assert.equal(await codeOf(open(TINY, { maxBytes: 10 })), 'limit');
+    assert.equal(await codeOf(open(join(TINY, 'nowhere'))), 'missing');
+    assert.equal(await codeOf(load('not an address')), 'argument');
+    assert.equal(await codeOf(open(TINY, { signal: AbortSignal.abort() })), 'AbortError');
+  });
+
+  test('pins the manifest by its integrity', async () => {
+    const digest = createHash('sha256').update(readFileSync(join(TINY, 'manifest.json'))).digest('base64');
+    (await open(TINY, { integrity: `sha256-${digest}` })).dispose();
+    assert.equal(await codeOf(open(TINY, { integrity: 'sha256-AAAA' })), 'hash');
+  });
+
+  test('tells its progress and its features', async () => {
+    const seen = [];
+    const other = await open(TINY, { onProgress: (progress) => seen.push(progress) });
+    await other.ready;
+    assert.ok(seen.length > 0 && seen.every(({ loaded, total }) => loaded <= total));
+    assert.deepEqual(other.features(), { storage: 'memory', model: 'ready', policies: ['greedy', 'epsilon-greedy'] });
+    other.dispose();
+    other.dispose();
+    assert.equal(await codeOf(other.recommend()), 'disposed');
+  });
+
+  test('falls back to memory where storage is denied', async () => {
+    const other = await open(TINY, { storage: 'indexeddb' });
+    assert.equal(other.features().storage, 'memory');
+    assert.match(other.features().storageError, /indexedDB/i);
+    other.dispose();
+  });
+});
+
+describe('faulty bundles in Node', () => {
+  const opened = async (folder) => {
+    const rec = await open(folder);
+    await rec.ready;
+    rec.dispose();
+  };
+  for (const { name, code, folder } of faultyBundles(TINY)) {
+    test(`${name} is refused as ${code}`, async () => assert.equal(await codeOf(opened(folder)), code));
+  }
+
+  test('an unknown optional feature is ignored', async () => assert.equal(await codeOf(opened(withOptionalFeature(TINY))), 'accepted'));
+
+  test('a graph that is none is refused', async () => {
+    const folder = changed(TINY, () => {});
+    const { createHash: hash } = await import('node:crypto');
+    const { editManifest, writeFileSync } = await import('./support.mjs');
+    editManifest(folder, (m) => {
+      const file = m.files.find((f) => f.role === 'user_tower');
+      writeFileSync(join(folder, file.path), 'no graph');
+      Object.assign(file, { bytes: 8, sha256: hash('sha256').update('no graph').digest('hex') });
+    });
+    assert.equal(await codeOf(opened(folder)), 'model');
+  });
+});

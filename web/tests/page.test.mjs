@@ -1,0 +1,208 @@
+// From data to a page: generate or convert, train, export, serve; a real Chromium picks items and gets the native slate.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, before, describe, test } from 'node:test';
+import { load } from '../dist/package/index.js';
+import { pathToFileURL } from 'node:url';
+import { browser, bundleOf, faultyBundles, foretaste, join, nativeIds, ready, root, serve, site, temporary, TINY, watchedPage } from './support.mjs';
+import { writeProducts } from './products.mjs';
+
+let chrome;
+before(async () => {
+  chrome = await browser();
+});
+after(() => chrome?.close());
+
+const shown = (page) => page.$$eval('#items > li', (cards) => cards.map((card) => card.dataset.id));
+
+/** Waits until the slate is another than `slate`. */
+const renewed = (page, slate) => page.waitForFunction((old) => document.querySelector('#slate').dataset.slate !== old, slate);
+const slateId = (page) => page.getAttribute('#slate', 'data-slate');
+
+/** Picks through the search; gives the name of the button it used. */
+async function pick(page, text, button) {
+  await page.fill('#search', text);
+  await page.waitForFunction(() => document.querySelector('#found-title').textContent === 'Found');
+  const before = await slateId(page);
+  await page.click(`#found > li:first-child ${button}`);
+  await renewed(page, before);
+}
+
+/** Saves the log by its button: events and slates as the page recorded them. */
+async function savedLog(page) {
+  const [download] = await Promise.all([page.waitForEvent('download'), page.click('#log')]);
+  const path = join(temporary(), 'log.jsonl');
+  await download.saveAs(path);
+  return path;
+}
+
+/** A bundle served with the page; the page's list is compared with the command's after each pick. */
+function loop(name, makeBundle, picks) {
+  describe(name, () => {
+    let bundle, server, folder;
+    before(async () => {
+      bundle = makeBundle();
+      folder = site(bundle);
+      server = await serve(folder);
+    });
+    after(() => server?.stop());
+
+    test('picks change the list to that of the native command; the console stays empty', async () => {
+      const { page, said, asked } = await watchedPage(chrome);
+      await page.goto(server.address);
+      await ready(page);
+      assert.equal((await shown(page)).length, 10, 'a new visitor gets a list');
+      for (const [text, button] of picks) await pick(page, text, button);
+      const list = await shown(page);
+      const log = await savedLog(page);
+      assert.deepEqual(list, nativeIds(bundle, '--events', log, '-k', 10));
+
+      const events = readFileSync(log, 'utf8').trim().split('\n').map((line) => JSON.parse(line)).filter((line) => line.type !== 'impression');
+      const node = await load(pathToFileURL(`${bundle}/`));
+      await node.profile.import(events);
+      assert.deepEqual((await node.recommend({ k: 10 })).items.map((item) => item.id), list, 'Node');
+      node.dispose();
+
+      assert.deepEqual(said, []);
+      assert.deepEqual(asked.filter((url) => !url.startsWith(server.address) && !url.startsWith('blob:') && !url.startsWith('data:')), []);
+      await page.close();
+    });
+
+    test('the same ids without times: command, Chromium, Node', async () => {
+      const { page, said } = await watchedPage(chrome);
+      await page.goto(server.address);
+      await ready(page);
+      const ids = (await shown(page)).slice(0, 3);
+      const history = async (load, address, ids) => {
+        const rec = await load(address);
+        for (const item of ids) await rec.record({ item, type: 'view', time: null, tz_offset_min: null });
+        const slate = await rec.recommend({ k: 10 });
+        const golden = await rec.replayGolden();
+        rec.dispose();
+        return { ids: slate.items.map((item) => item.id), golden };
+      };
+      const inPage = await page.evaluate(
+        `(${history})((await import('./package/index.js')).load, './bundle/', ${JSON.stringify(ids)})`.replace(/^/, '(async () => ').concat(')()'),
+      );
+      const inNode = await history(load, pathToFileURL(`${bundle}/`), ids);
+      assert.deepEqual(inPage, inNode);
+      assert.deepEqual(inPage.golden, []);
+      assert.deepEqual(inPage.ids, nativeIds(bundle, '--history', ids.join(','), '-k', 10));
+      assert.deepEqual(said, []);
+      await page.close();
+    });
+  });
+}
+
+loop(
+  'films, generated',
+  () => bundleOf((data) => foretaste('data', 'get', 'synthetic', '--users', 200, '--items', 80, '--events', 5000, '--to', data)),
+  [['the', '.stars button:nth-child(5)'], ['a', '.icon'], ['o', '.stars button:nth-child(1)']],
+);
+loop('products, no ratings, no columns', () => bundleOf((data) => writeProducts(root, data)), [['the', '.icon'], ['a', '.icon']]);
+
+describe('the page', () => {
+  let server;
+  before(async () => {
+    server = await serve(site(TINY));
+  });
+  after(() => server?.stop());
+
+  test('shows propensities, draws again, finds similar items, removes a pick, starts over', async () => {
+    const { page, said } = await watchedPage(chrome);
+    await page.goto(server.address);
+    await ready(page);
+    const fresh = await shown(page);
+    let before = await slateId(page);
+    await page.locator('#epsilon').fill('60');
+    await renewed(page, before);
+    const measures = await page.$$eval('#items .measures', (all) => all.map((m) => m.textContent));
+    assert.ok(measures.every((text) => /propensity [\d.]+ %/.test(text)), measures[0]);
+    assert.ok(measures.some((text) => text.includes('explored')) && measures.some((text) => !text.includes('explored')));
+    before = await slateId(page);
+    await page.click('#redraw');
+    await renewed(page, before);
+    await page.locator('#epsilon').fill('0');
+    await page.waitForFunction((id) => document.querySelector('#items > li').dataset.id === id, fresh[0]);
+    assert.deepEqual(await shown(page), fresh);
+
+    await page.click('#items > li:first-child .measures button');
+    await page.waitForSelector('#items > li:first-child .similar li');
+    assert.equal(await page.locator('#items > li:first-child .similar li').count(), 5);
+
+    await page.locator('#items > li:first-child > .answer .icon').click();
+    await page.waitForSelector('#picks li');
+    const picked = await shown(page);
+    assert.ok(!picked.includes(fresh[0]));
+    await page.locator('#picks .icon').click();
+    await page.waitForFunction((id) => document.querySelector('#items > li').dataset.id === id, fresh[0]);
+    assert.deepEqual(await shown(page), fresh, 'a removed pick leaves no trace');
+    await page.locator('#items > li:nth-child(2) > .answer .icon').click();
+    await page.waitForSelector('#picks li');
+    await page.click('#reset');
+    await page.waitForSelector('#picks li', { state: 'detached' });
+    assert.deepEqual(await shown(page), fresh);
+    assert.deepEqual(said, []);
+    await page.close();
+  });
+
+  test('works by keyboard, fits a phone, and names what can be pressed', async () => {
+    const { page, said } = await watchedPage(chrome, { viewport: { width: 360, height: 740 }, colorScheme: 'dark' });
+    await page.goto(server.address);
+    await ready(page);
+    await page.keyboard.press('/');
+    assert.equal(await page.evaluate(() => document.activeElement.id), 'search');
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('#picks li');
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth), 'nothing runs off the side');
+    const nameless = await page.$$eval('button, input', (all) => all.filter((e) => !(e.getAttribute('aria-label') || e.textContent.trim() || e.labels?.length)).length);
+    assert.equal(nameless, 0);
+    const colours = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
+    const dark = await colours();
+    await page.emulateMedia({ colorScheme: 'light' });
+    assert.notEqual(dark, await colours());
+    assert.deepEqual(said, []);
+    await page.close();
+  });
+
+  test('keeps events on the device where asked, for all tabs', async () => {
+    const context = await chrome.newContext();
+    const open = async () => {
+      const page = await context.newPage();
+      await page.goto(server.address);
+      await page.evaluate(async () => {
+        const { load } = await import('./package/index.js');
+        window.rec = await load('./bundle/', { storage: 'indexeddb' });
+      });
+      return page;
+    };
+    const kept = (page) => page.evaluate(async () => (await window.rec.profile.get()).map((event) => event.item));
+    const [one, two] = [await open(), await open()];
+    await one.evaluate(() => window.rec.record({ item: '7', type: 'like' }));
+    await two.evaluate(() => window.rec.record({ item: '8', type: 'like' }));
+    await one.waitForFunction(async () => (await window.rec.profile.get()).length === 2);
+    assert.deepEqual(await kept(one), ['7', '8']);
+    assert.deepEqual(await kept(await open()), ['7', '8'], 'a new tab finds them');
+    await two.evaluate(() => window.rec.profile.clear());
+    await one.waitForFunction(async () => (await window.rec.profile.get()).length === 0);
+    await context.close();
+  });
+});
+
+describe('faulty bundles in Chromium', () => {
+  for (const { name, code, folder } of faultyBundles(TINY)) {
+    test(`${name} is refused as ${code}`, async () => {
+      const server = await serve(site(folder));
+      const page = await chrome.newPage();
+      try {
+        await page.goto(server.address);
+        await page.waitForSelector('#status[data-state="failed"]');
+        assert.equal(await page.getAttribute('#status', 'data-code'), code);
+      } finally {
+        await page.close();
+        server.stop();
+      }
+    });
+  }
+});

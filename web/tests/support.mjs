@@ -1,0 +1,119 @@
+// What the tests share: the command, a server, a browser whose console and requests are watched.
+import { execFileSync, spawn } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createHash } from 'node:crypto';
+import { chromium } from 'playwright-core';
+
+const root = join(import.meta.dirname, '../..');
+export const TINY = join(root, 'models/tiny');
+export const DIST = join(root, 'web/dist');
+export const TINY_SETTINGS = join(root, 'tests/fixtures/tiny.toml');
+
+/** Runs `foretaste` and gives its standard output. */
+export function foretaste(...args) {
+  return execFileSync(join(root, 'target/release/foretaste'), args.map(String), { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+}
+
+/** Ids of the slate that the native command prints. */
+export function nativeIds(bundle, ...args) {
+  return JSON.parse(foretaste('recommend', bundle, ...args, '--json')).items.map((item) => item.id);
+}
+
+export function temporary() {
+  return mkdtempSync(join(tmpdir(), 'foretaste-test-'));
+}
+
+/** A site: the built page with a bundle. */
+export function site(bundle) {
+  const folder = temporary();
+  cpSync(DIST, folder, { recursive: true, filter: (path) => path !== join(DIST, 'bundle') });
+  cpSync(bundle, join(folder, 'bundle'), { recursive: true });
+  return folder;
+}
+
+/** A copy of a bundle with a change. */
+export function changed(bundle, change) {
+  const folder = temporary();
+  cpSync(bundle, folder, { recursive: true });
+  change(folder);
+  return folder;
+}
+
+export function editManifest(folder, change) {
+  const path = join(folder, 'manifest.json');
+  const manifest = JSON.parse(readFileSync(path, 'utf8'));
+  change(manifest);
+  writeFileSync(path, JSON.stringify(manifest));
+}
+
+/** Faulty copies of a bundle, each with the code of its refusal. */
+export function faultyBundles(bundle) {
+  const file = (start) => readdirSync(bundle).find((name) => name.startsWith(start));
+  const edit = (name, change) => (folder) => writeFileSync(join(folder, name), change(readFileSync(join(folder, name))));
+  const flip = (bytes) => {
+    bytes[bytes.length >> 1] ^= 1;
+    return bytes;
+  };
+  const manifest = (change) => (folder) => editManifest(folder, change);
+  return [
+    ['a flipped byte of the rows', 'hash', edit(file('items-'), flip)],
+    ['a flipped byte of a graph', 'hash', edit(file('user_tower'), flip)],
+    ['a truncated catalog', 'length', edit(file('catalog-'), (bytes) => bytes.subarray(0, bytes.length - 9))],
+    ['an unknown key', 'unknown-key', manifest((m) => (m.surprise = 1))],
+    ['an unknown required feature', 'unknown-feature', manifest((m) => m.features.required.push('telepathy'))],
+    ['a newer version', 'too-new', manifest((m) => (m.format_version = 2))],
+    ['a path outside', 'path', manifest((m) => (m.files[0].path = '../secret'))],
+    ['HTML for JSON', 'malformed', (folder) => writeFileSync(join(folder, 'manifest.json'), '<!doctype html>')],
+  ].map(([name, code, change]) => ({ name, code, folder: changed(bundle, change) }));
+}
+
+export function withOptionalFeature(bundle) {
+  const sha256 = createHash('sha256').update('abc').digest('hex');
+  return changed(bundle, (folder) =>
+    editManifest(folder, (m) => {
+      m.features.optional.push('later-idea');
+      m.files.push({ path: 'later.bin', role: 'later', bytes: 3, sha256, feature: 'later-idea' });
+    }),
+  );
+}
+
+/** `foretaste serve` on a free port; `stop` ends it. */
+export async function serve(folder) {
+  const child = spawn(join(root, 'target/release/foretaste'), ['serve', folder, '--port', '0'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const line = await new Promise((resolve, reject) => {
+    child.stdout.once('data', (data) => resolve(String(data)));
+    child.once('exit', () => reject(new Error('the server ended')));
+  });
+  return { address: /http:\S+/.exec(line)[0], stop: () => child.kill('SIGINT') };
+}
+
+export async function browser() {
+  const executablePath = execFileSync(join(root, '.ci/browser'), ['chrome'], { encoding: 'utf8' }).trim();
+  return chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'] });
+}
+
+/** A page that notes what its console says and what it asks for. */
+export async function watchedPage(chrome, options = {}) {
+  const page = await chrome.newPage({ viewport: { width: 1100, height: 900 }, ...options });
+  const [said, asked] = [[], []];
+  page.on('console', (message) => said.push(`${message.type()}: ${message.text()}`));
+  page.on('pageerror', (error) => said.push(`error: ${error}`));
+  page.on('request', (request) => asked.push(request.url()));
+  return { page, said, asked };
+}
+
+export const ready = (page) => page.waitForSelector('#status[data-state="ready"]', { timeout: 30_000 });
+
+/** Data, a training and a bundle in a new folder: `write` fills the data folder. */
+export function bundleOf(write) {
+  const work = temporary();
+  const at = (name) => join(work, name);
+  write(at('data'));
+  foretaste('train', '--data', at('data'), '--config', TINY_SETTINGS, '--out', at('run'), '--quiet');
+  foretaste('export', '--run', at('run'), '--out', at('bundle'), '--quiet');
+  return at('bundle');
+}
+
+export { existsSync, join, mkdirSync, root, writeFileSync };
