@@ -1,8 +1,9 @@
 //! Parquet tables, column by column: texts, numbers, moments, and lists of them.
 
 use std::fs::File;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use anyhow::{Result, anyhow, bail, ensure};
 use parquet::basic::{Compression, ConvertedType, LogicalType, Repetition, TimeUnit, Type as PhysicalType};
@@ -25,13 +26,14 @@ type Read = Result<Cell, String>;
 
 /// The rows of a file; a line is the place of the row, from 1. Columns of structures and of lists of lists are left out.
 pub(super) fn rows(path: &Path) -> Result<Rows> {
-    let reader = SerializedFileReader::new(File::open(path)?)?;
+    let file = File::open(path)?;
+    let reader = guarded(|| Ok(SerializedFileReader::new(file)?))?;
     let schema = reader.metadata().file_metadata().schema_descr_ptr();
     let leaves = flat_leaves(&schema);
     let columns = leaves.iter().map(|leaf| schema.get_column_root(*leaf).name().to_owned()).collect();
     let mut line = 0;
     let groups = (0..reader.num_row_groups()).flat_map(move |group| {
-        let cells = read_group(&reader, group, &leaves);
+        let cells = guarded(|| read_group(&reader, group, &leaves));
         let (cells, error) = cells.map_or_else(|e| (Vec::new(), Some(e)), |cells| (cells, None));
         let count = cells.first().map_or(0, Vec::len);
         let mut columns: Vec<_> = cells.into_iter().map(Vec::into_iter).collect();
@@ -45,6 +47,28 @@ pub(super) fn rows(path: &Path) -> Result<Rows> {
             .chain(error.map(Err))
     });
     Ok(Rows { columns, rows: Box::new(groups) })
+}
+
+thread_local! {
+    /// Whether this thread is in [`guarded`].
+    static GUARDED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// Makes a panic of the Parquet decoders, which damaged files can cause, an error without a word of its own.
+fn guarded<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if !GUARDED.get() {
+                before(info)
+            }
+        }));
+    });
+    GUARDED.set(true);
+    let result = panic::catch_unwind(AssertUnwindSafe(read));
+    GUARDED.set(false);
+    result.unwrap_or_else(|_| bail!("damaged: it cannot be decoded"))
 }
 
 /// Leaves that are a column of their own: one value a row, or one list.

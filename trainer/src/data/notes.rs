@@ -56,10 +56,10 @@ impl TableNotes {
         if self.bad > 0 {
             let more = self.bad - self.named.len() as u64;
             let more = if more > 0 { format!(", {more} more than named") } else { String::new() };
-            eprintln!("{}: {} of {} rows are bad and left out{more}", self.file, self.bad, self.rows);
+            eprintln!("{}: bad rows, left out: {} of {}{more}", self.file, self.bad, self.rows);
         }
         if self.repeated > 0 {
-            eprintln!("{}: {} rows are exact repeats and count once", self.file, self.repeated);
+            eprintln!("{}: exact repeats of a row, counted once: {}", self.file, self.repeated);
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 /// Size of the plot and its margins, in SVG units.
-const WIDTH: f64 = 640.0;
-const HEIGHT: f64 = 200.0;
+const WIDTH: f64 = 480.0;
+const HEIGHT: f64 = 180.0;
 const LEFT: f64 = 52.0;
 const BOTTOM: f64 = 24.0;
 const TOP: f64 = 10.0;
@@ -39,7 +39,8 @@ pub(super) fn bars(title: &str, bars: &[(String, u64)]) -> String {
         }
     }
     let slot = WIDTH / bars.len().max(1) as f64;
-    let every = (64.0 / slot).ceil().max(1.0) as usize;
+    let longest = bars.iter().map(|b| b.0.chars().count()).max().unwrap_or(0);
+    let every = ((longest as f64 * 7.0 + 14.0) / slot).ceil().max(1.0) as usize;
     for (i, (label, value)) in bars.iter().enumerate() {
         let height = HEIGHT * *value as f64 / top as f64;
         let (x, y) = (LEFT + slot * i as f64, TOP + HEIGHT - height);
@@ -52,7 +53,7 @@ pub(super) fn bars(title: &str, bars: &[(String, u64)]) -> String {
             if slot > 12.0 { 3 } else { 0 },
             grouped(*value)
         );
-        if i % every == 0 {
+        if i % every == every / 2 {
             _ = write!(out, "<text x='{:.1}' y='{:.1}' class='x'>{label}</text>", x + slot / 2.0, TOP + HEIGHT + 17.0);
         }
     }
@@ -62,7 +63,8 @@ pub(super) fn bars(title: &str, bars: &[(String, u64)]) -> String {
 /// A falling curve of counts by rank, both axes in powers of ten.
 pub(super) fn ranks(title: &str, counts: &[u64]) -> String {
     let log = |x: f64| libm::log10(x.max(1.0));
-    let (width, height) = (log(counts.len() as f64).max(0.1), log(counts.first().copied().unwrap_or(1) as f64).max(0.1));
+    let (width, height) =
+        (log(counts.len() as f64).max(0.1), log(rounded_up(counts.first().copied().unwrap_or(1)) as f64).max(0.1));
     let x = |rank: f64| LEFT + WIDTH * log(rank) / width;
     let mut out = open(title);
     for power in 0..=height as u32 {
@@ -119,9 +121,9 @@ mod tests {
     #[test]
     fn bars_are_as_high_as_their_counts() {
         let svg = bars("t", &[("<a>".into(), 10), ("b".into(), 5)]);
-        assert!(svg.contains("height='200.0'") && svg.contains("height='100.0'") && svg.contains("&lt;a&gt;: 10"));
+        assert!(svg.contains("height='180.0'") && svg.contains("height='90.0'") && svg.contains("&lt;a&gt;: 10"));
         assert!(bars("t", &[]).ends_with("</svg>") && ranks("t", &[]).ends_with("</svg>"));
         let svg = ranks("t", &[100, 10, 1]);
-        assert!(svg.contains("M52.0,10.0L") && svg.contains("L692.0,210.0"), "{svg}");
+        assert!(svg.contains("M52.0,10.0L") && svg.contains("L532.0,190.0"), "{svg}");
     }
 }

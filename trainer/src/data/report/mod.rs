@@ -85,21 +85,25 @@ fn left_out(notes: &Notes) -> String {
     for table in notes.tables.iter().filter(|t| t.bad > 0) {
         let (bad, rows, file) = (grouped(table.bad), grouped(table.rows), escape(&table.file));
         let named: String = table.named.iter().map(|n| format!("<li><code>{}</code></li>", escape(n))).collect();
-        _ = write!(out, "<p><b>{file}</b>: {bad} of {rows} rows are bad and left out.</p><ol>{named}</ol>");
+        _ = write!(out, "<p><b>{file}</b>: bad rows, left out: {bad} of {rows}.</p><ol>{named}</ol>");
     }
     for table in notes.tables.iter().filter(|t| t.repeated > 0) {
         _ = write!(
             out,
-            "<p><b>{}</b>: {} rows are exact repeats and count once.</p>",
+            "<p><b>{}</b>: exact repeats of a row, counted once: {}.</p>",
             escape(&table.file),
             grouped(table.repeated)
         );
     }
     if notes.unlisted_items > 0 {
-        _ = write!(out, "<p>{} items have events but no row in the items table.</p>", grouped(notes.unlisted_items as u64));
+        _ = write!(
+            out,
+            "<p>Items with events but without a row in the items table: {}.</p>",
+            grouped(notes.unlisted_items as u64)
+        );
     }
     if notes.idle_users > 0 {
-        _ = write!(out, "<p>{} users of the users table have no events and are left out.</p>", grouped(notes.idle_users as u64));
+        _ = write!(out, "<p>Users of the users table without events, left out: {}.</p>", grouped(notes.idle_users as u64));
     }
     for column in &notes.empty {
         _ = write!(out, "<p><b>{}</b> has no values and is left out.</p>", escape(column));
@@ -121,7 +125,9 @@ fn rating_bars(data: &Dataset) -> Vec<(String, u64)> {
         }
     }
     if bars.len() <= RATING_BARS {
-        return bars.into_iter().map(|(rating, count)| (rating.to_string(), count)).collect();
+        let label =
+            |rating: f64| Some(rating.to_string()).filter(|text| text.len() < 9).unwrap_or_else(|| format!("{rating:.2e}"));
+        return bars.into_iter().map(|(rating, count)| (label(rating), count)).collect();
     }
     // Halves before the difference: the range of two finite numbers may not be finite.
     let (low, high) = (ratings[0], ratings[ratings.len() - 1]);
@@ -130,18 +136,19 @@ fn rating_bars(data: &Dataset) -> Vec<(String, u64)> {
     for rating in &ratings {
         counts[(((rating / 2.0 - low / 2.0) / (width / 2.0)) as usize).min(RATING_BARS - 1)] += 1;
     }
-    counts.iter().enumerate().map(|(i, count)| (format!("{:.3e}", low + width * i as f64), *count)).collect()
+    counts.iter().enumerate().map(|(i, count)| (format!("{:.2e}", low + width * i as f64), *count)).collect()
 }
 
 fn history_bars(data: &Dataset) -> Vec<(String, u64)> {
     let mut counts: BTreeMap<u32, u64> = BTreeMap::new();
     (0..data.users.len()).for_each(|u| *counts.entry(data.history(u).len().max(1).ilog2()).or_default() += 1);
     let last = counts.keys().next_back().copied().unwrap_or(0);
+    let first = counts.keys().next().copied().unwrap_or(0);
     let label = |power: u32| match power {
         0 => "1".to_owned(),
         _ => format!("{}–{}", grouped(1 << power), grouped((1 << (power + 1)) - 1)),
     };
-    (0..=last).map(|power| (label(power), counts.get(&power).copied().unwrap_or(0))).collect()
+    (first..=last).map(|power| (label(power), counts.get(&power).copied().unwrap_or(0))).collect()
 }
 
 fn time_range(data: &Dataset) -> Option<(i64, i64)> {
@@ -175,7 +182,7 @@ fn popularity(counts: &[u64]) -> String {
     sorted.sort_unstable_by(|a, b| b.cmp(a));
     let head: u64 = sorted[..sorted.len().div_ceil(10)].iter().sum();
     let share = 100.0 * head as f64 / sorted.iter().sum::<u64>().max(1) as f64;
-    let says = format!("events of an item by its rank; the first tenth of the items has {share:.0} % of the events");
+    let says = format!("events of an item by its rank; the first tenth of the items has {share:.0} % of the events");
     figure("Popularity", &says, &ranks("Popularity", &sorted))
 }
 
