@@ -179,14 +179,15 @@ impl Column {
     pub(super) fn check(&self) -> Result<()> {
         let fault = |kind: ErrorKind| Err(kind.at(self.name.clone()));
         match &self.kind {
-            Kind::Category { vocabulary } | Kind::Set { vocabulary } | Kind::Text { vocabulary, .. } => {
-                if vocabulary.windows(2).any(|w| w[0] >= w[1]) {
-                    return fault(ErrorKind::Malformed("the vocabulary is not in ascending order of bytes".into()));
-                }
+            Kind::Category { vocabulary } | Kind::Set { vocabulary } | Kind::Text { vocabulary, .. }
+                if vocabulary.windows(2).any(|w| w[0] >= w[1]) =>
+            {
+                return fault(ErrorKind::Malformed("the vocabulary is not in ascending order of bytes".into()));
             }
             Kind::Number { edges, mean, sd } => {
                 let finite = mean.is_finite() && edges.iter().all(|e| e.is_finite());
-                if !finite || !(*sd > 0.0 && sd.is_finite()) || edges.windows(2).any(|w| w[0] >= w[1]) {
+                let ascending = edges.windows(2).all(|w| w[0] < w[1]);
+                if !(finite && *sd > 0.0 && sd.is_finite() && ascending) {
                     return fault(ErrorKind::Malformed("edges must ascend, mean be finite and sd be above 0".into()));
                 }
             }

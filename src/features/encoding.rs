@@ -117,7 +117,7 @@ impl History {
         }
         let mut names = std::collections::BTreeSet::new();
         for t in &self.types {
-            if !names.insert(&t.name) || !(t.weight.is_finite() && t.weight >= 0.0) {
+            if !(names.insert(&t.name) && t.weight.is_finite() && t.weight >= 0.0) {
                 return Err(
                     ErrorKind::Malformed(format!("type `{}` twice, or its weight not 0 or more", t.name)).at(part("types"))
                 );

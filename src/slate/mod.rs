@@ -15,7 +15,7 @@ use crate::retrieve::Bitmap;
 pub fn build(scores: &[f32], allowed: Bitmap, slots: usize, policy: &dyn Policy, rng: &mut dyn Rng) -> Vec<Draw> {
     let mut candidates = Candidates::new(scores, allowed, slots);
     let mut slate = Vec::with_capacity(slots.min(candidates.len()));
-    while slate.len() < slots && candidates.len() > 0 {
+    while slate.len() < slots && !candidates.is_empty() {
         let draw = policy.draw(&candidates, rng);
         candidates.take(draw.row);
         slate.push(draw);

@@ -37,7 +37,13 @@ fn gz(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// (user, item, type, rating, time) by name.
-fn events(data: &Dataset) -> Vec<(&str, &str, &str, Option<f64>, Option<i64>)> {
+/// Names and contents.
+type Files<'a> = Vec<(&'a str, &'a [u8])>;
+
+/// User, item, type, rating, time.
+type Row<'a> = (&'a str, &'a str, &'a str, Option<f64>, Option<i64>);
+
+fn events(data: &Dataset) -> Vec<Row<'_>> {
     let name = |e: &foretaste_trainer::data::Event| data.types[usize::from(e.kind)].name.as_str();
     data.events
         .iter()
@@ -148,7 +154,7 @@ fn hostile_files_are_refused_with_one_line() {
     let good: &[u8] = b"user,item\na,b\n";
     let cut = &gz(EVENTS_CSV.as_bytes())[..60];
     let parquet = parquet()[0].1;
-    let cases: Vec<(Vec<(&str, &[u8])>, &str)> = vec![
+    let cases: Vec<(Files, &str)> = vec![
         (vec![], "no events.csv"),
         (vec![("events.csv", b"")], "events.csv: empty: a header line expected"),
         (vec![("events.csv", b"\n\n\n")], "empty: a header line expected"),
@@ -229,10 +235,7 @@ fn bad_rows_are_counted_and_the_first_twenty_named() {
     );
     let files = folder(&[("events.csv", bad.as_bytes())]);
     let (data, notes) = read(files.path(), 1.0).unwrap();
-    assert_eq!(
-        events(&data),
-        [("u", "a", "rate", Some(5.0), Some(1)), ("u", " a", "rate", Some(4.0), Some(2))][..].iter().copied().collect::<Vec<_>>()
-    );
+    assert_eq!(events(&data), [("u", "a", "rate", Some(5.0), Some(1)), ("u", " a", "rate", Some(4.0), Some(2))].to_vec());
     let expected = [
         "3: user is empty",
         "4: item is empty",

@@ -4,7 +4,7 @@ use foretaste_trainer::ops::Real;
 use foretaste_trainer::ops::dropout::Dropout;
 use foretaste_trainer::ops::event::EventIndex;
 use foretaste_trainer::ops::softmax::{self, Target};
-use foretaste_trainer::towers::{ItemTower, Tensor, UserShape, UserTower};
+use foretaste_trainer::towers::{Input, ItemTower, Tensor, UserShape, UserTower};
 use foretaste_trainer::training::{Moments, clip};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -74,12 +74,13 @@ fn replay<T: Real>(trace: &Trace) -> (Vec<f64>, [Vec<f64>; 2]) {
             let events: Vec<EventIndex> = window.events[..window.events.len() - 1].iter().map(event).collect();
             let target = |t: &Wanted| Target { wanted: t.wanted.clone(), masked: t.masked.clone() };
             let targets: Vec<Target> = window.targets.iter().map(target).collect();
-            let a = user.forward(&events, &v, 0, &window.contexts, Dropout::NONE);
+            let input = Input { events: &events, vectors: &v, first: 0, contexts: &window.contexts };
+            let a = user.forward(input, Dropout::NONE);
             let mut du = vec![T::ZERO; a.u.len()];
             let scale = T::of(1.0 / rows as f64);
             let shift = vec![T::ZERO; s.items];
             loss += softmax::loss(s.dim, (&a.u, &mut du), (&v, &mut dv), (&bias, &mut dbias), &shift, &targets, scale).to_f64();
-            user.backward(&events, &v, &window.contexts, &a, &du, &mut dv, &mut duser);
+            user.backward(input, &a, &du, &mut dv, &mut duser);
         }
         items.backward(&trace.ids, &trace.bags, &dv, &dbias, &mut ditems);
         clip([&mut ditems, &mut duser], trace.clip);

@@ -21,7 +21,7 @@ pub struct Args {
     /// A data folder.
     #[arg(long, value_name = "DATA")]
     data: PathBuf,
-    /// Settings; without a file the defaults.
+    /// Settings in place of the protocol's own.
     #[arg(long, value_name = "F.toml")]
     config: Option<PathBuf>,
     /// The protocol.
@@ -57,7 +57,7 @@ pub fn run(args: Args) -> Result<()> {
         (None, Protocol::P4) => (0..10).map(Some).collect(),
         (None, _) => vec![None],
     };
-    let config = Config::read(args.config.as_deref())?;
+    let config = Config::read(args.config.as_deref(), args.protocol)?;
     let data = read_folder(&args.data, &ReadOptions { quiet: true, ..ReadOptions::default() })?;
     let temporary = tempfile::tempdir().context("no temporary folder")?;
     let work = args.keep.as_deref().unwrap_or(temporary.path());

@@ -21,7 +21,7 @@ use foretaste_trainer::evaluate::{context_of, event_of, open_bundle};
 pub struct Args {
     /// Folder of the bundle.
     bundle: PathBuf,
-    /// Items from the oldest to the newest: ID[:RATING][@UNIX],…; empty: a new visitor.
+    /// Items from the oldest to the newest: `ID[:RATING][@UNIX],…`; empty: a new visitor.
     #[arg(long, conflicts_with_all = ["events", "data"], allow_hyphen_values = true)]
     history: Option<String>,
     /// Events as a page records them, one JSON object a line.

@@ -18,7 +18,7 @@ pub struct Args {
     /// A data folder, or what `prepare` made of one.
     #[arg(long, value_name = "DATA")]
     data: PathBuf,
-    /// Settings; without a file the defaults.
+    /// Settings in place of the protocol's own.
     #[arg(long, value_name = "F.toml")]
     config: Option<PathBuf>,
     /// What may be learnt from. `all` is every event: what one ships.
@@ -48,7 +48,7 @@ pub struct Args {
 pub fn run(args: Args) -> Result<()> {
     stop_on_ctrl_c();
     let watch = Stopwatch::start();
-    let config = Config::read(args.config.as_deref())?;
+    let config = Config::read(args.config.as_deref(), args.protocol)?;
     let data = read_folder(&args.data, &ReadOptions { max_bad: args.max_bad, quiet: args.quiet })?;
     let split = Split::of(&data, args.protocol, args.fold)?;
     let options = TrainOptions { resume: args.resume, quiet: args.quiet };

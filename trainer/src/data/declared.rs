@@ -103,7 +103,7 @@ impl ColumnKind {
     }
 }
 
-/// A declared type of event; what is left out has the default of [`event_type`].
+/// A declared type of event; what is left out has its default.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct DeclaredType {

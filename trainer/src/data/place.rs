@@ -44,11 +44,11 @@ mod tests {
     fn whole_or_not_at_all() {
         let work = tempfile::tempdir().unwrap();
         let to = work.path().join("out");
-        let refused = place_folder(&to, |folder| {
+        let refused: Result<()> = place_folder(&to, |folder| {
             fs::write(folder.join("a"), "1")?;
             bail!("no")
         });
-        assert_eq!(refused.map(|()| ()).unwrap_err().to_string(), "no");
+        assert_eq!(refused.unwrap_err().to_string(), "no");
         assert_eq!(entries(work.path()), [""; 0]);
         fs::create_dir(&to).unwrap();
         place_folder(&to, |folder| Ok(fs::write(folder.join("a"), "1")?)).unwrap();

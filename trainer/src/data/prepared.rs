@@ -15,7 +15,7 @@ pub fn write_tables(data: &Dataset, folder: &Path) -> Result<()> {
         columnar::write(&folder.join(name), columns).with_context(|| folder.join(name).display().to_string())
     };
     let texts = |columns: &Table| columns.columns.iter().map(texts).collect::<Vec<_>>();
-    fn id<'a>(ids: &'a [String], at: u32) -> Option<&'a str> {
+    fn id(ids: &[String], at: u32) -> Option<&str> {
         Some(ids[at as usize].as_str())
     }
     let events = &data.events;

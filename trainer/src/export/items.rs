@@ -27,7 +27,7 @@ pub(super) fn files(catalog: &CatalogFile, dim: usize, vectors: &[f32], biases: 
     Ok(items)
 }
 
-/// `vectors` i8 [n, d], `scales` f32 [n], `biases` f32 [n].
+/// `vectors` i8 `[n, d]`, `scales` f32 `[n]`, `biases` f32 `[n]`.
 fn item_file(dim: usize, vectors: &[f32], biases: &[f32]) -> Result<Vec<u8>> {
     let n = biases.len();
     let mut quantized = vec![0i8; vectors.len()];

@@ -2,7 +2,7 @@
 
 /// Rank of each target, from 1: 1 + the candidates with a higher score + those with an equal score and a smaller index.
 ///
-/// Candidates are the items of `universe` [items] less `removed`; a target counts as one even where it was removed.
+/// Candidates are the items of `universe` `[items]` less `removed`; a target counts as one even where it was removed.
 /// A score that is not a number is below all others.
 pub fn ranks(scores: &[f32], universe: &[bool], removed: &[u32], targets: &[u32]) -> Vec<usize> {
     let allowed = candidates(universe, removed);

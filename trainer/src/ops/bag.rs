@@ -5,7 +5,7 @@ use foretaste::features::Slots;
 use super::Real;
 use crate::onnx::{Attribute, GraphBuilder, Value};
 
-/// Adds Σ weight · table[slot] to each row of `out` [rows, d]; `table` is [slots, d], `bags` has one bag a row.
+/// Adds Σ weight · table`[slot]` to each row of `out` `[rows, d]`; `table` is `[slots, d]`, `bags` has one bag a row.
 pub fn forward<'a, T: Real>(table: &[T], d: usize, bags: impl IntoIterator<Item = &'a Slots>, out: &mut [T]) {
     for (bag, out) in bags.into_iter().zip(out.chunks_exact_mut(d)) {
         for (slot, weight) in bag {
@@ -15,7 +15,7 @@ pub fn forward<'a, T: Real>(table: &[T], d: usize, bags: impl IntoIterator<Item 
     }
 }
 
-/// Adds to `dtable`; `dout` is [rows, d].
+/// Adds to `dtable`; `dout` is `[rows, d]`.
 pub fn backward<'a, T: Real>(d: usize, bags: impl IntoIterator<Item = &'a Slots>, dout: &[T], dtable: &mut [T]) {
     for (bag, dout) in bags.into_iter().zip(dout.chunks_exact(d)) {
         for (slot, weight) in bag {
@@ -25,7 +25,7 @@ pub fn backward<'a, T: Real>(d: usize, bags: impl IntoIterator<Item = &'a Slots>
     }
 }
 
-/// `slots` i64 [batch, S] and `weights` f32 [batch, S], padded by weight 0, to [batch, d].
+/// `slots` i64 `[batch, S]` and `weights` f32 `[batch, S]`, padded by weight 0, to `[batch, d]`.
 pub fn onnx(g: &mut GraphBuilder, name: &str, table: &[f32], d: usize, slots: &Value, weights: &Value) -> Value {
     // A column may be absent altogether: then slot 0, of weight 0, needs a row.
     let row = vec![0.0; d];

@@ -20,7 +20,7 @@ fn keeps<T: Real>(log_rates: &[T]) -> impl Iterator<Item = T> {
     log_rates.iter().map(|rate| (-rate.exp()).exp())
 }
 
-/// Writes `pools` [events + 1, POOLS, d]: row p pools the first p of `h` [events, d]; row 0, of nothing, is 0.
+/// Writes `pools` `[events + 1, POOLS, d]`: row p pools the first p of `h` `[events, d]`; row 0, of nothing, is 0.
 pub fn forward<T: Real>(d: usize, h: &[T], log_rates: &[T], pools: &mut [T]) {
     pools[..POOLS * d].fill(T::ZERO);
     for (k, keep) in keeps(log_rates).enumerate() {
@@ -39,7 +39,7 @@ pub fn forward<T: Real>(d: usize, h: &[T], log_rates: &[T], pools: &mut [T]) {
     }
 }
 
-/// `dpools` [events + 1, POOLS, d]; adds to `dh` and `dlog_rates`.
+/// `dpools` `[events + 1, POOLS, d]`; adds to `dh` and `dlog_rates`.
 pub fn backward<T: Real>(d: usize, pools: &[T], log_rates: &[T], dpools: &[T], dh: &mut [T], dlog_rates: &mut [T]) {
     let events = dh.len() / d;
     let row = |p: usize, k: usize| (p * POOLS + k) * d;
@@ -74,7 +74,7 @@ pub fn backward<T: Real>(d: usize, pools: &[T], log_rates: &[T], dpools: &[T], d
     }
 }
 
-/// `h` [batch, L, d], newest first, and `mask` f32 [batch, L], 1 for an event, to the pools [batch, POOLS, d].
+/// `h` `[batch, L, d]`, newest first, and `mask` f32 `[batch, L]`, 1 for an event, to the pools `[batch, POOLS, d]`.
 pub fn onnx(g: &mut GraphBuilder, len: usize, log_rates: &[f32], h: &Value, mask: &Value) -> Value {
     let mut weights: Vec<f32> = Vec::with_capacity(POOLS * len);
     for rate in log_rates {

@@ -1,4 +1,4 @@
-//! An event of the history as a vector: h = 2.5 v (1 + g[value]) + R[value] + Y[type] + G[gap] + S[run].
+//! An event of the history as a vector: h = 2.5 v (1 + g`[value]`) + R`[value]` + Y`[type]` + G`[gap]` + S`[run]`.
 
 use super::Real;
 use crate::onnx::{Attribute, GraphBuilder, Value};
@@ -35,7 +35,7 @@ pub struct Tables<S> {
     pub runs: S,
 }
 
-/// Writes `h` [events, d] from the item vectors `v` [items, d].
+/// Writes `h` `[events, d]` from the item vectors `v` `[items, d]`.
 pub fn forward<T: Real>(d: usize, events: &[EventIndex], v: &[T], tables: &Tables<&[T]>, h: &mut [T]) {
     for (event, h) in events.iter().zip(h.chunks_exact_mut(d)) {
         let scale = T::of(ITEM_WEIGHT) * (T::ONE + tables.gain[event.value as usize]);
@@ -48,7 +48,7 @@ pub fn forward<T: Real>(d: usize, events: &[EventIndex], v: &[T], tables: &Table
     }
 }
 
-/// `dh` [events, d]; adds to `dv` and to the gradients of the tables.
+/// `dh` `[events, d]`; adds to `dv` and to the gradients of the tables.
 pub fn backward<T: Real>(
     d: usize,
     events: &[EventIndex],
@@ -73,7 +73,7 @@ pub fn backward<T: Real>(
     }
 }
 
-/// `vectors` f32 [batch, L, d] and the rows `[values, types, gaps, runs]`, i64 [batch, L] each, to h [batch, L, d].
+/// `vectors` f32 `[batch, L, d]` and the rows `[values, types, gaps, runs]`, i64 `[batch, L]` each, to h `[batch, L, d]`.
 pub fn onnx(g: &mut GraphBuilder, d: usize, tables: &Tables<&[f32]>, vectors: &Value, rows: [&Value; 4]) -> Value {
     let scale: Vec<f32> = tables.gain.iter().map(|g| ITEM_WEIGHT as f32 * (1.0 + g)).collect();
     let scale = g.constant_f32("event.scale", &[scale.len(), 1], &scale);

@@ -11,7 +11,7 @@ pub enum Op {
     Transposed,
 }
 
-/// c ← a·b + beta·c for `a` [m, k], `b` [k, n], `c` [m, n] after their [`Op`]; row-major, no copy is made of a transposed matrix.
+/// c ← a·b + beta·c for `a` `[m, k]`, `b` `[k, n]`, `c` `[m, n]` after their [`Op`]; row-major, no copy is made of a transposed matrix.
 ///
 /// # Panics
 /// If a length does not fit the shape.

@@ -19,7 +19,7 @@ pub struct Target {
 
 /// Σ over rows of −Σ weight · ln softmax, times `scale`.
 ///
-/// `u` [rows, d], `v` [candidates, d], `bias` and `shift` [candidates]. Writes `du`; adds to `dv` and `dbias`.
+/// `u` `[rows, d]`, `v` `[candidates, d]`, `bias` and `shift` `[candidates]`. Writes `du`; adds to `dv` and `dbias`.
 #[allow(clippy::too_many_arguments)]
 pub fn loss<T: Real>(
     d: usize,

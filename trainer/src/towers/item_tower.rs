@@ -1,4 +1,4 @@
-//! Item id and columns to a vector and a bias: v = E[id] + x F, b = B[id] + x f, for the weighted slots x of the columns.
+//! Item id and columns to a vector and a bias: v = E`[id]` + x F, b = B`[id]` + x f, for the weighted slots x of the columns.
 //!
 //! Id index 0 stands for an unknown id: training gives it to items at random, so that columns alone make a fair vector.
 
@@ -17,7 +17,7 @@ const START_SD: f64 = 0.05;
 pub struct ItemTower<T = f32> {
     /// Dimensions of a vector.
     pub dim: usize,
-    /// Tensors of `numbers`: `ids` [n + 1, d], `features` [slots, d], `id_bias` [n + 1], `feature_bias` [slots].
+    /// Tensors of `numbers`: `ids` `[n + 1, d]`, `features` `[slots, d]`, `id_bias` `[n + 1]`, `feature_bias` `[slots]`.
     pub layout: Vec<Tensor>,
     /// All numbers.
     pub numbers: Vec<T>,
@@ -71,7 +71,7 @@ impl<T: Real> ItemTower<T> {
         Parts { ids, features, id_bias, feature_bias }
     }
 
-    /// Vectors [items, d] and biases [items] of items with the given id indices and bags of column slots.
+    /// Vectors `[items, d]` and biases `[items]` of items with the given id indices and bags of column slots.
     pub fn forward<'a>(&self, ids: &[u32], bags: impl IntoIterator<Item = &'a Slots> + Clone) -> (Vec<T>, Vec<T>) {
         let (d, p) = (self.dim, self.parts());
         let mut vectors: Vec<T> = ids.iter().flat_map(|id| &p.ids[*id as usize * d..][..d]).copied().collect();
@@ -109,8 +109,8 @@ impl ItemTower {
         self.forward(&ids, &encode_catalog(encoding, catalog))
     }
 
-    /// The tower as ONNX. Inputs: `id` i64 [batch], `slots` i64 [batch, S], `weights` f32 [batch, S], S = `encoding.item_slots()`.
-    /// Outputs: `vector` f32 [batch, d], `bias` f32 [batch].
+    /// The tower as ONNX. Inputs: `id` i64 `[batch]`, `slots` i64 `[batch, S]`, `weights` f32 `[batch, S]`, S = `encoding.item_slots()`.
+    /// Outputs: `vector` f32 `[batch, d]`, `bias` f32 `[batch]`.
     pub fn onnx(&self, encoding: &Encoding) -> Vec<u8> {
         let (d, slots, p) = (self.dim, encoding.item_slots(), self.parts());
         let mut g = GraphBuilder::new("item_tower");

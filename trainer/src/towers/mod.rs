@@ -6,4 +6,4 @@ mod user_tower;
 
 pub use item_tower::{ItemTower, encode_catalog};
 pub use params::{Tensor, total};
-pub use user_tower::{Activations, UserShape, UserTower, event_indices};
+pub use user_tower::{Activations, Input, UserShape, UserTower, event_indices};

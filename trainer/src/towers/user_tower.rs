@@ -1,7 +1,7 @@
 //! History and context to the visitor's vector.
 //!
 //! Each event becomes a vector ([`event`]), the history five pools ([`decay_pool`]), and with P = the pools and c = the context's
-//! embedding: u = ½ eˢ · LN( Σ_k m_k ⊙ P_k + W2 · GELU(W1 · [LN(P), c]) ). There is no user id.
+//! embedding: u = ½ eˢ · LN( Σ_k m_k ⊙ P_k + W2 · GELU(W1 · `[LN(P), c]`) ). There is no user id.
 
 use foretaste::EncodedQuery;
 use foretaste::features::{EncodedHistory, Encoding, Slots};
@@ -100,20 +100,32 @@ impl<S> From<[S; 15]> for Parts<S> {
     }
 }
 
+/// One history and the requests that follow its prefixes.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'a, T> {
+    /// Oldest first; items are rows of `vectors`.
+    pub events: &'a [EventIndex],
+    /// Item vectors `[items, d]`.
+    pub vectors: &'a [T],
+    /// Events of the first prefix that is asked for.
+    pub first: usize,
+    /// One bag for each of the prefixes `first..=events.len()`.
+    pub contexts: &'a [Slots],
+}
+
 /// What the backward pass needs of a forward pass over some prefixes of one history.
 pub struct Activations<T> {
-    /// The visitor's vectors, a prefix a row: [rows, d].
+    /// The visitor's vectors, a prefix a row: `[rows, d]`.
     pub u: Vec<T>,
-    /// Rows of `pools` before the first prefix that was asked for.
-    first: usize,
+    /// Of all prefixes: `[events + 1, POOLS, d]`.
     pools: Vec<T>,
-    /// Input of the perceptron, after dropout: [rows, (POOLS + 1) d].
+    /// Input of the perceptron, after dropout: `[rows, (POOLS + 1) d]`.
     x: Vec<T>,
-    /// Before GELU: [rows, hidden].
+    /// Before GELU: `[rows, hidden]`.
     before: Vec<T>,
     /// After GELU and dropout.
     after: Vec<T>,
-    /// Before the last norm: [rows, d].
+    /// Before the last norm: `[rows, d]`.
     sum: Vec<T>,
     dropout: [Dropout; 2],
 }
@@ -154,14 +166,13 @@ impl<T: Real> UserTower<T> {
         T::of(0.5) * self.parts().log_scale[0].exp()
     }
 
-    /// Vectors of the prefixes `first..=events.len()` of one history, oldest first; `contexts` has one bag a prefix.
-    ///
-    /// `v` [items, d] holds the vectors that the events name; `dropout` with its seed is of this history alone.
-    pub fn forward(&self, events: &[EventIndex], v: &[T], first: usize, contexts: &[Slots], dropout: Dropout) -> Activations<T> {
+    /// Vectors of the prefixes; `dropout` with its seed is of this history alone.
+    pub fn forward(&self, input: Input<T>, dropout: Dropout) -> Activations<T> {
+        let Input { events, vectors, first, contexts } = input;
         let (d, p, rows) = (self.shape.dim, self.parts(), events.len() + 1 - first);
         let width = (POOLS + 1) * d;
         let mut h = vec![T::ZERO; events.len() * d];
-        event::forward(d, events, v, &p.tables, &mut h);
+        event::forward(d, events, vectors, &p.tables, &mut h);
         let mut pools = vec![T::ZERO; (events.len() + 1) * POOLS * d];
         decay_pool::forward(d, &h, p.log_rates, &mut pools);
         let asked = &pools[first * POOLS * d..];
@@ -189,20 +200,12 @@ impl<T: Real> UserTower<T> {
         layer_norm::forward(&sum, d, Some((p.norm_gain, p.norm_bias)), &mut u);
         let scale = self.scale();
         u.iter_mut().for_each(|u| *u *= scale);
-        Activations { u, first, pools, x, before, after, sum, dropout }
+        Activations { u, pools, x, before, after, sum, dropout }
     }
 
-    /// `du` [rows, d] of the vectors; adds to `dv` and to `gradient`, which lies as `numbers`.
-    pub fn backward(
-        &self,
-        events: &[EventIndex],
-        v: &[T],
-        contexts: &[Slots],
-        a: &Activations<T>,
-        du: &[T],
-        dv: &mut [T],
-        gradient: &mut [T],
-    ) {
+    /// `du` `[rows, d]` of the vectors; adds to `dvectors` `[items, d]` and to `gradient`, which lies as `numbers`.
+    pub fn backward(&self, input: Input<T>, a: &Activations<T>, du: &[T], dvectors: &mut [T], gradient: &mut [T]) {
+        let Input { events, vectors, first, contexts } = input;
         let (d, p) = (self.shape.dim, self.parts());
         let width = (POOLS + 1) * d;
         let mut dp = Parts::from(split_mut(&self.layout, gradient));
@@ -213,7 +216,7 @@ impl<T: Real> UserTower<T> {
         layer_norm::backward(&a.sum, d, Some(p.norm_gain), &dnormed, Some((dp.norm_gain, dp.norm_bias)), &mut dsum);
 
         let mut dpools = vec![T::ZERO; a.pools.len()];
-        let (asked, dasked) = (&a.pools[a.first * POOLS * d..], &mut dpools[a.first * POOLS * d..]);
+        let (asked, dasked) = (&a.pools[first * POOLS * d..], &mut dpools[first * POOLS * d..]);
         for ((dsum, pools), dpools) in
             dsum.chunks_exact(d).zip(asked.chunks_exact(POOLS * d)).zip(dasked.chunks_exact_mut(POOLS * d))
         {
@@ -239,7 +242,7 @@ impl<T: Real> UserTower<T> {
         }
         let mut dh = vec![T::ZERO; events.len() * d];
         decay_pool::backward(d, &a.pools, p.log_rates, &dpools, &mut dh, dp.log_rates);
-        event::backward(d, events, v, p.tables.gain, &dh, dv, &mut dp.tables);
+        event::backward(d, events, vectors, p.tables.gain, &dh, dvectors, &mut dp.tables);
     }
 }
 
@@ -249,12 +252,13 @@ impl UserTower {
         let mut events = event_indices(&query.history);
         events.iter_mut().enumerate().for_each(|(i, event)| event.item = i as u32);
         events.reverse();
-        self.forward(&events, vectors, events.len(), std::slice::from_ref(&query.context), Dropout::NONE).u
+        let contexts = std::slice::from_ref(&query.context);
+        self.forward(Input { events: &events, vectors, first: events.len(), contexts }, Dropout::NONE).u
     }
 
-    /// The tower as ONNX. Inputs, L = `encoding.history.len`, C = `encoding.context_slots()`: `vectors` f32 [batch, L, d]; `types`, `values`,
-    /// `gaps`, `runs` i64 [batch, L]; `mask` f32 [batch, L]; `context_slots` i64 [batch, C], `context_weights` f32 [batch, C].
-    /// Output: `user` f32 [batch, d].
+    /// The tower as ONNX. Inputs, L = `encoding.history.len`, C = `encoding.context_slots()`: `vectors` f32 `[batch, L, d]`; `types`, `values`,
+    /// `gaps`, `runs` i64 `[batch, L]`; `mask` f32 `[batch, L]`; `context_slots` i64 `[batch, C]`, `context_weights` f32 `[batch, C]`.
+    /// Output: `user` f32 `[batch, d]`.
     pub fn onnx(&self, encoding: &Encoding) -> Vec<u8> {
         let (d, len, p) = (self.shape.dim, encoding.history.len, self.parts());
         let mut g = GraphBuilder::new("user_tower");
@@ -285,7 +289,7 @@ impl UserTower {
         g.finish()
     }
 
-    /// Σ_k m_k ⊙ P_k of the pools [batch, POOLS, d].
+    /// Σ_k m_k ⊙ P_k of the pools `[batch, POOLS, d]`.
     fn mixed(&self, g: &mut GraphBuilder, pools: &Value) -> Value {
         let mix = g.constant_f32("mix", &[1, POOLS, self.shape.dim], self.parts().mix);
         let axis = g.constant_i64("mix.axis", &[1], &[1]);
@@ -337,7 +341,9 @@ mod tests {
         let (ids, bags) = ([1, 0, 3], vec![vec![(0, 1.0)], vec![(1, 1.0), (0, 0.5)], vec![]]);
         let (v, bias) = items.forward(&ids, &bags);
         let dropout = Dropout { rate: 0.25, seed: 3 };
-        let a = user.forward(&events(), &v, 0, &contexts(), dropout);
+        let (events, contexts) = (events(), contexts());
+        let input = Input { events: &events, vectors: &v, first: 0, contexts: &contexts };
+        let a = user.forward(input, dropout);
         let target = |r: u32| Target {
             wanted: vec![(r % 3, 0.6), ((r + 1) % 3, 0.4)],
             masked: vec![(r + 2) % 3][..(r % 2) as usize].to_vec(),
@@ -346,7 +352,7 @@ mod tests {
         let (mut du, mut dv, mut dbias) = (vec![0.0; a.u.len()], vec![0.0; v.len()], vec![0.0; bias.len()]);
         let (mut ditems, mut duser) = (vec![0.0; items.numbers.len()], vec![0.0; user.numbers.len()]);
         let loss = softmax::loss(4, (&a.u, &mut du), (&v, &mut dv), (&bias, &mut dbias), &[0.0; 3], &targets, 1.0);
-        user.backward(&events(), &v, &contexts(), &a, &du, &mut dv, &mut duser);
+        user.backward(input, &a, &du, &mut dv, &mut duser);
         items.backward(&ids, &bags, &dv, &dbias, &mut ditems);
         (loss, ditems, duser)
     }
@@ -363,9 +369,11 @@ mod tests {
     fn prefixes_are_histories_of_their_own() {
         let (_, user) = towers();
         let (v, events, contexts) = (numbers(12, 5), events(), contexts());
-        let all = user.forward(&events, &v, 0, &contexts, Dropout::NONE).u;
+        let input = Input { events: &events, vectors: &v, first: 0, contexts: &contexts };
+        let all = user.forward(input, Dropout::NONE).u;
         for p in 0..=events.len() {
-            let one = user.forward(&events[..p], &v, p, &contexts[p..=p], Dropout::NONE).u;
+            let alone = Input { events: &events[..p], first: p, contexts: &contexts[p..=p], ..input };
+            let one = user.forward(alone, Dropout::NONE).u;
             assert!(one.iter().zip(&all[p * 4..]).all(|(a, b)| (a - b).abs() < 1e-12));
         }
     }
@@ -374,7 +382,9 @@ mod tests {
     fn order_values_and_context_change_the_vector() {
         let user = UserTower::<f64>::start(SHAPE, 1);
         let (v, context) = (numbers(12, 5), vec![vec![(0, 1.0)]]);
-        let vector = |events: &[EventIndex]| user.forward(events, &v, events.len(), &context, Dropout::NONE).u;
+        let vector = |events: &[EventIndex]| {
+            user.forward(Input { events, vectors: &v, first: events.len(), contexts: &context }, Dropout::NONE).u
+        };
         let (forward, mut reversed, mut rated) = (events(), events(), events());
         reversed.reverse();
         rated[3].value = 2;

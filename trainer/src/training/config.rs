@@ -6,9 +6,11 @@ use anyhow::{Context, Result, ensure};
 use foretaste::bundle::MAX_DIM;
 use serde::{Deserialize, Serialize};
 
-/// Settings. Unknown keys are refused, absent ones have the value of [`Config::default`].
+use crate::protocols::Protocol;
+
+/// Settings. Unknown keys are refused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub struct Config {
     /// Dimensions of a vector, 1 to 512: more tell more items apart and cost bytes and time in the page.
     pub dim: usize,
@@ -83,15 +85,27 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Reads a TOML file; without one the defaults.
+    /// Where a protocol asks for the next item alone, more of the target lies on it. Chosen on validation of MovieLens 100K: P3's NDCG@100
+    /// .2464 → .2492; P4's .4022 → .3962.
+    pub fn of(protocol: Protocol) -> Config {
+        match protocol {
+            Protocol::P3 => Config { next_weight: 0.6, average: 0.99, ..Config::default() },
+            _ => Config::default(),
+        }
+    }
+
+    /// The settings of a protocol, with those of a TOML file in their place.
     ///
     /// # Errors
     /// A file that cannot be read, an unknown key, a value out of its range.
-    pub fn read(file: Option<&Path>) -> Result<Config> {
-        let Some(file) = file else { return Ok(Config::default()) };
-        let text = std::fs::read_to_string(file).with_context(|| format!("{}: cannot be read", file.display()))?;
-        let config: Config = toml::from_str(&text).with_context(|| format!("{}", file.display()))?;
-        config.check().with_context(|| format!("{}", file.display()))?;
+    pub fn read(file: Option<&Path>, protocol: Protocol) -> Result<Config> {
+        let Some(file) = file else { return Ok(Config::of(protocol)) };
+        let named = || format!("{}", file.display());
+        let text = std::fs::read_to_string(file).with_context(named)?;
+        let mut settings = toml::Table::try_from(Config::of(protocol))?;
+        settings.extend(toml::from_str::<toml::Table>(&text).with_context(named)?);
+        let config: Config = settings.try_into().with_context(named)?;
+        config.check().with_context(named)?;
         Ok(config)
     }
 
@@ -135,12 +149,13 @@ mod tests {
     fn read(text: &str) -> Result<Config> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();
-        Config::read(Some(file.path()))
+        Config::read(Some(file.path()), Protocol::P3)
     }
 
     #[test]
-    fn absent_keys_have_defaults_and_faults_are_named() {
-        assert_eq!(read("batch = 8").unwrap(), Config { batch: 8, ..Config::default() });
+    fn absent_keys_are_those_of_the_protocol_and_faults_are_named() {
+        assert_eq!(read("batch = 8").unwrap(), Config { batch: 8, ..Config::of(Protocol::P3) });
+        assert_eq!(read("period_days = 7").unwrap().period_days, Some(7));
         for (text, named) in [("bach = 8", "bach"), ("dim = 0", "dim"), ("dropout = 1.0", "dropout"), ("clip = nan", "clip")] {
             assert!(format!("{:#}", read(text).unwrap_err()).contains(named), "{text}");
         }

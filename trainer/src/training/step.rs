@@ -8,7 +8,7 @@ use super::candidates::{Candidates, Sampler};
 use super::example::{Visitor, Window};
 use crate::ops::dropout::{Dropout, mix};
 use crate::ops::softmax;
-use crate::towers::{ItemTower, UserTower};
+use crate::towers::{Input, ItemTower, UserTower};
 
 /// Parts of a batch: their number is fixed, so that any number of threads gives the same sums.
 const LANES: usize = 8;
@@ -87,7 +87,8 @@ impl Material<'_> {
             let example =
                 self.visitors[window.visitor].example(*window, &candidates.place, self.encoding, self.config, mix(seed, 0));
             let dropout = Dropout { rate: self.config.dropout, seed: mix(seed, 1) };
-            let a = user.forward(&example.events, vectors, example.first, &example.contexts, dropout);
+            let input = Input { events: &example.events, vectors, first: example.first, contexts: &example.contexts };
+            let a = user.forward(input, dropout);
             let mut du = vec![0.0; a.u.len()];
             let loss = softmax::loss(
                 user.shape.dim,
@@ -99,7 +100,7 @@ impl Material<'_> {
                 scale,
             );
             lane.loss += f64::from(loss);
-            user.backward(&example.events, vectors, &example.contexts, &a, &du, &mut lane.vectors, &mut lane.user);
+            user.backward(input, &a, &du, &mut lane.vectors, &mut lane.user);
         }
         lane
     }

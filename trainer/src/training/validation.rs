@@ -40,7 +40,7 @@ impl<'a> Validation<'a> {
         self.queries.is_empty()
     }
 
-    /// Mean NDCG@100; `vectors` [items, d] and `biases` [items] are those of the catalog.
+    /// Mean NDCG@100; `vectors` `[items, d]` and `biases` `[items]` are those of the catalog.
     pub fn ndcg(&self, user: &UserTower, vectors: &[f32], biases: &[f32]) -> f64 {
         let d = user.shape.dim;
         let one = |(encoded, query): &(EncodedQuery, &protocols::Query)| {

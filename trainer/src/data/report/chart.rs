@@ -34,7 +34,7 @@ pub(super) fn bars(title: &str, bars: &[(String, u64)]) -> String {
     let mut out = open(title);
     for step in 0..=4 {
         let value = top * step / 4;
-        if step == 0 || top % 4 == 0 || step == 4 {
+        if step == 0 || top.is_multiple_of(4) || step == 4 {
             grid(&mut out, HEIGHT * (1.0 - value as f64 / top as f64), &grouped(value));
         }
     }

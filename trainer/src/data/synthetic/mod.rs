@@ -2,9 +2,9 @@
 //!
 //! What there is to learn, each a reason why a popularity list, a dot product of fixed vectors or a bag of items falls short:
 //! - a reader's taste acts through the mood of the session (three moods, each with its own axes; the hour tells of it) and is
-//!   turned round outside the favourite categories: [`world::World::affinity`];
+//!   turned round outside the favourite categories: `world::World::affinity`;
 //! - the next story hangs on the last one: sequels, and runs within a category;
-//! - popularity is skewed (Zipf), falls after a release and follows fashions: [`world::World::popularity`];
+//! - popularity is skewed (Zipf), falls after a release and follows fashions: `world::World::popularity`;
 //! - columns speak of the hidden axes: tags, words of the title, price, the reader's age and segment.
 
 mod events;

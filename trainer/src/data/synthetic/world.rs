@@ -200,9 +200,9 @@ fn add_series(items: &mut Vec<Item>, room: usize, rng: &mut dyn Rng) {
         1 => format!("{adjective} {noun}"),
         _ => format!("The {adjective} {noun}"),
     };
-    for part in 0..parts {
+    for (part, suffix) in PARTS.iter().enumerate().take(parts) {
         let row = items.len();
-        item.title = format!("{title}{}", PARTS[part]);
+        item.title = format!("{title}{suffix}");
         item.cents = ((price * (0.9 + 0.2 * unit(rng))) as u32 / 50 * 50 + 49).clamp(99, 9999);
         item.release = first + 0.04 * part as f64;
         item.next = (part + 1 < parts).then_some(row as u32 + 1);
