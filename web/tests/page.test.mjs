@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { load } from '../dist/package/index.js';
 import { pathToFileURL } from 'node:url';
-import { browser, bundleOf, faultyBundles, foretaste, join, nativeIds, ready, root, serve, site, temporary, TINY, watchedPage } from './support.mjs';
+import { browser, bundleOf, faultyBundles, foretaste, join, nativeIds, ready, root, serve, site, slateOf, temporary, TINY, watchedPage } from './support.mjs';
 import { writeProducts } from './products.mjs';
 
 let chrome;
@@ -73,18 +73,9 @@ function loop(name, makeBundle, picks) {
       await page.goto(server.address);
       await ready(page);
       const ids = (await shown(page)).slice(0, 3);
-      const history = async (load, address, ids) => {
-        const rec = await load(address);
-        for (const item of ids) await rec.record({ item, type: 'view', time: null, tz_offset_min: null });
-        const slate = await rec.recommend({ k: 10 });
-        const golden = await rec.replayGolden();
-        rec.dispose();
-        return { ids: slate.items.map((item) => item.id), golden };
-      };
-      const inPage = await page.evaluate(
-        `(${history})((await import('./package/index.js')).load, './bundle/', ${JSON.stringify(ids)})`.replace(/^/, '(async () => ').concat(')()'),
-      );
-      const inNode = await history(load, pathToFileURL(`${bundle}/`), ids);
+      const script = `(async () => (${slateOf})((await import('./package/index.js')).load, './bundle/', ${JSON.stringify(ids)}))()`;
+      const inPage = await page.evaluate(script);
+      const inNode = await slateOf(load, pathToFileURL(`${bundle}/`), ids);
       assert.deepEqual(inPage, inNode);
       assert.deepEqual(inPage.golden, []);
       assert.deepEqual(inPage.ids, nativeIds(bundle, '--history', ids.join(','), '-k', 10));

@@ -106,12 +106,23 @@ export async function watchedPage(chrome, options = {}) {
 
 export const ready = (page) => page.waitForSelector('#status[data-state="ready"]', { timeout: 30_000 });
 
-/** Data, a training and a bundle in a new folder: `write` fills the data folder. */
+/** The slate for items without times, and what the golden rows say; it is run in pages too, so it names nothing from outside. */
+export async function slateOf(load, address, ids) {
+  const rec = await load(address);
+  for (const item of ids) await rec.record({ item, type: 'view', time: null, tz_offset_min: null });
+  const slate = await rec.recommend({ k: 10 });
+  const golden = await rec.replayGolden();
+  rec.dispose();
+  return { ids: slate.items.map((item) => item.id), golden };
+}
+
+/** Data, prepared, a training and a bundle in a new folder: `write` fills the data folder. */
 export function bundleOf(write) {
   const work = temporary();
   const at = (name) => join(work, name);
   write(at('data'));
-  foretaste('train', '--data', at('data'), '--config', TINY_SETTINGS, '--out', at('run'), '--quiet');
+  foretaste('prepare', '--data', at('data'), '--out', at('prepared'));
+  foretaste('train', '--data', at('prepared'), '--config', TINY_SETTINGS, '--out', at('run'), '--quiet');
   foretaste('export', '--run', at('run'), '--out', at('bundle'), '--quiet');
   return at('bundle');
 }

@@ -62,3 +62,28 @@ pub fn measure(
     out.overall = BTreeMap::from([("coverage@10".into(), coverage(&universe)), ("gini@10".into(), gini(&universe))]);
     Ok(out)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocols::tests::dataset;
+
+    /// Items 0 to 4 with falling scores.
+    fn figures(protocol: Protocol, targets: &[u32], removed: &[u32]) -> Figures {
+        let data = dataset(&[&[0, 1, 2, 3, 4]]);
+        let query = Query { user: 0, history: vec![], targets: targets.to_vec(), removed: removed.to_vec() };
+        measure(&data, protocol, &[query], |_| Ok(vec![5.0, 4.0, 3.0, 2.0, 1.0])).unwrap()
+    }
+
+    #[test]
+    fn known_values_of_each_protocol() {
+        let p4 = figures(Protocol::P4, &[3, 1], &[0]);
+        assert_eq!((p4.values["recall@20"][0], p4.values["next_hr@10"][0], p4.values["next_ndcg@10"][0]), (1.0, 1.0, 0.5));
+        assert_eq!((p4.overall["coverage@10"], p4.values.len()), (0.8, 4));
+        let p3 = figures(Protocol::P3, &[1], &[0]);
+        assert_eq!((p3.values["mrr"][0], p3.values["hr@10"][0]), (1.0, 1.0));
+        let p1 = figures(Protocol::P1, &[1, 2], &[0]);
+        assert_eq!((&p1.values["all@1"], &p1.values["rm@1"]), (&vec![0.0, 0.0], &vec![1.0, 0.0]));
+        assert_eq!(p1.values["all@5"], [1.0, 1.0]);
+    }
+}

@@ -130,11 +130,11 @@ fn histories(data: &Dataset, pick: impl Fn(usize) -> bool) -> Vec<Sequence> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// Users `0`, `1`, … with the given items at times 0, 1, ….
-    pub(super) fn dataset(histories: &[&[u32]]) -> Dataset {
+    pub(crate) fn dataset(histories: &[&[u32]]) -> Dataset {
         let items = histories.iter().flat_map(|h| h.iter()).max().map_or(0, |i| *i as usize + 1);
         let mut data = Dataset {
             name: "test".into(),

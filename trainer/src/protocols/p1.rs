@@ -45,3 +45,28 @@ pub(super) fn split(data: &Dataset, salt: u32) -> Split {
     out.test.retain(|q| !q.targets.is_empty());
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::dataset;
+    use super::*;
+
+    #[test]
+    fn every_event_is_in_the_part_of_its_hash() {
+        let items: Vec<u32> = (0..300).collect();
+        let data = dataset(&[&items, &items[..200]]);
+        let s = split(&data, 3);
+        for user in 0..2 {
+            let by_part =
+                |part| data.history(user).iter().filter(|e| super::part(&data, e, 3) == part).map(|e| e.item).collect::<Vec<_>>();
+            let [train, valid, test] = [Part::Train, Part::Valid, Part::Test].map(by_part);
+            let learnt = |sequences: &[Sequence]| sequences[user].events.iter().map(|e| e.item).collect::<Vec<_>>();
+            assert_eq!(learnt(&s.train), train);
+            assert_eq!((&s.valid[user].targets, &s.valid[user].removed), (&valid, &train));
+            assert_eq!((&s.test[user].targets, &s.test[user].removed), (&test, &learnt(s.refit.as_ref().unwrap())));
+            assert_eq!(train.len() + valid.len(), learnt(s.refit.as_ref().unwrap()).len());
+            assert!((0.1..0.3).contains(&(test.len() as f64 / data.history(user).len() as f64)));
+        }
+        assert_ne!(s.test, split(&data, 4).test);
+    }
+}

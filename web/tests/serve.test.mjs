@@ -1,0 +1,58 @@
+// `foretaste serve`: types, caching, ranges, and who is answered.
+import assert from 'node:assert/strict';
+import { request } from 'node:http';
+import { readdirSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+import { serve, site, TINY } from './support.mjs';
+
+let server;
+before(async () => {
+  server = await serve(site(TINY));
+});
+after(() => server?.stop());
+
+/** Status, headers and length of an answer; `path` goes out as it is. */
+function ask(path, headers = {}) {
+  const { hostname, port } = new URL(server.address);
+  return new Promise((resolve, reject) => {
+    const sent = request({ hostname, port, path, headers }, (response) => {
+      let length = 0;
+      response.on('data', (chunk) => (length += chunk.length));
+      response.on('end', () => resolve({ status: response.statusCode, headers: response.headers, length }));
+    });
+    sent.on('error', reject);
+    sent.end();
+  });
+}
+
+test('types and caching', async () => {
+  const rows = readdirSync(TINY).find((name) => name.startsWith('items-'));
+  for (const [path, type, cache] of [
+    ['/', 'text/html', 'no-cache'],
+    ['/package/wasm/core.wasm', 'application/wasm', 'no-cache'],
+    ['/package/index.js', 'text/javascript', 'no-cache'],
+    ['/bundle/manifest.json', 'application/json', 'no-cache'],
+    [`/bundle/${rows}`, 'application/octet-stream', 'public, max-age=31536000, immutable'],
+  ]) {
+    const { status, headers } = await ask(path);
+    assert.equal(status, 200, path);
+    assert.ok(headers['content-type'].startsWith(type), `${path}: ${headers['content-type']}`);
+    assert.equal(headers['cache-control'], cache, path);
+    assert.equal(headers['x-content-type-options'], 'nosniff');
+    assert.match(headers['content-security-policy'], /'wasm-unsafe-eval'/);
+  }
+});
+
+test('ranges', async () => {
+  const { status, length, headers } = await ask('/bundle/manifest.json', { range: 'bytes=0-9' });
+  assert.deepEqual([status, length], [206, 10]);
+  assert.match(headers['content-range'], /^bytes 0-9\//);
+});
+
+test('nothing outside the folder, and no other host', async () => {
+  assert.equal((await ask('/nowhere')).status, 404);
+  assert.equal((await ask('/../../etc/passwd')).status, 404);
+  assert.equal((await ask('/%2e%2e/%2e%2e/etc/passwd')).status, 404);
+  assert.equal((await ask('/', { host: 'example.com' })).status, 421);
+  assert.equal((await ask('/', { host: `localhost:${new URL(server.address).port}` })).status, 200);
+});
