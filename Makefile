@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-all test-native test-wasm test-web test-readme lint package clean
+.PHONY: help setup build demo test test-all test-native test-wasm test-web test-readme lint package clean tiny
 
 BIN := target/release/foretaste
 SEED := 1
@@ -55,13 +55,20 @@ test-native:
 	cargo test --release --workspace
 
 test-wasm:
-	CHROMEDRIVER="$$(.ci/browser driver)" $(PACK) --log-level warn test . --mode no-install --headless --chrome --release -- -p foretaste --no-default-features --features wasm-core,wasm-tower
+	CHROMEDRIVER="$$(.ci/browser driver)" $(PACK) --log-level warn test --headless --chrome --mode no-install --release . -p foretaste --no-default-features --features wasm-core,wasm-tower
 
 test-web:
 	npm --prefix web test --silent
 
 test-readme:
 	@.ci/test-readme
+
+tiny: ## make models/tiny again, the packaged bundle of the tests (committed)
+	cargo build --release
+	rm -rf target/tiny
+	$(BIN) data get synthetic --users 200 --items 60 --events 4000 --seed 3 --to target/tiny/data
+	$(BIN) train --data target/tiny/data --config tests/fixtures/tiny.toml --out target/tiny/run --quiet
+	$(BIN) export --run target/tiny/run --out models/tiny
 
 package: build ## the npm package as a tarball: web/foretaste-VERSION.tgz
 	cd web && npm pack --silent

@@ -3,8 +3,20 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::features::Fields;
+use crate::bundle::json_error;
+use crate::error::Result;
+use crate::features::{EncodedQuery, Fields, Query};
 use crate::profile::Event;
+use crate::recommender::Recommender;
+
+/// Length of the list of a row.
+const TOP: usize = 10;
+/// Largest difference of a number of the tower between two targets: they round differently.
+const TOWER_TOLERANCE: f32 = 1e-4;
+/// Scores that lie within this, relative to the larger, may change places.
+const SWAP_TOLERANCE: f32 = 1e-5;
+/// Largest difference of a score, in logits.
+const SCORE_TOLERANCE: f32 = 1e-3;
 
 /// A visitor as raw input.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -20,4 +32,109 @@ pub struct GoldenInput {
     /// Minutes to add to UTC; absent: that of the last event, else 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tz_offset_min: Option<i32>,
+}
+
+/// `golden.json`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Golden {
+    /// Visitors.
+    pub rows: Vec<GoldenRow>,
+}
+
+/// One visitor, and what becomes of the input.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GoldenRow {
+    /// Raw.
+    pub input: GoldenInput,
+    /// The tower's numbers.
+    pub encoded: EncodedQuery,
+    /// The tower's output `[d]`.
+    pub user: Vec<f32>,
+    /// The ten best unseen items, best first.
+    pub top: Vec<GoldenItem>,
+}
+
+/// An item of a list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GoldenItem {
+    /// Item id.
+    pub id: String,
+    /// Logits.
+    pub score: f32,
+}
+
+impl Golden {
+    /// Replays the rows of the open bundle and says what differs: nothing, where this target computes what the trainer did.
+    ///
+    /// # Errors
+    /// `malformed` for a file of another form; those of [`GoldenRow::make`].
+    pub fn replay(recommender: &Recommender) -> Result<Vec<String>> {
+        let bytes = &recommender.bundle().golden;
+        let golden: Golden = serde_json::from_slice(bytes).map_err(|e| json_error(&e, bytes).at("golden.json"))?;
+        let replay = |(i, row): (usize, &GoldenRow)| Ok(row.replay(recommender)?.map(|fault| format!("row {i}: {fault}")));
+        golden.rows.iter().enumerate().filter_map(|row| replay(row).transpose()).collect()
+    }
+}
+
+impl GoldenRow {
+    /// Runs an input.
+    ///
+    /// # Errors
+    /// Those of [`Recommender::encode`] and [`Recommender::user_vector`].
+    pub fn make(recommender: &Recommender, input: GoldenInput) -> Result<GoldenRow> {
+        let query =
+            Query { history: &input.history, context: &input.context, time: input.time, tz_offset_min: input.tz_offset_min };
+        let encoded = recommender.encode(&query)?;
+        let user = recommender.user_vector(&encoded)?;
+        let best = recommender.best_unseen(&input.history, &recommender.scores(&user), TOP);
+        let catalog = &recommender.bundle().catalog;
+        let top = best.into_iter().map(|(row, score)| GoldenItem { id: catalog.id(row).into(), score }).collect();
+        Ok(GoldenRow { input, encoded, user, top })
+    }
+
+    /// Runs the input again and says where the results differ; nothing where they agree.
+    ///
+    /// # Errors
+    /// Those of [`GoldenRow::make`].
+    pub fn replay(&self, recommender: &Recommender) -> Result<Option<String>> {
+        let again = GoldenRow::make(recommender, self.input.clone())?;
+        if again.encoded != self.encoded {
+            return Ok(Some(format!("encoded: expected {:?}, got {:?}", self.encoded, again.encoded)));
+        }
+        let far = self.user.iter().zip(&again.user).position(|(a, b)| (a - b).abs() > TOWER_TOLERANCE * a.abs().max(1.0));
+        if self.user.len() != again.user.len() || far.is_some() {
+            return Ok(Some(format!("user: expected {:?}, got {:?}", self.user, again.user)));
+        }
+        Ok((!same_list(&self.top, &again.top)).then(|| format!("top: expected {:?}, got {:?}", self.top, again.top)))
+    }
+}
+
+/// Whether two lists agree; items may stand where another of a score within [`SWAP_TOLERANCE`] was expected, or just have left the list.
+fn same_list(expected: &[GoldenItem], got: &[GoldenItem]) -> bool {
+    let swapped = |a: f32, b: f32| (a - b).abs() <= SWAP_TOLERANCE * a.abs().max(b.abs());
+    let fits = |(i, item): (usize, &GoldenItem)| match got.iter().position(|g| g.id == item.id) {
+        Some(at) => (got[at].score - item.score).abs() <= SCORE_TOLERANCE && (at == i || swapped(item.score, expected[at].score)),
+        None => swapped(item.score, expected[expected.len() - 1].score),
+    };
+    expected.len() == got.len() && expected.iter().enumerate().all(fits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_near_scores_may_change_places() {
+        let list = |items: &[(&str, f32)]| -> Vec<GoldenItem> {
+            items.iter().map(|(id, score)| GoldenItem { id: (*id).into(), score: *score }).collect()
+        };
+        let expected = list(&[("a", 2.0), ("b", 1.0), ("c", 0.999_999)]);
+        assert!(same_list(&expected, &list(&[("a", 2.0001), ("c", 1.0), ("b", 0.999_999)])));
+        assert!(!same_list(&expected, &list(&[("b", 2.0), ("a", 1.0), ("c", 0.999_999)])));
+        assert!(!same_list(&expected, &list(&[("a", 2.1), ("b", 1.0), ("c", 0.999_999)])));
+        assert!(!same_list(&expected, &expected[..2]));
+    }
 }

@@ -252,7 +252,7 @@ impl Recommender {
         timings.tower = lap(&self.clock);
         let scores = self.scores(&user);
         timings.score = lap(&self.clock);
-        let allowed = self.allowed(&request.exclude);
+        let allowed = self.allowed(self.profile.events(), &request.exclude);
         timings.filter = lap(&self.clock);
         let decision = request.explore.decision.clone().unwrap_or_else(|| self.decisions.to_string());
         let mut rng = decision_rng(request.explore.seed, &decision);
@@ -359,12 +359,16 @@ impl Recommender {
         }
     }
 
+    /// The `k` best rows that a history leaves, with their scores.
+    pub(crate) fn best_unseen(&self, history: &[Event], scores: &[f32], k: usize) -> Vec<(u32, f32)> {
+        top_k(scores, &self.allowed(history, &[]), k).into_iter().map(|row| (row, scores[row as usize])).collect()
+    }
+
     /// All rows less those of seen, hidden and excluded items. A type that the bundle does not declare counts as seen.
-    fn allowed(&self, exclude: &[String]) -> Bitmap {
+    fn allowed(&self, events: &[Event], exclude: &[String]) -> Bitmap {
         let history = &self.bundle.manifest.encoding.history;
         let mut allowed = Bitmap::full(self.bundle.manifest.items);
-        let seen =
-            self.profile.events().iter().filter(|e| history.type_of(&e.kind).is_none_or(|t| t.seen || t.hide)).map(|e| &e.item);
+        let seen = events.iter().filter(|e| history.type_of(&e.kind).is_none_or(|t| t.seen || t.hide)).map(|e| &e.item);
         seen.chain(exclude).filter_map(|id| self.bundle.catalog.row(id)).for_each(|row| allowed.remove(row));
         allowed
     }

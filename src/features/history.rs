@@ -1,10 +1,13 @@
 //! The visitor's history as the user tower reads it.
 
+use serde::{Deserialize, Serialize};
+
 use super::Encoding;
 use crate::profile::Event;
 
 /// The last L events, newest first; all slices have one length, at most L.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct EncodedHistory {
     /// Catalog row of each event's item.
     pub rows: Vec<u32>,

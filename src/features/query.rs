@@ -1,5 +1,7 @@
 //! A request as the user tower reads it.
 
+use serde::{Deserialize, Serialize};
+
 use super::{EncodedHistory, Encoding, Fields, Slots};
 use crate::error::Result;
 use crate::profile::Event;
@@ -18,7 +20,8 @@ pub struct Query<'a> {
 }
 
 /// The numbers that the user tower reads.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct EncodedQuery {
     /// The history, newest first.
     pub history: EncodedHistory,

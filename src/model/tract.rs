@@ -1,24 +1,196 @@
 //! tract: the only file that names it.
 
+use std::sync::Arc;
+
+use tract_onnx::pb::ModelProto;
+use tract_onnx::prelude::{
+    Datum, Framework, InferenceFact, InferenceModelExt, IntoRunnable, IntoTValue, TValue, TVec, Tensor as TractTensor,
+    TractResult, TypedRunnableModel,
+};
+
 use super::{Graph, ModelRuntime, Tensor};
 use crate::bundle::Manifest;
 use crate::error::{ErrorKind, Result};
 
-/// The graphs of a bundle, ready to run.
-pub struct TractRuntime {}
+/// Most bytes of a graph.
+const MAX_BYTES: usize = 512 << 20;
+/// Most nodes of a graph.
+const MAX_NODES: usize = 1024;
+/// Most numbers that a graph may hold between two nodes, by its declared inputs.
+const MAX_INPUT: usize = 1 << 26;
+/// Operators of our towers. Others are refused before tract sees them.
+const OPERATORS: &[&str] = &[
+    "Add",
+    "Cast",
+    "Concat",
+    "Constant",
+    "Div",
+    "Erf",
+    "Exp",
+    "Flatten",
+    "Gather",
+    "Gemm",
+    "Identity",
+    "LayerNormalization",
+    "MatMul",
+    "Mul",
+    "Neg",
+    "ReduceMean",
+    "ReduceSum",
+    "Relu",
+    "Reshape",
+    "Sigmoid",
+    "Slice",
+    "Softmax",
+    "Sqrt",
+    "Sub",
+    "Squeeze",
+    "Tanh",
+    "Transpose",
+    "Unsqueeze",
+    "Where",
+];
+
+/// The graphs of a bundle, ready to run: one request at a time.
+pub struct TractRuntime {
+    user_tower: Loaded,
+    item_tower: Option<Loaded>,
+}
+
+/// A graph with its inputs' kinds and shapes.
+struct Loaded {
+    plan: Arc<TypedRunnableModel>,
+    inputs: Vec<(Kind, Vec<usize>)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Kind {
+    F32,
+    I64,
+}
 
 impl TractRuntime {
     /// Loads the graphs; the manifest gives the shapes.
     ///
     /// # Errors
-    /// `limit` or `model` for a graph that is refused.
-    pub fn new(_user_tower: &[u8], _item_tower: Option<&[u8]>, _manifest: &Manifest) -> Result<TractRuntime> {
-        Err(ErrorKind::NoModel.at("user_tower"))
+    /// `limit` or `model` for a graph that is refused: too large, an unknown operator, data outside the file, other inputs.
+    pub fn new(user_tower: &[u8], item_tower: Option<&[u8]>, manifest: &Manifest) -> Result<TractRuntime> {
+        let encoding = &manifest.encoding;
+        let (len, context, slots) = (encoding.history.len, encoding.context_slots(), encoding.item_slots());
+        let row = |kind| (kind, vec![1, len]);
+        let user = vec![
+            (Kind::F32, vec![1, len, manifest.dim]),
+            row(Kind::I64),
+            row(Kind::I64),
+            row(Kind::I64),
+            row(Kind::I64),
+            row(Kind::F32),
+            (Kind::I64, vec![1, context]),
+            (Kind::F32, vec![1, context]),
+        ];
+        let item = vec![(Kind::I64, vec![1]), (Kind::I64, vec![1, slots]), (Kind::F32, vec![1, slots])];
+        Ok(TractRuntime {
+            user_tower: load("user_tower", user_tower, user)?,
+            item_tower: item_tower.map(|bytes| load("item_tower", bytes, item)).transpose()?,
+        })
     }
 }
 
-impl ModelRuntime for TractRuntime {
-    fn run(&self, _graph: Graph, _inputs: &[Tensor]) -> Result<Vec<Vec<f32>>> {
-        Err(ErrorKind::NoModel.at("user_tower"))
+fn load(part: &str, bytes: &[u8], inputs: Vec<(Kind, Vec<usize>)>) -> Result<Loaded> {
+    if bytes.len() > MAX_BYTES {
+        return Err(ErrorKind::Limit { limit: MAX_BYTES as u64, got: bytes.len() as u64 }.at(part));
     }
+    if inputs.iter().any(|(_, shape)| shape.iter().product::<usize>() > MAX_INPUT) {
+        return Err(ErrorKind::Limit { limit: MAX_INPUT as u64, got: u64::MAX }.at(part));
+    }
+    let fault = |text: String| ErrorKind::Model(text).at(part);
+    let onnx = tract_onnx::onnx().with_ignore_value_info(true).with_ignore_output_shapes(true);
+    let plan = guarded(|| {
+        let proto = onnx.proto_model_for_read(&mut &*bytes).map_err(|e| e.to_string())?;
+        check(&proto, inputs.len())?;
+        plan(&onnx, &proto, &inputs).map_err(|e| format!("{e:#}"))
+    });
+    Ok(Loaded { plan: plan.map_err(fault)?, inputs })
+}
+
+/// Checks what the graph says of itself, before tract builds it.
+fn check(model: &ModelProto, inputs: usize) -> std::result::Result<(), String> {
+    let graph = model.graph.as_ref().ok_or("no graph")?;
+    let constants: std::collections::HashSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
+    let given = graph.input.iter().filter(|i| !constants.contains(i.name.as_str())).count();
+    if given != inputs || graph.output.is_empty() || graph.output.len() > 2 {
+        return Err(format!("expected {inputs} inputs and 1 or 2 outputs, got {given} and {}", graph.output.len()));
+    }
+    if graph.node.len() > MAX_NODES {
+        return Err(format!("expected at most {MAX_NODES} nodes, got {}", graph.node.len()));
+    }
+    if let Some(node) = graph.node.iter().find(|n| !OPERATORS.contains(&n.op_type.as_str()) || !n.domain.is_empty()) {
+        return Err(format!("the operator `{}` of `{}` is not one of a tower", node.op_type, node.domain));
+    }
+    let attributes = graph.node.iter().flat_map(|n| &n.attribute);
+    if attributes.clone().any(|a| a.g.is_some() || !a.graphs.is_empty()) {
+        return Err("a graph inside a node".into());
+    }
+    let tensors = graph.initializer.iter().chain(attributes.filter_map(|a| a.t.as_ref()));
+    for tensor in tensors {
+        if !tensor.external_data.is_empty() || tensor.data_location.is_some_and(|l| l != 0) {
+            return Err(format!("`{}` has its data outside the file", tensor.name));
+        }
+        let numbers = tensor.dims.iter().try_fold(1usize, |n, d| n.checked_mul(usize::try_from(*d).ok()?));
+        if numbers.is_none_or(|n| n > MAX_BYTES / 4) {
+            return Err(format!("`{}` has the dimensions {:?}", tensor.name, tensor.dims));
+        }
+    }
+    Ok(())
+}
+
+fn plan(onnx: &tract_onnx::Onnx, proto: &ModelProto, inputs: &[(Kind, Vec<usize>)]) -> TractResult<Arc<TypedRunnableModel>> {
+    let mut model = onnx.model_for_proto_model(proto)?;
+    for (i, (kind, shape)) in inputs.iter().enumerate() {
+        let datum = match kind {
+            Kind::F32 => f32::datum_type(),
+            Kind::I64 => i64::datum_type(),
+        };
+        model.set_input_fact(i, InferenceFact::dt_shape(datum, shape.as_slice()))?;
+    }
+    model.into_optimized()?.into_runnable()
+}
+
+impl ModelRuntime for TractRuntime {
+    fn run(&self, graph: Graph, inputs: &[Tensor]) -> Result<Vec<Vec<f32>>> {
+        let (part, loaded) = match graph {
+            Graph::UserTower => ("user_tower", Some(&self.user_tower)),
+            Graph::ItemTower => ("item_tower", self.item_tower.as_ref()),
+        };
+        let loaded = loaded.ok_or_else(|| ErrorKind::NoModel.at(part))?;
+        let fault = |text: String| ErrorKind::Model(text).at(part);
+        let shapes = inputs.iter().map(|t| match t {
+            Tensor::F32(shape, _) => (Kind::F32, shape),
+            Tensor::I64(shape, _) => (Kind::I64, shape),
+        });
+        if !shapes.eq(loaded.inputs.iter().map(|(kind, shape)| (*kind, shape))) {
+            return Err(fault("the inputs have other shapes than the manifest's".into()));
+        }
+        guarded(|| run(loaded, inputs).map_err(|e| format!("{e:#}"))).map_err(fault)
+    }
+}
+
+fn run(loaded: &Loaded, inputs: &[Tensor]) -> TractResult<Vec<Vec<f32>>> {
+    let values: TVec<TValue> = inputs
+        .iter()
+        .map(|input| {
+            Ok(match input {
+                Tensor::F32(shape, data) => TractTensor::from_shape(shape, data)?,
+                Tensor::I64(shape, data) => TractTensor::from_shape(shape, data)?,
+            }
+            .into_tvalue())
+        })
+        .collect::<TractResult<_>>()?;
+    let outputs = loaded.plan.run(values)?;
+    outputs.iter().map(|o| Ok(o.try_as_plain_ram()?.as_slice::<f32>()?.to_vec())).collect()
+}
+
+/// Makes a panic inside tract an error. In WASM a panic is a trap: the page starts the module again.
+fn guarded<T>(f: impl FnOnce() -> std::result::Result<T, String>) -> std::result::Result<T, String> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).unwrap_or_else(|_| Err("tract panicked".into()))
 }

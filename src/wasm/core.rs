@@ -11,6 +11,7 @@ use super::convert::{JsResult, to_js_error};
 use super::imported::ImportedRuntime;
 use crate::bundle::{BundleReader, DEFAULT_MAX_BYTES};
 use crate::error::{Error, ErrorKind};
+use crate::golden::Golden;
 use crate::profile::Event;
 use crate::recommender::{Clock, Recommender, Request};
 
@@ -100,12 +101,10 @@ impl Core {
         to_js(&self.get()?.bundle().manifest)
     }
 
-    /// The content of `golden.json`.
-    pub fn golden(&self) -> JsResult<JsValue> {
-        let bytes = &self.get()?.bundle().golden;
-        let golden: serde_json::Value =
-            serde_json::from_slice(bytes).map_err(|e| to_js_error(ErrorKind::Malformed(e.to_string()).at("golden.json")))?;
-        to_js(&golden)
+    /// Replays the golden rows: what differs.
+    #[wasm_bindgen(js_name = replayGolden)]
+    pub fn replay_golden(&self) -> JsResult<JsValue> {
+        to_js(&Golden::replay(self.get()?).map_err(to_js_error)?)
     }
 
     /// Adds an event; gives it with its id.

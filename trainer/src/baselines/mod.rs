@@ -1,1 +1,101 @@
-//! Cheap recommenders to compare with.
+//! Cheap recommenders to compare with, one a file. Settings were chosen on the validation part of MovieLens 100K.
+
+mod ease;
+mod item_knn;
+mod popularity;
+mod random;
+
+use anyhow::{Result, bail};
+
+use crate::data::Dataset;
+use crate::protocols::{Protocol, Query, Sequence, Split};
+
+/// A fitted recommender.
+pub trait Baseline: Send + Sync {
+    /// Scores of all items for a visitor: `[items]`, higher is better.
+    fn scores(&self, query: &Query) -> Vec<f32>;
+}
+
+/// Names of all baselines.
+pub const NAMES: [&str; 5] = ["random", "popularity", "item-knn", "ease", "ease-rec"];
+
+/// Fits a baseline on what the split's model may have seen.
+///
+/// # Errors
+/// An unknown name; a catalog too large for a dense item-item matrix.
+pub fn fit(name: &str, data: &Dataset, split: &Split) -> Result<Box<dyn Baseline>> {
+    let (items, fitted) = (data.items.len(), split.fitted());
+    Ok(match name {
+        "random" => Box::new(random::Random { items }),
+        "popularity" => Box::new(popularity::Popularity::fit(items, fitted)),
+        "item-knn" => Box::new(item_knn::ItemKnn::fit(items, fitted)?),
+        "ease" => Box::new(ease::Ease::fit(items, fitted, None)?),
+        "ease-rec" => {
+            // The next item asks for a shorter memory than the next fifth of a history.
+            let half_life = if split.protocol == Protocol::P3 { 3.0 } else { 8.0 };
+            Box::new(ease::Ease::fit(items, fitted, Some(half_life))?)
+        }
+        other => bail!("no baseline `{other}`; there are: {}", NAMES.join(", ")),
+    })
+}
+
+/// Most items of a dense item-item matrix: 20,000² numbers are 1.6 GB.
+const MAX_DENSE: usize = 20_000;
+
+/// XᵀX of the binary user-item matrix: users who had both items, `[items, items]`.
+fn co_occurrence(items: usize, fitted: &[Sequence]) -> Result<Vec<f32>> {
+    if items > MAX_DENSE {
+        bail!(
+            "a dense item-item matrix has at most {MAX_DENSE} items, the data has {items}: leave item-knn, ease and ease-rec out"
+        );
+    }
+    let mut gram = vec![0.0; items * items];
+    for sequence in fitted {
+        let mut distinct: Vec<usize> = sequence.events.iter().map(|e| e.item as usize).collect();
+        distinct.sort_unstable();
+        distinct.dedup();
+        for a in &distinct {
+            distinct.iter().for_each(|b| gram[a * items + b] += 1.0);
+        }
+    }
+    Ok(gram)
+}
+
+/// Σ over the history of weight · row of the item: the score of every item. `weight` gets the event's age, 0 for the newest;
+/// an item that occurs again counts once, at its newest.
+fn weighted_rows(matrix: &[f32], items: usize, query: &Query, weight: impl Fn(usize) -> f32) -> Vec<f32> {
+    let mut scores = vec![0.0; items];
+    let mut seen = vec![false; items];
+    for (age, event) in query.history.iter().rev().enumerate() {
+        let item = event.item as usize;
+        if !std::mem::replace(&mut seen[item], true) {
+            let weight = weight(age);
+            scores.iter_mut().zip(&matrix[item * items..][..items]).for_each(|(s, m)| *s += weight * m);
+        }
+    }
+    scores
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use crate::data::Event;
+    use crate::protocols::{Query, Sequence};
+
+    pub fn events(items: &[u32]) -> Vec<Event> {
+        items.iter().map(|item| Event { user: 0, item: *item, kind: 0, rating: None, time: None }).collect()
+    }
+
+    pub fn sequences(histories: &[&[u32]]) -> Vec<Sequence> {
+        histories.iter().enumerate().map(|(u, h)| Sequence { user: u as u32, events: events(h) }).collect()
+    }
+
+    pub fn query(items: &[u32]) -> Query {
+        Query { user: 0, history: events(items), targets: vec![], removed: vec![] }
+    }
+
+    #[test]
+    fn an_item_counts_once_at_its_newest_age() {
+        let matrix = [1.0, 2.0, 10.0, 20.0];
+        assert_eq!(super::weighted_rows(&matrix, 2, &query(&[0, 1, 0]), |age| 0.5f32.powi(age as i32)), [6.0, 12.0]);
+    }
+}

@@ -1,12 +1,56 @@
 //! `foretaste evaluate`.
 
-use anyhow::{Result, bail};
+use std::path::PathBuf;
 
-/// Measure a bundle under a protocol.
+use anyhow::Result;
+use foretaste_trainer::data::{ReadOptions, read_folder};
+use foretaste_trainer::evaluate::{Experiment, Vectors, check_fits, measure_bundle, open_bundle};
+use foretaste_trainer::protocols::{Protocol, Split};
+
+use super::output;
+
+/// Measure a bundle under a protocol, through the code that the page runs.
+///
+/// A bundle that was trained on another split, or on all events, is refused: its figures would be of what it has seen.
 #[derive(clap::Args)]
-pub struct Args {}
+#[command(after_help = "example: foretaste evaluate --bundle bundle --data data --protocol p4 --fold 0 --baselines popularity")]
+pub struct Args {
+    /// The bundle.
+    #[arg(long, value_name = "BUNDLE")]
+    bundle: PathBuf,
+    /// The data folder that it was trained on.
+    #[arg(long, value_name = "DATA")]
+    data: PathBuf,
+    /// The protocol that it was trained for.
+    #[arg(long, value_enum)]
+    protocol: Protocol,
+    /// Fold of P4 [default: 0], salt of P1 [default: 0].
+    #[arg(long, value_name = "K")]
+    fold: Option<u32>,
+    /// Baselines to fit and measure beside it: names with commas, or `all`.
+    #[arg(long, value_name = "LIST", default_value = "")]
+    baselines: String,
+    /// Score with what the item tower makes of columns alone, as if every id were unknown.
+    #[arg(long)]
+    mask_ids: bool,
+    /// One JSON object: on standard output, or in FILE.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
+    json: Option<PathBuf>,
+}
 
 /// Runs the verb.
-pub fn run(_args: Args) -> Result<()> {
-    bail!("not yet")
+pub fn run(args: Args) -> Result<()> {
+    let baselines = output::baselines(&args.baselines)?;
+    let recommender = open_bundle(&args.bundle)?;
+    let data = read_folder(&args.data, &ReadOptions { quiet: true, ..ReadOptions::default() })?;
+    let split = Split::of(&data, args.protocol, args.fold)?;
+    check_fits(&recommender, &data, &split)?;
+    let mut experiment = Experiment::new(&data, args.protocol);
+    let vectors = if args.mask_ids { Vectors::MaskedIds } else { Vectors::Shipped };
+    let shipped = experiment.timed("evaluate", || measure_bundle(&recommender, &data, &split, vectors))?;
+    let float = measure_bundle(&recommender, &data, &split, Vectors::Float)?;
+    let seed = recommender.bundle().manifest.trained_on.seed;
+    experiment.add_ours(split.fold, &[seed], &[shipped], &[float]);
+    experiment.add_baselines(&baselines, &split)?;
+    output::write(&experiment.report(), args.json.as_deref())
 }

@@ -1,12 +1,90 @@
 //! `foretaste experiment`.
 
-use anyhow::{Result, bail};
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use foretaste_trainer::data::{ReadOptions, read_folder};
+use foretaste_trainer::evaluate::{Experiment, Vectors, check_fits, measure_bundle, open_bundle};
+use foretaste_trainer::export::export;
+use foretaste_trainer::protocols::{Protocol, Split};
+use foretaste_trainer::training::{Config, TrainOptions, stop_on_ctrl_c, train};
+
+use super::output;
 
 /// Train, export and evaluate over folds and seeds, beside baselines.
+///
+/// For each fold and seed a bundle is made and measured as it ships. Figures are means over all queries of all folds; several seeds
+/// are averaged query by query, so the intervals are over visitors.
 #[derive(clap::Args)]
-pub struct Args {}
+#[command(after_help = "example: foretaste experiment --data data --protocol p4 --folds 0-9 --baselines all --json p4.json")]
+pub struct Args {
+    /// A data folder.
+    #[arg(long, value_name = "DATA")]
+    data: PathBuf,
+    /// Settings; without a file the defaults.
+    #[arg(long, value_name = "F.toml")]
+    config: Option<PathBuf>,
+    /// The protocol.
+    #[arg(long, value_enum)]
+    protocol: Protocol,
+    /// Folds of P4, salts of P1: `0-9`, `0,3` [default: all ten of P4, salt 0 of P1].
+    #[arg(long, value_name = "LIST")]
+    folds: Option<String>,
+    /// Seeds of the training.
+    #[arg(long, value_name = "LIST", default_value = "0")]
+    seeds: String,
+    /// Baselines to fit and measure: names with commas, or `all`.
+    #[arg(long, value_name = "LIST", default_value = "")]
+    baselines: String,
+    /// One JSON object: on standard output, or in FILE.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
+    json: Option<PathBuf>,
+    /// Keep runs and bundles in this folder; without it they are temporary.
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+    /// No progress.
+    #[arg(long)]
+    quiet: bool,
+}
 
 /// Runs the verb.
-pub fn run(_args: Args) -> Result<()> {
-    bail!("not yet")
+pub fn run(args: Args) -> Result<()> {
+    stop_on_ctrl_c();
+    let baselines = output::baselines(&args.baselines)?;
+    let seeds = output::numbers(&args.seeds)?;
+    let folds: Vec<Option<u32>> = match (&args.folds, args.protocol) {
+        (Some(list), _) => output::numbers(list)?.into_iter().map(|k| Some(k as u32)).collect(),
+        (None, Protocol::P4) => (0..10).map(Some).collect(),
+        (None, _) => vec![None],
+    };
+    let config = Config::read(args.config.as_deref())?;
+    let data = read_folder(&args.data, &ReadOptions { quiet: true, ..ReadOptions::default() })?;
+    let temporary = tempfile::tempdir().context("no temporary folder")?;
+    let work = args.keep.as_deref().unwrap_or(temporary.path());
+    let options = TrainOptions { resume: false, quiet: true };
+
+    let mut experiment = Experiment::new(&data, args.protocol);
+    for fold in folds {
+        let split = Split::of(&data, args.protocol, fold)?;
+        let (mut shipped, mut float) = (Vec::new(), Vec::new());
+        for seed in &seeds {
+            let name = format!("{}-{}-{seed}", args.protocol.name(), split.fold.unwrap_or(0));
+            let (run, bundle) = (work.join(format!("run-{name}")), work.join(format!("bundle-{name}")));
+            let trained = experiment.timed("train", || train(&data, &split, &config, *seed, &run, options))?;
+            experiment.timed("export", || export(&trained, &bundle))?;
+            let recommender = open_bundle(&bundle)?;
+            check_fits(&recommender, &data, &split)?;
+            let figures = experiment.timed("evaluate", || measure_bundle(&recommender, &data, &split, Vectors::Shipped))?;
+            if !args.quiet {
+                let means: String =
+                    figures.values.iter().map(|(m, v)| format!("  {m} {:.4}", v.iter().sum::<f64>() / v.len() as f64)).collect();
+                eprintln!("{name}{means}");
+            }
+            shipped.push(figures);
+            float.push(measure_bundle(&recommender, &data, &split, Vectors::Float)?);
+        }
+        experiment.add_ours(split.fold, &seeds, &shipped, &float);
+        experiment.add_baselines(&baselines, &split)?;
+    }
+    output::write(&experiment.report(), args.json.as_deref())
 }

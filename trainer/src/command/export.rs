@@ -1,12 +1,31 @@
 //! `foretaste export`.
 
-use anyhow::{Result, bail};
+use std::path::PathBuf;
 
-/// Make a bundle of a run.
+use anyhow::{Context, Result};
+use foretaste_trainer::export::export;
+use foretaste_trainer::training::Run;
+
+/// Make a bundle, a folder of static files, from a finished training.
 #[derive(clap::Args)]
-pub struct Args {}
+#[command(after_help = "example: foretaste export --run run --out bundle")]
+pub struct Args {
+    /// The folder that `train` left.
+    #[arg(long, value_name = "RUN")]
+    run: PathBuf,
+    /// The folder of the bundle. An older bundle there stands until the new one is whole.
+    #[arg(long, value_name = "BUNDLE")]
+    out: PathBuf,
+    /// Say nothing: there is no progress to show.
+    #[arg(long)]
+    quiet: bool,
+}
 
 /// Runs the verb.
-pub fn run(_args: Args) -> Result<()> {
-    bail!("not yet")
+pub fn run(args: Args) -> Result<()> {
+    export(&Run::load(&args.run)?, &args.out).with_context(|| format!("{}: no bundle made", args.out.display()))?;
+    if !args.quiet {
+        eprintln!("exported: {}", args.out.display());
+    }
+    Ok(())
 }

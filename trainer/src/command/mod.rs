@@ -4,6 +4,7 @@ pub mod data;
 pub mod evaluate;
 pub mod experiment;
 pub mod export;
+pub mod output;
 pub mod prepare;
 pub mod recommend;
 pub mod serve;

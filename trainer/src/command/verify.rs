@@ -1,12 +1,121 @@
 //! `foretaste verify`.
 
-use anyhow::{Result, bail};
+use std::path::{Path, PathBuf};
 
-/// Check everything that a bundle holds.
+use anyhow::{Result, bail};
+use foretaste::Recommender;
+use foretaste::bundle::{DEFAULT_MAX_BYTES, Manifest, sha256_hex};
+use foretaste::golden::Golden;
+use foretaste::kernels::quantize_row;
+use foretaste_trainer::evaluate::open_bundle;
+use serde::Serialize;
+
+/// Most rows of a bundle that the item tower is run on again.
+const SAMPLED_ROWS: usize = 2000;
+/// Largest difference between a row and what the item tower gives, in steps of int8, and of a bias, in logits.
+const STEPS: i32 = 1;
+const BIAS_TOLERANCE: f32 = 1e-4;
+
+/// Check everything about a bundle: files, hashes, graphs, rows, golden rows.
+///
+/// The exit code is 0 where all checks hold, else 1.
 #[derive(clap::Args)]
-pub struct Args {}
+#[command(after_help = "example: foretaste verify bundle --json")]
+pub struct Args {
+    /// The bundle.
+    bundle: PathBuf,
+    /// One JSON object on standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Check {
+    name: String,
+    ok: bool,
+    expected: String,
+    got: String,
+}
+
+impl Check {
+    fn new(name: impl Into<String>, expected: impl ToString, got: impl ToString) -> Check {
+        let (expected, got) = (expected.to_string(), got.to_string());
+        Check { name: name.into(), ok: expected == got, expected, got }
+    }
+
+    /// Of a step that either works or says why not.
+    fn works<T>(name: &str, result: Result<T>) -> (Check, Option<T>) {
+        match result {
+            Ok(value) => (Check::new(name, "ok", "ok"), Some(value)),
+            Err(error) => (Check::new(name, "ok", format!("{error:#}")), None),
+        }
+    }
+}
 
 /// Runs the verb.
-pub fn run(_args: Args) -> Result<()> {
-    bail!("not yet")
+pub fn run(args: Args) -> Result<()> {
+    let checks = checks(&args.bundle);
+    let ok = checks.iter().all(|c| c.ok);
+    if args.json {
+        println!("{}", serde_json::json!({ "ok": ok, "checks": checks }));
+    } else {
+        for check in &checks {
+            let fault = format!(": expected {}, got {}", check.expected, check.got);
+            println!("{:<6} {}{}", if check.ok { "ok" } else { "WRONG" }, check.name, if check.ok { "" } else { &fault });
+        }
+    }
+    if !ok {
+        bail!("{}: {} of {} checks do not hold", args.bundle.display(), checks.iter().filter(|c| !c.ok).count(), checks.len());
+    }
+    Ok(())
+}
+
+fn checks(folder: &Path) -> Vec<Check> {
+    let read = |name: &str| -> Result<Vec<u8>> { Ok(std::fs::read(folder.join(name))?) };
+    let manifest = read("manifest.json").and_then(|bytes| Ok(Manifest::parse(&bytes)?));
+    let (check, manifest) = Check::works("manifest.json", manifest);
+    let mut checks = vec![check];
+    let Some(manifest) = manifest else { return checks };
+    for file in manifest.used_files() {
+        match read(&file.path) {
+            Ok(bytes) => {
+                checks.push(Check::new(format!("{} bytes", file.path), file.bytes, bytes.len()));
+                checks.push(Check::new(format!("{} SHA-256", file.path), &file.sha256, sha256_hex(&bytes)));
+            }
+            Err(error) => checks.push(Check::new(format!("{} bytes", file.path), file.bytes, error)),
+        }
+    }
+    let total: u64 = manifest.used_files().map(|f| f.bytes).sum();
+    checks.push(Check::new("total bytes within the limit", true, total <= DEFAULT_MAX_BYTES));
+    let (check, recommender) = Check::works("opens, graphs included", open_bundle(folder));
+    checks.push(check);
+    if let Some(recommender) = recommender {
+        checks.push(Check::works("rows are those of the item tower", rows(&recommender)).0);
+        checks.push(Check::works("golden rows replay", golden(&recommender)).0);
+    }
+    checks
+}
+
+/// Compares stored rows with what the item tower gives for them.
+fn rows(recommender: &Recommender) -> Result<()> {
+    let bundle = recommender.bundle();
+    let (n, d) = (bundle.manifest.items, bundle.manifest.dim);
+    let mut quantized = vec![0; d];
+    for row in (0..n).step_by(n.div_ceil(SAMPLED_ROWS)) {
+        let (vector, bias) = recommender.catalog_vector(row as u32, true)?;
+        quantize_row(&vector, &mut quantized);
+        let stored = &bundle.vectors[row * d..][..d];
+        let far = stored.iter().zip(&quantized).any(|(a, b)| (i32::from(*a) - i32::from(*b)).abs() > STEPS);
+        if far || (bias - bundle.biases[row]).abs() > BIAS_TOLERANCE {
+            bail!("row {row} (`{}`) is another vector or bias", bundle.catalog.id(row as u32));
+        }
+    }
+    Ok(())
+}
+
+fn golden(recommender: &Recommender) -> Result<()> {
+    match Golden::replay(recommender)?.first() {
+        Some(fault) => bail!("{fault}"),
+        None => Ok(()),
+    }
 }

@@ -99,9 +99,9 @@ pub struct Report {
     /// Means of the unquantised vectors, where they were at hand.
     #[serde(rename = "float")]
     pub float: BTreeMap<String, f64>,
-    /// Wall seconds.
+    /// Wall seconds of one fold and seed, their mean.
     pub seconds: Cost,
-    /// CPU seconds of the process.
+    /// CPU seconds of the process, likewise.
     pub cpu_seconds: Cost,
     /// Largest resident memory of the process, MB.
     pub peak_mb: f64,

@@ -1,12 +1,109 @@
-//! From learnt towers to a bundle: ONNX graphs, int8 rows, catalog, golden rows.
+//! A finished training as a bundle: a folder of static files. Equal runs give equal bytes.
+
+mod golden;
+mod items;
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, ensure};
+use foretaste::Recommender;
+use foretaste::bundle::{BundleReader, DEFAULT_MAX_BYTES, FORMAT_VERSION, Features, FileEntry, Manifest, sha256_hex};
+use foretaste::model::TractRuntime;
 
-use crate::training::Run;
+use crate::training::{Run, write_atomically};
 
-/// Writes the bundle of a run to a folder: first beside it, then moved there as a whole.
-pub fn export(_run: &Run, _out: &Path) -> Result<()> {
-    bail!("not yet")
+/// Digits of a file's hash in its name.
+const HASH_DIGITS: usize = 16;
+
+/// A file of the bundle with its bytes.
+struct File {
+    entry: FileEntry,
+    bytes: Vec<u8>,
+}
+
+impl File {
+    /// A file whose name carries its hash, so that hosts may cache it for ever.
+    fn hashed(stem: &str, role: &str, extension: &str, rows: Option<usize>, bytes: Vec<u8>) -> File {
+        let hash = sha256_hex(&bytes);
+        File::named(format!("{stem}.{}.{extension}", &hash[..HASH_DIGITS]), role, rows, bytes)
+    }
+
+    fn named(path: String, role: &str, rows: Option<usize>, bytes: Vec<u8>) -> File {
+        let entry =
+            FileEntry { path, role: role.into(), bytes: bytes.len() as u64, sha256: sha256_hex(&bytes), rows, feature: None };
+        File { entry, bytes }
+    }
+}
+
+/// Writes the bundle of a run into the new or existing folder `out`.
+///
+/// The manifest comes last: until then an older bundle there stands. Then its files go.
+///
+/// # Errors
+/// Numbers that are not finite, a folder that cannot be written, a bundle that does not open again.
+pub fn export(run: &Run, out: &Path) -> Result<()> {
+    let encoding = &run.card.encoding;
+    let (vectors, biases) = run.items.rows(encoding, &run.catalog);
+    ensure!(
+        vectors.iter().chain(&biases).chain(&run.user.numbers).all(|x| x.is_finite()),
+        "the run has numbers that are not finite: train with a smaller learning_rate"
+    );
+    let mut files = vec![
+        File::hashed("user_tower", "user_tower", "onnx", None, run.user.onnx(encoding)),
+        File::hashed("item_tower", "item_tower", "onnx", None, run.items.onnx(encoding)),
+    ];
+    files.extend(items::files(&run.catalog, run.card.config.dim, &vectors, &biases)?);
+    let golden = |rows: &golden::Golden| {
+        Ok::<_, anyhow::Error>(File::named("golden.json".into(), "golden", None, serde_json::to_vec(rows)?))
+    };
+    files.push(golden(&golden::Golden::default())?);
+    // The rows come from the bundle as it is shipped, opened as a page opens it.
+    let rows = golden::rows(&open(&manifest(run, &files), &files)?)?;
+    files.pop();
+    files.push(golden(&rows)?);
+    let manifest = manifest(run, &files);
+    open(&manifest, &files)?;
+
+    std::fs::create_dir_all(out).with_context(|| format!("{}: cannot be made", out.display()))?;
+    let before = std::fs::read(out.join("manifest.json")).ok().and_then(|bytes| Manifest::parse(&bytes).ok());
+    for file in &files {
+        write_atomically(&out.join(&file.entry.path), &file.bytes)?;
+    }
+    write_atomically(&out.join("manifest.json"), &serde_json::to_vec_pretty(&manifest)?)?;
+    let stays = |path: &str| manifest.files.iter().any(|f| f.path == path);
+    for old in before.iter().flat_map(|m| &m.files).filter(|f| !stays(&f.path)) {
+        // One that cannot be removed does no harm: no manifest names it.
+        _ = std::fs::remove_file(out.join(&old.path));
+    }
+    Ok(())
+}
+
+fn manifest(run: &Run, files: &[File]) -> Manifest {
+    let hashes: String = files.iter().map(|f| f.entry.sha256.as_str()).collect();
+    Manifest {
+        format_version: FORMAT_VERSION,
+        model_id: sha256_hex(hashes.as_bytes())[..16].into(),
+        name: run.card.name.clone(),
+        dim: run.card.config.dim,
+        items: run.catalog.ids.len(),
+        files: files.iter().map(|f| f.entry.clone()).collect(),
+        features: Features::default(),
+        encoding: run.card.encoding.clone(),
+        trained_on: run.card.trained_on.clone(),
+        metrics: run.card.metrics.clone(),
+        licence: run.card.licence.clone(),
+    }
+}
+
+/// Opens a bundle that is still in memory.
+fn open(manifest: &Manifest, files: &[File]) -> Result<Recommender> {
+    let mut reader = BundleReader::new(&serde_json::to_vec(manifest)?, DEFAULT_MAX_BYTES)?;
+    for file in files {
+        reader.add_file(&file.entry.path, &file.bytes)?;
+    }
+    let [user_tower, item_tower] = [&files[0], &files[1]].map(|f| f.bytes.as_slice());
+    let runtime = TractRuntime::new(user_tower, Some(item_tower), manifest)?;
+    let mut recommender = Recommender::new(reader.open()?, Box::new(|| 0.0));
+    recommender.set_runtime(Box::new(runtime));
+    Ok(recommender)
 }

@@ -6,7 +6,7 @@
 /// A score that is not a number is below all others.
 pub fn ranks(scores: &[f32], universe: &[bool], removed: &[u32], targets: &[u32]) -> Vec<usize> {
     let allowed = candidates(universe, removed);
-    let key = |item: usize| if scores[item].is_nan() { f32::NEG_INFINITY } else { scores[item] };
+    let key = |item: usize| key(scores[item]);
     let before = |item: usize, target: usize| key(item) > key(target) || (key(item) == key(target) && item < target);
     let rank = |target: &u32| {
         let target = *target as usize;
@@ -19,9 +19,15 @@ pub fn ranks(scores: &[f32], universe: &[bool], removed: &[u32], targets: &[u32]
 pub fn top(scores: &[f32], universe: &[bool], removed: &[u32], k: usize) -> Vec<u32> {
     let allowed = candidates(universe, removed);
     let mut items: Vec<u32> = (0..scores.len() as u32).filter(|item| allowed[*item as usize]).collect();
-    items.sort_by(|a, b| scores[*b as usize].total_cmp(&scores[*a as usize]).then(a.cmp(b)));
+    let key = |item: &u32| key(scores[*item as usize]);
+    items.sort_by(|a, b| key(b).total_cmp(&key(a)).then(a.cmp(b)));
     items.truncate(k);
     items
+}
+
+fn key(score: f32) -> f32 {
+    // Adding 0 makes −0 and 0 one.
+    if score.is_nan() { f32::NEG_INFINITY } else { score + 0.0 }
 }
 
 fn candidates(universe: &[bool], removed: &[u32]) -> Vec<bool> {

@@ -1,8 +1,8 @@
-//! ONNX graphs, written from Rust.
+//! Writing ONNX: a builder over the official protobuf messages.
 
 mod graph;
-#[allow(missing_docs, clippy::all, unused_qualifications)]
 #[rustfmt::skip]
-pub mod proto;
+#[allow(missing_docs, unused_qualifications, clippy::all)]
+mod proto;
 
 pub use graph::{Attribute, Dim, GraphBuilder, OPSET, Value};

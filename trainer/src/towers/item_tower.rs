@@ -117,7 +117,7 @@ impl ItemTower {
         let id = g.input_i64("id", &[Dim::Batch]);
         let slot = g.input_i64("slots", &[Dim::Batch, Dim::Fixed(slots)]);
         let weight = g.input_f32("weights", &[Dim::Batch, Dim::Fixed(slots)]);
-        let axis = g.constant_i64("bias.axis", &[1], &[1]);
+        let axis = g.constant_i64("bias.last", &[1], &[1]);
         let sum = |g: &mut GraphBuilder, name: &str, table: &[f32], columns: &[f32], d: usize| {
             let ids = g.constant_f32(&format!("{name}.ids"), &[table.len() / d, d], table);
             let own = g.node("Gather", &[&ids, &id], &[("axis", Attribute::Int(0))]);

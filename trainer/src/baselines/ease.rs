@@ -1,0 +1,58 @@
+//! EASE: the linear item-item model with a closed form (Steck, Embarrassingly Shallow Autoencoders, 2019).
+//!
+//! With P = (XᵀX + λI)⁻¹: B = −P / diag(P), zero on the diagonal; the scores of a history x are xB. "EASE-rec" weighs the history
+//! by recency: 0.5^(age / half-life).
+
+use anyhow::{Context, Result};
+use nalgebra::DMatrix;
+
+use super::{Baseline, co_occurrence, weighted_rows};
+use crate::protocols::{Query, Sequence};
+
+/// λ for plain and for decayed histories.
+const LAMBDA: f64 = 400.0;
+
+pub(super) struct Ease {
+    items: usize,
+    /// B `[items, items]`.
+    weights: Vec<f32>,
+    /// Events after which an item counts half; none: all count alike.
+    half_life: Option<f32>,
+}
+
+impl Ease {
+    pub fn fit(items: usize, fitted: &[Sequence], half_life: Option<f32>) -> Result<Self> {
+        let gram = co_occurrence(items, fitted)?;
+        let mut gram = DMatrix::from_iterator(items, items, gram.into_iter().map(f64::from));
+        (0..items).for_each(|i| gram[(i, i)] += LAMBDA);
+        let inverse = gram.cholesky().context("the item-item matrix is not positive definite")?.inverse();
+        let weight = |i: usize, j: usize| if i == j { 0.0 } else { (-inverse[(i, j)] / inverse[(j, j)]) as f32 };
+        let weights = (0..items * items).map(|k| weight(k / items, k % items)).collect();
+        Ok(Ease { items, weights, half_life })
+    }
+}
+
+impl Baseline for Ease {
+    fn scores(&self, query: &Query) -> Vec<f32> {
+        let weight = |age: usize| self.half_life.map_or(1.0, |half_life| (0.5f32).powf(age as f32 / half_life));
+        weighted_rows(&self.weights, self.items, query, weight)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{query, sequences};
+    use super::*;
+
+    #[test]
+    fn is_the_closed_form_of_two_items() {
+        // XᵀX + λI = [[a, c], [c, b]]: P₁₂ / P₂₂ = −c / a.
+        let model = Ease::fit(2, &sequences(&[&[0, 1], &[0]]), None).unwrap();
+        let (a, b) = (LAMBDA + 2.0, LAMBDA + 1.0);
+        assert!((f64::from(model.weights[1]) - 1.0 / a).abs() < 1e-9 && (f64::from(model.weights[2]) - 1.0 / b).abs() < 1e-9);
+        assert_eq!((model.weights[0], model.weights[3]), (0.0, 0.0));
+        let decayed = Ease { half_life: Some(1.0), ..model };
+        let scores = decayed.scores(&query(&[0, 1]));
+        assert!((scores[1] / scores[0] * (a / b) as f32 - 0.5).abs() < 1e-5);
+    }
+}

@@ -1,0 +1,55 @@
+//! Item-based nearest neighbours: Σ over the history of the cosine between the items' users (Sarwar et al., 2001).
+
+use anyhow::Result;
+
+use super::{Baseline, co_occurrence, weighted_rows};
+use crate::protocols::{Query, Sequence};
+
+/// Neighbours that an item keeps.
+const NEIGHBOURS: usize = 100;
+/// Added to the denominator of the cosine, so that few common users weigh less.
+const SHRINK: f32 = 10.0;
+
+pub(super) struct ItemKnn {
+    items: usize,
+    /// Similarity to the nearest neighbours of each item, 0 for all others: `[items, items]`, a column an item's neighbours.
+    similarity: Vec<f32>,
+}
+
+impl ItemKnn {
+    pub fn fit(items: usize, fitted: &[Sequence]) -> Result<Self> {
+        let mut similarity = co_occurrence(items, fitted)?;
+        let norms: Vec<f32> = (0..items).map(|i| similarity[i * items + i].sqrt()).collect();
+        for (i, row) in similarity.chunks_exact_mut(items).enumerate() {
+            row.iter_mut().zip(&norms).for_each(|(x, n)| *x /= norms[i] * n + SHRINK);
+            row[i] = 0.0;
+        }
+        // The matrix is symmetric: a row has the neighbours of its item, and what it keeps belongs into the column.
+        let mut kept = vec![0.0; items * items];
+        for (i, row) in similarity.chunks_exact(items).enumerate() {
+            let mut order: Vec<usize> = (0..items).filter(|j| row[*j] > 0.0).collect();
+            order.sort_by(|a, b| row[*b].total_cmp(&row[*a]).then(a.cmp(b)));
+            order.iter().take(NEIGHBOURS).for_each(|j| kept[j * items + i] = row[*j]);
+        }
+        Ok(ItemKnn { items, similarity: kept })
+    }
+}
+
+impl Baseline for ItemKnn {
+    fn scores(&self, query: &Query) -> Vec<f32> {
+        weighted_rows(&self.similarity, self.items, query, |_| 1.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{query, sequences};
+    use super::*;
+
+    #[test]
+    fn is_the_shrunk_cosine() {
+        let model = ItemKnn::fit(3, &sequences(&[&[0, 1], &[0, 1], &[0, 2]])).unwrap();
+        let cosine = |both: f32, a: f32, b: f32| both / (a.sqrt() * b.sqrt() + SHRINK);
+        assert_eq!(model.scores(&query(&[0])), [0.0, cosine(2.0, 3.0, 2.0), cosine(1.0, 3.0, 1.0)]);
+    }
+}

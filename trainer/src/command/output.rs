@@ -1,0 +1,61 @@
+//! Where a report goes: a table for people, one JSON object for scripts.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use foretaste_trainer::baselines;
+use foretaste_trainer::evaluate::Report;
+
+use super::Usage;
+
+/// `--json` alone writes to standard output, and the table is left out; `--json FILE` writes the file beside the table.
+pub fn write(report: &Report, json: Option<&Path>) -> Result<()> {
+    match json {
+        Some(path) if path == Path::new("-") => println!("{}", serde_json::to_string(report)?),
+        Some(path) => {
+            let text = serde_json::to_string_pretty(report)?;
+            std::fs::write(path, text).with_context(|| format!("{}: cannot be written", path.display()))?;
+            print!("{}", report.table());
+        }
+        None => print!("{}", report.table()),
+    }
+    Ok(())
+}
+
+/// The baselines of a list with commas, or `all`.
+pub fn baselines(list: &str) -> Result<Vec<String>> {
+    if list == "all" {
+        return Ok(baselines::NAMES.map(str::to_owned).to_vec());
+    }
+    let names: Vec<String> = list.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+    match names.iter().find(|name| !baselines::NAMES.contains(&name.as_str())) {
+        Some(name) => Err(Usage(format!("no baseline `{name}`; there are: {}", baselines::NAMES.join(", "))).into()),
+        None => Ok(names),
+    }
+}
+
+/// Whole numbers in a list of `3`, `0-9`, with commas.
+pub fn numbers(list: &str) -> Result<Vec<u64>> {
+    let number = |text: &str| text.parse::<u64>().map_err(|_| Usage(format!("`{text}` in `{list}` is no whole number")));
+    let mut out = Vec::new();
+    for part in list.split(',') {
+        match part.split_once('-') {
+            Some((first, last)) => out.extend(number(first)?..=number(last)?.min(number(first)? + 10_000)),
+            None => out.push(number(part)?),
+        }
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists() {
+        assert_eq!(numbers("0-2,7").unwrap(), [0, 1, 2, 7]);
+        assert!(numbers("a").is_err() && numbers("").is_err());
+        assert_eq!(baselines("all").unwrap().len(), baselines::NAMES.len());
+        assert!(baselines("ease,x").unwrap_err().is::<Usage>());
+    }
+}

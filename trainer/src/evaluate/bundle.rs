@@ -1,0 +1,68 @@
+//! A bundle under a protocol: every score comes from the `Recommender` that the page runs.
+
+use anyhow::{Result, ensure};
+use foretaste::{Query as Request, Recommender};
+
+use super::{Figures, context_of, event_of, measure};
+use crate::data::Dataset;
+use crate::protocols::{Query, Split};
+
+/// Which item vectors score.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Vectors {
+    /// The int8 rows that the page scores with.
+    Shipped,
+    /// The item tower's output, before quantization.
+    Float,
+    /// The item tower's output for an unknown id: columns alone.
+    MaskedIds,
+}
+
+/// Refuses a bundle that has seen other data or another split.
+///
+/// # Errors
+/// Says what the bundle was trained on, and what was asked.
+pub fn check_fits(recommender: &Recommender, data: &Dataset, split: &Split) -> Result<()> {
+    let seen = &recommender.bundle().manifest.trained_on;
+    ensure!(
+        seen.data_sha256 == data.sha256,
+        "the bundle was trained on other data (SHA-256 {}…) than {} ({}…)",
+        seen.data_sha256.get(..12).unwrap_or(""),
+        data.name,
+        &data.sha256[..12]
+    );
+    let named =
+        |protocol: &str, fold: Option<u32>| format!("{protocol}{}", fold.map(|k| format!(" fold {k}")).unwrap_or_default());
+    let (trained, asked) = (named(&seen.protocol, seen.fold), named(split.protocol.name(), split.fold));
+    ensure!(trained == asked, "the bundle was trained for {trained}, so {asked} would test it on what it has seen");
+    Ok(())
+}
+
+/// Figures of the bundle on the test queries.
+///
+/// # Errors
+/// Those of the towers.
+pub fn measure_bundle(recommender: &Recommender, data: &Dataset, split: &Split, vectors: Vectors) -> Result<Figures> {
+    let rows = match vectors {
+        Vectors::Shipped => None,
+        Vectors::Float | Vectors::MaskedIds => {
+            let known = vectors == Vectors::Float;
+            let rows = (0..data.items.len() as u32).map(|row| recommender.catalog_vector(row, known));
+            Some(rows.collect::<foretaste::Result<Vec<_>>>()?)
+        }
+    };
+    measure(data, split.protocol, &split.test, |query| {
+        let user = user_vector(recommender, data, query)?;
+        Ok(match &rows {
+            None => recommender.scores(&user),
+            Some(rows) => rows.iter().map(|(v, b)| b + v.iter().zip(&user).map(|(v, u)| v * u).sum::<f32>()).collect(),
+        })
+    })
+}
+
+fn user_vector(recommender: &Recommender, data: &Dataset, query: &Query) -> Result<Vec<f32>> {
+    let history: Vec<_> = query.history.iter().map(|e| event_of(data, e)).collect();
+    let context = context_of(data, query.user as usize, &recommender.bundle().manifest.encoding);
+    let request = Request { history: &history, context: &context, time: None, tz_offset_min: None };
+    Ok(recommender.user_vector(&recommender.encode(&request)?)?)
+}

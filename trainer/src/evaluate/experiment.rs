@@ -1,0 +1,117 @@
+//! Figures of several models over folds and seeds, gathered into one report.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use super::{Cell, DataSummary, FORETASTE, Figures, Report, Stopwatch, peak_mb};
+use crate::baselines;
+use crate::data::Dataset;
+use crate::protocols::{Protocol, Split};
+
+/// Collects figures; folds one after the other, the seeds of a fold together.
+pub struct Experiment<'a> {
+    data: &'a Dataset,
+    protocol: Protocol,
+    folds: Vec<u32>,
+    seeds: Vec<u64>,
+    /// By model: the figures of each fold.
+    models: BTreeMap<String, Vec<Figures>>,
+    float: Vec<Figures>,
+    /// By part: wall and CPU seconds, and how often it ran.
+    cost: BTreeMap<&'static str, (f64, f64, u32)>,
+}
+
+impl<'a> Experiment<'a> {
+    /// Nothing measured yet.
+    pub fn new(data: &'a Dataset, protocol: Protocol) -> Self {
+        let (folds, seeds, models, float, cost) = Default::default();
+        Experiment { data, protocol, folds, seeds, models, float, cost }
+    }
+
+    /// Runs a part and adds what it cost.
+    pub fn timed<T>(&mut self, part: &'static str, run: impl FnOnce() -> Result<T>) -> Result<T> {
+        let watch = Stopwatch::start();
+        let result = run()?;
+        let (wall, cpu) = watch.seconds();
+        let cost = self.cost.entry(part).or_default();
+        *cost = (cost.0 + wall, cost.1 + cpu, cost.2 + 1);
+        Ok(result)
+    }
+
+    /// Adds our figures on a fold, one a seed: shipped and unquantised.
+    pub fn add_ours(&mut self, fold: Option<u32>, seeds: &[u64], shipped: &[Figures], float: &[Figures]) {
+        self.folds.extend(fold);
+        self.seeds = seeds.to_vec();
+        self.models.entry(FORETASTE.into()).or_default().push(mean(shipped));
+        self.float.push(mean(float));
+    }
+
+    /// Fits and measures baselines on a fold.
+    ///
+    /// # Errors
+    /// Those of [`baselines::fit`].
+    pub fn add_baselines(&mut self, names: &[String], split: &Split) -> Result<()> {
+        for name in names {
+            let model = baselines::fit(name, self.data, split)?;
+            let figures = super::measure(self.data, self.protocol, &split.test, |query| Ok(model.scores(query)))?;
+            self.models.entry(name.clone()).or_default().push(figures);
+        }
+        Ok(())
+    }
+
+    /// The report over all folds: values of all queries in one list.
+    pub fn report(&self) -> Report {
+        let joined = |folds: &[Figures]| {
+            let mut values = super::Values::new();
+            for figures in folds {
+                figures.values.iter().for_each(|(metric, v)| values.entry(metric.clone()).or_default().extend(v));
+            }
+            values
+        };
+        let cost =
+            |pick: fn(&(f64, f64, u32)) -> f64| self.cost.iter().map(|(part, c)| (*part, pick(c) / f64::from(c.2))).collect();
+        let mut report = Report {
+            data: DataSummary {
+                name: self.data.name.clone(),
+                sha256: self.data.sha256.clone(),
+                users: self.data.users.len(),
+                items: self.data.items.len(),
+                events: self.data.events.len(),
+            },
+            protocol: self.protocol.name().into(),
+            folds: self.folds.clone(),
+            seeds: self.seeds.clone(),
+            models: BTreeMap::new(),
+            paired: BTreeMap::new(),
+            float: joined(&self.float).iter().map(|(metric, v)| (metric.clone(), Cell::of(v).mean)).collect(),
+            seconds: cost(|c| c.0),
+            cpu_seconds: cost(|c| c.1),
+            peak_mb: peak_mb(),
+        };
+        report.fill(&self.models.iter().map(|(name, folds)| (name.clone(), joined(folds))).collect());
+        for (name, folds) in &self.models {
+            let cells = report.models.get_mut(name).expect("filled above");
+            for metric in folds[0].overall.keys() {
+                let values: Vec<f64> = folds.iter().map(|f| f.overall[metric]).collect();
+                cells.insert(metric.clone(), Cell::of(&values));
+            }
+        }
+        report
+    }
+}
+
+/// Mean over seeds, query by query: the interval of the report is over visitors.
+fn mean(figures: &[Figures]) -> Figures {
+    let n = figures.len() as f64;
+    let mut out = figures[0].clone();
+    for (metric, values) in &mut out.values {
+        for (i, value) in values.iter_mut().enumerate() {
+            *value = figures.iter().map(|f| f.values[metric][i]).sum::<f64>() / n;
+        }
+    }
+    for (metric, value) in &mut out.overall {
+        *value = figures.iter().map(|f| f.overall[metric]).sum::<f64>() / n;
+    }
+    out
+}

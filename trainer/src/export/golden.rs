@@ -1,0 +1,68 @@
+//! Made-up visitors, whose slates become the golden rows: no user of the data is in the bundle.
+
+use anyhow::Result;
+use foretaste::Recommender;
+use foretaste::features::{Column, Encoding, Fields, Kind, Value};
+pub(super) use foretaste::golden::Golden;
+use foretaste::golden::{GoldenInput, GoldenRow};
+use foretaste::profile::Event;
+
+use crate::ops::dropout::mix;
+
+/// Sunday, 2023-11-05 13:20:00 UTC.
+const START_MS: i64 = 1_699_190_400_000;
+/// Lengths of the histories: none, one, a few, more than a tower reads.
+const LENGTHS: [usize; 7] = [0, 1, 2, 5, 20, 60, 450];
+
+/// One row a length; every second visitor states a context.
+pub(super) fn rows(recommender: &Recommender) -> Result<Golden> {
+    let encoding = &recommender.bundle().manifest.encoding;
+    let row = |(i, len): (usize, &usize)| {
+        let history = history(recommender, *len, i as u64);
+        let context = if i % 2 == 1 { context(encoding, i as u64) } else { Fields::new() };
+        let time = (i == 0).then_some(START_MS);
+        Ok(GoldenRow::make(recommender, GoldenInput { history, context, time, tz_offset_min: (i == 3).then_some(-90) })?)
+    };
+    Ok(Golden { rows: LENGTHS.iter().enumerate().map(row).collect::<Result<_>>()? })
+}
+
+/// Events of random items, types and values; gaps from nothing to months; now and then an item that nobody knows.
+fn history(recommender: &Recommender, len: usize, seed: u64) -> Vec<Event> {
+    let (catalog, spec) = (&recommender.bundle().catalog, &recommender.bundle().manifest.encoding.history);
+    let mut time = START_MS;
+    let event = |i: usize| {
+        let draw = |what: u64, n: usize| (mix(seed, i as u64 * 8 + what) % n.max(1) as u64) as usize;
+        time += [0, 0, 400, 5_000, 90_000, 7_200_000, 4_000_000_000][draw(0, 7)];
+        let names: Vec<&str> = spec.types.iter().map(|t| t.name.as_str()).chain(["new-type"]).collect();
+        let known = draw(1, 10) > 0;
+        let item = if known { catalog.id(draw(2, catalog.len()) as u32).to_owned() } else { format!("unknown {i}") };
+        let edges = &spec.value_edges;
+        let value = (draw(4, 4) > 0 && !edges.is_empty()).then(|| edges[draw(5, edges.len())]);
+        Event {
+            item,
+            kind: names[draw(3, names.len())].into(),
+            value,
+            time: (draw(6, 8) > 0).then_some(time),
+            ..Event::default()
+        }
+    };
+    (0..len).map(event).collect()
+}
+
+/// A value for every column that is stated, not derived.
+fn context(encoding: &Encoding, seed: u64) -> Fields {
+    let value = |(i, column): (usize, &Column)| {
+        let pick = |words: &[String]| words.get((mix(seed, i as u64) % (words.len() as u64 + 1)) as usize).cloned();
+        let value = match &column.kind {
+            Kind::Category { vocabulary } | Kind::Text { vocabulary, .. } => {
+                Value::Text(pick(vocabulary).unwrap_or("unknown".into()))
+            }
+            Kind::Set { vocabulary } => Value::Set(pick(vocabulary).into_iter().chain(["unknown".into()]).collect()),
+            Kind::Number { mean, sd, .. } => Value::Number(mean + sd * (mix(seed, i as u64) % 7) as f64 - 3.0 * sd),
+            Kind::Vector { dim } => Value::Vector((0..*dim).map(|j| (j % 3) as f64 - 1.0).collect()),
+            _ => return None,
+        };
+        Some((column.name.clone(), value))
+    };
+    encoding.context.iter().enumerate().filter_map(value).collect()
+}

@@ -1,0 +1,28 @@
+//! Generated data, and a training on it: short, but long enough to have learnt something.
+
+use std::path::Path;
+
+use foretaste_trainer::data::{Dataset, ReadOptions, read_folder, synthetic};
+use foretaste_trainer::export::export;
+use foretaste_trainer::protocols::Split;
+use foretaste_trainer::training::{Config, Run, TrainOptions, train};
+
+/// Quick to train, and every setting another than the default's.
+pub fn small() -> Config {
+    Config { dim: 16, hidden: 32, history_len: 30, history_cap: 100, window: 40, max_epochs: 15, ..Config::default() }
+}
+
+/// Generated data in a folder.
+pub fn generated(folder: &Path, users: u32, items: u32, events: u32) -> Dataset {
+    let data = folder.join("data");
+    std::fs::create_dir(&data).unwrap();
+    synthetic::write(&synthetic::Size { users, items, events }, 5, &data).unwrap();
+    read_folder(&data, &ReadOptions { quiet: true, ..ReadOptions::default() }).unwrap()
+}
+
+/// Trains and exports into `folder/run` and `folder/bundle`.
+pub fn trained(data: &Dataset, split: &Split, config: &Config, folder: &Path) -> Run {
+    let run = train(data, split, config, 3, &folder.join("run"), TrainOptions { quiet: true, resume: false }).unwrap();
+    export(&run, &folder.join("bundle")).unwrap();
+    run
+}

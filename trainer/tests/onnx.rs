@@ -1,0 +1,88 @@
+//! The exported graphs under the official ONNX checker and onnxruntime, against the trainer's own forward pass.
+
+mod common;
+
+use std::path::Path;
+use std::process::Command;
+
+use foretaste::golden::Golden;
+use foretaste_trainer::evaluate::open_bundle;
+use foretaste_trainer::protocols::{Protocol, Split};
+use foretaste_trainer::towers::encode_catalog;
+use serde_json::json;
+
+/// Made by `.ci/setup python` from `requirements.txt`.
+const PYTHON: &str = "target/python/bin/python";
+
+#[test]
+fn the_checker_passes_and_onnxruntime_agrees() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let python = root.join(PYTHON);
+    assert!(python.exists(), "{PYTHON} is not there: run `.ci/setup python`");
+    let folder = tempfile::tempdir().unwrap();
+    let data = common::generated(folder.path(), 100, 40, 2000);
+    let split = Split::of(&data, Protocol::All, None).unwrap();
+    let run = common::trained(&data, &split, &common::small(), folder.path());
+    let expected = folder.path().join("expected.json");
+    std::fs::write(&expected, expected_numbers(&run, &folder.path().join("bundle")).to_string()).unwrap();
+
+    let script = root.join("trainer/tests/onnx_check.py");
+    let out = Command::new(python).arg(script).arg(folder.path().join("bundle")).arg(&expected).output().unwrap();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let worst: f64 = String::from_utf8_lossy(&out.stdout).trim().parse().unwrap();
+    assert!(worst <= 1e-4, "{worst}");
+}
+
+/// Inputs of both graphs by name, several in a batch, and what the trainer makes of them.
+fn expected_numbers(run: &foretaste_trainer::training::Run, bundle: &Path) -> serde_json::Value {
+    let recommender = open_bundle(bundle).unwrap();
+    let golden: Golden = serde_json::from_slice(&recommender.bundle().golden).unwrap();
+    let (encoding, dim) = (&run.card.encoding, run.card.config.dim);
+    let len = encoding.history.len;
+    let padded = |values: &[u16]| -> Vec<u16> { (0..len).map(|i| values.get(i).copied().unwrap_or(0)).collect() };
+    let (mut vectors, mut mask, mut user) = (vec![], vec![], vec![]);
+    let (mut rows, mut context) = (<[Vec<u16>; 4]>::default(), (vec![], vec![]));
+    let mut worst = 0.0f32;
+    for row in &golden.rows {
+        let h = &row.encoded.history;
+        let mut own = vec![0.0; h.rows.len() * dim];
+        own.chunks_exact_mut(dim).zip(&h.rows).for_each(|(out, r)| recommender.bundle().vector_into(*r, out));
+        let u = run.user.forward_one(&row.encoded, &own);
+        worst = u.iter().zip(&row.user).fold(worst, |w, (a, b)| w.max((a - b).abs()));
+        user.extend(u);
+        own.resize(len * dim, 0.0);
+        vectors.extend(own);
+        mask.extend((0..len).map(|i| if i < h.rows.len() { 1.0 } else { 0.0 }));
+        for (out, values) in rows.iter_mut().zip([&h.types, &h.values, &h.gaps, &h.runs]) {
+            out.extend(padded(values));
+        }
+        push_bag(&row.encoded.context, encoding.context_slots(), &mut context);
+    }
+    assert!(worst <= 1e-4, "tract differs from the trainer by {worst}");
+
+    let (item_vectors, item_biases) = run.items.rows(encoding, &run.catalog);
+    let mut items = (vec![], vec![]);
+    encode_catalog(encoding, &run.catalog).iter().for_each(|bag| push_bag(bag, encoding.item_slots(), &mut items));
+    let [types, values, gaps, runs] = rows;
+    json!({
+        "user_tower": {
+            "inputs": {
+                "vectors": vectors, "types": types, "values": values, "gaps": gaps, "runs": runs, "mask": mask,
+                "context_slots": context.0, "context_weights": context.1,
+            },
+            "outputs": { "user": user },
+        },
+        "item_tower": {
+            "inputs": { "id": (1..=run.catalog.ids.len()).collect::<Vec<_>>(), "slots": items.0, "weights": items.1 },
+            "outputs": { "vector": item_vectors, "bias": item_biases },
+        },
+    })
+}
+
+fn push_bag(bag: &[(u32, f32)], width: usize, (slots, weights): &mut (Vec<u32>, Vec<f32>)) {
+    for i in 0..width {
+        let (slot, weight) = bag.get(i).copied().unwrap_or_default();
+        slots.push(slot);
+        weights.push(weight);
+    }
+}

@@ -1,0 +1,118 @@
+//! Twenty training steps against PyTorch: `trace.json`, written by `trace.py`.
+
+use foretaste_trainer::ops::Real;
+use foretaste_trainer::ops::dropout::Dropout;
+use foretaste_trainer::ops::event::EventIndex;
+use foretaste_trainer::ops::softmax::{self, Target};
+use foretaste_trainer::towers::{ItemTower, Tensor, UserShape, UserTower};
+use foretaste_trainer::training::{Moments, clip};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+#[derive(Deserialize)]
+struct Trace {
+    shape: Shape,
+    ids: Vec<u32>,
+    bags: Vec<Vec<(u32, f32)>>,
+    windows: Vec<Window>,
+    starts: BTreeMap<String, Vec<f64>>,
+    rate: f64,
+    warm_up: u64,
+    clip: f64,
+    average_decay: f64,
+    losses: Vec<f64>,
+    average: BTreeMap<String, Vec<f64>>,
+}
+
+#[derive(Deserialize)]
+struct Shape {
+    dim: usize,
+    hidden: usize,
+    rows: [usize; 4],
+    context: usize,
+    items: usize,
+    slots: usize,
+}
+
+#[derive(Deserialize)]
+struct Window {
+    /// Item, value, type, gap, run.
+    events: Vec<[u16; 5]>,
+    contexts: Vec<Vec<(u32, f32)>>,
+    targets: Vec<Wanted>,
+}
+
+#[derive(Deserialize)]
+struct Wanted {
+    wanted: Vec<(u32, f32)>,
+    masked: Vec<u32>,
+}
+
+/// The named lists in the order of a tower's tensors.
+fn flat(layout: &[Tensor], lists: &BTreeMap<String, Vec<f64>>) -> Vec<f64> {
+    layout.iter().flat_map(|t| lists[t.name].clone()).collect()
+}
+
+/// Losses of the steps, and the averages of both towers' numbers, in the precision of `T`.
+fn replay<T: Real>(trace: &Trace) -> (Vec<f64>, [Vec<f64>; 2]) {
+    let s = &trace.shape;
+    let shape = UserShape { dim: s.dim, hidden: s.hidden, rows: s.rows, context: s.context };
+    let (mut items, mut user) = (ItemTower::<T>::zeros(s.dim, s.items, s.slots), UserTower::<T>::zeros(shape));
+    let convert = |xs: Vec<f64>| xs.into_iter().map(T::of).collect::<Vec<T>>();
+    items.numbers = convert(flat(&items.layout, &trace.starts));
+    user.numbers = convert(flat(&user.layout, &trace.starts));
+    let mut moments = [Moments::start(&items.numbers), Moments::start(&user.numbers)];
+    let rows: usize = trace.windows.iter().map(|w| w.targets.len()).sum();
+    let mut losses = Vec::new();
+    for step in 1..=trace.losses.len() as u64 {
+        let (v, bias) = items.forward(&trace.ids, &trace.bags);
+        let (mut dv, mut dbias) = (vec![T::ZERO; v.len()], vec![T::ZERO; bias.len()]);
+        let (mut ditems, mut duser) = (vec![T::ZERO; items.numbers.len()], vec![T::ZERO; user.numbers.len()]);
+        let mut loss = 0.0;
+        for window in &trace.windows {
+            let event = |e: &[u16; 5]| EventIndex { item: e[0].into(), value: e[1], kind: e[2], gap: e[3], run: e[4] };
+            let events: Vec<EventIndex> = window.events[..window.events.len() - 1].iter().map(event).collect();
+            let target = |t: &Wanted| Target { wanted: t.wanted.clone(), masked: t.masked.clone() };
+            let targets: Vec<Target> = window.targets.iter().map(target).collect();
+            let a = user.forward(&events, &v, 0, &window.contexts, Dropout::NONE);
+            let mut du = vec![T::ZERO; a.u.len()];
+            let scale = T::of(1.0 / rows as f64);
+            let shift = vec![T::ZERO; s.items];
+            loss += softmax::loss(s.dim, (&a.u, &mut du), (&v, &mut dv), (&bias, &mut dbias), &shift, &targets, scale).to_f64();
+            user.backward(&events, &v, &window.contexts, &a, &du, &mut dv, &mut duser);
+        }
+        items.backward(&trace.ids, &trace.bags, &dv, &dbias, &mut ditems);
+        clip([&mut ditems, &mut duser], trace.clip);
+        let rate = trace.rate * (step as f64 / trace.warm_up as f64).min(1.0);
+        moments[0].step(&mut items.numbers, &ditems, step, rate, trace.average_decay);
+        moments[1].step(&mut user.numbers, &duser, step, rate, trace.average_decay);
+        losses.push(loss);
+    }
+    let averages = moments.map(|m| m.average.into_iter().map(T::to_f64).collect());
+    (losses, averages)
+}
+
+/// Largest difference, relative to 1 or the number.
+fn far(a: &[f64], b: &[f64]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| (a - b).abs() / b.abs().max(1.0)).fold(0.0, f64::max)
+}
+
+#[test]
+fn twenty_steps_are_those_of_pytorch() {
+    let trace: Trace = serde_json::from_str(include_str!("trace.json")).unwrap();
+    assert_eq!(trace.losses.len(), 20);
+    // Weights of bags and targets are f32 here, and f64 there: 1e-7 of them is lost.
+    for (got, tolerance) in [(replay::<f64>(&trace), 1e-6), (replay::<f32>(&trace), 1e-4)] {
+        let (losses, [items, user]) = got;
+        assert!(far(&losses, &trace.losses) < tolerance, "losses {losses:?}, PyTorch {:?}", trace.losses);
+        let layouts = (ItemTower::<f64>::zeros(trace.shape.dim, trace.shape.items, trace.shape.slots).layout, {
+            let s = &trace.shape;
+            UserTower::<f64>::zeros(UserShape { dim: s.dim, hidden: s.hidden, rows: s.rows, context: s.context }).layout
+        });
+        // Adam divides by the gradient's size: where that is near 0, rounding shows more in the numbers than in the losses.
+        let looser = 10.0 * tolerance;
+        assert!(far(&items, &flat(&layouts.0, &trace.average)) < looser, "item tower");
+        assert!(far(&user, &flat(&layouts.1, &trace.average)) < looser, "user tower");
+    }
+}

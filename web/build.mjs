@@ -1,0 +1,59 @@
+// Builds web/dist from what wasm-pack left in web/pkg: the npm package in dist/package, the page beside it.
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { appendFileSync, cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
+
+const root = import.meta.dirname;
+const at = (...parts) => join(root, ...parts);
+const bin = (name) => at('node_modules', '.bin', name);
+const run = (name, ...args) => execFileSync(bin(name), args, { cwd: root, stdio: 'inherit' });
+
+const WASM_FEATURES = ['simd', 'bulk-memory', 'bulk-memory-opt', 'reference-types', 'sign-ext', 'mutable-globals', 'nontrapping-float-to-int', 'multivalue'];
+
+/** The module after wasm-opt, which takes minutes: kept until its input changes. */
+function optimized(input) {
+  const hash = createHash('sha256').update(readFileSync(input)).digest('hex').slice(0, 16);
+  const output = input.replace(/_bg\.wasm$/, `.${hash}.opt`);
+  if (!existsSync(output)) {
+    run('wasm-opt', '-Oz', ...WASM_FEATURES.map((f) => `--enable-${f}`), input, '-o', `${output}.partial`);
+    renameSync(`${output}.partial`, output);
+  }
+  return output;
+}
+
+/** Largest brotli bytes of each artefact: more fails the build. */
+const BUDGET = JSON.parse(readFileSync(at('sizes.json'), 'utf8'));
+
+for (const name of ['package', 'page', 'index.html', 'style.css']) rmSync(at('dist', name), { recursive: true, force: true });
+mkdirSync(at('dist/package/wasm'), { recursive: true });
+for (const name of ['core', 'tower']) {
+  const out = (extension) => at('dist/package/wasm', name + extension);
+  cpSync(optimized(at('pkg', name, `${name}_bg.wasm`)), out('.wasm'));
+  // The address of the module is always given: without this line bundlers would look for a file that is not there.
+  const glue = readFileSync(at('pkg', name, `${name}.js`), 'utf8').replace(/module_or_path = new URL\([^)]*\);/, "throw new Error('no module given');");
+  writeFileSync(out('.js'), glue);
+  // Readers of the package need no lib of explicit resource management.
+  writeFileSync(out('.d.ts'), readFileSync(at('pkg', name, `${name}.d.ts`), 'utf8').replace(/^ *\[Symbol\.dispose\].*\n/m, ''));
+}
+// After a trap the tower is started again: the glue forgets the old instance, and its classes then use the new one.
+const tower = at('dist/package/wasm/tower.js');
+if (!/^let wasm(, wasm\w*|Module)*;/m.test(readFileSync(tower, 'utf8'))) throw new Error('the glue of wasm-bindgen has another form than `forget` expects');
+appendFileSync(tower, '\nexport function forget() {\n    wasm = undefined;\n}\n');
+appendFileSync(at('dist/package/wasm/tower.d.ts'), '\n/** Makes the next init start a new instance. */\nexport function forget(): void;\n');
+
+run('tsc', '-p', 'tsconfig.json');
+cpSync(at('src/page/index.html'), at('dist/index.html'));
+cpSync(at('src/page/style.css'), at('dist/style.css'));
+
+let tooLarge = false;
+const number = (n) => String(n.toLocaleString('en')).padStart(11);
+console.log(`${'bytes'.padEnd(22)}${['raw', 'gzip', 'brotli', 'budget'].map((h) => h.padStart(11)).join('')}`);
+for (const [path, budget] of Object.entries(BUDGET)) {
+  const bytes = readFileSync(at('dist/package', path));
+  const brotli = brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } }).length;
+  tooLarge ||= brotli > budget;
+  console.log(path.padEnd(22) + [bytes.length, gzipSync(bytes, { level: 9 }).length, brotli, budget].map(number).join(''));
+}
+if (tooLarge) throw new Error('an artefact is over its budget (web/sizes.json, brotli bytes)');

@@ -1,0 +1,51 @@
+/** Stable names of what can go wrong. Those of the bundle and of arguments come from the core. */
+export type ErrorCode =
+  | 'missing'
+  | 'length'
+  | 'hash'
+  | 'too-new'
+  | 'unknown-key'
+  | 'unknown-feature'
+  | 'malformed'
+  | 'range'
+  | 'limit'
+  | 'path'
+  | 'unknown-item'
+  | 'argument'
+  | 'no-model'
+  | 'model'
+  | 'network'
+  | 'disposed'
+  | 'unsupported';
+
+/** Every error of this package but an abort, which is the `AbortError` of the signal. */
+export class ForetasteError extends Error {
+  override readonly name = 'ForetasteError';
+
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+    /** The part at fault: a file of the bundle, a key, an argument. */
+    readonly part: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+/** Runs a call of the core and gives its errors their class. */
+export function typed<T>(call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    throw asTyped(error);
+  }
+}
+
+function asTyped(error: unknown): unknown {
+  if (error instanceof Error && 'code' in error && typeof error.code === 'string') {
+    const part = 'part' in error && typeof error.part === 'string' ? error.part : '';
+    return new ForetasteError(error.code as ErrorCode, error.message, part, { cause: error });
+  }
+  return error;
+}

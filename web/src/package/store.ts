@@ -1,0 +1,55 @@
+import type { KeptEvent } from './types.js';
+
+/** Where events outlast the page. Every change is one transaction, so tabs do not overwrite each other's. */
+export interface Store {
+  read(): Promise<KeptEvent[]>;
+  update(change: (events: KeptEvent[]) => KeptEvent[]): Promise<void>;
+  /** Calls back when another tab has changed the events. */
+  onChange(callback: () => void): void;
+  close(): void;
+}
+
+const DATABASE = 'foretaste';
+const TABLE = 'profiles';
+
+/** Opens the IndexedDB of this origin. Fails where the visitor or the browser denies it. */
+export async function openStore(namespace: string): Promise<Store> {
+  const database = await new Promise<IDBDatabase>((resolve, reject) => {
+    const request = indexedDB.open(DATABASE, 1);
+    request.onupgradeneeded = () => request.result.createObjectStore(TABLE);
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+    request.onblocked = () => reject(new Error('another tab holds an older version'));
+  });
+  const channel = new BroadcastChannel(`${DATABASE}:${namespace}`);
+  return {
+    read: () =>
+      new Promise((resolve, reject) => {
+        const request = database.transaction(TABLE).objectStore(TABLE).get(namespace);
+        request.onsuccess = () => resolve((request.result as KeptEvent[] | undefined) ?? []);
+        request.onerror = () => reject(request.error);
+      }),
+    update: async (change) => {
+      await new Promise<void>((resolve, reject) => {
+        const transaction = database.transaction(TABLE, 'readwrite');
+        const table = transaction.objectStore(TABLE);
+        const request = table.get(namespace);
+        request.onsuccess = () => {
+          const events = change((request.result as KeptEvent[] | undefined) ?? []);
+          if (events.length > 0) table.put(events, namespace);
+          else table.delete(namespace);
+        };
+        transaction.oncomplete = () => resolve();
+        transaction.onerror = transaction.onabort = () => reject(transaction.error);
+      });
+      channel.postMessage('changed');
+    },
+    onChange: (callback) => {
+      channel.onmessage = callback;
+    },
+    close: () => {
+      channel.close();
+      database.close();
+    },
+  };
+}

@@ -1,0 +1,132 @@
+/** A raw value of a column; `null` is missing. */
+export type Value = number | string | string[] | number[] | null;
+
+/** What a visitor did with an item. */
+export interface Event {
+  /** Names the event; given where absent. */
+  id?: string;
+  /** Item id. */
+  item: string;
+  /** `rate` where there is a value, else `view`; or any type that the bundle declares, such as `like` and `hide`. */
+  type?: string;
+  /** A number such as a rating. */
+  value?: number;
+  /** Milliseconds UTC, whole. Absent: now. `null`: unknown. */
+  time?: number | null;
+  /** Minutes to add to UTC for local time. Absent: the device's. */
+  tz_offset_min?: number | null;
+  /** Id of the slate that showed the item. */
+  slate?: string;
+}
+
+/** An event as it is kept. */
+export interface KeptEvent extends Event {
+  id: string;
+  type: string;
+}
+
+/** How slots are filled. */
+export interface Explore {
+  /** `greedy` shows the best; `epsilon-greedy` draws a share of the slots from all allowed items. */
+  policy: 'greedy' | 'epsilon-greedy';
+  /** Share of explored slots, 0 to 1. */
+  epsilon?: number;
+  /** With the decision id it fixes every draw. */
+  seed?: number;
+  /** Id of the decision. Absent: the number of slates so far. */
+  decision?: string;
+}
+
+/** What is asked of `recommend` and `rank`. */
+export interface Request {
+  /** Slots, 1 or more. Absent: 10. */
+  k?: number;
+  /** Values of context columns; each may be missing. */
+  context?: Record<string, Value>;
+  /** Ids that must not be shown. */
+  exclude?: string[];
+  explore?: Explore;
+  /** Milliseconds UTC. Absent: the time of the last event, for a new visitor now. */
+  time?: number;
+  /** Minutes to add to UTC for local time. */
+  tz_offset_min?: number;
+}
+
+/** An item of a list. */
+export interface Item {
+  id: string;
+  title: string | null;
+  /** Logits of the model; of `similar` the cosine, of `find` the popularity. */
+  score: number;
+  /** P(this item in this slot | the slots before it); of slates alone. */
+  propensity?: number;
+  /** Columns of the catalog. */
+  fields: Record<string, Value>;
+}
+
+/** Microseconds of each stage. */
+export interface Timings {
+  encode: number;
+  tower: number;
+  score: number;
+  filter: number;
+  slate: number;
+}
+
+/** An ordered list of items, drawn by a policy. */
+export interface Slate {
+  /** Names the decision; give it to `record` with the visitor's answer. */
+  id: string;
+  items: Item[];
+  policy: string;
+  model: string;
+  timings_us: Timings;
+}
+
+/** The part of the manifest that a page may want. */
+export interface Info {
+  format_version: number;
+  model_id: string;
+  name: string;
+  dim: number;
+  items: number;
+  metrics: Record<string, number>;
+  licence?: string;
+  encoding: {
+    history: { len: number; cap: number; value_edges: number[]; types: { name: string }[] };
+    items: { name: string }[];
+    context: { name: string; kind: { type: string; vocabulary?: string[] } }[];
+  };
+}
+
+/** A WASM module: where it is, or what it is. */
+export type WasmSource = string | URL | Response | WebAssembly.Module | BufferSource;
+
+export interface LoadOptions {
+  /** Ends the load. */
+  signal?: AbortSignal;
+  /** Bytes of the bundle's files so far. */
+  onProgress?: (progress: { loaded: number; total: number }) => void;
+  /** SHA-256 of `manifest.json`, as `sha256-BASE64`: pins the whole bundle. */
+  integrity?: string;
+  /** Most bytes of the bundle. Absent: 2 GiB. */
+  maxBytes?: number;
+  /** Where events are kept. `memory` (the default) forgets with the page; `indexeddb` keeps them on the device. */
+  storage?: 'memory' | 'indexeddb';
+  /** Names the kept events: recommenders of one namespace share them. */
+  namespace?: string;
+  /** The WASM modules, where they do not lie beside this script. */
+  wasm?: { core?: WasmSource; tower?: WasmSource };
+  /** Not there yet: `true` is refused. */
+  worker?: boolean;
+}
+
+/** What is at hand. */
+export interface Features {
+  storage: 'memory' | 'indexeddb';
+  /** Why the storage that was asked for is not there. */
+  storageError?: string;
+  /** `ready` once `recommend` can answer at once. */
+  model: 'loading' | 'ready' | 'failed';
+  policies: string[];
+}

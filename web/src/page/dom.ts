@@ -1,0 +1,48 @@
+type Child = Node | string | undefined | false;
+
+/** An element; texts become text nodes, so nothing of a catalog is ever read as HTML. */
+export function el<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  attributes: Record<string, string | (() => void)> = {},
+  ...children: Child[]
+): HTMLElementTagNameMap[K] {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === 'function') element.addEventListener(name, value);
+    // The property and not the attribute: a strict policy for styles lets it pass.
+    else if (name === 'style') element.style.cssText = value;
+    else element.setAttribute(name, value);
+  }
+  element.append(...children.filter((child) => child !== undefined && child !== false));
+  return element;
+}
+
+/** The element of an id that the page has. */
+export function byId<T extends HTMLElement>(id: string): T {
+  const element = document.getElementById(id);
+  if (!element) throw new Error(`the page has no #${id}`);
+  return element as T;
+}
+
+const PATHS = {
+  heart: 'M12 20s-7.5-4.6-7.5-10A4.3 4.3 0 0 1 12 7.3 4.3 4.3 0 0 1 19.5 10c0 5.400-7.5 10-7.500 10z',
+  star: 'M12 3.500l2.600 5.500 6 .8-4.400 4.200 1.100 6L12 17.100 6.700 20l1.100-6L3.400 9.800l6-.8z',
+  near: 'M8.500 12a3.500 3.500 0 1 0 7 0 3.500 3.500 0 1 0-7 0M12 3v2.500M12 18.500V21M3 12h2.500M18.500 12H21',
+  cross: 'M6 6l12 12M18 6L6 18',
+};
+
+/** A line drawing of 24 units; the button around it has the name. */
+export function icon(name: keyof typeof PATHS): SVGSVGElement {
+  const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
+  svg.setAttribute('viewBox', '0 0 24 24');
+  svg.setAttribute('aria-hidden', 'true');
+  const path = document.createElementNS('http://www.w3.org/2000/svg', 'path');
+  path.setAttribute('d', PATHS[name]);
+  svg.append(path);
+  return svg;
+}
+
+/** A round button with a drawing. */
+export function iconButton(name: keyof typeof PATHS, label: string, click: () => void): HTMLButtonElement {
+  return el('button', { type: 'button', class: 'icon', 'aria-label': label, title: label, click }, icon(name));
+}
