@@ -5,4 +5,4 @@ mod graph;
 #[allow(missing_docs, unused_qualifications, clippy::all)]
 mod proto;
 
-pub use graph::{Attribute, Dim, GraphBuilder, OPSET, Value};
+pub use graph::{Attribute, Dim, GraphBuilder, Value};
