@@ -2,6 +2,8 @@
 
 #[cfg(feature = "tract")]
 mod tract;
+#[cfg(feature = "tract")]
+mod wire;
 
 #[cfg(feature = "tract")]
 pub use tract::TractRuntime;

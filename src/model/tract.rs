@@ -1,13 +1,15 @@
 //! tract: the only file that names it.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::{
     Datum, Framework, InferenceFact, InferenceModelExt, IntoRunnable, IntoTValue, TValue, TVec, Tensor as TractTensor,
-    TractResult, TypedRunnableModel,
+    TractError, TractResult, TypedRunnableModel,
 };
 
+use super::wire::structure_bytes;
 use super::{Graph, ModelRuntime, Tensor};
 use crate::bundle::Manifest;
 use crate::error::{ErrorKind, Result};
@@ -16,14 +18,15 @@ use crate::error::{ErrorKind, Result};
 const MAX_BYTES: usize = 512 << 20;
 /// Most nodes of a graph.
 const MAX_NODES: usize = 1024;
-/// Most numbers that a graph may hold between two nodes, by its declared inputs.
-const MAX_INPUT: usize = 1 << 26;
+/// Most bytes of a graph beside its weights.
+const MAX_STRUCTURE: usize = 1 << 20;
+/// Most numbers of an input, and of what one node gives to the next.
+const MAX_NUMBERS: usize = 1 << 26;
 /// Operators of our towers. Others are refused before tract sees them.
 const OPERATORS: &[&str] = &[
     "Add",
     "Cast",
     "Concat",
-    "Constant",
     "Div",
     "Erf",
     "Exp",
@@ -100,10 +103,14 @@ fn load(part: &str, bytes: &[u8], inputs: Vec<(Kind, Vec<usize>)>) -> Result<Loa
     if bytes.len() > MAX_BYTES {
         return Err(ErrorKind::Limit { limit: MAX_BYTES as u64, got: bytes.len() as u64 }.at(part));
     }
-    if inputs.iter().any(|(_, shape)| shape.iter().product::<usize>() > MAX_INPUT) {
-        return Err(ErrorKind::Limit { limit: MAX_INPUT as u64, got: u64::MAX }.at(part));
+    if let Some(got) = inputs.iter().map(|(_, shape)| shape.iter().product::<usize>()).find(|n| *n > MAX_NUMBERS) {
+        return Err(ErrorKind::Limit { limit: MAX_NUMBERS as u64, got: got as u64 }.at(part));
     }
     let fault = |text: String| ErrorKind::Model(text).at(part);
+    let structure = structure_bytes(bytes).ok_or_else(|| fault("not an ONNX file".into()))?;
+    if structure > MAX_STRUCTURE {
+        return Err(ErrorKind::Limit { limit: MAX_STRUCTURE as u64, got: structure as u64 }.at(part));
+    }
     let onnx = tract_onnx::onnx().with_ignore_value_info(true).with_ignore_output_shapes(true);
     let plan = guarded(|| {
         let proto = onnx.proto_model_for_read(&mut &*bytes).map_err(|e| e.to_string())?;
@@ -116,7 +123,7 @@ fn load(part: &str, bytes: &[u8], inputs: Vec<(Kind, Vec<usize>)>) -> Result<Loa
 /// Checks what the graph says of itself, before tract builds it.
 fn check(model: &ModelProto, inputs: usize) -> std::result::Result<(), String> {
     let graph = model.graph.as_ref().ok_or("no graph")?;
-    let constants: std::collections::HashSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
+    let constants: HashSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
     let given = graph.input.iter().filter(|i| !constants.contains(i.name.as_str())).count();
     if given != inputs || graph.output.is_empty() || graph.output.len() > 2 {
         return Err(format!("expected {inputs} inputs and 1 or 2 outputs, got {given} and {}", graph.output.len()));
@@ -127,12 +134,18 @@ fn check(model: &ModelProto, inputs: usize) -> std::result::Result<(), String> {
     if let Some(node) = graph.node.iter().find(|n| !OPERATORS.contains(&n.op_type.as_str()) || !n.domain.is_empty()) {
         return Err(format!("the operator `{}` of `{}` is not one of a tower", node.op_type, node.domain));
     }
-    let attributes = graph.node.iter().flat_map(|n| &n.attribute);
-    if attributes.clone().any(|a| a.g.is_some() || !a.graphs.is_empty()) {
-        return Err("a graph inside a node".into());
+    // tract would compute what follows from constants alone while it loads, before any shape can be looked at.
+    let mut computed: HashSet<&str> = graph.input.iter().map(|i| i.name.as_str()).filter(|i| !constants.contains(i)).collect();
+    for node in &graph.node {
+        if !node.input.iter().any(|i| computed.contains(i.as_str())) {
+            return Err(format!("`{}` does not follow from the inputs", node.name));
+        }
+        computed.extend(node.output.iter().map(String::as_str));
     }
-    let tensors = graph.initializer.iter().chain(attributes.filter_map(|a| a.t.as_ref()));
-    for tensor in tensors {
+    if graph.node.iter().flat_map(|n| &n.attribute).any(|a| a.g.is_some() || !a.graphs.is_empty() || a.t.is_some()) {
+        return Err("a graph or a tensor inside a node".into());
+    }
+    for tensor in &graph.initializer {
         if !tensor.external_data.is_empty() || tensor.data_location.is_some_and(|l| l != 0) {
             return Err(format!("`{}` has its data outside the file", tensor.name));
         }
@@ -152,6 +165,15 @@ fn plan(onnx: &tract_onnx::Onnx, proto: &ModelProto, inputs: &[(Kind, Vec<usize>
             Kind::I64 => i64::datum_type(),
         };
         model.set_input_fact(i, InferenceFact::dt_shape(datum, shape.as_slice()))?;
+    }
+    let model = model.into_typed()?;
+    for node in model.nodes() {
+        for output in &node.outputs {
+            let numbers = output.fact.shape.as_concrete().and_then(|dims| dims.iter().try_fold(1usize, |n, d| n.checked_mul(*d)));
+            if numbers.is_none_or(|n| n > MAX_NUMBERS) {
+                return Err(TractError::msg(format!("`{}` would give the shape {:?}", node.name, output.fact.shape)));
+            }
+        }
     }
     model.into_optimized()?.into_runnable()
 }

@@ -12,6 +12,8 @@ use foretaste::{Explore, Recommender, Request, Slate};
 use foretaste_trainer::data::{ReadOptions, read_folder};
 use foretaste_trainer::evaluate::{context_of, event_of, open_bundle};
 
+use super::Usage;
+
 /// Recommend from a bundle, through the code that the page runs.
 ///
 /// The visitor is given by the history: `--history 50,181:5,172:4@874965758` (item, rating, Unix seconds), by events as a page exports
@@ -65,7 +67,7 @@ pub fn run(args: Args) -> Result<()> {
     let events = match (&args.history, &args.events) {
         (Some(history), _) => parse_history(history, &recommender.bundle().catalog)?,
         (_, Some(file)) => read_events(file)?,
-        _ => bail!("one of --history, --events and --data is needed; `--history ''` is a new visitor"),
+        _ => return Err(usage("one of --history, --events and --data is needed; `--history ''` is a new visitor")),
     };
     for event in events.iter().filter(|e| recommender.bundle().catalog.row(&e.item).is_none()) {
         eprintln!("note: `{}` is not in the catalog; it has no effect", event.item);
@@ -78,6 +80,10 @@ pub fn run(args: Args) -> Result<()> {
         print_slate(&slate)
     }
     Ok(())
+}
+
+fn usage(text: &str) -> anyhow::Error {
+    Usage(text.into()).into()
 }
 
 fn slate(args: &Args, recommender: &mut Recommender, events: Vec<Event>, context: Fields) -> Result<Slate> {
@@ -95,7 +101,7 @@ fn of_data(args: &Args, folder: &Path, recommender: &mut Recommender) -> Result<
             vec![data.users.iter().position(|u| u == id).with_context(|| format!("{}: no user `{id}`", folder.display()))?]
         }
         None if args.all_users => (0..data.users.len()).collect(),
-        None => bail!("--data needs --user or --all-users"),
+        None => return Err(usage("--data needs --user or --all-users")),
     };
     let mut table = BTreeMap::new();
     for user in users {
@@ -126,11 +132,14 @@ fn of_data(args: &Args, folder: &Path, recommender: &mut Recommender) -> Result<
 /// Reads `ID[:RATING][@UNIX],…`; what is an id of the catalog as it stands, commas included, is that id.
 fn parse_history(text: &str, catalog: &Catalog) -> Result<Vec<Event>> {
     let pieces: Vec<&str> = text.split(',').collect();
+    let most = 1 + catalog.file().ids.iter().map(|id| id.matches(',').count()).max().unwrap_or(0);
     let mut events = Vec::new();
     let mut at = 0;
     while at < pieces.len() {
-        let whole =
-            (at + 1..=pieces.len()).rev().map(|end| (end, pieces[at..end].join(","))).find(|(_, id)| catalog.row(id).is_some());
+        let whole = (at + 1..=pieces.len().min(at + most))
+            .rev()
+            .map(|end| (end, pieces[at..end].join(",")))
+            .find(|(_, id)| catalog.row(id).is_some());
         match whole {
             Some((end, id)) => {
                 events.push(Event { item: id, kind: "view".into(), ..Event::default() });

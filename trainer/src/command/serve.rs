@@ -60,9 +60,12 @@ async fn own_host(request: Request, next: Next) -> Response {
 
 /// Caching, and what keeps a browser from guessing types or running foreign code.
 async fn headers(request: Request, next: Next) -> Response {
-    let cache = if is_hashed(request.uri().path()) { "public, max-age=31536000, immutable" } else { "no-cache" };
     let path = request.uri().path().to_owned();
     let mut response = next.run(request).await;
+    // A file that is missing today may be there tomorrow.
+    let lasting = is_hashed(&path) && (response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED);
+    let cache = if lasting { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let binary = response.status().is_success() && (path.ends_with(".onnx") || path.ends_with(".safetensors"));
     let mut set = |name, value| response.headers_mut().insert(name, HeaderValue::from_static(value));
     set(header::CACHE_CONTROL, cache);
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
@@ -70,7 +73,7 @@ async fn headers(request: Request, next: Next) -> Response {
         header::CONTENT_SECURITY_POLICY,
         "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' data:; object-src 'none'; base-uri 'none'",
     );
-    if path.ends_with(".onnx") || path.ends_with(".safetensors") {
+    if binary {
         set(header::CONTENT_TYPE, "application/octet-stream");
     }
     response
