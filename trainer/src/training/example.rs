@@ -1,6 +1,6 @@
 //! Training examples: a window of one visitor's history, every prefix of it a request whose next items are to be found.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{HashMap, HashSet};
 
 use foretaste::features::{Column, Encoding, Fields, Slots, Value};
 
@@ -18,6 +18,8 @@ use crate::towers::event_indices;
 pub struct Visitor {
     /// Encoded; items are catalog rows.
     pub events: Vec<EventIndex>,
+    /// Whether the event is the first of its item.
+    first: Vec<bool>,
     /// Weight of each event as a target; 0 is none.
     weights: Vec<f32>,
     /// Milliseconds UTC.
@@ -65,7 +67,9 @@ pub fn visitors(data: &Dataset, sequences: &[Sequence], encoding: &Encoding) -> 
         let mut kept = whole.kept(&recorded, row_of);
         kept.reverse();
         let weight = |name: &str| encoding.history.type_of(name).filter(|t| t.positive).map_or(0.0, |t| t.weight);
+        let mut seen = HashSet::new();
         Visitor {
+            first: events.iter().map(|e| seen.insert(e.item)).collect(),
             events,
             weights: kept.iter().map(|(_, e)| weight(&e.kind)).collect(),
             times: kept.iter().map(|(_, e)| e.time).collect(),
@@ -146,7 +150,8 @@ impl Visitor {
 
     /// What is to be found before event `at`: `next_weight` on the next target, the rest over the horizon, falling by `horizon_decay`.
     fn target(&self, at: usize, place: &[u32], config: &Config) -> Target {
-        let masked: BTreeSet<u32> = self.events[..at].iter().map(|e| place[e.item as usize]).filter(|p| *p != u32::MAX).collect();
+        let before = self.events[..at].iter().zip(&self.first).filter(|(_, first)| **first);
+        let masked = before.map(|(e, _)| place[e.item as usize]).filter(|p| *p != u32::MAX).collect();
         let ahead = self.events[at..].iter().zip(&self.weights[at..]).filter(|(_, w)| **w > 0.0).take(config.horizon);
         let mut decayed = 1.0;
         let mut wanted: Vec<(u32, f32)> = ahead
@@ -161,16 +166,20 @@ impl Visitor {
         for (i, (_, weight)) in wanted.iter_mut().enumerate() {
             *weight = (1.0 - next) * *weight / sum + if i == 0 { next } else { 0.0 };
         }
-        Target { wanted, masked: masked.into_iter().collect() }
+        Target { wanted, masked }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn visitor(items: &[u32]) -> Visitor {
+        let mut seen = HashSet::new();
         Visitor {
+            first: items.iter().map(|item| seen.insert(*item)).collect(),
             events: items.iter().map(|item| EventIndex { item: *item, value: 1, gap: 1, ..EventIndex::default() }).collect(),
             weights: vec![1.0; items.len()],
             times: vec![Some(0); items.len()],
