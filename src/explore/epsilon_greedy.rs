@@ -2,9 +2,8 @@
 
 use rand_chacha::rand_core::Rng;
 
-use super::{Draw, Policy, below, unit};
+use super::{Candidates, Draw, Policy, below, unit};
 use crate::error::Result;
-use crate::slate::Candidates;
 
 /// With probability ε a uniform draw over all n candidates, the best included, else the best.
 ///

@@ -2,8 +2,7 @@
 
 use rand_chacha::rand_core::Rng;
 
-use super::{Draw, Policy};
-use crate::slate::Candidates;
+use super::{Candidates, Draw, Policy};
 
 /// Shows the highest score, ties by row; every propensity is 1.
 pub struct Greedy;

@@ -1,16 +1,16 @@
 //! Policies: what fills a slot, and with which probability. Invariant: a policy reads no clock and no global randomness.
 
+mod candidates;
 mod epsilon_greedy;
 mod greedy;
 mod random;
 
+pub use candidates::Candidates;
 pub use epsilon_greedy::EpsilonGreedy;
 pub use greedy::Greedy;
 pub use random::{below, decision_rng, unit};
 
 use rand_chacha::rand_core::Rng;
-
-use crate::slate::Candidates;
 
 /// The item of one slot.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -1,12 +1,8 @@
 //! A slate, built slot by slot: the candidates given the slots before, then one draw of the policy.
 
-mod candidates;
-
-pub use candidates::Candidates;
-
 use rand_chacha::rand_core::Rng;
 
-use crate::explore::{Draw, Policy};
+use crate::explore::{Candidates, Draw, Policy};
 use crate::retrieve::Bitmap;
 
 /// Fills up to `slots` slots from the allowed rows; fewer where fewer are allowed.

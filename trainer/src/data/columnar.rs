@@ -14,7 +14,7 @@ use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor, Type};
 
-use super::rows::{Cell, Row, Rows};
+use super::cell::{Cell, Row, Rows};
 
 /// Records that are read at a time.
 const BATCH: usize = 8192;

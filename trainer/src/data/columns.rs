@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use foretaste::features::Value;
 
 use super::Column;
+use super::cell::Cell;
 use super::declared::ColumnKind;
-use super::rows::Cell;
 
 /// Most distinct values of a category that was not declared as one.
 const MAX_CATEGORY: usize = 1000;

@@ -4,7 +4,7 @@ use std::io::BufRead;
 
 use anyhow::{Context, Result, bail};
 
-use super::rows::{Cell, Row, Rows};
+use super::cell::{Cell, Row, Rows};
 
 /// A reader of records.
 pub(super) struct Delimited<R> {

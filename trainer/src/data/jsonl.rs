@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
-use super::rows::{Cell, Row, Rows};
+use super::cell::{Cell, Row, Rows};
 
 /// The rows of a file that `open` opens twice: once for the names of all keys, once for the values.
 ///

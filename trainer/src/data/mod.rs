@@ -1,5 +1,6 @@
 //! Tables of events, items and users, read into one [`Dataset`].
 
+mod cell;
 mod columnar;
 mod columns;
 mod dataset;

@@ -7,10 +7,11 @@ use anyhow::{Result, bail};
 use foretaste::features::Value;
 use sha2::{Digest, Sha256};
 
+use super::cell::{Cell, Row};
 use super::columns::{self, Collected};
 use super::declared::{ColumnKind, Declared, DeclaredColumn, TimeUnit};
 use super::ids::Names;
-use super::rows::{self, Cell};
+use super::rows;
 use super::{Dataset, Event, Notes, Table, TableNotes, digest};
 
 /// Bounds of a time: the years 0 to 9999, Unix seconds.
@@ -335,7 +336,7 @@ fn declared_columns(
 /// Calls `take` for every row that is whole and new; what it refuses is a bad row.
 fn each_row(
     path: &Path,
-    rows: impl Iterator<Item = Result<rows::Row>>,
+    rows: impl Iterator<Item = Result<Row>>,
     options: &ReadOptions,
     mut take: impl FnMut(&mut [Cell]) -> Result<(), String>,
 ) -> Result<TableNotes> {

@@ -1,4 +1,4 @@
-//! Rows of a table file, whatever its form.
+//! Opens a table file, whatever its form.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -7,47 +7,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use flate2::bufread::MultiGzDecoder;
 
+use super::cell::Rows;
 use super::delimited::Delimited;
 use super::{columnar, jsonl};
-
-/// One cell of a row.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Cell {
-    /// Empty or null.
-    Missing,
-    /// A text; a number in its shortest form.
-    Text(String),
-    /// A moment, Unix seconds, from a form that has a type for it.
-    Moment(i64),
-    /// A list of texts.
-    List(Vec<String>),
-    /// A list of finite numbers.
-    Vector(Vec<f64>),
-}
-
-impl Cell {
-    /// A text, or nothing where it is empty.
-    pub fn of(text: String) -> Cell {
-        if text.is_empty() { Cell::Missing } else { Cell::Text(text) }
-    }
-
-    /// A list, or nothing where it is empty.
-    pub fn list(members: Vec<String>) -> Cell {
-        if members.is_empty() { Cell::Missing } else { Cell::List(members) }
-    }
-}
-
-/// One row: its line (1 is the first of the file, header included) and its cells, one a column, or why there are none.
-pub(super) struct Row {
-    pub line: u64,
-    pub cells: Result<Vec<Cell>, String>,
-}
-
-/// The rows of a file. An error ends them; a bad row is a [`Row`] without cells.
-pub(super) struct Rows {
-    pub columns: Vec<String>,
-    pub rows: Box<dyn Iterator<Item = Result<Row>>>,
-}
 
 /// Endings of the file name, and whether the form may be compressed by gzip.
 const FORMS: [&str; 7] = ["csv", "csv.gz", "tsv", "tsv.gz", "jsonl", "jsonl.gz", "parquet"];

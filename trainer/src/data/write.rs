@@ -40,7 +40,8 @@ pub fn write_slates(file: &Path, users: &[String], slates: &BTreeMap<usize, Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::rows::{self, Cell};
+    use crate::data::cell::Cell;
+    use crate::data::rows;
 
     #[test]
     fn quotes_where_rfc_4180_asks() {
