@@ -146,6 +146,11 @@ describe('the page', () => {
     await page.keyboard.press('Tab');
     await page.keyboard.press('Enter');
     await page.waitForSelector('#picks li');
+    assert.match(await page.textContent('#said'), /^10 recommendations, first: ./);
+    await page.locator('#items > li:nth-child(3) > .answer .icon').focus();
+    await page.keyboard.press('Enter');
+    await page.waitForFunction(() => document.querySelectorAll('#picks li').length === 2);
+    assert.equal(await page.evaluate(() => document.activeElement.closest('#items > li')?.querySelector('.rank').textContent), '3', 'the focus keeps its place');
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth), 'nothing runs off the side');
     const nameless = await page.$$eval('button, input', (all) => all.filter((e) => !(e.getAttribute('aria-label') || e.textContent.trim() || e.labels?.length)).length);
     assert.equal(nameless, 0);

@@ -24,6 +24,19 @@ export function byId<T extends HTMLElement>(id: string): T {
   return element as T;
 }
 
+/** Replaces the rows of a list. Where the focus was in it, it stays: on the button of the same name, else in the same place. */
+export function replaceRows(list: HTMLElement, rows: HTMLElement[]): void {
+  const focused = document.activeElement;
+  const place = [...list.children].findIndex((row) => row.contains(focused));
+  const name = focused?.getAttribute('aria-label');
+  list.replaceChildren(...rows);
+  if (place < 0) return;
+  const buttons = [...list.querySelectorAll('button')];
+  const same = buttons.find((button) => button.getAttribute('aria-label') === name);
+  const near = list.children[Math.min(place, list.children.length - 1)]?.querySelector('button');
+  (same ?? near)?.focus({ preventScroll: true });
+}
+
 const PATHS = {
   heart: 'M12 20s-7.5-4.6-7.5-10A4.3 4.3 0 0 1 12 7.3 4.3 4.3 0 0 1 19.5 10c0 5.400-7.5 10-7.500 10z',
   star: 'M12 3.500l2.600 5.500 6 .8-4.400 4.200 1.100 6L12 17.100 6.700 20l1.100-6L3.400 9.800l6-.8z',

@@ -1,6 +1,6 @@
 import { ForetasteError, load, type Info, type Item, type KeptEvent, type Recommender, type Slate } from '../package/index.js';
 import { answerButtons, fieldsLine, scaleOf } from './answer.js';
-import { byId, el, iconButton } from './dom.js';
+import { byId, el, iconButton, replaceRows } from './dom.js';
 
 const SLOTS = 10;
 const FOUND = 6;
@@ -84,7 +84,7 @@ async function find(page: Page): Promise<void> {
   const items = await page.recommender.find(text, { k: FOUND });
   if (text !== search.value.trim()) return;
   byId('found-title').textContent = text ? (items.length > 0 ? 'Found' : 'Nothing has this title') : 'Popular';
-  byId('found').replaceChildren(...items.map((item) => row(page, item)));
+  replaceRows(byId('found'), items.map((item) => row(page, item)));
 }
 
 function row(page: Page, item: Item): HTMLElement {
@@ -103,7 +103,7 @@ function pick(page: Page, item: Item, rating?: number, slate?: string): void {
 
 async function refresh(page: Page): Promise<void> {
   const events = await page.recommender.profile.get();
-  byId('picks').replaceChildren(...[...events].reverse().map((event) => pickRow(page, event)));
+  replaceRows(byId('picks'), [...events].reverse().map((event) => pickRow(page, event)));
   byId('no-picks').hidden = events.length > 0;
   byId('reset').hidden = events.length === 0;
   await recommend(page);
@@ -147,7 +147,8 @@ function showSlate(page: Page, slate: Slate, epsilon: number): void {
   });
   for (const element of cards) if (!before.has(element.getAttribute('data-id'))) element.classList.add('fresh');
   if (cards.length === 0) cards.push(el('li', { class: 'empty' }, 'You have picked the whole catalog.'));
-  list.replaceChildren(...cards);
+  replaceRows(list, cards);
+  byId('said').textContent = `${slate.items.length} recommendations, first: ${slate.items[0]?.title ?? slate.items[0]?.id ?? 'none'}`;
   byId('slate').dataset['slate'] = slate.id;
 }
 
