@@ -179,7 +179,9 @@ describe('the page', () => {
     await two.evaluate(() => window.rec.record({ item: '8', type: 'like' }));
     await one.waitForFunction(async () => (await window.rec.profile.get()).length === 2);
     assert.deepEqual(await kept(one), ['7', '8']);
-    assert.deepEqual(await kept(await open()), ['7', '8'], 'a new tab finds them');
+    const third = await open();
+    assert.deepEqual(await kept(third), ['7', '8'], 'a new tab finds them');
+    assert.equal(await third.evaluate(() => window.rec.exportLog()), '', 'and its log does not repeat them');
     await two.evaluate(() => window.rec.profile.clear());
     await one.waitForFunction(async () => (await window.rec.profile.get()).length === 0);
     await context.close();

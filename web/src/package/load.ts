@@ -2,8 +2,8 @@ import { ForetasteError, typed } from './errors.js';
 import { fetchFile } from './fetch.js';
 import { loadCore, loadTower, Towers } from './modules.js';
 import { Recommender } from './recommender.js';
-import { openStore, type Store } from './store.js';
-import type { KeptEvent, LoadOptions } from './types.js';
+import { openStore, restore, type Store } from './store.js';
+import type { LoadOptions } from './types.js';
 import type { Core } from './wasm/core.js';
 
 /** Most bytes of a manifest. */
@@ -95,18 +95,6 @@ async function openStorage(options: LoadOptions): Promise<{ store: Store | undef
   } catch (error) {
     // Private windows and strict settings deny storage: the page still recommends.
     return { store: undefined, storageError: String(error) };
-  }
-}
-
-/** Events that this bundle refuses stay on the device and are left out here. */
-async function restore(core: Core, store: Store): Promise<void> {
-  const events: KeptEvent[] = await store.read();
-  for (const event of events) {
-    try {
-      core.record(event);
-    } catch {
-      continue;
-    }
   }
 }
 

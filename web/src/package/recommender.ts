@@ -1,6 +1,6 @@
 import { ForetasteError, typed } from './errors.js';
 import type { Towers } from './modules.js';
-import type { Store } from './store.js';
+import { restore, type Store } from './store.js';
 import type { Event, Features, Info, Item, KeptEvent, Request, Slate } from './types.js';
 import type { Core } from './wasm/core.js';
 
@@ -137,12 +137,7 @@ export class Profile {
     private readonly core: () => Core,
     private readonly store: Store | undefined,
   ) {
-    store?.onChange(() => void this.reload());
-  }
-
-  private async reload(): Promise<void> {
-    const events = (await this.store?.read()) ?? [];
-    this.core().importProfile(events);
+    store?.onChange(() => void restore(this.core(), store));
   }
 
   /** @internal */

@@ -1,4 +1,5 @@
 import type { KeptEvent } from './types.js';
+import type { Core } from './wasm/core.js';
 
 /** Where events outlast the page. Every change is one transaction, so tabs do not overwrite each other's. */
 export interface Store {
@@ -7,6 +8,16 @@ export interface Store {
   /** Calls back when another tab has changed the events. */
   onChange(callback: () => void): void;
   close(): void;
+}
+
+/** Takes the kept events into a core: they are no news for its log. Such as it refuses stay on the device. */
+export async function restore(core: Core, store: Store): Promise<void> {
+  const events = await store.read();
+  try {
+    core.importProfile(events);
+  } catch (error) {
+    console.warn('foretaste: the events kept on this device cannot be read:', error);
+  }
 }
 
 const DATABASE = 'foretaste';
