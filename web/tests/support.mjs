@@ -1,6 +1,6 @@
 // What the tests share: the command, a server, a browser whose console and requests are watched.
 import { execFileSync, spawn } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createHash } from 'node:crypto';
@@ -21,8 +21,14 @@ export function nativeIds(bundle, ...args) {
   return JSON.parse(foretaste('recommend', bundle, ...args, '--json')).items.map((item) => item.id);
 }
 
+const temporaries = [];
+process.on('exit', () => temporaries.forEach((folder) => rmSync(folder, { recursive: true, force: true })));
+
+/** A new folder that goes when the tests end. */
 export function temporary() {
-  return mkdtempSync(join(tmpdir(), 'foretaste-test-'));
+  const folder = mkdtempSync(join(tmpdir(), 'foretaste-test-'));
+  temporaries.push(folder);
+  return folder;
 }
 
 /** A site: the built page with a bundle. */
