@@ -39,8 +39,8 @@ for (const name of ['core', 'tower']) {
 }
 // After a trap the tower is started again: the glue forgets the old instance, and its classes then use the new one.
 const tower = at('dist/package/wasm/tower.js');
-if (!/^let wasm(, wasm\w*|Module)*;/m.test(readFileSync(tower, 'utf8'))) throw new Error('the glue of wasm-bindgen has another form than `forget` expects');
-appendFileSync(tower, '\nexport function forget() {\n    wasm = undefined;\n}\n');
+if (!/^let wasm\w*(, wasm\w*)*;/m.test(readFileSync(tower, 'utf8')) || !readFileSync(tower, 'utf8').includes('__wbg_init_promise = undefined')) throw new Error('the glue of wasm-bindgen has another form than `forget` expects');
+appendFileSync(tower, '\nexport function forget() {\n    wasm = undefined;\n    __wbg_init_promise = undefined;\n}\n');
 appendFileSync(at('dist/package/wasm/tower.d.ts'), '\n/** Makes the next init start a new instance. */\nexport function forget(): void;\n');
 
 run('tsc', '-p', 'tsconfig.json');

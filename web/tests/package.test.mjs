@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { before, describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { load } from '../dist/package/index.js';
+import { Tower } from '../dist/package/wasm/tower.js';
 import { changed, faultyBundles, join, nativeIds, TINY, withOptionalFeature } from './support.mjs';
 
 const open = (folder, options) => load(pathToFileURL(`${folder}/`), options);
@@ -19,9 +20,6 @@ describe('the package in Node', () => {
 
   test('replays the golden rows', async () => {
     assert.deepEqual(await rec.replayGolden(), []);
-    const broken = await open(TINY);
-    await broken.ready;
-    broken.dispose();
   });
 
   test('gives the slate of the native command', async () => {
@@ -111,6 +109,24 @@ describe('the package in Node', () => {
     other.dispose();
     other.dispose();
     assert.equal(await codeOf(other.recommend()), 'disposed');
+  });
+
+  test('a trap of the tower costs one answer, and nothing of the profile', async () => {
+    await rec.profile.clear();
+    await rec.record({ item: '9', type: 'like' });
+    const before = await rec.recommend();
+    const { run } = Tower.prototype;
+    Tower.prototype.run = () => {
+      Tower.prototype.run = run;
+      throw new WebAssembly.RuntimeError('unreachable');
+    };
+    assert.equal(await codeOf(rec.recommend()), 'model');
+    assert.deepEqual((await rec.recommend()).items, before.items);
+    assert.deepEqual((await rec.profile.get()).map((event) => event.item), ['9']);
+    const other = await open(TINY);
+    assert.deepEqual(await other.replayGolden(), [], 'others use the new start too');
+    other.dispose();
+    await rec.profile.clear();
   });
 
   test('falls back to memory where storage is denied', async () => {

@@ -33,10 +33,10 @@ pub struct Args {
     #[arg(long)]
     data: Option<PathBuf>,
     /// A user of the data folder.
-    #[arg(long, requires = "data")]
+    #[arg(long, requires = "data", conflicts_with_all = ["history", "events"])]
     user: Option<String>,
     /// Every user of the data folder, one JSON object a line, or a table with `--out`.
-    #[arg(long, requires = "data", conflicts_with = "user")]
+    #[arg(long, requires = "data", conflicts_with_all = ["user", "history", "events"])]
     all_users: bool,
     /// With `--all-users`: a Parquet table of user, rank, item and score.
     #[arg(long, requires = "all_users")]
