@@ -67,6 +67,7 @@ pub fn run(args: Args) -> Result<()> {
             let source = place_folder(&get.to, |folder| movielens::write(get.from.as_deref(), folder))?;
             if !get.quiet {
                 eprintln!("{}: 100000 ratings, 943 users, 1682 films; from {source}", get.to.display());
+                movielens::FILES.iter().for_each(|(name, _, sha256)| eprintln!("{name}: SHA-256 {sha256}, as expected"));
             }
             eprintln!("licence: {}", movielens::LICENCE);
             Ok(())

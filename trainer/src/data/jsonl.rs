@@ -5,7 +5,8 @@ use std::io::BufRead;
 
 use anyhow::{Context, Result, bail};
 use serde::de::IgnoredAny;
-use serde_json::{Map, Value};
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::cell::{Cell, Row, Rows};
 
@@ -59,12 +60,19 @@ impl<R: BufRead> Lines<R> {
 }
 
 fn cells(raw: &[u8], columns: &[String]) -> Result<Vec<Cell>, String> {
-    let mut object: Map<String, Value> = serde_json::from_slice(raw).map_err(|error| {
-        // The line of the file is named already.
-        let text = error.to_string();
-        format!("not a JSON object: {}", text.replace(" at line 1 column", ", column"))
-    })?;
-    columns.iter().map(|name| cell(object.remove(name).unwrap_or(Value::Null)).map_err(|e| format!("{name}: {e}"))).collect()
+    // The line of the file is named already.
+    let reason = |error: serde_json::Error| error.to_string().replace(" at line 1 column", ", column");
+    let object: BTreeMap<String, &RawValue> =
+        serde_json::from_slice(raw).map_err(|e| format!("not a JSON object: {}", reason(e)))?;
+    let cell = |name: &String| match object.get(name) {
+        // A whole number is taken as it is written: an id may have more digits than a number type holds.
+        Some(raw) if raw.get().trim_start_matches('-').bytes().all(|b| b.is_ascii_digit()) => {
+            Ok(Cell::Text(raw.get().to_owned()))
+        }
+        Some(raw) => serde_json::from_str(raw.get()).map_err(reason).and_then(cell).map_err(|e| format!("{name}: {e}")),
+        None => Ok(Cell::Missing),
+    };
+    columns.iter().map(cell).collect()
 }
 
 fn cell(value: Value) -> Result<Cell, String> {
@@ -101,7 +109,7 @@ mod tests {
     fn values_become_cells() {
         let text = concat!(
             "\u{feff}{\"b\":\"x\",\"a\":1}\r\n\n",
-            "{\"a\":[\"p\",\"q\"],\"c\":[1,2.5]}\n{\"a\":18446744073709551615,\"b\":null,\"c\":true}\n{\"a\":5.0,\"b\":\"\",\"c\":[]}\n",
+            "{\"a\":[\"p\",\"q\"],\"c\":[1,2.5]}\n{\"a\":123456789012345678901234,\"b\":null,\"c\":true}\n{\"a\":5.0,\"b\":\"\",\"c\":[]}\n",
             "{\"a\":{}}\n[1]\n{\"a\":1e999}\nnonsense\n{\"a\":\"\\ud800\"}"
         );
         let rows = rows(|| Ok(std::io::Cursor::new(text))).unwrap();
@@ -111,11 +119,12 @@ mod tests {
         let list = Cell::List(vec!["p".into(), "q".into()]);
         assert_eq!(got[0], (1, Ok(vec![text("1"), text("x"), Cell::Missing])));
         assert_eq!(got[1], (3, Ok(vec![list, Cell::Missing, Cell::Vector(vec![1.0, 2.5])])));
-        assert_eq!(got[2], (4, Ok(vec![text("18446744073709551615"), Cell::Missing, text("true")])));
+        assert_eq!(got[2], (4, Ok(vec![text("123456789012345678901234"), Cell::Missing, text("true")])));
         assert_eq!(got[3], (5, Ok(vec![text("5"), Cell::Missing, Cell::Missing])));
         let faults: Vec<(u64, &str)> = got[4..].iter().map(|(l, c)| (*l, c.as_ref().unwrap_err().as_str())).collect();
         assert_eq!(faults[0], (6, "a: nested deeper than a list of values"));
-        assert!(faults[1..].iter().all(|(_, reason)| reason.starts_with("not a JSON object")), "{faults:?}");
+        let starts = ["not a JSON object", "a: number out of range", "not a JSON object", "a: "];
+        assert!(faults[1..].iter().zip(starts).all(|((_, reason), start)| reason.starts_with(start)), "{faults:?}");
         assert_eq!(faults.iter().map(|f| f.0).collect::<Vec<_>>(), [6, 7, 8, 9, 10]);
     }
 

@@ -45,8 +45,8 @@ const GENRES: [&str; 19] = [
     "War",
     "Western",
 ];
-/// Name, rows under the header, SHA-256.
-const FILES: [(&str, usize, &str); 3] = [
+/// Name, rows under the header, SHA-256: of the files as they are written.
+pub const FILES: [(&str, usize, &str); 3] = [
     ("events.csv", 100_000, "99a930993ab4ede918f884038aca70c11c9f9ab24ec223ee33cfcfb62e0598b8"),
     ("items.csv", 1_682, "89510913025085c45702b030dd1b775843e6e23de751275ea275e8dd2f7f270e"),
     ("users.csv", 943, "1705771c52753ebed3a679a2bedf33b4ce63cfde801bcdd338b838648c586723"),
