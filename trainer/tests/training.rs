@@ -54,7 +54,7 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 #[test]
-fn beats_popularity_and_masked_ids_beat_random_by_three() {
+fn beats_popularity_and_masked_ids_beat_random() {
     let f = fixture();
     let recommender = open(&f.folder.path().join("bundle"));
     check_fits(&recommender, &f.data, &f.split).unwrap();
@@ -68,8 +68,8 @@ fn beats_popularity_and_masked_ids_beat_random_by_three() {
     let ndcg = |figures| mean(figures, "ndcg@100");
     assert!(ndcg(&shipped) > ndcg(&popularity) + 0.02, "{} against {}", ndcg(&shipped), ndcg(&popularity));
     assert!((ndcg(&shipped) - ndcg(&float)).abs() < 0.01, "int8 {} float {}", ndcg(&shipped), ndcg(&float));
-    // A fifth of so small a catalog is a chance hit at Recall@20: the first ten places tell more.
-    assert!(ndcg(&masked) > ndcg(&random), "{} against {}", ndcg(&masked), ndcg(&random));
+    // In so small a catalog a random list of a hundred hits half of all targets: `figures.rs` asks for three times as much.
+    assert!(ndcg(&masked) > ndcg(&random) + 0.1, "{} against {}", ndcg(&masked), ndcg(&random));
 }
 
 #[test]
