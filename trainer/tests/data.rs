@@ -377,6 +377,9 @@ fn ids_come_back_byte_for_byte() {
     let prepared = tempfile::tempdir().unwrap();
     write_tables(&data, prepared.path()).unwrap();
     assert_eq!(read(prepared.path(), 0.0).unwrap().0.items, sorted);
+    // Two whole numbers that are one in floating point.
+    let lines = concat!(r#"{"user":123456789012345678901234,"item":7}"#, "\n", r#"{"user":123456789012345678901235,"item":7}"#);
+    assert_eq!(dataset(&[("events.jsonl", lines.as_bytes())]).users, ["123456789012345678901234", "123456789012345678901235"]);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::cell::Rows;
 use super::delimited::Delimited;
 use super::{columnar, jsonl};
 
-/// Endings of the file name, and whether the form may be compressed by gzip.
+/// Endings of the file name.
 const FORMS: [&str; 7] = ["csv", "csv.gz", "tsv", "tsv.gz", "jsonl", "jsonl.gz", "parquet"];
 
 /// The file `stem.FORM` of a folder, if there is one.
