@@ -96,6 +96,8 @@ fn usage_is_2_and_anything_else_is_1() {
         &["experiment", "--data", "nowhere", "--protocol", "p4", "--baselines", "best"],
         &["experiment", "--data", "nowhere", "--protocol", "p4", "--folds", "x"],
         &["split", "--protocol", "p9"],
+        &["train", "--data", "nowhere", "--out", "nowhere-else", "--max-bad", "nan"],
+        &["split", "--data", "nowhere", "--protocol", "p4", "--out", "nowhere-else.csv", "--max-bad", "2"],
     ] {
         assert_eq!(refused(args).0, Some(2), "{args:?}");
     }

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use foretaste_trainer::data::{ReadOptions, read_folder};
+use foretaste_trainer::data::read_folder;
 use foretaste_trainer::evaluate::{Experiment, Vectors, check_fits, measure_bundle, open_bundle};
 use foretaste_trainer::protocols::{Protocol, Split};
 
 use super::output;
+use super::reading::Reading;
 
 /// Measure a bundle under a protocol, through the code that the page runs.
 ///
@@ -36,13 +37,15 @@ pub struct Args {
     /// One JSON object: on standard output, or in FILE.
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     json: Option<PathBuf>,
+    #[command(flatten)]
+    reading: Reading,
 }
 
 /// Runs the verb.
 pub fn run(args: Args) -> Result<()> {
     let baselines = output::baselines(&args.baselines)?;
     let recommender = open_bundle(&args.bundle)?;
-    let data = read_folder(&args.data, &ReadOptions { quiet: true, ..ReadOptions::default() })?;
+    let data = read_folder(&args.data, &args.reading.options(true))?;
     let split = Split::of(&data, args.protocol, args.fold)?;
     check_fits(&recommender, &data, &split)?;
     let mut experiment = Experiment::new(&data, args.protocol);

@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use foretaste_trainer::data::{ReadOptions, read_folder};
+use foretaste_trainer::data::read_folder;
 use foretaste_trainer::evaluate::{Experiment, Vectors, check_fits, measure_bundle, open_bundle};
 use foretaste_trainer::export::export;
 use foretaste_trainer::protocols::{Protocol, Split};
 use foretaste_trainer::training::{Config, TrainOptions, stop_on_ctrl_c, train};
 
 use super::output;
+use super::reading::Reading;
 
 /// Train, export and evaluate over folds and seeds, beside baselines.
 ///
@@ -45,6 +46,8 @@ pub struct Args {
     /// No progress.
     #[arg(long)]
     quiet: bool,
+    #[command(flatten)]
+    reading: Reading,
 }
 
 /// Runs the verb.
@@ -58,7 +61,7 @@ pub fn run(args: Args) -> Result<()> {
         (None, _) => vec![None],
     };
     let config = Config::read(args.config.as_deref(), args.protocol)?;
-    let data = read_folder(&args.data, &ReadOptions { quiet: true, ..ReadOptions::default() })?;
+    let data = read_folder(&args.data, &args.reading.options(true))?;
     let temporary = tempfile::tempdir().context("no temporary folder")?;
     let work = args.keep.as_deref().unwrap_or(temporary.path());
     let options = TrainOptions { resume: false, quiet: true };

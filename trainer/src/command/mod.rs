@@ -6,6 +6,7 @@ pub mod experiment;
 pub mod export;
 pub mod output;
 pub mod prepare;
+pub mod reading;
 pub mod recommend;
 pub mod serve;
 pub mod split;

@@ -4,8 +4,10 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use foretaste_trainer::data::{ReadOptions, inspect_folder, place_folder, report_html, write_tables};
+use foretaste_trainer::data::{inspect_folder, place_folder, report_html, write_tables};
 use serde_json::json;
+
+use super::reading::Reading;
 
 /// Check a data folder and report on it: a page to look at, and tables that the other commands read faster.
 #[derive(clap::Args)]
@@ -16,9 +18,8 @@ pub struct Args {
     /// The new folder: report.html, Parquet tables and data.toml; it can stand for the data folder everywhere.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Largest share of bad rows of a file that is let pass: 0 none, 1 any.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.01, value_parser = share)]
-    max_bad: f64,
+    #[command(flatten)]
+    reading: Reading,
     /// Print what was found as one JSON object, or write it to a file.
     #[arg(long, value_name = "FILE", num_args = 0..=1)]
     json: Option<Option<PathBuf>>,
@@ -27,13 +28,9 @@ pub struct Args {
     quiet: bool,
 }
 
-fn share(text: &str) -> Result<f64, String> {
-    text.parse().ok().filter(|x| (0.0..=1.0).contains(x)).ok_or_else(|| "a number from 0 to 1 expected".to_owned())
-}
-
 /// Runs the verb.
 pub fn run(args: Args) -> Result<()> {
-    let (data, notes) = inspect_folder(&args.data, &ReadOptions { max_bad: args.max_bad, quiet: args.quiet })?;
+    let (data, notes) = inspect_folder(&args.data, &args.reading.options(args.quiet))?;
     place_folder(&args.out, |folder| {
         write_tables(&data, folder)?;
         fs::write(folder.join("report.html"), report_html(&data, &notes)).context("report.html")

@@ -9,10 +9,11 @@ use foretaste::bundle::Catalog;
 use foretaste::features::{Fields, Value};
 use foretaste::profile::{Event, LogLine};
 use foretaste::{Explore, Recommender, Request, Slate};
-use foretaste_trainer::data::{ReadOptions, read_folder};
+use foretaste_trainer::data::read_folder;
 use foretaste_trainer::evaluate::{context_of, event_of, open_bundle};
 
 use super::Usage;
+use super::reading::Reading;
 
 /// Recommend from a bundle, through the code that the page runs.
 ///
@@ -56,6 +57,8 @@ pub struct Args {
     /// One JSON object on standard output.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    reading: Reading,
 }
 
 /// Runs the verb.
@@ -94,7 +97,7 @@ fn slate(args: &Args, recommender: &mut Recommender, events: Vec<Event>, context
 }
 
 fn of_data(args: &Args, folder: &Path, recommender: &mut Recommender) -> Result<()> {
-    let data = read_folder(folder, &ReadOptions { quiet: true, ..ReadOptions::default() })?;
+    let data = read_folder(folder, &args.reading.options(true))?;
     let given = parse_context(args.context.as_deref().unwrap_or(""))?;
     let users: Vec<usize> = match &args.user {
         Some(id) => {

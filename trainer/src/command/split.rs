@@ -5,8 +5,10 @@ use std::io::BufWriter;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use foretaste_trainer::data::{ReadOptions, read_folder};
+use foretaste_trainer::data::read_folder;
 use foretaste_trainer::protocols::{Protocol, write_split};
+
+use super::reading::Reading;
 
 /// Write which event falls in which part of a protocol, as CSV.
 #[derive(clap::Args)]
@@ -23,11 +25,13 @@ pub struct Args {
     /// The file to write.
     #[arg(long, value_name = "FILE.csv")]
     out: PathBuf,
+    #[command(flatten)]
+    reading: Reading,
 }
 
 /// Runs the verb.
 pub fn run(args: Args) -> Result<()> {
-    let data = read_folder(&args.data, &ReadOptions { quiet: true, ..ReadOptions::default() })?;
+    let data = read_folder(&args.data, &args.reading.options(true))?;
     let named = || format!("{}: cannot be written", args.out.display());
     let file = File::create(&args.out).with_context(named)?;
     write_split(&data, args.protocol, args.salt, BufWriter::new(file)).with_context(named)

@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use foretaste_trainer::data::{ReadOptions, read_folder};
+use foretaste_trainer::data::read_folder;
 use foretaste_trainer::evaluate::Stopwatch;
 use foretaste_trainer::protocols::{Protocol, Split};
 use foretaste_trainer::training::{Config, TrainOptions, stop_on_ctrl_c, train};
+
+use super::reading::Reading;
 
 /// Learn the towers from a data folder.
 ///
@@ -39,9 +41,8 @@ pub struct Args {
     /// No progress.
     #[arg(long)]
     quiet: bool,
-    /// Largest share of bad rows that is let pass.
-    #[arg(long, value_name = "SHARE", default_value_t = ReadOptions::default().max_bad)]
-    max_bad: f64,
+    #[command(flatten)]
+    reading: Reading,
 }
 
 /// Runs the verb.
@@ -49,7 +50,7 @@ pub fn run(args: Args) -> Result<()> {
     stop_on_ctrl_c();
     let watch = Stopwatch::start();
     let config = Config::read(args.config.as_deref(), args.protocol)?;
-    let data = read_folder(&args.data, &ReadOptions { max_bad: args.max_bad, quiet: args.quiet })?;
+    let data = read_folder(&args.data, &args.reading.options(args.quiet))?;
     let split = Split::of(&data, args.protocol, args.fold)?;
     let options = TrainOptions { resume: args.resume, quiet: args.quiet };
     let run = train(&data, &split, &config, args.seed, &args.out, options)?;
