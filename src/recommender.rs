@@ -6,7 +6,7 @@ use crate::bundle::{Bundle, range, sha256_hex};
 use crate::error::{ErrorKind, Result};
 use crate::explore::{EpsilonGreedy, Greedy, Policy, decision_rng};
 use crate::features::{EncodedQuery, Fields, Query, Slots};
-use crate::kernels::{QuantizedQuery, scalar};
+use crate::kernels::{Kernels, QuantizedQuery};
 use crate::model::{Graph, ModelRuntime, Tensor};
 use crate::profile::{Event, EventLog, Impression, LogLine, Profile, Slot};
 use crate::retrieve::{Bitmap, find, precedes, top_k};
@@ -225,9 +225,11 @@ impl Recommender {
     /// Scores of the whole catalog for a visitor's vector `[d]`: `[n]`, in logits, by row.
     pub fn scores(&self, user: &[f32]) -> Vec<f32> {
         let b = &self.bundle;
-        let mut out = vec![0.0; b.manifest.items];
-        scalar::score_i8(&b.vectors, &b.scales, &b.biases, &QuantizedQuery::new(user), &mut out);
-        out
+        let query = QuantizedQuery::new(user);
+        let mut dots = vec![0; b.manifest.items];
+        Kernels::best().dots(&b.vectors, &query.values, &mut dots);
+        let score = |(i, dot): (usize, i32)| dot as f32 * b.scales[i] * query.scale + b.biases[i];
+        dots.into_iter().enumerate().map(score).collect()
     }
 
     /// A slate for the profile; it is written to the log.
@@ -305,11 +307,13 @@ impl Recommender {
         let query: Vec<i16> = self.bundle.row(row).iter().map(|q| i16::from(*q)).collect();
         let norm = |q: &[i8]| libm::sqrt(q.iter().map(|x| f64::from(*x) * f64::from(*x)).sum());
         let own = norm(self.bundle.row(row));
-        let cosine = |other: u32| {
+        let mut dots = vec![0; self.bundle.manifest.items];
+        Kernels::best().dots(&self.bundle.vectors, &query, &mut dots);
+        let cosine = |(other, dot): (u32, i32)| {
             let product = own * norm(self.bundle.row(other));
-            if product > 0.0 { (f64::from(scalar::dot_i8(self.bundle.row(other), &query)) / product) as f32 } else { 0.0 }
+            if product > 0.0 { (f64::from(dot) / product) as f32 } else { 0.0 }
         };
-        let scores: Vec<f32> = (0..self.bundle.manifest.items as u32).map(cosine).collect();
+        let scores: Vec<f32> = (0..).zip(dots).map(cosine).collect();
         let mut allowed = Bitmap::full(scores.len());
         allowed.remove(row);
         Ok(top_k(&scores, &allowed, k).into_iter().map(|row| self.item(row, scores[row as usize])).collect())

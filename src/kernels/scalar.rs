@@ -1,42 +1,59 @@
 //! The definition of every kernel's result.
 
-use super::QuantizedQuery;
+use super::{BLOCK, Scan};
 
 /// Integer dot product of an int8 row and an i16 query, exact for up to 512 dimensions.
-///
-/// # Panics
-/// If the lengths differ.
-pub fn dot_i8(row: &[i8], query: &[i16]) -> i32 {
-    assert_eq!(row.len(), query.len());
+pub(super) fn dot(row: &[i8], query: &[i16]) -> i32 {
     row.iter().zip(query).map(|(a, b)| i32::from(*a) * i32::from(*b)).sum()
 }
 
-/// Scores of all rows: `f32(dot) · scale_i · scale_q + bias_i`, in f32 and in that order; unit: logits.
-///
-/// `rows` is row-major `[n, d]`, `scales`, `biases` and `out` are `[n]`.
-///
-/// # Panics
-/// If the lengths do not fit.
-pub fn score_i8(rows: &[i8], scales: &[f32], biases: &[f32], query: &QuantizedQuery, out: &mut [f32]) {
-    let dim = query.values.len();
-    assert_eq!(rows.len(), out.len() * dim);
-    assert_eq!((scales.len(), biases.len()), (out.len(), out.len()));
-    for (i, (row, score)) in rows.chunks_exact(dim).zip(out).enumerate() {
-        *score = dot_i8(row, &query.values) as f32 * scales[i] * query.scale + biases[i];
+/// Dot products of all rows.
+pub(super) fn dots(rows: &[i8], query: &[i16], out: &mut [i32]) {
+    rows.chunks_exact(query.len()).zip(out).for_each(|(row, out)| *out = dot(row, query));
+}
+
+/// Dot products of the rows `at`.
+pub(super) fn dots_at(rows: &[i8], at: &[u32], query: &[i16], out: &mut [i32]) {
+    let d = query.len();
+    at.iter().zip(out).for_each(|(row, out)| *out = dot(&rows[*row as usize * d..][..d], query));
+}
+
+/// Dot products of f32 rows, summed left to right from 0.
+pub(super) fn dots_f32(rows: &[f32], query: &[f32], out: &mut [f32]) {
+    for (row, out) in rows.chunks_exact(query.len()).zip(out) {
+        *out = row.iter().zip(query).fold(0.0, |sum, (a, b)| sum + a * b);
     }
 }
 
-/// Scores of all f32 rows: `u · v_i + b_i`, the sum left to right from 0; unit: logits.
-///
-/// `rows` is row-major `[n, d]`, `query` is `[d]`, `biases` and `out` are `[n]`.
+/// Σ n_k · q_k of a row of 4-bit numbers, 0 to 15: byte k/2 holds dimension k, even ones in the low half.
 ///
 /// # Panics
 /// If the lengths do not fit.
-pub fn score_f32(rows: &[f32], biases: &[f32], query: &[f32], out: &mut [f32]) {
-    assert_eq!(rows.len(), out.len() * query.len());
-    assert_eq!(biases.len(), out.len());
-    for (i, (row, score)) in rows.chunks_exact(query.len()).zip(out).enumerate() {
-        *score = row.iter().zip(query).fold(0.0, |sum, (a, b)| sum + a * b) + biases[i];
+pub fn dot_nibbles(row: &[u8], query: &[i16]) -> i32 {
+    assert_eq!(row.len(), query.len().div_ceil(2));
+    let pair = |(byte, q): (&u8, &[i16])| {
+        let low = i32::from(byte & 15) * i32::from(q[0]);
+        low + q.get(1).map_or(0, |q| i32::from(byte >> 4) * i32::from(*q))
+    };
+    row.iter().zip(query.chunks(2)).map(pair).sum()
+}
+
+/// For row `r` of block `i`: `offset + (bias · factor + 2¹⁴ >> 15) + Σ_p tables[2p][low half] + tables[2p + 1][high half]`.
+pub(super) fn scan(scan: &Scan, admit: i16, sums: &mut [i16], masks: &mut [u16]) {
+    let pairs = scan.tables.len() / 32;
+    for (i, mask) in masks.iter_mut().enumerate() {
+        *mask = 0;
+        for lane in 0..BLOCK {
+            let bias = i32::from(scan.biases[i * BLOCK + lane]) * i32::from(scan.factor);
+            let mut sum = scan.offset + ((bias + (1 << 14)) >> 15) as i16;
+            for pair in 0..pairs {
+                let code = scan.codes[(i * pairs + pair) * BLOCK + lane];
+                let tables = &scan.tables[pair * 32..][..32];
+                sum += i16::from(tables[usize::from(code & 15)]) + i16::from(tables[16 + usize::from(code >> 4)]);
+            }
+            sums[i * BLOCK + lane] = sum;
+            *mask |= u16::from(sum >= admit) << lane;
+        }
     }
 }
 
@@ -46,16 +63,34 @@ mod tests {
 
     #[test]
     fn known_values() {
-        let query = QuantizedQuery { values: vec![100, -200, 3], scale: 0.5 };
+        let mut out = [0; 2];
+        dots(&[1, 2, 3, -127, 0, 127], &[100, -200, 3], &mut out);
+        assert_eq!(out, [-291, -12700 + 381]);
+        let mut one = [0];
+        dots_at(&[1, 2, 3, -127, 0, 127], &[1], &[100, -200, 3], &mut one);
+        assert_eq!(one, [-12700 + 381]);
         let mut out = [0.0; 2];
-        score_i8(&[1, 2, 3, -127, 0, 127], &[1.0, 0.25], &[10.0, -1.0], &query, &mut out);
-        assert_eq!(out, [-291.0 * 0.5 + 10.0, (-12700.0 + 381.0) * 0.25 * 0.5 - 1.0]);
-        score_f32(&[1.0, 2.0, 3.0, 4.0], &[0.5, 0.0], &[10.0, 1.0], &mut out);
-        assert_eq!(out, [12.5, 34.0]);
+        dots_f32(&[1.0, 2.0, 3.0, 4.0], &[10.0, 1.0], &mut out);
+        assert_eq!(out, [12.0, 34.0]);
+        assert_eq!(dot_nibbles(&[0x21, 0x03], &[1, 10, 100]), 1 + 20 + 300);
     }
 
     #[test]
     fn the_largest_dot_fits() {
-        assert_eq!(dot_i8(&[-127; 512], &[32767; 512]), -127 * 32767 * 512);
+        assert_eq!(dot(&[-127; 512], &[32767; 512]), -127 * 32767 * 512);
+    }
+
+    #[test]
+    fn a_known_code_sum() {
+        let mut tables = [0u8; 32];
+        (tables[3], tables[16 + 5]) = (10, 20);
+        let mut codes = [0u8; 16];
+        codes[2] = 0x53;
+        let scan_ = Scan { codes: &codes, tables: &tables, biases: &[32767; 16], factor: 8191, offset: 4 };
+        let (mut sums, mut masks) = ([0; 16], [0]);
+        scan(&scan_, 8196 + 30, &mut sums, &mut masks);
+        assert_eq!((sums[2], sums[0], masks), (4 + 8191 + 30, 4 + 8191, [0]));
+        scan(&scan_, 8225, &mut sums, &mut masks);
+        assert_eq!(masks, [1 << 2]);
     }
 }
