@@ -68,7 +68,7 @@ tiny: ## make models/tiny again, the packaged bundle of the tests (committed)
 	rm -rf target/tiny
 	$(BIN) data get synthetic --users 200 --items 60 --events 4000 --seed 3 --to target/tiny/data
 	$(BIN) train --data target/tiny/data --config tests/fixtures/tiny.toml --out target/tiny/run --quiet
-	$(BIN) export --run target/tiny/run --out models/tiny
+	$(BIN) export --run target/tiny/run --out models/tiny --planes always
 
 package: build ## the npm package as a tarball: web/foretaste-VERSION.tgz
 	cd web && npm pack --silent

@@ -72,6 +72,9 @@ pub enum ErrorKind {
         /// The size asked for.
         got: u64,
     },
+    /// The device has no memory for as many bytes.
+    #[error("there is no memory for {0} bytes")]
+    Memory(u64),
     /// A path that is no plain relative file name.
     #[error("`{0}` is not a plain file name")]
     Path(String),
@@ -102,6 +105,7 @@ impl ErrorKind {
             ErrorKind::Malformed(_) => "malformed",
             ErrorKind::Range { .. } => "range",
             ErrorKind::Limit { .. } => "limit",
+            ErrorKind::Memory(_) => "memory",
             ErrorKind::Path(_) => "path",
             ErrorKind::UnknownItem(_) => "unknown-item",
             ErrorKind::Argument(_) => "argument",

@@ -67,12 +67,11 @@ pub struct GoldenItem {
 }
 
 impl Golden {
-    /// Replays the rows of the open bundle and says what differs: nothing, where this target computes what the trainer did.
+    /// Replays the rows of `golden.json` and says what differs: nothing, where this target computes what the trainer did.
     ///
     /// # Errors
     /// `malformed` for a file of another form; those of [`GoldenRow::make`].
-    pub fn replay(recommender: &Recommender) -> Result<Vec<String>> {
-        let bytes = &recommender.bundle().golden;
+    pub fn replay(recommender: &Recommender, bytes: &[u8]) -> Result<Vec<String>> {
         let golden: Golden = serde_json::from_slice(bytes).map_err(|e| json_error(&e, bytes).at("golden.json"))?;
         let replay = |(i, row): (usize, &GoldenRow)| Ok(row.replay(recommender)?.map(|fault| format!("row {i}: {fault}")));
         golden.rows.iter().enumerate().filter_map(|row| replay(row).transpose()).collect()
@@ -89,9 +88,9 @@ impl GoldenRow {
             Query { history: &input.history, context: &input.context, time: input.time, tz_offset_min: input.tz_offset_min };
         let encoded = recommender.encode(&query)?;
         let user = recommender.user_vector(&encoded)?;
-        let best = recommender.best_unseen(&input.history, &recommender.scores(&user), TOP);
+        let best = recommender.best_unseen(&input.history, &user, TOP);
         let catalog = &recommender.bundle().catalog;
-        let top = best.into_iter().map(|(row, score)| GoldenItem { id: catalog.id(row).into(), score }).collect();
+        let top = best.into_iter().map(|(score, row)| GoldenItem { id: catalog.id(row).into(), score }).collect();
         Ok(GoldenRow { input, encoded, user, top })
     }
 

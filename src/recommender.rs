@@ -1,15 +1,17 @@
 //! The one door: a bundle, the visitor's profile, and what is recommended.
 
+use std::sync::OnceLock;
+
 use serde::{Deserialize, Serialize};
 
 use crate::bundle::{Bundle, range, sha256_hex};
 use crate::error::{ErrorKind, Result};
-use crate::explore::{EpsilonGreedy, Greedy, Policy, decision_rng};
+use crate::explore::{Candidates, EpsilonGreedy, Greedy, Policy, decision_rng};
 use crate::features::{EncodedQuery, Fields, Query, Slots};
-use crate::kernels::{Kernels, QuantizedQuery};
+use crate::kernels::Kernels;
 use crate::model::{Graph, ModelRuntime, Tensor};
 use crate::profile::{Event, EventLog, Impression, LogLine, Profile, Slot};
-use crate::retrieve::{Bitmap, find, precedes, top_k};
+use crate::retrieve::{Bitmap, Effort, Scorer, TopK, find, search};
 use crate::slate;
 
 /// Microseconds since any fixed moment: the core reads no clock of its own.
@@ -31,12 +33,14 @@ pub struct Request {
     pub exclude: Vec<String>,
     /// How slots are filled.
     pub explore: Explore,
+    /// `accurate` (recall of at least .999 against the scores of all items) or `fast` (.99, in less time on large catalogs).
+    pub effort: Effort,
 }
 
 impl Default for Request {
     fn default() -> Self {
-        let (context, exclude, explore) = Default::default();
-        Request { k: 10, context, time: None, tz_offset_min: None, exclude, explore }
+        let (context, exclude, explore, effort) = Default::default();
+        Request { k: 10, context, time: None, tz_offset_min: None, exclude, explore, effort }
     }
 }
 
@@ -98,11 +102,11 @@ pub struct Timings {
     pub encode: f64,
     /// The user tower.
     pub tower: f64,
-    /// Scores of the whole catalog.
-    pub score: f64,
     /// Seen and excluded items.
     pub filter: f64,
-    /// Top-k and the slot loop.
+    /// The best of the whole catalog.
+    pub score: f64,
+    /// The slot loop.
     pub slate: f64,
 }
 
@@ -114,13 +118,15 @@ pub struct Recommender {
     log: EventLog,
     decisions: u64,
     clock: Clock,
+    /// 1 / length of the int8 rows `[n]`: made at the first call of `similar`.
+    lengths: OnceLock<Vec<f32>>,
 }
 
 impl Recommender {
     /// A recommender with an empty profile and no model yet.
     pub fn new(bundle: Bundle, clock: Clock) -> Self {
         let profile = Profile::new(bundle.manifest.encoding.history.cap);
-        Recommender { bundle, runtime: None, profile, log: EventLog::default(), decisions: 0, clock }
+        Recommender { bundle, runtime: None, profile, log: EventLog::default(), decisions: 0, clock, lengths: OnceLock::new() }
     }
 
     /// Gives the model runtime, or a new one after a fault of the old.
@@ -224,12 +230,7 @@ impl Recommender {
 
     /// Scores of the whole catalog for a visitor's vector `[d]`: `[n]`, in logits, by row.
     pub fn scores(&self, user: &[f32]) -> Vec<f32> {
-        let b = &self.bundle;
-        let query = QuantizedQuery::new(user);
-        let mut dots = vec![0; b.manifest.items];
-        Kernels::best().dots(&b.vectors, &query.values, &mut dots);
-        let score = |(i, dot): (usize, i32)| dot as f32 * b.scales[i] * query.scale + b.biases[i];
-        dots.into_iter().enumerate().map(score).collect()
+        Scorer::new(&self.bundle.rows, user).all()
     }
 
     /// A slate for the profile; it is written to the log.
@@ -252,13 +253,14 @@ impl Recommender {
         timings.encode = lap(&self.clock);
         let user = self.user_vector(&encoded)?;
         timings.tower = lap(&self.clock);
-        let scores = self.scores(&user);
-        timings.score = lap(&self.clock);
         let allowed = self.allowed(self.profile.events(), &request.exclude);
         timings.filter = lap(&self.clock);
+        let scorer = Scorer::new(&self.bundle.rows, &user);
+        let best = search(&scorer, &allowed, request.k, request.effort);
+        timings.score = lap(&self.clock);
         let decision = request.explore.decision.clone().unwrap_or_else(|| self.decisions.to_string());
         let mut rng = decision_rng(request.explore.seed, &decision);
-        let draws = slate::build(&scores, allowed, request.k, policy.as_ref(), &mut rng);
+        let draws = slate::build(Candidates::new(best, allowed), request.k, policy.as_ref(), &mut rng);
         timings.slate = lap(&self.clock);
 
         self.decisions += 1;
@@ -266,7 +268,7 @@ impl Recommender {
         let id = short_hash(&format!("{model}\n{}\n{decision}", request.explore.seed));
         let items: Vec<Item> = draws
             .iter()
-            .map(|draw| Item { propensity: Some(draw.propensity), ..self.item(draw.row, scores[draw.row as usize]) })
+            .map(|draw| Item { propensity: Some(draw.propensity), ..self.item(draw.row, scorer.score(draw.row)) })
             .collect();
         let slots = items
             .iter()
@@ -291,9 +293,11 @@ impl Recommender {
     /// `unknown-item`; else those of [`Recommender::recommend`].
     pub fn rank(&self, ids: &[String], request: &Request) -> Result<Vec<Item>> {
         let rows: Vec<u32> = ids.iter().map(|id| self.row(id)).collect::<Result<_>>()?;
-        let scores = self.scores(&self.user_vector(&self.encode(&self.query(request))?)?);
-        let mut ranked: Vec<(f32, u32)> = rows.into_iter().map(|row| (scores[row as usize], row)).collect();
-        ranked.sort_by(|a, b| precedes(*a, *b));
+        let user = self.user_vector(&self.encode(&self.query(request))?)?;
+        let scorer = Scorer::new(&self.bundle.rows, &user);
+        let mut best = TopK::new(rows.len());
+        rows.into_iter().for_each(|row| best.offer(scorer.score(row), row));
+        let mut ranked = best.into_ranked();
         ranked.dedup();
         Ok(ranked.into_iter().map(|(score, row)| self.item(row, score)).collect())
     }
@@ -304,25 +308,27 @@ impl Recommender {
     /// `unknown-item`.
     pub fn similar(&self, id: &str, k: usize) -> Result<Vec<Item>> {
         let row = self.row(id)?;
-        let query: Vec<i16> = self.bundle.row(row).iter().map(|q| i16::from(*q)).collect();
-        let norm = |q: &[i8]| libm::sqrt(q.iter().map(|x| f64::from(*x) * f64::from(*x)).sum());
-        let own = norm(self.bundle.row(row));
-        let mut dots = vec![0; self.bundle.manifest.items];
-        Kernels::best().dots(&self.bundle.vectors, &query, &mut dots);
-        let cosine = |(other, dot): (u32, i32)| {
-            let product = own * norm(self.bundle.row(other));
-            if product > 0.0 { (f64::from(dot) / product) as f32 } else { 0.0 }
-        };
-        let scores: Vec<f32> = (0..).zip(dots).map(cosine).collect();
-        let mut allowed = Bitmap::full(scores.len());
-        allowed.remove(row);
-        Ok(top_k(&scores, &allowed, k).into_iter().map(|row| self.item(row, scores[row as usize])).collect())
+        let rows = &self.bundle.rows;
+        let lengths = self.lengths.get_or_init(|| rows.inverse_lengths());
+        let query: Vec<i16> = rows.vector(row).iter().map(|q| i16::from(*q)).collect();
+        let mut best = TopK::new(k);
+        let mut dots = Vec::new();
+        for (first, file) in rows.files() {
+            dots.resize(file.len(), 0);
+            Kernels::best().dots(file.vectors(), &query, &mut dots);
+            for ((other, dot), inverse) in
+                (first as u32..).zip(&dots).zip(&lengths[first..]).filter(|((other, _), _)| *other != row)
+            {
+                best.offer(*dot as f32 * inverse * lengths[row as usize], other);
+            }
+        }
+        Ok(best.into_ranked().into_iter().map(|(score, row)| self.item(row, score)).collect())
     }
 
     /// Items whose title or id contains the text, best first; an empty text gives the popular ones. The score is the bias.
     pub fn find(&self, text: &str, k: usize) -> Vec<Item> {
-        let rows = find(&self.bundle.catalog, &self.bundle.biases, text, k);
-        rows.into_iter().map(|row| self.item(row, self.bundle.biases[row as usize])).collect()
+        let rows = find(&self.bundle.catalog, |row| self.bundle.rows.bias(row), text, k);
+        rows.into_iter().map(|row| self.item(row, self.bundle.rows.bias(row))).collect()
     }
 
     /// The tower's inputs, in the order of its graph.
@@ -332,7 +338,7 @@ impl Recommender {
         let history = &query.history;
         let mut vectors = vec![0.0; len * dim];
         for (out, row) in vectors.chunks_exact_mut(dim).zip(&history.rows) {
-            self.bundle.vector_into(*row, out);
+            self.bundle.rows.vector_into(*row, out);
         }
         let indices = |values: &[u16]| {
             let mut out: Vec<i64> = values.iter().map(|v| i64::from(*v)).collect();
@@ -364,8 +370,8 @@ impl Recommender {
     }
 
     /// The `k` best rows that a history leaves, with their scores.
-    pub(crate) fn best_unseen(&self, history: &[Event], scores: &[f32], k: usize) -> Vec<(u32, f32)> {
-        top_k(scores, &self.allowed(history, &[]), k).into_iter().map(|row| (row, scores[row as usize])).collect()
+    pub(crate) fn best_unseen(&self, history: &[Event], user: &[f32], k: usize) -> Vec<(f32, u32)> {
+        search(&Scorer::new(&self.bundle.rows, user), &self.allowed(history, &[]), k, Effort::Accurate)
     }
 
     /// All rows less those of seen, hidden and excluded items. A type that the bundle does not declare counts as seen.

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use safetensors::{Dtype, SafeTensors};
 use sha2::{Digest, Sha256};
 
-use super::{Catalog, CatalogFile, FileEntry, Manifest, json_error, range};
-use crate::error::{Error, ErrorKind, Result};
+use super::{Catalog, CatalogFile, FileEntry, ItemFile, Manifest, Rows, json_error};
+use crate::error::{ErrorKind, Result};
 
 /// Most bytes of a bundle where the caller gives no limit: 2 GiB.
 pub const DEFAULT_MAX_BYTES: u64 = 2 << 30;
@@ -14,33 +13,26 @@ pub const DEFAULT_MAX_BYTES: u64 = 2 << 30;
 /// Takes the files of a bundle as they arrive. Does no I/O: bytes are arguments.
 pub struct BundleReader {
     manifest: Manifest,
-    items: BTreeMap<String, ItemRows>,
+    arriving: BTreeMap<String, Arriving>,
+    items: BTreeMap<String, ItemFile>,
     catalogs: BTreeMap<String, CatalogFile>,
-    golden: Option<Vec<u8>>,
-    verified: std::collections::BTreeSet<String>,
 }
 
-/// The tensors of one item file.
-struct ItemRows {
-    vectors: Vec<i8>,
-    scales: Vec<f32>,
-    biases: Vec<f32>,
+/// A file of which some bytes are there, hashed as they come.
+struct Arriving {
+    bytes: Vec<u8>,
+    filled: usize,
+    hash: Sha256,
 }
 
 /// An opened bundle: all rows and the catalog in memory.
 pub struct Bundle {
     /// The manifest.
     pub manifest: Manifest,
-    /// int8 rows `[n, d]`, row-major, −127..=127.
-    pub vectors: Vec<i8>,
-    /// Scale of each row `[n]`.
-    pub scales: Vec<f32>,
-    /// Bias of each row `[n]`, in logits.
-    pub biases: Vec<f32>,
+    /// Vectors and biases of all items.
+    pub rows: Rows,
     /// Ids, titles, columns.
     pub catalog: Catalog,
-    /// The bytes of `golden.json`.
-    pub golden: Vec<u8>,
 }
 
 impl BundleReader {
@@ -54,8 +46,8 @@ impl BundleReader {
         if total > max_bytes {
             return Err(ErrorKind::Limit { limit: max_bytes, got: total }.at("manifest.json/files"));
         }
-        let (items, catalogs, golden, verified) = Default::default();
-        Ok(BundleReader { manifest, items, catalogs, golden, verified })
+        let (arriving, items, catalogs) = Default::default();
+        Ok(BundleReader { manifest, arriving, items, catalogs })
     }
 
     /// The manifest.
@@ -63,129 +55,149 @@ impl BundleReader {
         &self.manifest
     }
 
-    /// Checks a file's length and SHA-256 and keeps what the core needs of it; graphs are checked, not kept.
+    /// Makes room for a file, or empties it to start again.
     ///
     /// # Errors
-    /// `missing` for a name that the manifest does not have, `length`, `hash`, and what the content asks for. Nothing of a
-    /// refused file is kept.
-    pub fn add_file(&mut self, path: &str, bytes: &[u8]) -> Result<()> {
-        let file = self
-            .manifest
-            .used_files()
-            .find(|f| f.path == path)
-            .ok_or_else(|| ErrorKind::Missing.at(format!("manifest.json/files/{path}")))?;
-        check_bytes(file, bytes)?;
-        let within = |e: Error| e.within(path);
-        match file.role.as_str() {
-            "items" => {
-                let rows = item_rows(bytes, file.rows.unwrap_or(0), self.manifest.dim).map_err(within)?;
-                self.items.insert(path.into(), rows);
-            }
-            "catalog" => {
-                let catalog: CatalogFile = serde_json::from_slice(bytes).map_err(|e| json_error(&e, bytes).at(path))?;
-                if catalog.ids.len() != file.rows.unwrap_or(0) {
-                    return Err(ErrorKind::Length { expected: file.rows.unwrap_or(0), got: catalog.ids.len(), unit: "rows" }
-                        .at(format!("{path}/ids")));
-                }
-                self.catalogs.insert(path.into(), catalog);
-            }
-            "golden" => self.golden = Some(bytes.to_vec()),
-            _ => {}
+    /// `missing` for a name that the manifest does not have, `memory` where there is none.
+    pub fn begin(&mut self, path: &str) -> Result<()> {
+        let wanted = self.manifest.file(path)?.bytes;
+        let mut bytes = self.arriving.remove(path).map(|a| a.bytes).unwrap_or_default();
+        if bytes.is_empty() {
+            let none = |_| ErrorKind::Memory(wanted).at(path);
+            bytes.try_reserve_exact(usize::try_from(wanted).unwrap_or(usize::MAX)).map_err(none)?;
+            bytes.resize(wanted as usize, 0);
         }
-        self.verified.insert(path.into());
+        self.arriving.insert(path.into(), Arriving { bytes, filled: 0, hash: Sha256::new() });
         Ok(())
     }
 
-    /// Opens the bundle. Graphs may still be on their way.
+    /// The room for the bytes of a file that are still to come; what is written there counts with [`BundleReader::arrived`].
     ///
     /// # Errors
-    /// `missing` for a file that was not handed in, `malformed` for a catalog that does not fit together.
+    /// `missing` for a file that was not begun.
+    pub fn room(&mut self, path: &str) -> Result<&mut [u8]> {
+        let file = self.arriving.get_mut(path).ok_or_else(|| ErrorKind::Missing.at(path))?;
+        Ok(&mut file.bytes[file.filled..])
+    }
+
+    /// The next `count` bytes of a file are there.
+    ///
+    /// # Errors
+    /// `missing` for a file that was not begun, `length` for more bytes than the manifest says.
+    pub fn arrived(&mut self, path: &str, count: usize) -> Result<()> {
+        let file = self.arriving.get_mut(path).ok_or_else(|| ErrorKind::Missing.at(path))?;
+        let (whole, filled) = (file.bytes.len(), file.filled.saturating_add(count));
+        let new = file.bytes.get(file.filled..filled).ok_or(ErrorKind::Length { expected: whole, got: filled, unit: "bytes" });
+        file.hash.update(new.map_err(|e| e.at(path))?);
+        file.filled = filled;
+        Ok(())
+    }
+
+    /// Checks the length and the SHA-256 of a file that has arrived and keeps what the core needs of it: rows and catalogs.
+    ///
+    /// # Errors
+    /// `missing` for a file that was not begun, `length`, `hash`, and what the content asks for. Nothing of a refused file is kept.
+    pub fn finish(&mut self, path: &str) -> Result<()> {
+        let Arriving { bytes, filled, hash } = self.arriving.remove(path).ok_or_else(|| ErrorKind::Missing.at(path))?;
+        let file = self.manifest.file(path)?;
+        file.check(filled, &hash.finalize())?;
+        let (rows, dim) = (file.rows.unwrap_or(0), self.manifest.dim);
+        match file.role.as_str() {
+            "items" => {
+                let file = ItemFile::new(bytes, rows, dim).map_err(|e| e.within(path))?;
+                self.items.insert(path.into(), file);
+            }
+            "catalog" => {
+                let catalog: CatalogFile = serde_json::from_slice(&bytes).map_err(|e| json_error(&e, &bytes).at(path))?;
+                if catalog.ids.len() != rows {
+                    let got = catalog.ids.len();
+                    return Err(ErrorKind::Length { expected: rows, got, unit: "rows" }.at(format!("{path}/ids")));
+                }
+                self.catalogs.insert(path.into(), catalog);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A whole file at once: [`BundleReader::begin`] to [`BundleReader::finish`].
+    ///
+    /// # Errors
+    /// As of these.
+    pub fn add_file(&mut self, path: &str, bytes: &[u8]) -> Result<()> {
+        self.begin(path)?;
+        if let Some(room) = self.room(path)?.get_mut(..bytes.len()) {
+            room.copy_from_slice(bytes);
+        }
+        self.arrived(path, bytes.len())?;
+        self.finish(path)
+    }
+
+    /// Opens the bundle. Graphs may still be on their way; worked examples are for checks alone.
+    ///
+    /// # Errors
+    /// `missing` for an item file or a catalog that was not handed in, `malformed` for a catalog that does not fit together.
     pub fn open(mut self) -> Result<Bundle> {
-        let (n, d) = (self.manifest.items, self.manifest.dim);
-        let mut bundle = Bundle {
-            vectors: Vec::with_capacity(n * d),
-            scales: Vec::with_capacity(n),
-            biases: Vec::with_capacity(n),
-            catalog: Catalog::default(),
-            golden: self.golden.take().unwrap_or_default(),
-            manifest: self.manifest,
-        };
-        for file in bundle.manifest.used_files() {
+        let (mut files, mut catalog) = (Vec::new(), Catalog::default());
+        for file in self.manifest.used_files() {
             let missing = || ErrorKind::Missing.at(file.path.clone());
             match file.role.as_str() {
-                "items" => {
-                    let rows = self.items.remove(&file.path).ok_or_else(missing)?;
-                    bundle.vectors.extend(rows.vectors);
-                    bundle.scales.extend(rows.scales);
-                    bundle.biases.extend(rows.biases);
-                }
+                "items" => files.push(self.items.remove(&file.path).ok_or_else(missing)?),
                 "catalog" => {
                     let rows = self.catalogs.remove(&file.path).ok_or_else(missing)?;
-                    bundle.catalog.append(rows).map_err(|e| e.within(&file.path))?;
+                    catalog.append(rows).map_err(|e| e.within(&file.path))?;
                 }
-                "golden" if !self.verified.contains(&file.path) => return Err(missing()),
                 _ => {}
             }
         }
-        Ok(bundle)
+        let rows = Rows::new(self.manifest.dim, files);
+        Ok(Bundle { manifest: self.manifest, rows, catalog })
     }
-}
-
-impl Bundle {
-    /// int8 row of an item, `[d]`.
-    pub fn row(&self, row: u32) -> &[i8] {
-        let d = self.manifest.dim;
-        &self.vectors[row as usize * d..][..d]
-    }
-
-    /// Writes the dequantised vector of an item to `out`, `[d]`.
-    pub fn vector_into(&self, row: u32, out: &mut [f32]) {
-        let scale = self.scales[row as usize];
-        out.iter_mut().zip(self.row(row)).for_each(|(x, q)| *x = f32::from(*q) * scale);
-    }
-}
-
-fn check_bytes(file: &FileEntry, bytes: &[u8]) -> Result<()> {
-    if bytes.len() as u64 != file.bytes {
-        return Err(ErrorKind::Length { expected: file.bytes as usize, got: bytes.len(), unit: "bytes" }.at(file.path.clone()));
-    }
-    let got = sha256_hex(bytes);
-    if got != file.sha256 {
-        return Err(ErrorKind::Hash { expected: file.sha256.clone(), got }.at(file.path.clone()));
-    }
-    Ok(())
 }
 
 /// SHA-256 in lower-case hexadecimal.
 pub fn sha256_hex(bytes: &[u8]) -> String {
+    hexadecimal(&Sha256::digest(bytes))
+}
+
+impl Manifest {
+    /// The entry of a file that this build uses.
+    ///
+    /// # Errors
+    /// `missing`.
+    pub fn file(&self, path: &str) -> Result<&FileEntry> {
+        let missing = || ErrorKind::Missing.at(format!("manifest.json/files/{path}"));
+        self.used_files().find(|f| f.path == path).ok_or_else(missing)
+    }
+
+    /// Checks the bytes of a whole file.
+    ///
+    /// # Errors
+    /// `missing`, `length`, `hash`.
+    pub fn check_file(&self, path: &str, bytes: &[u8]) -> Result<()> {
+        self.file(path)?.check(bytes.len(), &Sha256::digest(bytes))
+    }
+}
+
+impl FileEntry {
+    fn check(&self, length: usize, sha256: &[u8]) -> Result<()> {
+        if length as u64 != self.bytes {
+            let expected = self.bytes as usize;
+            return Err(ErrorKind::Length { expected, got: length, unit: "bytes" }.at(self.path.clone()));
+        }
+        let got = hexadecimal(sha256);
+        if got != self.sha256 {
+            return Err(ErrorKind::Hash { expected: self.sha256.clone(), got }.at(self.path.clone()));
+        }
+        Ok(())
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
     use std::fmt::Write;
-    let mut out = String::with_capacity(64);
-    for byte in Sha256::digest(bytes) {
+    let mut out = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
         let _ = write!(out, "{byte:02x}");
     }
     out
-}
-
-fn item_rows(bytes: &[u8], n: usize, d: usize) -> Result<ItemRows> {
-    let tensors = SafeTensors::deserialize(bytes).map_err(|e| ErrorKind::Malformed(e.to_string()).at("header"))?;
-    let tensor = |name: &str, dtype: Dtype, shape: &[usize]| {
-        let view = tensors.tensor(name).map_err(|_| ErrorKind::Missing.at(name))?;
-        if view.dtype() != dtype || view.shape() != shape {
-            return Err(range(&format!("{dtype:?} {shape:?}"), format!("{:?} {:?}", view.dtype(), view.shape())).at(name));
-        }
-        Ok(view.data().to_vec())
-    };
-    let floats = |name: &str, least: f32| -> Result<Vec<f32>> {
-        let values: Vec<f32> =
-            tensor(name, Dtype::F32, &[n])?.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-        match values.iter().position(|x| !x.is_finite() || *x <= least) {
-            Some(row) => Err(range("a finite number in range", values[row]).at(format!("{name}/{row}"))),
-            None => Ok(values),
-        }
-    };
-    let vectors: Vec<i8> = tensor("vectors", Dtype::I8, &[n, d])?.into_iter().map(|b| b as i8).collect();
-    if let Some(at) = vectors.iter().position(|q| *q == i8::MIN) {
-        return Err(range("-127 to 127", -128).at(format!("vectors/{}", at / d)));
-    }
-    Ok(ItemRows { vectors, scales: floats("scales", 0.0)?, biases: floats("biases", f32::NEG_INFINITY)? })
 }

@@ -1,22 +1,21 @@
 //! The rows that one slot may show.
 
-use crate::retrieve::{Bitmap, top_k};
+use crate::retrieve::Bitmap;
 
-/// The allowed rows less those of the slots before, with the stage scores.
-pub struct Candidates<'a> {
-    scores: &'a [f32],
+/// The allowed rows less those of the slots before.
+#[derive(Debug, Clone)]
+pub struct Candidates {
     allowed: Bitmap,
-    /// The best rows at the start, as many as there are slots: one of them is always left.
-    ranked: Vec<u32>,
+    /// The best rows at the start with their scores, as many as there are slots: one of them is always left.
+    ranked: Vec<(f32, u32)>,
     /// Entries of `ranked` before this one are taken.
     next: usize,
 }
 
-impl<'a> Candidates<'a> {
-    /// All allowed rows, ranked deep enough for `slots` draws.
-    pub fn new(scores: &'a [f32], allowed: Bitmap, slots: usize) -> Self {
-        let ranked = top_k(scores, &allowed, slots);
-        Candidates { scores, allowed, ranked, next: 0 }
+impl Candidates {
+    /// All allowed rows; `ranked` are the best of them with their scores, best first, as many as there will be draws.
+    pub fn new(ranked: Vec<(f32, u32)>, allowed: Bitmap) -> Self {
+        Candidates { allowed, ranked, next: 0 }
     }
 
     /// Number of rows left.
@@ -34,7 +33,7 @@ impl<'a> Candidates<'a> {
     /// # Panics
     /// If no row is left, or more are taken than there were slots.
     pub fn best(&self) -> u32 {
-        self.ranked[self.next]
+        self.ranked[self.next].1
     }
 
     /// Row number `n` of those left, in ascending order.
@@ -42,15 +41,10 @@ impl<'a> Candidates<'a> {
         self.allowed.nth(n)
     }
 
-    /// Score of a row, in logits.
-    pub fn score(&self, row: u32) -> f32 {
-        self.scores[row as usize]
-    }
-
     /// Takes a row out.
     pub fn take(&mut self, row: u32) {
         self.allowed.remove(row);
-        while self.ranked.get(self.next).is_some_and(|r| !self.allowed.contains(*r)) {
+        while self.ranked.get(self.next).is_some_and(|(_, row)| !self.allowed.contains(*row)) {
             self.next += 1;
         }
     }
@@ -59,13 +53,14 @@ impl<'a> Candidates<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::retrieve::top_k;
 
     #[test]
     fn best_is_the_best_left() {
         let scores = [1.0, 3.0, 3.0, 2.0, 9.0];
         let mut allowed = Bitmap::full(5);
         allowed.remove(4);
-        let mut c = Candidates::new(&scores, allowed, 3);
+        let mut c = Candidates::new(top_k(&scores, &allowed, 3), allowed);
         assert_eq!((c.len(), c.best(), c.nth(3), c.nth(4)), (4, 1, Some(3), None));
         c.take(2);
         assert_eq!(c.best(), 1);

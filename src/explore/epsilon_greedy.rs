@@ -46,7 +46,7 @@ impl Policy for EpsilonGreedy {
 mod tests {
     use super::*;
     use crate::explore::{Greedy, decision_rng};
-    use crate::retrieve::Bitmap;
+    use crate::retrieve::{Bitmap, top_k};
     use crate::slate::build;
 
     const SCORES: [f32; 6] = [0.5, 2.0, 2.0, -1.0, 0.0, 7.0];
@@ -57,13 +57,17 @@ mod tests {
         rows
     }
 
+    fn candidates() -> Candidates {
+        Candidates::new(top_k(&SCORES, &allowed(), 5), allowed())
+    }
+
     fn draws(epsilon: f64, seed: u64) -> Vec<Draw> {
-        build(&SCORES, allowed(), 5, &EpsilonGreedy::new(epsilon).unwrap(), &mut decision_rng(seed, "d"))
+        build(candidates(), 5, &EpsilonGreedy::new(epsilon).unwrap(), &mut decision_rng(seed, "d"))
     }
 
     #[test]
     fn zero_is_greedy_and_out_of_range_is_refused() {
-        let greedy = build(&SCORES, allowed(), 5, &Greedy, &mut decision_rng(1, "d"));
+        let greedy = build(candidates(), 5, &Greedy, &mut decision_rng(1, "d"));
         assert_eq!(greedy.iter().map(|d| d.row).collect::<Vec<_>>(), [1, 2, 0, 4, 3]);
         assert_eq!(draws(0.0, 3), greedy);
         for bad in [-0.1, 1.1, f64::NAN] {

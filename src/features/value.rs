@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// One raw value. A missing value is the absence of its key, or `null`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Value {
     /// Nothing known.
@@ -22,6 +23,58 @@ pub enum Value {
 
 /// Raw values by column name.
 pub type Fields = BTreeMap<String, Value>;
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(AnyValue)
+    }
+}
+
+struct AnyValue;
+
+impl<'de> Visitor<'de> for AnyValue {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.write_str("null, a number, a text, a list of texts or a list of numbers")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+        Ok(Value::Missing)
+    }
+
+    fn visit_f64<E: Error>(self, x: f64) -> Result<Value, E> {
+        Ok(Value::Number(x))
+    }
+
+    fn visit_u64<E: Error>(self, x: u64) -> Result<Value, E> {
+        Ok(Value::Number(x as f64))
+    }
+
+    fn visit_i64<E: Error>(self, x: i64) -> Result<Value, E> {
+        Ok(Value::Number(x as f64))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Value, E> {
+        Ok(Value::Text(text.into()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
+        let (mut members, mut numbers) = (Vec::new(), Vec::new());
+        while let Some(value) = list.next_element()? {
+            match value {
+                Value::Text(member) => members.push(member),
+                Value::Number(x) => numbers.push(x),
+                _ => return Err(A::Error::custom("a list holds texts or numbers alone")),
+            }
+        }
+        match (members.is_empty(), numbers.is_empty()) {
+            (_, true) => Ok(Value::Set(members)),
+            (true, false) => Ok(Value::Vector(numbers)),
+            _ => Err(A::Error::custom("a list holds texts or numbers, not both")),
+        }
+    }
+}
 
 impl Value {
     /// The value as a finite number.
@@ -49,6 +102,29 @@ impl Value {
             other => {
                 other.text().map(|t| t.split('|').filter(|m| !m.is_empty()).map(str::to_owned).collect()).unwrap_or_default()
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_read_and_written() {
+        let text = r#"[null,2.5,-3.0,7.0,"a|b",["x","y"],[1.0,2.5],[]]"#;
+        let values: Vec<Value> = serde_json::from_str(text).unwrap();
+        let set = |members: &[&str]| Value::Set(members.iter().map(|m| m.to_string()).collect());
+        let (texts, numbers) = (set(&["x", "y"]), Value::Vector(vec![1.0, 2.5]));
+        let number = Value::Number;
+        assert_eq!(
+            values,
+            [Value::Missing, number(2.5), number(-3.0), number(7.0), Value::Text("a|b".into()), texts, numbers, set(&[])]
+        );
+        assert_eq!(serde_json::to_string(&values).unwrap(), text);
+        assert_eq!(serde_json::from_str::<Value>("7").unwrap(), number(7.0));
+        for bad in [r#"["x",1]"#, "[null]", "[[1]]", "{}", "true"] {
+            assert!(serde_json::from_str::<Value>(bad).is_err(), "{bad}");
         }
     }
 }

@@ -2,8 +2,6 @@
 
 #[cfg(feature = "tract")]
 mod tract;
-#[cfg(feature = "tract")]
-mod wire;
 
 #[cfg(feature = "tract")]
 pub use tract::TractRuntime;

@@ -22,6 +22,14 @@ impl Bitmap {
         self.words.get(row as usize / 64).is_some_and(|w| w >> (row % 64) & 1 == 1)
     }
 
+    /// Bit i says whether row `start` + i is in the set, for 16 rows; rows past the end are not.
+    pub fn bits(&self, start: usize) -> u16 {
+        let word = |i: usize| self.words.get(i).copied().unwrap_or(0);
+        let (at, shift) = (start / 64, start % 64);
+        let low = word(at) >> shift;
+        if shift > 48 { (low | word(at + 1) << (64 - shift)) as u16 } else { low as u16 }
+    }
+
     /// Takes the row out; one that is not in changes nothing.
     pub fn remove(&mut self, row: u32) {
         if self.contains(row) {
@@ -80,6 +88,10 @@ mod tests {
             let expected: Vec<u32> = (0..len as u32).filter(|r| r % 3 != 0).collect();
             assert_eq!(set.iter().collect::<Vec<_>>(), expected);
             assert_eq!((set.len(), set.is_empty()), (expected.len(), expected.is_empty()));
+            for start in 0..220 {
+                let bits = (0..16).filter(|i| expected.contains(&(start + i))).fold(0, |bits, i| bits | 1 << i);
+                assert_eq!(set.bits(start as usize), bits, "{len} {start}");
+            }
             for n in 0..=expected.len() {
                 assert_eq!(set.nth(n), expected.get(n).copied());
             }

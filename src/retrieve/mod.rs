@@ -2,8 +2,12 @@
 
 mod bitmap;
 mod find;
+mod score;
+mod search;
 mod top_k;
 
 pub use bitmap::Bitmap;
 pub use find::find;
-pub use top_k::{precedes, top_k};
+pub use score::Scorer;
+pub use search::{Effort, search};
+pub use top_k::{TopK, precedes, top_k};

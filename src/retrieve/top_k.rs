@@ -31,24 +31,42 @@ impl Ord for Entry {
     }
 }
 
-/// The `k` best of the allowed rows, best first, ties by row; fewer where fewer are allowed.
-pub fn top_k(scores: &[f32], allowed: &Bitmap, k: usize) -> Vec<u32> {
-    if k >= allowed.len() {
-        let mut rows: Vec<u32> = allowed.iter().collect();
-        rows.sort_unstable_by(|a, b| precedes((scores[*a as usize], *a), (scores[*b as usize], *b)));
-        return rows;
+/// Keeps the k best of the rows that it is offered.
+pub struct TopK {
+    k: usize,
+    /// At most `k`, the worst on top.
+    heap: BinaryHeap<Entry>,
+}
+
+impl TopK {
+    /// An empty list of at most `k`.
+    pub fn new(k: usize) -> Self {
+        TopK { k, heap: BinaryHeap::new() }
     }
-    let mut heap = BinaryHeap::with_capacity(k + 1);
-    for row in allowed.iter() {
-        let entry = Entry(scores[row as usize], row);
-        if heap.len() < k {
-            heap.push(entry);
-        } else if heap.peek().is_some_and(|worst| entry < *worst) {
-            heap.pop();
-            heap.push(entry);
+
+    /// Takes a row that is better than the worst of k.
+    pub fn offer(&mut self, score: f32, row: u32) {
+        let entry = Entry(score, row);
+        if self.heap.len() < self.k {
+            self.heap.push(entry);
+        } else if let Some(mut worst) = self.heap.peek_mut()
+            && entry < *worst
+        {
+            *worst = entry;
         }
     }
-    heap.into_sorted_vec().into_iter().map(|e| e.1).collect()
+
+    /// The rows with their scores, best first, ties by row.
+    pub fn into_ranked(self) -> Vec<(f32, u32)> {
+        self.heap.into_sorted_vec().into_iter().map(|e| (e.0, e.1)).collect()
+    }
+}
+
+/// The `k` best of the allowed rows with their scores, best first, ties by row; fewer where fewer are allowed.
+pub fn top_k(scores: &[f32], allowed: &Bitmap, k: usize) -> Vec<(f32, u32)> {
+    let mut best = TopK::new(k);
+    allowed.iter().for_each(|row| best.offer(scores[row as usize], row));
+    best.into_ranked()
 }
 
 #[cfg(test)]
@@ -71,7 +89,8 @@ mod tests {
             let mut expected: Vec<u32> = allowed.iter().collect();
             expected.sort_by(|a, b| precedes((scores[*a as usize], *a), (scores[*b as usize], *b)));
             for k in [0, 1, 3, n / 2, n, n + 5] {
-                assert_eq!(top_k(&scores, &allowed, k), expected[..k.min(expected.len())], "n {n} k {k}");
+                let rows: Vec<u32> = top_k(&scores, &allowed, k).into_iter().map(|e| e.1).collect();
+                assert_eq!(rows, expected[..k.min(expected.len())], "n {n} k {k}");
             }
         }
     }

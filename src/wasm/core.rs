@@ -1,6 +1,6 @@
 //! `Core`: the recommender as a class.
 
-use js_sys::Function;
+use js_sys::{Function, Uint8Array};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_wasm_bindgen::Serializer;
@@ -9,8 +9,8 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 use super::convert::{JsResult, to_js_error};
 use super::imported::ImportedRuntime;
-use crate::bundle::{BundleReader, DEFAULT_MAX_BYTES};
-use crate::error::{Error, ErrorKind};
+use crate::bundle::{BundleReader, DEFAULT_MAX_BYTES, Manifest, json_error};
+use crate::error::ErrorKind;
 use crate::golden::Golden;
 use crate::profile::Event;
 use crate::recommender::{Clock, Recommender, Request};
@@ -44,33 +44,39 @@ impl Core {
         Ok(Core { state: State::Loading(Box::new(reader)) })
     }
 
-    /// The files to fetch: `{ path, role, bytes, sha256 }[]`.
+    /// The files of the bundle: `{ path, role, bytes, sha256 }[]`.
     pub fn files(&self) -> JsResult<JsValue> {
-        let manifest = match &self.state {
-            State::Loading(reader) => reader.manifest(),
-            State::Open(recommender) => &recommender.bundle().manifest,
-            State::Refused => return Err(refused()),
-        };
-        to_js(&manifest.used_files().collect::<Vec<_>>())
+        to_js(&self.manifest()?.used_files().collect::<Vec<_>>())
     }
 
-    /// Bytes of all files.
-    #[wasm_bindgen(js_name = totalBytes)]
-    pub fn total_bytes(&self) -> f64 {
-        match &self.state {
-            State::Loading(reader) => reader.manifest().used_files().map(|f| f.bytes as f64).sum(),
-            State::Open(recommender) => recommender.bundle().manifest.used_files().map(|f| f.bytes as f64).sum(),
-            State::Refused => 0.0,
-        }
+    /// Bytes of memory that the open bundle will take, about.
+    pub fn memory(&self) -> JsResult<f64> {
+        Ok(self.manifest()?.memory() as f64)
     }
 
-    /// Checks a file's length and hash and takes what the core needs of it.
-    #[wasm_bindgen(js_name = addFile)]
-    pub fn add_file(&mut self, path: &str, bytes: &[u8]) -> JsResult<()> {
-        match &mut self.state {
-            State::Loading(reader) => reader.add_file(path, bytes).map_err(to_js_error),
-            _ => Err(argument("the bundle is open already", "addFile")),
+    /// Makes room for a file, or empties it to start again.
+    pub fn begin(&mut self, path: &str) -> JsResult<()> {
+        self.reader("begin")?.begin(path).map_err(to_js_error)
+    }
+
+    /// The next bytes of a file: they are copied once, to where they stay.
+    pub fn append(&mut self, path: &str, bytes: &Uint8Array) -> JsResult<()> {
+        let reader = self.reader("append")?;
+        let count = bytes.length() as usize;
+        if let Some(room) = reader.room(path).map_err(to_js_error)?.get_mut(..count) {
+            bytes.copy_to(room);
         }
+        reader.arrived(path, count).map_err(to_js_error)
+    }
+
+    /// Checks a file's length and hash and keeps what the core needs of it.
+    pub fn finish(&mut self, path: &str) -> JsResult<()> {
+        self.reader("finish")?.finish(path).map_err(to_js_error)
+    }
+
+    /// Checks the length and hash of a file that the core itself does not need.
+    pub fn check(&self, path: &str, bytes: &[u8]) -> JsResult<()> {
+        self.manifest()?.check_file(path, bytes).map_err(to_js_error)
     }
 
     /// Opens the bundle; the model may still be on its way.
@@ -96,20 +102,15 @@ impl Core {
         Ok(())
     }
 
-    /// What the page may show of the bundle: the manifest.
-    pub fn info(&self) -> JsResult<JsValue> {
-        to_js(&self.get()?.bundle().manifest)
-    }
-
-    /// Replays the golden rows: what differs.
+    /// Replays the rows of `golden.json`: what differs.
     #[wasm_bindgen(js_name = replayGolden)]
-    pub fn replay_golden(&self) -> JsResult<JsValue> {
-        to_js(&Golden::replay(self.get()?).map_err(to_js_error)?)
+    pub fn replay_golden(&self, golden: &[u8]) -> JsResult<JsValue> {
+        to_js(&Golden::replay(self.get()?, golden).map_err(to_js_error)?)
     }
 
     /// Adds an event; gives it with its id.
-    pub fn record(&mut self, event: JsValue) -> JsResult<JsValue> {
-        let event: Event = from_js(event, "event")?;
+    pub fn record(&mut self, event: &str) -> JsResult<JsValue> {
+        let event: Event = from_json(event, "event")?;
         let kept = self.get_mut()?.record(event).map_err(to_js_error)?;
         to_js(&kept)
     }
@@ -124,10 +125,15 @@ impl Core {
         to_js(self.get()?.profile().events())
     }
 
+    /// Number of kept events.
+    pub fn count(&self) -> JsResult<usize> {
+        Ok(self.get()?.profile().events().len())
+    }
+
     /// Replaces the kept events.
     #[wasm_bindgen(js_name = importProfile)]
-    pub fn import_profile(&mut self, events: JsValue) -> JsResult<()> {
-        let events: Vec<Event> = from_js(events, "events")?;
+    pub fn import_profile(&mut self, events: &str) -> JsResult<()> {
+        let events: Vec<Event> = from_json(events, "events")?;
         self.get_mut()?.import_profile(events).map_err(to_js_error)
     }
 
@@ -138,16 +144,15 @@ impl Core {
     }
 
     /// A slate for the profile.
-    pub fn recommend(&mut self, request: JsValue) -> JsResult<JsValue> {
-        let request = request_of(request)?;
+    pub fn recommend(&mut self, request: &str) -> JsResult<JsValue> {
+        let request: Request = from_json(request, "request")?;
         let slate = self.get_mut()?.recommend(&request).map_err(to_js_error)?;
         to_js(&slate)
     }
 
     /// Given items by their score.
-    pub fn rank(&self, ids: JsValue, request: JsValue) -> JsResult<JsValue> {
-        let ids: Vec<String> = from_js(ids, "ids")?;
-        let items = self.get()?.rank(&ids, &request_of(request)?).map_err(to_js_error)?;
+    pub fn rank(&self, ids: Vec<String>, request: &str) -> JsResult<JsValue> {
+        let items = self.get()?.rank(&ids, &from_json(request, "request")?).map_err(to_js_error)?;
         to_js(&items)
     }
 
@@ -169,6 +174,21 @@ impl Core {
 }
 
 impl Core {
+    fn manifest(&self) -> JsResult<&Manifest> {
+        match &self.state {
+            State::Loading(reader) => Ok(reader.manifest()),
+            State::Open(recommender) => Ok(&recommender.bundle().manifest),
+            State::Refused => Err(refused()),
+        }
+    }
+
+    fn reader(&mut self, call: &str) -> JsResult<&mut BundleReader> {
+        match &mut self.state {
+            State::Loading(reader) => Ok(reader),
+            _ => Err(argument("the bundle is open already", call)),
+        }
+    }
+
     fn get(&self) -> JsResult<&Recommender> {
         match &self.state {
             State::Open(recommender) => Ok(recommender),
@@ -194,20 +214,15 @@ fn argument(text: &str, part: &str) -> JsValue {
     to_js_error(ErrorKind::Argument(text.into()).at(part))
 }
 
-fn request_of(request: JsValue) -> JsResult<Request> {
-    if request.is_undefined() || request.is_null() { Ok(Request::default()) } else { from_js(request, "request") }
-}
-
-fn from_js<T: DeserializeOwned>(value: JsValue, part: &str) -> JsResult<T> {
-    let fault = |kind: ErrorKind| to_js_error(Error { kind, part: part.into() });
-    // serde-wasm-bindgen asks an object for the known keys alone: others show in the general form.
-    if let Ok(general) = serde_wasm_bindgen::from_value::<serde_json::Value>(value.clone())
-        && let Err(error) = T::deserialize(&general)
-        && error.to_string().starts_with("unknown field")
-    {
-        return Err(fault(ErrorKind::UnknownKey(error.to_string())));
-    }
-    serde_wasm_bindgen::from_value(value).map_err(|e| fault(ErrorKind::Argument(e.to_string())))
+/// From JSON: the page's objects cross as text, so one reader serves them and the files of a bundle.
+fn from_json<T: DeserializeOwned>(text: &str, part: &str) -> JsResult<T> {
+    serde_json::from_slice(text.as_bytes()).map_err(|e| {
+        let kind = match json_error(&e, b"") {
+            ErrorKind::Malformed(text) => ErrorKind::Argument(text),
+            kind => kind,
+        };
+        to_js_error(kind.at(part))
+    })
 }
 
 fn to_js<T: Serialize + ?Sized>(value: &T) -> JsResult<JsValue> {

@@ -9,7 +9,7 @@ use foretaste::{Query, Recommender};
 use foretaste_trainer::baselines;
 use foretaste_trainer::data::{Dataset, ReadOptions, read_folder};
 use foretaste_trainer::evaluate::{Figures, Vectors, context_of, event_of, measure, measure_bundle, open_bundle};
-use foretaste_trainer::export::export;
+use foretaste_trainer::export::{Planes, export};
 use foretaste_trainer::protocols::{Protocol, Split, write_split};
 use foretaste_trainer::training::{Config, TrainOptions, train};
 use serde_json::Value;
@@ -99,7 +99,7 @@ fn the_towers_are_towers() {
     let work = tempfile::tempdir().unwrap();
     let options = TrainOptions { quiet: true, resume: false };
     let run = train(&data, &split, &Config::of(Protocol::P4), 0, &work.path().join("run"), options).unwrap();
-    export(&run, &work.path().join("bundle")).unwrap();
+    export(&run, &work.path().join("bundle"), Planes::Auto).unwrap();
     let recommender = open(&work.path().join("bundle"));
 
     let recall = |figures: Figures| figures.values["recall@20"].iter().sum::<f64>() / figures.values["recall@20"].len() as f64;

@@ -36,7 +36,7 @@ fn the_checker_passes_and_onnxruntime_agrees() {
 /// Inputs of both graphs by name, several in a batch, and what the trainer makes of them.
 fn expected_numbers(run: &foretaste_trainer::training::Run, bundle: &Path) -> serde_json::Value {
     let recommender = open_bundle(bundle).unwrap();
-    let golden: Golden = serde_json::from_slice(&recommender.bundle().golden).unwrap();
+    let golden: Golden = serde_json::from_slice(&std::fs::read(bundle.join("golden.json")).unwrap()).unwrap();
     let (encoding, dim) = (&run.card.encoding, run.card.config.dim);
     let len = encoding.history.len;
     let padded = |values: &[u16]| -> Vec<u16> { (0..len).map(|i| values.get(i).copied().unwrap_or(0)).collect() };
@@ -46,7 +46,7 @@ fn expected_numbers(run: &foretaste_trainer::training::Run, bundle: &Path) -> se
     for row in &golden.rows {
         let h = &row.encoded.history;
         let mut own = vec![0.0; h.rows.len() * dim];
-        own.chunks_exact_mut(dim).zip(&h.rows).for_each(|(out, r)| recommender.bundle().vector_into(*r, out));
+        own.chunks_exact_mut(dim).zip(&h.rows).for_each(|(out, r)| recommender.bundle().rows.vector_into(*r, out));
         let u = run.user.forward_one(&row.encoded, &own);
         worst = u.iter().zip(&row.user).fold(worst, |w, (a, b)| w.max((a - b).abs()));
         user.extend(u);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use foretaste_trainer::data::read_folder;
 use foretaste_trainer::evaluate::{Experiment, Vectors, check_fits, measure_bundle, open_bundle};
-use foretaste_trainer::export::export;
+use foretaste_trainer::export::{Planes, export};
 use foretaste_trainer::protocols::{Protocol, Split};
 use foretaste_trainer::training::{Config, TrainOptions, stop_on_ctrl_c, train};
 
@@ -74,7 +74,7 @@ pub fn run(args: Args) -> Result<()> {
             let name = format!("{}-{}-{seed}", args.protocol.name(), split.fold.unwrap_or(0));
             let (run, bundle) = (work.join(format!("run-{name}")), work.join(format!("bundle-{name}")));
             let trained = experiment.timed("train", || train(&data, &split, &config, *seed, &run, options))?;
-            experiment.timed("export", || export(&trained, &bundle))?;
+            experiment.timed("export", || export(&trained, &bundle, Planes::Auto))?;
             let recommender = open_bundle(&bundle)?;
             check_fits(&recommender, &data, &split)?;
             let figures = experiment.timed("evaluate", || measure_bundle(&recommender, &data, &split, Vectors::Shipped))?;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use foretaste_trainer::export::export;
+use foretaste_trainer::export::{Planes, export};
 use foretaste_trainer::training::Run;
 
 /// Make a bundle, a folder of static files, from a finished training.
@@ -16,6 +16,9 @@ pub struct Args {
     /// The folder of the bundle. An older bundle there stands until the new one is whole.
     #[arg(long, value_name = "BUNDLE")]
     out: PathBuf,
+    /// Planes beside the int8 rows: a finer one that ranks as the unquantised rows do, a coarser one that a search reads first.
+    #[arg(long, value_enum, default_value_t)]
+    planes: Planes,
     /// Say nothing: there is no progress to show.
     #[arg(long)]
     quiet: bool,
@@ -23,7 +26,7 @@ pub struct Args {
 
 /// Runs the verb.
 pub fn run(args: Args) -> Result<()> {
-    export(&Run::load(&args.run)?, &args.out).with_context(|| format!("{}: no bundle made", args.out.display()))?;
+    export(&Run::load(&args.run)?, &args.out, args.planes).with_context(|| format!("{}: no bundle made", args.out.display()))?;
     if !args.quiet {
         eprintln!("exported: {}", args.out.display());
     }

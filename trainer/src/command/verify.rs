@@ -91,7 +91,7 @@ fn checks(folder: &Path) -> Vec<Check> {
     checks.push(check);
     if let Some(recommender) = recommender {
         checks.push(Check::works("rows are those of the item tower", rows(&recommender)).0);
-        checks.push(Check::works("golden rows replay", golden(&recommender)).0);
+        checks.push(Check::works("golden rows replay", golden(&recommender, &read("golden.json").unwrap_or_default())).0);
     }
     checks
 }
@@ -104,17 +104,17 @@ fn rows(recommender: &Recommender) -> Result<()> {
     for row in (0..n).step_by(n.div_ceil(SAMPLED_ROWS)) {
         let (vector, bias) = recommender.catalog_vector(row as u32, true)?;
         quantize_row(&vector, &mut quantized);
-        let stored = &bundle.vectors[row * d..][..d];
+        let stored = bundle.rows.vector(row as u32);
         let far = stored.iter().zip(&quantized).any(|(a, b)| (i32::from(*a) - i32::from(*b)).abs() > STEPS);
-        if far || (bias - bundle.biases[row]).abs() > BIAS_TOLERANCE {
+        if far || (bias - bundle.rows.bias(row as u32)).abs() > BIAS_TOLERANCE {
             bail!("row {row} (`{}`) is another vector or bias", bundle.catalog.id(row as u32));
         }
     }
     Ok(())
 }
 
-fn golden(recommender: &Recommender) -> Result<()> {
-    match Golden::replay(recommender)?.first() {
+fn golden(recommender: &Recommender, bytes: &[u8]) -> Result<()> {
+    match Golden::replay(recommender, bytes)?.first() {
         Some(fault) => bail!("{fault}"),
         None => Ok(()),
     }

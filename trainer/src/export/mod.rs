@@ -1,5 +1,6 @@
 //! A finished training as a bundle: a folder of static files. Equal runs give equal bytes.
 
+mod codes;
 mod golden;
 mod items;
 
@@ -10,6 +11,7 @@ use foretaste::Recommender;
 use foretaste::bundle::{BundleReader, DEFAULT_MAX_BYTES, FORMAT_VERSION, Features, FileEntry, Manifest, sha256_hex};
 use foretaste::model::TractRuntime;
 
+pub use self::items::{Planes, item_file};
 use crate::training::{Run, write_atomically};
 
 /// Digits of a file's hash in its name.
@@ -41,7 +43,7 @@ impl File {
 ///
 /// # Errors
 /// Numbers that are not finite, a folder that cannot be written, a bundle that does not open again.
-pub fn export(run: &Run, out: &Path) -> Result<()> {
+pub fn export(run: &Run, out: &Path, planes: Planes) -> Result<()> {
     let encoding = &run.card.encoding;
     let (vectors, biases) = run.items.rows(encoding, &run.catalog);
     ensure!(
@@ -52,7 +54,7 @@ pub fn export(run: &Run, out: &Path) -> Result<()> {
         File::hashed("user_tower", "user_tower", "onnx", None, run.user.onnx(encoding)),
         File::hashed("item_tower", "item_tower", "onnx", None, run.items.onnx(encoding)),
     ];
-    files.extend(items::files(&run.catalog, run.card.config.dim, &vectors, &biases)?);
+    files.extend(items::files(&run.catalog, run.card.config.dim, &vectors, &biases, planes)?);
     let golden = |rows: &golden::Golden| {
         Ok::<_, anyhow::Error>(File::named("golden.json".into(), "golden", None, serde_json::to_vec(rows)?))
     };

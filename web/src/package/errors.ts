@@ -9,6 +9,7 @@ export type ErrorCode =
   | 'malformed'
   | 'range'
   | 'limit'
+  | 'memory'
   | 'path'
   | 'unknown-item'
   | 'argument'
@@ -48,4 +49,18 @@ function asTyped(error: unknown): unknown {
     return new ForetasteError(error.code as ErrorCode, error.message, part, { cause: error });
   }
   return error;
+}
+
+/** As JSON for the core, which reads every object of a page as text. A number of an event that JSON does not have is an error, not missing. */
+export function json(value: unknown, part: string): string {
+  const finite = (key: string, member: unknown) => {
+    if (typeof member !== 'number' || Number.isFinite(member) || part === 'request') return member;
+    throw new ForetasteError('range', `${part}/${key}: expected a finite number, got ${member}`, `${part}/${key}`);
+  };
+  try {
+    return JSON.stringify(value, finite) ?? 'null';
+  } catch (error) {
+    if (error instanceof ForetasteError) throw error;
+    throw new ForetasteError('argument', `${part}: ${String(error)}`, part, { cause: error });
+  }
 }

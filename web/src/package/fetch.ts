@@ -1,22 +1,22 @@
 import { ForetasteError } from './errors.js';
 
-/** Reads a file of the bundle's folder, at most `limit` bytes. No cookies, no redirects: nothing but this folder answers. */
-export async function fetchFile(
-  folder: URL,
-  path: string,
-  limit: number,
-  signal: AbortSignal | undefined,
-  onBytes: (count: number) => void,
-): Promise<Uint8Array<ArrayBuffer>> {
+/** Takes the bytes of a file as they come. */
+export type Take = (chunk: Uint8Array<ArrayBuffer>) => void;
+
+export interface FetchOptions {
+  signal?: AbortSignal | undefined;
+  /** `low` for what the first answers do not need. */
+  priority?: RequestPriority;
+}
+
+/** Asks for a file of the bundle's folder. No cookies, no redirects: nothing but this folder answers. */
+export async function ask(folder: URL, path: string, options: FetchOptions): Promise<Response> {
   const url = new URL(path, folder);
-  if (url.protocol === 'file:') {
-    const bytes = await readFromDisk(url, path);
-    onBytes(bytes.length);
-    return bytes;
-  }
+  if (url.protocol === 'file:') return new Response(await readFromDisk(url, path));
   let response: Response;
   try {
-    response = await fetch(url, { credentials: 'omit', redirect: 'error', ...(signal && { signal }) });
+    const { signal, priority = 'auto' } = options;
+    response = await fetch(url, { credentials: 'omit', redirect: 'error', priority, ...(signal && { signal }) });
   } catch (error) {
     throw networkError(error, path);
   }
@@ -24,16 +24,11 @@ export async function fetchFile(
     const code = response.status === 404 || response.status === 410 ? 'missing' : 'network';
     throw new ForetasteError(code, `${path}: the host answered ${response.status}`, path);
   }
-  return readAll(response, path, limit, onBytes);
+  return response;
 }
 
-async function readAll(
-  response: Response,
-  path: string,
-  limit: number,
-  onBytes: (count: number) => void,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const chunks: Uint8Array[] = [];
+/** Reads an answer of at most `limit` bytes, piece by piece. */
+export async function stream(response: Response, path: string, limit: number, take: Take): Promise<void> {
   let length = 0;
   const reader = response.body?.getReader();
   try {
@@ -43,13 +38,21 @@ async function readAll(
         await reader?.cancel();
         throw new ForetasteError('length', `${path}: expected at most ${limit} bytes, got more`, path);
       }
-      chunks.push(next.value);
-      onBytes(next.value.length);
+      take(next.value);
     }
   } catch (error) {
     throw networkError(error, path);
   }
-  const bytes = new Uint8Array(length);
+}
+
+/** Reads an answer of at most `limit` bytes as a whole. */
+export async function readAll(response: Response, path: string, limit: number, take: Take = () => {}): Promise<Uint8Array<ArrayBuffer>> {
+  const chunks: Uint8Array[] = [];
+  await stream(response, path, limit, (chunk) => {
+    chunks.push(chunk);
+    take(chunk);
+  });
+  const bytes = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
   let at = 0;
   for (const chunk of chunks) {
     bytes.set(chunk, at);
@@ -60,7 +63,8 @@ async function readAll(
 
 function networkError(error: unknown, path: string): unknown {
   const isAbort = error instanceof Error && error.name === 'AbortError';
-  if (isAbort || error instanceof ForetasteError) return error;
+  // An error with a code says already what is wrong, and where.
+  if (isAbort || (error instanceof Error && 'code' in error && typeof error.code === 'string')) return error;
   return new ForetasteError('network', `${path}: cannot be fetched: ${String(error)}`, path, { cause: error });
 }
 
@@ -74,27 +78,5 @@ async function readFromDisk(url: URL, path: string): Promise<Uint8Array<ArrayBuf
     return new Uint8Array(await fs.readFile(url));
   } catch (error) {
     throw new ForetasteError('missing', `${path}: cannot be read: ${String(error)}`, path, { cause: error });
-  }
-}
-
-/** The bytes of a WASM module, or the module itself. */
-export async function wasmOf(source: string | URL | Response | WebAssembly.Module | BufferSource): Promise<WebAssembly.Module> {
-  if (source instanceof WebAssembly.Module) return source;
-  if (typeof source === 'string' || source instanceof URL) {
-    const url = new URL(source, typeof document === 'undefined' ? import.meta.url : document.baseURI);
-    const name = url.pathname.slice(url.pathname.lastIndexOf('/') + 1);
-    return compile(await fetchFile(new URL('.', url), name + url.search, Infinity, undefined, () => {}), name);
-  }
-  if (source instanceof Response) return compile(new Uint8Array(await source.arrayBuffer()), source.url);
-  return compile(source, 'wasm');
-}
-
-async function compile(bytes: BufferSource, part: string): Promise<WebAssembly.Module> {
-  try {
-    return await WebAssembly.compile(bytes);
-  } catch (error) {
-    const start = new Uint8Array(bytes instanceof ArrayBuffer ? bytes : bytes.buffer).slice(0, 1)[0];
-    const hint = start === 0x3c ? ': found HTML where WASM was expected; give its address as `wasm`' : `: ${String(error)}`;
-    throw new ForetasteError('malformed', part + hint, part, { cause: error });
   }
 }

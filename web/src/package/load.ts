@@ -1,15 +1,14 @@
 import { ForetasteError, typed } from './errors.js';
-import { fetchFile } from './fetch.js';
+import { FileCache, type BundleFile } from './cache.js';
+import { ask, readAll, stream } from './fetch.js';
 import { loadCore, loadTower, Towers } from './modules.js';
 import { Recommender } from './recommender.js';
 import { openStore, restore, type Store } from './store.js';
-import type { LoadOptions } from './types.js';
+import type { Info, LoadOptions } from './types.js';
 import type { Core } from './wasm/core.js';
 
 /** Most bytes of a manifest. */
 const MAX_MANIFEST_BYTES = 64 << 20;
-
-type BundleFile = { path: string; role: string; bytes: number };
 
 /**
  * Opens the bundle at `url`, a folder. Resolves when items and catalog are there: `similar` and `find` answer at once, `recommend`
@@ -19,29 +18,39 @@ export async function load(url: string | URL, options: LoadOptions = {}): Promis
   options.signal?.throwIfAborted();
   if (options.worker) throw new ForetasteError('unsupported', 'a worker is not there yet: load without `worker`', 'options.worker');
   const folder = folderOf(url);
-  const CoreClass = await loadCore(options.wasm?.core);
   // One file that is refused ends the fetch of all others.
   const failed = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, failed.signal]) : failed.signal;
-  const manifest = await fetchFile(folder, 'manifest.json', MAX_MANIFEST_BYTES, signal, () => {});
-  await checkIntegrity(manifest, options.integrity);
-  const core = typed(() => new CoreClass(manifest, options.maxBytes));
+  const coming = Promise.all([fetchManifest(folder, options.integrity, signal), loadCore(options.wasm?.core)]);
+  let core: Core | undefined;
   try {
-    const files = typed(() => core.files() as BundleFile[]);
-    const fetchOne = fetcher(core, folder, { ...options, signal });
-    const isGraph = (file: BundleFile) => file.role === 'user_tower' || file.role === 'item_tower' || file.role === 'ranker';
-    await Promise.all(files.filter((file) => !isGraph(file)).map(fetchOne));
-    typed(() => core.open());
-    const towers = loadTowers(files.filter(isGraph), folder, manifest, options);
+    const [manifest, CoreClass] = await coming;
+    const opening = typed(() => new CoreClass(manifest, options.maxBytes));
+    core = opening;
+    const files = typed(() => opening.files() as BundleFile[]);
+    const cache = await FileCache.open(folder, options.cache ?? true);
+    const fetcher = new Fetcher(opening, cache, files.filter((file) => file.role !== 'golden'), signal, options.onProgress);
+    const towers = loadTowers(fetcher, manifest, options);
     towers.catch(() => {});
+    await Promise.all(files.filter((file) => file.role === 'items' || file.role === 'catalog').map((file) => fetcher.intoCore(file)));
+    typed(() => opening.open());
     const { store, storageError } = await openStorage(options);
-    if (store) await restore(core, store);
-    return new Recommender({ core, towers, store, storageError });
+    if (store) await restore(opening, store);
+    void towers.then(() => cache.prune(files)).catch(() => {});
+    const golden = async () => readAll(await ask(folder, 'golden.json', {}), 'golden.json', Infinity);
+    const info = JSON.parse(new TextDecoder().decode(manifest)) as Info;
+    return new Recommender({ core: opening, info, towers, store, storageError, golden });
   } catch (error) {
     failed.abort();
-    core.free();
+    core?.free();
     throw error;
   }
+}
+
+async function fetchManifest(folder: URL, integrity: string | undefined, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+  const manifest = await readAll(await ask(folder, 'manifest.json', { signal }), 'manifest.json', MAX_MANIFEST_BYTES);
+  await checkIntegrity(manifest, integrity);
+  return manifest;
 }
 
 function folderOf(url: string | URL): URL {
@@ -55,37 +64,80 @@ function folderOf(url: string | URL): URL {
   }
 }
 
-/** Fetches files into the core, with the progress of all of them together. */
-function fetcher(core: Core, folder: URL, { signal, onProgress }: LoadOptions): (file: BundleFile) => Promise<void> {
-  const total = core.totalBytes();
-  let loaded = 0;
-  return async (file) => {
-    const bytes = await fetchFile(folder, file.path, file.bytes, signal, (count) => {
-      loaded += count;
-      if (!signal?.aborted) onProgress?.({ loaded, total });
+/** Fetches the files of a bundle, with the progress of all of them together. */
+class Fetcher {
+  private loaded = 0;
+  private readonly total: number;
+  private readonly memory: number;
+
+  constructor(
+    readonly core: Core,
+    private readonly cache: FileCache,
+    readonly files: BundleFile[],
+    private readonly signal: AbortSignal,
+    private readonly onProgress: LoadOptions['onProgress'],
+  ) {
+    this.total = files.reduce((sum, file) => sum + file.bytes, 0);
+    this.memory = typed(() => core.memory());
+    this.count(0);
+  }
+
+  private count(bytes: number): void {
+    this.loaded += bytes;
+    if (!this.signal.aborted) this.onProgress?.({ loaded: this.loaded, total: this.total, memory: this.memory });
+  }
+
+  /** Streams a file straight into the memory of the core, which checks it while it arrives. */
+  intoCore(file: BundleFile): Promise<void> {
+    const { core } = this;
+    return this.whole(file, 'auto', async (response, take) => {
+      typed(() => core.begin(file.path));
+      await stream(response, file.path, file.bytes, (chunk) => {
+        this.signal.throwIfAborted();
+        typed(() => core.append(file.path, chunk));
+        take(chunk);
+      });
+      this.signal.throwIfAborted();
+      typed(() => core.finish(file.path));
     });
-    signal?.throwIfAborted();
-    typed(() => core.addFile(file.path, bytes));
-  };
+  }
+
+  /** A file that the core checks and does not keep. */
+  bytes(file: BundleFile): Promise<Uint8Array<ArrayBuffer>> {
+    const { core } = this;
+    return this.whole(file, 'low', async (response, take) => {
+      const bytes = await readAll(response, file.path, file.bytes, take);
+      this.signal.throwIfAborted();
+      typed(() => core.check(file.path, bytes));
+      return bytes;
+    });
+  }
+
+  private whole<T>(file: BundleFile, priority: RequestPriority, use: (response: Response, take: (chunk: Uint8Array) => void) => Promise<T>): Promise<T> {
+    return this.cache.with(file, { signal: this.signal, priority }, async (response) => {
+      let here = 0;
+      try {
+        return await use(response, (chunk) => {
+          here += chunk.length;
+          this.count(chunk.length);
+        });
+      } catch (error) {
+        this.count(-here);
+        throw error;
+      }
+    });
+  }
 }
 
-async function loadTowers(graphs: BundleFile[], folder: URL, manifest: Uint8Array, options: LoadOptions): Promise<Towers> {
-  const CoreClass = await loadCore();
-  const files = { user: new Uint8Array(), item: new Uint8Array(), manifest };
-  const checker = typed(() => new CoreClass(manifest, options.maxBytes));
-  try {
-    const module = loadTower(options.wasm?.tower);
-    module.catch(() => {});
-    for (const graph of graphs) {
-      const bytes = await fetchFile(folder, graph.path, graph.bytes, options.signal, () => {});
-      typed(() => checker.addFile(graph.path, bytes));
-      if (graph.role === 'user_tower') files.user = bytes;
-      if (graph.role === 'item_tower') files.item = bytes;
-    }
-    return new Towers(await module, files);
-  } finally {
-    checker.free();
-  }
+async function loadTowers(fetcher: Fetcher, manifest: Uint8Array, options: LoadOptions): Promise<Towers> {
+  const module = loadTower(options.wasm?.tower);
+  module.catch(() => {});
+  const graph = async (role: string) => {
+    const file = fetcher.files.find((file) => file.role === role);
+    return file ? fetcher.bytes(file) : new Uint8Array();
+  };
+  const [user, item] = await Promise.all([graph('user_tower'), graph('item_tower')]);
+  return new Towers(await module, { user, item, manifest });
 }
 
 async function openStorage(options: LoadOptions): Promise<{ store: Store | undefined; storageError: string | undefined }> {

@@ -1,5 +1,5 @@
 import { ForetasteError, typed } from './errors.js';
-import { wasmOf } from './fetch.js';
+import { wasmOf } from './compile.js';
 import type { WasmSource } from './types.js';
 import initCore, { Core } from './wasm/core.js';
 import initTower, { forget, Tower } from './wasm/tower.js';
@@ -27,7 +27,7 @@ export function loadCore(source: WasmSource = CORE): Promise<typeof Core> {
 
 /** The tower's module, loaded and started once. */
 export function loadTower(source: WasmSource = TOWER): Promise<WebAssembly.Module> {
-  tower ??= wasmOf(source)
+  tower ??= wasmOf(source, 'low')
     .then(async (module) => {
       await startTower(module);
       return module;

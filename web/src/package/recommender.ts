@@ -1,4 +1,4 @@
-import { ForetasteError, typed } from './errors.js';
+import { ForetasteError, json, typed } from './errors.js';
 import type { Towers } from './modules.js';
 import { restore, type Store } from './store.js';
 import type { Event, Features, Info, Item, KeptEvent, Request, Slate } from './types.js';
@@ -7,10 +7,14 @@ import type { Core } from './wasm/core.js';
 /** What a recommender is made of. */
 export interface Parts {
   core: Core;
+  /** The manifest. */
+  info: Info;
   /** The towers, on their way. */
   towers: Promise<Towers>;
   store: Store | undefined;
   storageError: string | undefined;
+  /** Fetches the bundle's worked examples, for checks alone. */
+  golden: () => Promise<Uint8Array>;
 }
 
 /** Recommends from one bundle, for the visitor of this device. */
@@ -40,7 +44,7 @@ export class Recommender {
     );
     // Whoever waits hears of a failure; nobody has to wait.
     this.ready.catch(() => {});
-    this.profile = new Profile(() => this.core(), parts.store);
+    this.profile = new Profile(() => this.core(), parts.info.encoding.history.cap, parts.store);
   }
 
   private core(): Core {
@@ -52,14 +56,14 @@ export class Recommender {
   async recommend(request: Request = {}): Promise<Slate> {
     await this.modelReady();
     const core = this.core();
-    return typed(() => core.recommend(this.withTime(request)) as Slate);
+    return typed(() => core.recommend(json(this.withTime(request), 'request')) as Slate);
   }
 
   /** The given items, best first; seen ones are ranked too. */
   async rank(ids: string[], request: Request = {}): Promise<Item[]> {
     await this.modelReady();
     const core = this.core();
-    return typed(() => core.rank(ids, this.withTime(request)) as Item[]);
+    return typed(() => core.rank(ids, json(this.withTime(request), 'request')) as Item[]);
   }
 
   private async modelReady(): Promise<void> {
@@ -69,7 +73,7 @@ export class Recommender {
 
   /** A new visitor has no last event whose time could stand for the request's. */
   private withTime(request: Request): Request {
-    if (request.time !== undefined || (this.core().profile() as KeptEvent[]).length > 0) return request;
+    if (request.time !== undefined || this.core().count() > 0) return request;
     return { tz_offset_min: -new Date().getTimezoneOffset(), ...request, time: Date.now() };
   }
 
@@ -98,8 +102,8 @@ export class Recommender {
 
   /** What the bundle says of itself. */
   async info(): Promise<Info> {
-    const core = this.core();
-    return typed(() => core.info() as Info);
+    this.core();
+    return structuredClone(this.parts.info);
   }
 
   /** What is at hand. */
@@ -115,9 +119,11 @@ export class Recommender {
 
   /** Replays the bundle's golden rows and gives what differs: nothing, where this device computes what the trainer did. */
   async replayGolden(): Promise<string[]> {
+    const golden = await this.parts.golden();
     await this.modelReady();
     const core = this.core();
-    return typed(() => core.replayGolden() as string[]);
+    typed(() => core.check('golden.json', golden));
+    return typed(() => core.replayGolden(golden) as string[]);
   }
 
   /** Frees all memory. What was kept on the device stays. */
@@ -135,6 +141,7 @@ export class Profile {
   /** @internal */
   constructor(
     private readonly core: () => Core,
+    private readonly cap: number,
     private readonly store: Store | undefined,
   ) {
     store?.onChange(() => void restore(this.core(), store));
@@ -150,13 +157,9 @@ export class Profile {
       tz_offset_min: -new Date().getTimezoneOffset(),
       ...event,
     };
-    const kept = typed(() => core.record(full) as KeptEvent);
-    await this.store?.update((events) => [...events, kept].slice(-this.cap()));
+    const kept = typed(() => core.record(json(full, 'event')) as KeptEvent);
+    await this.store?.update((events) => [...events, kept].slice(-this.cap));
     return kept;
-  }
-
-  private cap(): number {
-    return (this.core().info() as Info).encoding.history.cap;
   }
 
   /** The events, oldest first. */
@@ -182,7 +185,7 @@ export class Profile {
   async import(events: string | Event[]): Promise<void> {
     const core = this.core();
     const given: unknown = typeof events === 'string' ? parse(events) : events;
-    typed(() => core.importProfile(given));
+    typed(() => core.importProfile(json(given, 'events')));
     const kept = await this.get();
     await this.store?.update(() => kept);
   }

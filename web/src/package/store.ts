@@ -1,3 +1,4 @@
+import { json } from './errors.js';
 import type { KeptEvent } from './types.js';
 import type { Core } from './wasm/core.js';
 
@@ -14,7 +15,7 @@ export interface Store {
 export async function restore(core: Core, store: Store): Promise<void> {
   const events = await store.read();
   try {
-    core.importProfile(events);
+    core.importProfile(json(events, 'events'));
   } catch (error) {
     console.warn('foretaste: the events kept on this device cannot be read:', error);
   }

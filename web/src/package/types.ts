@@ -46,6 +46,8 @@ export interface Request {
   /** Ids that must not be shown. */
   exclude?: string[];
   explore?: Explore;
+  /** `accurate` (the default; recall of at least .999 against the scores of all items) or `fast` (.99, in less time on large catalogs). */
+  effort?: 'accurate' | 'fast';
   /** Milliseconds UTC. Absent: the time of the last event, for a new visitor now. */
   time?: number;
   /** Minutes to add to UTC for local time. */
@@ -105,8 +107,10 @@ export type WasmSource = string | URL | Response | WebAssembly.Module | BufferSo
 export interface LoadOptions {
   /** Ends the load. */
   signal?: AbortSignal;
-  /** Bytes of the bundle's files so far. */
-  onProgress?: (progress: { loaded: number; total: number }) => void;
+  /** Bytes of the bundle's files so far; first of all, before any of them, `memory`: bytes that the open bundle will take, about. */
+  onProgress?: (progress: { loaded: number; total: number; memory: number }) => void;
+  /** Keeps the files on the device for the next visit (Cache Storage), by hash. Absent: yes, where the browser can. */
+  cache?: boolean;
   /** SHA-256 of `manifest.json`, as `sha256-BASE64`: pins the whole bundle. */
   integrity?: string;
   /** Most bytes of the bundle. Absent: 2 GiB. */

@@ -1,18 +1,22 @@
-//! tract: the only file that names it.
+//! tract: the only folder that names it.
+
+mod operators;
+mod wire;
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use tract_onnx::Onnx;
 use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::{
     Datum, Framework, InferenceFact, InferenceModelExt, IntoRunnable, IntoTValue, TValue, TVec, Tensor as TractTensor,
     TractError, TractResult, TypedRunnableModel,
 };
 
-use super::wire::structure_bytes;
 use super::{Graph, ModelRuntime, Tensor};
 use crate::bundle::Manifest;
 use crate::error::{ErrorKind, Result};
+use wire::structure_bytes;
 
 /// Most bytes of a graph.
 const MAX_BYTES: usize = 512 << 20;
@@ -22,38 +26,6 @@ const MAX_NODES: usize = 1024;
 const MAX_STRUCTURE: usize = 1 << 20;
 /// Most numbers of an input, and of what one node gives to the next.
 const MAX_NUMBERS: usize = 1 << 26;
-/// Operators of our towers. Others are refused before tract sees them.
-const OPERATORS: &[&str] = &[
-    "Add",
-    "Cast",
-    "Concat",
-    "Div",
-    "Erf",
-    "Exp",
-    "Flatten",
-    "Gather",
-    "Gemm",
-    "Identity",
-    "LayerNormalization",
-    "MatMul",
-    "Mul",
-    "Neg",
-    "ReduceMean",
-    "ReduceSum",
-    "Relu",
-    "Reshape",
-    "Sigmoid",
-    "Slice",
-    "Softmax",
-    "Sqrt",
-    "Sub",
-    "Squeeze",
-    "Tanh",
-    "Transpose",
-    "Unsqueeze",
-    "Where",
-];
-
 /// The graphs of a bundle, ready to run: one request at a time.
 pub struct TractRuntime {
     user_tower: Loaded,
@@ -111,17 +83,18 @@ fn load(part: &str, bytes: &[u8], inputs: Vec<(Kind, Vec<usize>)>) -> Result<Loa
     if structure > MAX_STRUCTURE {
         return Err(ErrorKind::Limit { limit: MAX_STRUCTURE as u64, got: structure as u64 }.at(part));
     }
-    let onnx = tract_onnx::onnx().with_ignore_value_info(true).with_ignore_output_shapes(true);
+    let onnx = Onnx { op_register: operators::register(), ..Default::default() };
+    let onnx = onnx.with_ignore_value_info(true).with_ignore_output_shapes(true);
     let plan = guarded(|| {
         let proto = onnx.proto_model_for_read(&mut &*bytes).map_err(|e| e.to_string())?;
-        check(&proto, inputs.len())?;
+        check(&proto, &onnx, inputs.len())?;
         plan(&onnx, &proto, &inputs).map_err(|e| format!("{e:#}"))
     });
     Ok(Loaded { plan: plan.map_err(fault)?, inputs })
 }
 
 /// Checks what the graph says of itself, before tract builds it.
-fn check(model: &ModelProto, inputs: usize) -> std::result::Result<(), String> {
+fn check(model: &ModelProto, onnx: &Onnx, inputs: usize) -> std::result::Result<(), String> {
     let graph = model.graph.as_ref().ok_or("no graph")?;
     let constants: HashSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
     let given = graph.input.iter().filter(|i| !constants.contains(i.name.as_str())).count();
@@ -131,7 +104,7 @@ fn check(model: &ModelProto, inputs: usize) -> std::result::Result<(), String> {
     if graph.node.len() > MAX_NODES {
         return Err(format!("expected at most {MAX_NODES} nodes, got {}", graph.node.len()));
     }
-    if let Some(node) = graph.node.iter().find(|n| !OPERATORS.contains(&n.op_type.as_str()) || !n.domain.is_empty()) {
+    if let Some(node) = graph.node.iter().find(|n| !onnx.op_register.0.contains_key(&n.op_type) || !n.domain.is_empty()) {
         return Err(format!("the operator `{}` of `{}` is not one of a tower", node.op_type, node.domain));
     }
     // tract would compute what follows from constants alone while it loads, before any shape can be looked at.
@@ -157,7 +130,7 @@ fn check(model: &ModelProto, inputs: usize) -> std::result::Result<(), String> {
     Ok(())
 }
 
-fn plan(onnx: &tract_onnx::Onnx, proto: &ModelProto, inputs: &[(Kind, Vec<usize>)]) -> TractResult<Arc<TypedRunnableModel>> {
+fn plan(onnx: &Onnx, proto: &ModelProto, inputs: &[(Kind, Vec<usize>)]) -> TractResult<Arc<TypedRunnableModel>> {
     let mut model = onnx.model_for_proto_model(proto)?;
     for (i, (kind, shape)) in inputs.iter().enumerate() {
         let datum = match kind {

@@ -1,0 +1,273 @@
+//! The rows of the item files, in the very bytes that arrived: nothing is copied out of a file once it is in memory.
+
+use std::ops::Range;
+
+use safetensors::{Dtype, SafeTensors};
+
+use super::range;
+use crate::error::{ErrorKind, Result};
+use crate::kernels::{BIAS_STEPS, BLOCK, CENTROIDS, blocks, pairs, subspaces};
+
+/// One item file: its bytes, and where its tensors lie.
+pub struct ItemFile {
+    bytes: Vec<u8>,
+    rows: usize,
+    dim: usize,
+    vectors: Range<usize>,
+    scales: Range<usize>,
+    biases: Range<usize>,
+    residuals: Option<Range<usize>>,
+    codes: Option<Range<usize>>,
+    codebook: Vec<f32>,
+    bias_codes: Vec<i16>,
+}
+
+impl ItemFile {
+    /// Finds and checks the tensors of `rows` rows of `dim` dimensions.
+    ///
+    /// # Errors
+    /// `malformed` for what is no safetensors, `missing` for a tensor, `range` for a shape, a type or a number.
+    pub(super) fn new(bytes: Vec<u8>, rows: usize, dim: usize) -> Result<ItemFile> {
+        let tensors = SafeTensors::deserialize(&bytes).map_err(|e| ErrorKind::Malformed(e.to_string()).at("header"))?;
+        let start = bytes.as_ptr().addr();
+        let place = |name: &str, dtype: Dtype, shape: &[usize]| -> Result<Range<usize>> {
+            let view = tensors.tensor(name).map_err(|_| ErrorKind::Missing.at(name))?;
+            if view.dtype() != dtype || view.shape() != shape {
+                return Err(range(&format!("{dtype:?} {shape:?}"), format!("{:?} {:?}", view.dtype(), view.shape())).at(name));
+            }
+            let at = view.data().as_ptr().addr() - start;
+            Ok(at..at + view.data().len())
+        };
+        // A plane is there as a whole or not at all.
+        let optional =
+            |name: &str, dtype, shape: &[usize]| tensors.tensor(name).is_ok().then(|| place(name, dtype, shape)).transpose();
+        let vectors = place("vectors", Dtype::I8, &[rows, dim])?;
+        let (scales, biases) = (place("scales", Dtype::F32, &[rows])?, place("biases", Dtype::F32, &[rows])?);
+        let residuals = optional("residuals", Dtype::U8, &[rows, dim.div_ceil(2)])?;
+        let codes = optional("codes", Dtype::U8, &[blocks(rows), pairs(dim), BLOCK])?;
+        let codebook = codes.is_some().then(|| place("codebook", Dtype::F32, &[subspaces(dim), CENTROIDS, 2])).transpose()?;
+        let finite = |name: &str, place: Range<usize>, least: f32| -> Result<()> {
+            match floats(&bytes[place]).enumerate().find(|(_, x)| !x.is_finite() || *x <= least) {
+                Some((at, x)) => Err(range("a finite number in range", x).at(format!("{name}/{at}"))),
+                None => Ok(()),
+            }
+        };
+        finite("scales", scales.clone(), 0.0)?;
+        finite("biases", biases.clone(), f32::NEG_INFINITY)?;
+        finite("codebook", codebook.clone().unwrap_or_default(), f32::NEG_INFINITY)?;
+        if let Some(at) = bytes[vectors.clone()].iter().position(|q| *q == 0x80) {
+            return Err(range("-127 to 127", -128).at(format!("vectors/{}", at / dim)));
+        }
+        let codebook = floats(&bytes[codebook.unwrap_or_default()]).collect();
+        Ok(ItemFile { rows, dim, vectors, scales, biases, residuals, codes, codebook, bias_codes: Vec::new(), bytes })
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.rows
+    }
+
+    /// Whether there is no row: never, in a bundle that was opened.
+    pub fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    /// int8 rows `[rows, d]`, −127 to 127.
+    pub fn vectors(&self) -> &[i8] {
+        bytemuck::cast_slice(&self.bytes[self.vectors.clone()])
+    }
+
+    /// Scale of a row of this file, above 0.
+    pub fn scale(&self, row: usize) -> f32 {
+        float(&self.bytes[self.scales.clone()], row)
+    }
+
+    /// Bias of a row of this file, in logits.
+    pub fn bias(&self, row: usize) -> f32 {
+        float(&self.bytes[self.biases.clone()], row)
+    }
+
+    /// Scales and biases of rows from `start` on.
+    pub fn weights(&self, start: usize) -> impl Iterator<Item = (f32, f32)> + '_ {
+        let from = |place: &Range<usize>| &self.bytes[place.start + 4 * start..place.end];
+        floats(from(&self.scales)).zip(floats(from(&self.biases)))
+    }
+
+    /// Residuals of a row of this file, `[⌈d/2⌉]`; nothing where the file has none. See [`crate::kernels::residual_row`].
+    pub fn residuals(&self, row: usize) -> Option<&[u8]> {
+        let width = self.dim.div_ceil(2);
+        self.residuals.as_ref().map(|place| &self.bytes[place.start + row * width..][..width])
+    }
+
+    /// Codes `[blocks, pairs, 16]`, the codebook `[subspaces, 16, 2]` and bias codes `[blocks · 16]`; nothing where some file of
+    /// the bundle has none. See [`crate::kernels::Scan`].
+    pub fn codes(&self) -> Option<(&[u8], &[f32], &[i16])> {
+        let there = self.codes.as_ref().filter(|_| !self.bias_codes.is_empty());
+        there.map(|place| (&self.bytes[place.clone()], self.codebook.as_slice(), self.bias_codes.as_slice()))
+    }
+}
+
+/// The rows of all item files, in row order.
+pub struct Rows {
+    dim: usize,
+    files: Vec<ItemFile>,
+    /// First row of each file, and the number of all rows.
+    starts: Vec<u32>,
+    bias_range: f32,
+}
+
+impl Rows {
+    pub(super) fn new(dim: usize, mut files: Vec<ItemFile>) -> Rows {
+        let mut starts = vec![0];
+        starts.extend(files.iter().scan(0, |sum, f| {
+            *sum += f.rows as u32;
+            Some(*sum)
+        }));
+        let biases = || files.iter().flat_map(|f| floats(&f.bytes[f.biases.clone()]));
+        let least = biases().fold(f32::INFINITY, f32::min);
+        let bias_range = (biases().fold(f32::NEG_INFINITY, f32::max) - least).clamp(0.0, f32::MAX);
+        if files.iter().all(|f| f.codes.is_some() && f.residuals.is_some()) {
+            let step = if bias_range > 0.0 { BIAS_STEPS / bias_range } else { 0.0 };
+            for file in &mut files {
+                let codes = floats(&file.bytes[file.biases.clone()]).map(|b| libm::roundf((b - least) * step) as i16);
+                let mut codes: Vec<i16> = codes.collect();
+                codes.resize(blocks(file.rows) * BLOCK, 0);
+                file.bias_codes = codes;
+            }
+        }
+        Rows { dim, files, starts, bias_range }
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.starts[self.files.len()] as usize
+    }
+
+    /// Whether there is no row: never, in a bundle that was opened.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Dimensions d.
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// The files with their first row.
+    pub fn files(&self) -> impl Iterator<Item = (usize, &ItemFile)> {
+        self.starts.iter().map(|s| *s as usize).zip(&self.files)
+    }
+
+    /// Largest bias less the smallest, in logits.
+    pub fn bias_range(&self) -> f32 {
+        self.bias_range
+    }
+
+    /// The file of a row, and its place there.
+    ///
+    /// # Panics
+    /// If the row is past the end.
+    pub fn locate(&self, row: u32) -> (&ItemFile, usize) {
+        let file = self.starts.partition_point(|start| *start <= row) - 1;
+        (&self.files[file], (row - self.starts[file]) as usize)
+    }
+
+    /// int8 row of an item, `[d]`.
+    pub fn vector(&self, row: u32) -> &[i8] {
+        let (file, at) = self.locate(row);
+        &file.vectors()[at * self.dim..][..self.dim]
+    }
+
+    /// Bias of an item, in logits.
+    pub fn bias(&self, row: u32) -> f32 {
+        let (file, at) = self.locate(row);
+        file.bias(at)
+    }
+
+    /// 1 / length of each int8 row `[n]`, 0 for a row of zeros.
+    pub fn inverse_lengths(&self) -> Vec<f32> {
+        let square = |row: &[i8]| row.iter().map(|q| i32::from(*q) * i32::from(*q)).sum::<i32>();
+        let inverse = |row| match square(row) {
+            0 => 0.0,
+            square => (1.0 / libm::sqrt(f64::from(square))) as f32,
+        };
+        self.files.iter().flat_map(|f| f.vectors().chunks_exact(self.dim)).map(inverse).collect()
+    }
+
+    /// Writes the dequantised vector of an item to `out`, `[d]`.
+    pub fn vector_into(&self, row: u32, out: &mut [f32]) {
+        let (file, at) = self.locate(row);
+        let scale = file.scale(at);
+        out.iter_mut().zip(self.vector(row)).for_each(|(x, q)| *x = f32::from(*q) * scale);
+    }
+}
+
+/// Little-endian floats of any alignment.
+fn floats(bytes: &[u8]) -> impl Iterator<Item = f32> + '_ {
+    bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b))
+}
+
+fn float(bytes: &[u8], at: usize) -> f32 {
+    f32::from_le_bytes(bytes.as_chunks::<4>().0[at])
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::kernels::{quantize_row, residual_row};
+
+    /// Files of rows `[n, d]`, as the trainer writes them, but with the codebook of the normal distribution: four levels a dimension.
+    /// Max, Quantizing for minimum distortion, 1960.
+    pub(crate) fn rows(dim: usize, vectors: &[f32], biases: &[f32], sizes: &[usize], planes: bool) -> Rows {
+        let level = |x: f32| [-0.98, 0.0, 0.98].iter().filter(|edge| x >= **edge).count();
+        let center = |level: usize| [-1.51, -0.453, 0.453, 1.51][level];
+        let mut start = 0;
+        let file = |n: &usize| {
+            let (vectors, biases) = (&vectors[start * dim..][..n * dim], &biases[start..][..*n]);
+            start += n;
+            let (mut ints, mut residuals) = (vec![0i8; n * dim], vec![0; n * dim.div_ceil(2)]);
+            let mut codes = vec![0u8; blocks(*n) * pairs(dim) * BLOCK];
+            let mut scales = Vec::new();
+            for (i, row) in vectors.chunks(dim).enumerate() {
+                let out = &mut ints[i * dim..][..dim];
+                scales.push(quantize_row(row, out));
+                residual_row(row, out, scales[i], &mut residuals[i * dim.div_ceil(2)..][..dim.div_ceil(2)]);
+                for (k, x) in row.iter().enumerate() {
+                    let place = (i / BLOCK * pairs(dim) + k / 4) * BLOCK + i % BLOCK;
+                    codes[place] |= (level(*x) << (2 * (k % 4))) as u8;
+                }
+            }
+            let codebook = (0..subspaces(dim) * CENTROIDS).flat_map(|c| [center(c % 4), center(c / 4 % 4)]).collect();
+            let le = |xs: &[f32]| xs.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
+            let parts = [bytemuck::cast_slice(&ints).to_vec(), le(&scales), le(biases), residuals, codes];
+            let mut bytes = Vec::new();
+            let [vectors, scales, biases, residuals, codes] = parts.map(|part| {
+                bytes.extend(&part);
+                bytes.len() - part.len()..bytes.len()
+            });
+            let (residuals, codes) = (Some(residuals).filter(|_| planes), Some(codes).filter(|_| planes));
+            ItemFile { bytes, rows: *n, dim, vectors, scales, biases, residuals, codes, codebook, bias_codes: vec![] }
+        };
+        Rows::new(dim, sizes.iter().map(file).collect())
+    }
+
+    #[test]
+    fn rows_are_found_over_files() {
+        let vectors: Vec<f32> = (0..6 * 2).map(|x| x as f32 / 10.0).collect();
+        let rows = rows(2, &vectors, &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0], &[1, 3, 2], true);
+        assert_eq!((rows.len(), rows.bias_range()), (6, 5.0));
+        for row in 0..6 {
+            let (file, at) = rows.locate(row);
+            assert_eq!((file.bias(at), rows.bias(row)), (row as f32, row as f32));
+            assert_eq!(file.len(), [1, 3, 3, 3, 2, 2][row as usize]);
+            let mut out = [0.0; 2];
+            rows.vector_into(row, &mut out);
+            assert!((out[1] - vectors[row as usize * 2 + 1]).abs() < 1e-6 && rows.vector(row)[1] == 127);
+        }
+        assert_eq!(
+            rows.files().map(|(first, f)| (first, f.codes().unwrap().2[0])).collect::<Vec<_>>(),
+            [(0, 0), (1, 6553), (4, 26214)]
+        );
+        assert_eq!(rows.inverse_lengths().len(), 6);
+    }
+}

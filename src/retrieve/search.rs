@@ -1,0 +1,244 @@
+//! The best rows for a visitor's vector, without reading all numbers of all rows.
+//!
+//! 1. Code sums of all rows (4 bits a pair of dimensions): a threshold rises until it lets through as many as are wanted.
+//! 2. int8 scores of these.
+//! 3. Scores with residuals of a short list.
+//!
+//! The list is exact where no right row falls below the threshold of the first step: the recall that [`Effort`] states is measured.
+
+use serde::Deserialize;
+
+use super::score::Scorer;
+use super::{Bitmap, TopK};
+use crate::kernels::{BLOCK, SUM_LIMIT, Tables};
+
+/// Blocks whose code sums are made in one go.
+const TILE_BLOCKS: usize = 32;
+
+/// How many rows a search looks at closely.
+///
+/// Recall of the true top k on 100,000 and 1,000,000 rows, d 64, k 10 to 1,000, trained and Gaussian vectors: see
+/// `src/docs/architecture.md`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Effort {
+    /// Recall of at least .999.
+    #[default]
+    Accurate,
+    /// Recall of at least .99, in less time on large catalogs.
+    Fast,
+}
+
+impl Effort {
+    /// Rows that take the second step: of a list of k the ranks scatter by a multiple of √(k·n) in the first.
+    fn candidates(self, k: usize, n: usize) -> usize {
+        let width = match self {
+            Effort::Accurate => 1.5,
+            Effort::Fast => 0.5,
+        };
+        2 * k + (width * libm::sqrt(k as f64 * n as f64)) as usize
+    }
+}
+
+/// The `k` best of the allowed rows with their scores, best first, ties by row; fewer where fewer are allowed.
+pub fn search(scorer: &Scorer, allowed: &Bitmap, k: usize, effort: Effort) -> Vec<(f32, u32)> {
+    let n = scorer.rows.len();
+    let wanted = effort.candidates(k.min(n), n);
+    if let Some(tables) = tables(scorer).filter(|_| wanted < n / 2 && k < allowed.len()) {
+        let candidates = by_codes(scorer, &tables, allowed, wanted);
+        return by_scores(scorer, &by_vectors(scorer, &candidates, 2 * k + 32), k);
+    }
+    let mut best = TopK::new(k);
+    scorer.each(|row, score| {
+        if allowed.contains(row) {
+            best.offer(score, row);
+        }
+    });
+    best.into_ranked()
+}
+
+/// The query's tables, where all files have codes.
+fn tables(scorer: &Scorer) -> Option<Tables> {
+    let codebooks: Option<Vec<&[f32]>> = scorer.rows.files().map(|(_, f)| f.codes().map(|c| c.1)).collect();
+    Some(Tables::new(scorer.user, codebooks?.into_iter(), scorer.rows.bias_range()))
+}
+
+/// The allowed rows of the highest code sums, at least `wanted` of them, in the order of rows.
+fn by_codes(scorer: &Scorer, tables: &Tables, allowed: &Bitmap, wanted: usize) -> Vec<u32> {
+    let mut kept: Vec<(i16, u32)> = Vec::with_capacity(4 * wanted);
+    let mut counts = vec![0u32; SUM_LIMIT];
+    // Of the rows so far `above` have a sum of `admit` or more.
+    let (mut admit, mut above) = (0i16, 0usize);
+    let (mut sums, mut masks) = ([0; TILE_BLOCKS * BLOCK], [0; TILE_BLOCKS]);
+    for (i, (first, file)) in scorer.rows.files().enumerate() {
+        let Some((codes, codebook, biases)) = file.codes() else { continue };
+        let width = codebook.len() / 4;
+        for (tile, (codes, biases)) in codes.chunks(TILE_BLOCKS * width).zip(biases.chunks(TILE_BLOCKS * BLOCK)).enumerate() {
+            let (sums, masks) = (&mut sums[..biases.len()], &mut masks[..biases.len() / BLOCK]);
+            scorer.kernels.scan(&tables.scan(i, codes, biases), admit, sums, masks);
+            for (block, mask) in masks.iter().enumerate().filter(|(_, mask)| **mask != 0) {
+                let at = (tile * TILE_BLOCKS + block) * BLOCK;
+                // The last block of a file has room for rows that are not there.
+                let there = u16::MAX >> (BLOCK - (file.len() - at).min(BLOCK));
+                let mut rest = mask & there & allowed.bits(first + at);
+                above += rest.count_ones() as usize;
+                while rest != 0 {
+                    let lane = rest.trailing_zeros() as usize;
+                    rest &= rest - 1;
+                    let sum = sums[block * BLOCK + lane];
+                    counts[sum as usize] += 1;
+                    kept.push((sum, (first + at + lane) as u32));
+                }
+            }
+            while above - counts[admit as usize] as usize >= wanted {
+                above -= counts[admit as usize] as usize;
+                admit += 1;
+            }
+        }
+    }
+    kept.into_iter().filter(|(sum, _)| *sum >= admit).map(|(_, row)| row).collect()
+}
+
+/// The `m` best by their int8 numbers.
+fn by_vectors(scorer: &Scorer, candidates: &[u32], m: usize) -> Vec<u32> {
+    let mut best = TopK::new(m);
+    let mut rest = candidates;
+    let (mut at, mut dots) = (Vec::new(), Vec::new());
+    for (first, file) in scorer.rows.files() {
+        let (here, after) = rest.split_at(rest.partition_point(|row| (*row as usize) < first + file.len()));
+        rest = after;
+        at.clear();
+        at.extend(here.iter().map(|row| row - first as u32));
+        dots.resize(at.len(), 0);
+        scorer.kernels.dots_at(file.vectors(), &at, &scorer.query.values, &mut dots);
+        for (local, dot) in at.iter().zip(&dots) {
+            let (scale, bias) = (file.scale(*local as usize), file.bias(*local as usize));
+            best.offer(scorer.coarse(*dot, scale, bias), first as u32 + local);
+        }
+    }
+    best.into_ranked().into_iter().map(|(_, row)| row).collect()
+}
+
+/// The `k` best by their scores.
+fn by_scores(scorer: &Scorer, short: &[u32], k: usize) -> Vec<(f32, u32)> {
+    let mut best = TopK::new(k);
+    short.iter().for_each(|row| best.offer(scorer.score(*row), *row));
+    best.into_ranked()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bundle::rows_for_tests as rows;
+    use crate::kernels::tests::numbers;
+    use crate::retrieve::{precedes, top_k};
+
+    /// Normal numbers, nearly: sums of four uniform ones.
+    fn normal(n: usize, seed: u64) -> Vec<f32> {
+        let mut next = numbers(seed);
+        let mut unit = || (next() >> 40) as f32 / (1 << 24) as f32;
+        (0..n).map(|_| (unit() + unit() + unit() + unit() - 2.0) * 1.7).collect()
+    }
+
+    /// The best by exact products in f64.
+    fn oracle(dim: usize, vectors: &[f32], biases: &[f32], user: &[f32], allowed: &Bitmap, k: usize) -> Vec<u32> {
+        let score = |row: u32| {
+            let vector = &vectors[row as usize * dim..][..dim];
+            vector.iter().zip(user).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>() + f64::from(biases[row as usize])
+        };
+        let mut all: Vec<(f32, u32)> = allowed.iter().map(|row| (score(row) as f32, row)).collect();
+        all.sort_by(|a, b| precedes(*a, *b));
+        all.into_iter().take(k).map(|(_, row)| row).collect()
+    }
+
+    fn recall(got: &[(f32, u32)], expected: &[u32]) -> f64 {
+        got.iter().filter(|(_, row)| expected.contains(row)).count() as f64 / expected.len() as f64
+    }
+
+    /// Recall against exact scores over files of odd sizes, filters, biases and every k of interest.
+    #[test]
+    fn finds_the_true_best() {
+        let (n, dim) = (30_000, 64);
+        let (vectors, biases) = (normal(n * dim, 1), normal(n, 2));
+        let planes = rows(dim, &vectors, &biases, &[9_999, 1, 12_000, 8_000], true);
+        let plain = rows(dim, &vectors, &biases, &[9_999, 1, 12_000, 8_000], false);
+        let mut allowed = Bitmap::full(n);
+        (0..n as u32).filter(|row| row % 7 == 3).for_each(|row| allowed.remove(row));
+        let (mut accurate, mut fast, mut int8) = ([0.0; 3], [0.0; 3], [0.0; 3]);
+        let queries = 40;
+        for seed in 0..queries {
+            let user = normal(dim, 100 + seed);
+            let (fine, coarse) = (Scorer::new(&planes, &user), Scorer::new(&plain, &user));
+            let best = oracle(dim, &vectors, &biases, &user, &allowed, 100);
+            for (i, k) in [1, 10, 100].into_iter().enumerate() {
+                let expected = &best[..k];
+                let got = search(&fine, &allowed, k, Effort::Accurate);
+                assert!(got.iter().all(|(score, row)| *score == fine.score(*row) && row % 7 != 3));
+                assert!(got.is_sorted_by(|a, b| precedes(*a, *b).is_lt()));
+                accurate[i] += recall(&got, expected) / queries as f64;
+                fast[i] += recall(&search(&fine, &allowed, k, Effort::Fast), expected) / queries as f64;
+                int8[i] += recall(&search(&coarse, &allowed, k, Effort::Accurate), expected) / queries as f64;
+            }
+        }
+        assert!(accurate.iter().all(|r| *r >= 0.999), "{accurate:?}");
+        assert!(fast.iter().all(|r| *r >= 0.98), "{fast:?}");
+        // What the finer plane is for.
+        assert!(int8[2] > 0.97 && int8[2] < 0.998, "{int8:?}");
+    }
+
+    /// Where the codes do not take part the list is that of all scores, exactly.
+    #[test]
+    fn small_catalogs_and_long_lists_are_exact() {
+        let (n, dim) = (3_000, 5);
+        let (vectors, biases, user) = (normal(n * dim, 3), normal(n, 4), normal(dim, 5));
+        for planes in [true, false] {
+            let rows = rows(dim, &vectors, &biases, &[1_000, 2_000], planes);
+            let scorer = Scorer::new(&rows, &user);
+            let scores = scorer.all();
+            let mut allowed = Bitmap::full(n);
+            (0..100).for_each(|row| allowed.remove(row * 30));
+            for k in [0, 1, 1_000, 2_899, 2_900, n, usize::MAX] {
+                if k < 1_000 && planes {
+                    continue;
+                }
+                assert_eq!(search(&scorer, &allowed, k, Effort::Accurate), top_k(&scores, &allowed, k), "{planes} {k}");
+            }
+            assert_eq!(scores[7], scorer.score(7));
+        }
+    }
+
+    /// Equal rows, a user of zeros, one row allowed: ties go by row and nothing is lost.
+    #[test]
+    fn ties_and_narrow_filters() {
+        let (n, dim) = (5_000, 4);
+        let rows = rows(dim, &vec![0.25; n * dim], &vec![0.0; n], &[n], true);
+        for user in [[1.0; 4], [0.0; 4]] {
+            let scorer = Scorer::new(&rows, &user);
+            let found =
+                |allowed: &Bitmap, k| search(&scorer, allowed, k, Effort::Accurate).into_iter().map(|e| e.1).collect::<Vec<_>>();
+            assert_eq!(found(&Bitmap::full(n), 3), [0, 1, 2]);
+            let mut few = Bitmap::full(n);
+            (0..n as u32).filter(|row| ![17, 4_000, 4_999].contains(row)).for_each(|row| few.remove(row));
+            assert_eq!(found(&few, 2), [17, 4_000]);
+            assert_eq!(found(&few, 9), [17, 4_000, 4_999]);
+        }
+    }
+
+    /// The integers of every kernel set give the same list, bit for bit.
+    #[test]
+    fn every_kernel_set_finds_the_same() {
+        let (n, dim) = (20_000, 31);
+        let (vectors, biases, user) = (normal(n * dim, 6), normal(n, 7), normal(dim, 8));
+        let rows = rows(dim, &vectors, &biases, &[n], true);
+        let lists = crate::kernels::Kernels::all().into_iter().map(|kernels| {
+            let scorer = Scorer { kernels, ..Scorer::new(&rows, &user) };
+            search(&scorer, &Bitmap::full(n), 50, Effort::Accurate)
+        });
+        let lists: Vec<Vec<(f32, u32)>> = lists.collect();
+        assert!(lists.iter().all(|list| *list == lists[0]));
+        // The same in every build: scores are integers times factors in f32.
+        let sum =
+            lists[0].iter().fold(0u64, |sum, (score, row)| sum.wrapping_mul(31).wrapping_add(u64::from(score.to_bits() ^ row)));
+        assert_eq!(sum, 14_909_333_791_199_873_637);
+    }
+}

@@ -1,0 +1,60 @@
+import { ask, type FetchOptions } from './fetch.js';
+
+/** A file of the manifest. */
+export type BundleFile = { path: string; role: string; bytes: number; sha256: string };
+
+const NAME = 'foretaste';
+
+/**
+ * The files of one bundle that this device has, by address and hash. It saves bytes and time and decides nothing: what comes out of it is
+ * checked as what comes from the host. Where the browser has no cache or denies it, every file comes from the host.
+ */
+export class FileCache {
+  private constructor(
+    private readonly folder: URL,
+    private readonly cache: Cache | undefined,
+  ) {}
+
+  static async open(folder: URL, wanted: boolean): Promise<FileCache> {
+    const there = wanted && typeof caches !== 'undefined' && folder.protocol.startsWith('http');
+    return new FileCache(folder, there ? await caches.open(NAME).catch(() => undefined) : undefined);
+  }
+
+  private key(file: BundleFile): string {
+    return new URL(`${file.path}?sha256=${file.sha256}`, this.folder).href;
+  }
+
+  /** Gives the file to `use`, from this device or from the host. What is refused is not kept; of this device's own the host's is tried. */
+  async with<T>(file: BundleFile, options: FetchOptions, use: (response: Response) => Promise<T>): Promise<T> {
+    const kept = await this.cache?.match(this.key(file)).catch(() => undefined);
+    if (kept) {
+      try {
+        return await use(kept);
+      } catch (error) {
+        await this.forget(file);
+        if (options.signal?.aborted) throw error;
+      }
+    }
+    const response = await ask(this.folder, file.path, options);
+    // A full disk is no reason to fail.
+    const keeping = this.cache?.put(this.key(file), response.clone()).catch(() => {});
+    try {
+      return await use(response);
+    } catch (error) {
+      void keeping?.then(() => this.forget(file));
+      throw error;
+    }
+  }
+
+  private async forget(file: BundleFile): Promise<void> {
+    await this.cache?.delete(this.key(file)).catch(() => false);
+  }
+
+  /** Drops what earlier bundles of this folder have left. */
+  async prune(files: BundleFile[]): Promise<void> {
+    const now = new Set(files.map((file) => this.key(file)));
+    const kept = (await this.cache?.keys().catch(() => [])) ?? [];
+    const old = kept.filter((request) => request.url.startsWith(this.folder.href) && !now.has(request.url));
+    await Promise.all(old.map((request) => this.cache?.delete(request)));
+  }
+}
