@@ -214,7 +214,8 @@ impl Recommender {
     /// # Errors
     /// As of [`Recommender::user_vector`].
     pub fn catalog_vector(&self, row: u32, known: bool) -> Result<(Vec<f32>, f32)> {
-        let slots = self.bundle.manifest.encoding.encode_row(self.bundle.catalog.file(), row as usize);
+        let catalog = &self.bundle.catalog;
+        let slots = self.bundle.manifest.encoding.encode_row(catalog.title(row), |column| catalog.value(column, row));
         self.run_item_tower(if known { i64::from(row) + 1 } else { 0 }, &slots)
     }
 
@@ -231,6 +232,21 @@ impl Recommender {
     /// Scores of the whole catalog for a visitor's vector `[d]`: `[n]`, in logits, by row.
     pub fn scores(&self, user: &[f32]) -> Vec<f32> {
         Scorer::new(&self.bundle.rows, user).all()
+    }
+
+    /// The `k` best rows for a given vector `[d]` with their scores in logits, best first, ties by row; no model is needed.
+    ///
+    /// # Errors
+    /// `length` for a vector of another length, `range` for a number that is not finite.
+    pub fn search(&self, vector: &[f32], k: usize, effort: Effort) -> Result<Vec<(f32, u32)>> {
+        let rows = &self.bundle.rows;
+        if vector.len() != rows.dim() {
+            return Err(ErrorKind::Length { expected: rows.dim(), got: vector.len(), unit: "numbers" }.at("vector"));
+        }
+        if let Some(at) = vector.iter().position(|x| !x.is_finite()) {
+            return Err(range("a finite number", "another").at(format!("vector/{at}")));
+        }
+        Ok(search(&Scorer::new(rows, vector), &Bitmap::full(rows.len()), k, effort))
     }
 
     /// A slate for the profile; it is written to the log.
@@ -281,7 +297,7 @@ impl Recommender {
             time: self.query(request).time,
             model: model.clone(),
             policy: policy.name().into(),
-            context: short_hash(&format!("{:?}", encoded.context)),
+            context: short_hash(&hashed(&encoded.context)),
             slots,
         }));
         Ok(Slate { id, items, policy: policy.name(), model, timings_us: timings })
@@ -387,7 +403,11 @@ impl Recommender {
         self.bundle.catalog.row(id).ok_or_else(|| ErrorKind::UnknownItem(id.into()).at("item"))
     }
 
-    fn item(&self, row: u32, score: f32) -> Item {
+    /// A row as an item of a list.
+    ///
+    /// # Panics
+    /// If the row is past the end.
+    pub fn item(&self, row: u32, score: f32) -> Item {
         let catalog = &self.bundle.catalog;
         Item {
             id: catalog.id(row).into(),
@@ -414,6 +434,11 @@ fn padded(bag: &Slots, width: usize) -> (Tensor, Tensor) {
     slots.resize(width, 0);
     weights.resize(width, 0.0);
     (Tensor::I64(vec![1, width], slots), Tensor::F32(vec![1, width], weights))
+}
+
+/// Slots and weights as text, the weights bit by bit.
+fn hashed(bag: &Slots) -> String {
+    bag.iter().map(|(slot, weight)| format!("{slot}:{} ", weight.to_bits())).collect()
 }
 
 /// First 16 hexadecimal digits of the SHA-256 of a text.

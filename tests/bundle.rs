@@ -40,7 +40,8 @@ fn open(files: &Files) -> foretaste::Result<Recommender> {
         }
     }
     let bundle = reader.open()?;
-    let runtime = TractRuntime::new(graphs["user_tower"], graphs.get("item_tower").map(|b| b.as_slice()), &bundle.manifest)?;
+    let runtime =
+        TractRuntime::new(graphs["user_tower"], graphs.get("item_tower").map(|b| b.as_slice()), bundle.manifest.shapes())?;
     let mut recommender = Recommender::new(bundle, Box::new(|| 0.0));
     recommender.set_runtime(Box::new(runtime));
     Ok(recommender)

@@ -1,6 +1,7 @@
 //! Ids, titles and columns of the items.
 
-use std::collections::{BTreeMap, HashMap};
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -22,68 +23,112 @@ pub struct CatalogFile {
 /// The whole catalog, in row order.
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
-    rows: CatalogFile,
-    row_of: HashMap<String, u32>,
+    ids: Texts,
+    /// Empty where there is none.
+    titles: Texts,
+    columns: BTreeMap<String, Vec<Value>>,
+    /// Whether an id so far is no whole number: then they stand in the order of their bytes.
+    by_bytes: bool,
+}
+
+/// Many texts in one: a text of its own each takes several times the memory.
+#[derive(Debug, Clone, Default)]
+struct Texts {
+    all: String,
+    ends: Vec<u32>,
+}
+
+impl Texts {
+    fn push(&mut self, text: &str) -> Option<()> {
+        self.all.push_str(text);
+        self.ends.push(u32::try_from(self.all.len()).ok()?);
+        Some(())
+    }
+
+    fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    fn get(&self, row: usize) -> &str {
+        let start = row.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.all[start as usize..self.ends[row] as usize]
+    }
 }
 
 impl Catalog {
     /// Appends the rows of a file.
     ///
     /// # Errors
-    /// `length` where a list has another length than `ids`, `malformed` for an id that is empty or there already.
+    /// `length` where a list has another length than `ids`, `malformed` for an empty id and for ids that do not ascend.
     pub(super) fn append(&mut self, file: CatalogFile) -> Result<()> {
-        let n = file.ids.len();
+        let (before, n) = (self.len(), file.ids.len());
         let lengths = std::iter::once(("titles", file.titles.len()));
         for (name, got) in lengths.chain(file.columns.iter().map(|(name, v)| (name.as_str(), v.len()))) {
             if got != n {
                 return Err(ErrorKind::Length { expected: n, got, unit: "values" }.at(name));
             }
         }
-        let before = self.len();
-        for (i, id) in file.ids.iter().enumerate() {
-            if id.is_empty() || self.row_of.insert(id.clone(), (before + i) as u32).is_some() {
-                return Err(ErrorKind::Malformed(format!("id `{id}` is empty or there twice")).at("ids"));
-            }
+        let too_long = || ErrorKind::Limit { limit: u64::from(u32::MAX), got: 1 << 32 }.at("texts");
+        for (id, title) in file.ids.iter().zip(&file.titles) {
+            self.ids.push(id).ok_or_else(too_long)?;
+            self.titles.push(title.as_deref().unwrap_or_default()).ok_or_else(too_long)?;
         }
-        self.rows.ids.extend(file.ids);
-        self.rows.titles.extend(file.titles);
+        self.by_bytes |= !file.ids.iter().all(|id| is_whole(id));
         for (name, values) in file.columns {
-            let column = self.rows.columns.entry(name).or_default();
+            let column = self.columns.entry(name).or_default();
             column.resize(before, Value::Missing);
             column.extend(values);
         }
-        self.rows.columns.values_mut().for_each(|column| column.resize(before + n, Value::Missing));
+        self.columns.values_mut().for_each(|column| column.resize(before + n, Value::Missing));
         Ok(())
     }
 
-    /// All rows, as in a file.
-    pub fn file(&self) -> &CatalogFile {
-        &self.rows
+    /// Checks that ids ascend, each being there once: a row is found by halving.
+    pub(super) fn check(&self) -> Result<()> {
+        let id = |row: usize| self.ids.get(row);
+        match (0..self.len()).find(|row| id(*row).is_empty() || *row > 0 && self.order(id(row - 1), id(*row)).is_ge()) {
+            Some(row) => Err(ErrorKind::Malformed(format!("id `{}` is empty, there twice or out of order", id(row))).at("ids")),
+            None => Ok(()),
+        }
+    }
+
+    fn order(&self, a: &str, b: &str) -> Ordering {
+        if self.by_bytes { a.cmp(b) } else { by_number(a, b) }
     }
 
     /// Number of rows.
     pub fn len(&self) -> usize {
-        self.rows.ids.len()
+        self.ids.len()
     }
 
     /// Whether there is no row.
     pub fn is_empty(&self) -> bool {
-        self.rows.ids.is_empty()
+        self.len() == 0
     }
 
     /// Id of a row.
     pub fn id(&self, row: u32) -> &str {
-        &self.rows.ids[row as usize]
+        self.ids.get(row as usize)
     }
 
     /// Row of an id.
     pub fn row(&self, id: &str) -> Option<u32> {
-        self.row_of.get(id).copied()
+        let (mut from, mut to) = (0, self.len());
+        while from < to {
+            let middle = (from + to) / 2;
+            match self.order(self.ids.get(middle), id) {
+                Ordering::Less => from = middle + 1,
+                Ordering::Greater => to = middle,
+                // Of equal numbers only the same text is the id.
+                Ordering::Equal => return Some(middle as u32),
+            }
+        }
+        None
     }
 
     /// Title of a row, where it has one.
     pub fn title(&self, row: u32) -> Option<&str> {
-        self.rows.titles[row as usize].as_deref()
+        Some(self.titles.get(row as usize)).filter(|title| !title.is_empty())
     }
 
     /// Title of a row, else its id.
@@ -91,13 +136,21 @@ impl Catalog {
         self.title(row).unwrap_or_else(|| self.id(row))
     }
 
+    /// Value of a row in a column; nothing for a column that no file has.
+    pub fn value(&self, column: &str, row: u32) -> Option<&Value> {
+        self.columns.get(column).map(|values| &values[row as usize])
+    }
+
     /// Raw values of a row, missing ones left out.
     pub fn fields(&self, row: u32) -> Fields {
-        let value = |(name, values): (&String, &Vec<Value>)| match &values[row as usize] {
-            Value::Missing => None,
-            value => Some((name.clone(), value.clone())),
-        };
-        self.rows.columns.iter().filter_map(value).collect()
+        let mut fields = Fields::new();
+        for (name, values) in &self.columns {
+            match &values[row as usize] {
+                Value::Missing => {}
+                value => _ = fields.insert(name.clone(), value.clone()),
+            }
+        }
+        fields
     }
 
     #[cfg(test)]
@@ -108,6 +161,17 @@ impl Catalog {
         catalog.append(CatalogFile { ids, titles, columns: BTreeMap::new() }).unwrap();
         catalog
     }
+}
+
+/// Whether an id is a whole number, of any length.
+pub fn is_whole(id: &str) -> bool {
+    !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// Order of whole numbers of any length; of equal ones (`007` and `7`) by bytes.
+pub fn by_number(a: &str, b: &str) -> Ordering {
+    let (x, y) = (a.trim_start_matches('0'), b.trim_start_matches('0'));
+    x.len().cmp(&y.len()).then_with(|| x.cmp(y)).then_with(|| a.cmp(b))
 }
 
 #[cfg(test)]
@@ -128,16 +192,39 @@ mod tests {
         catalog.append(file(&["a", "__proto__"], None)).unwrap();
         catalog.append(file(&["c"], Some(&[Value::Number(2.0)]))).unwrap();
         catalog.append(file(&["d"], None)).unwrap();
-        assert_eq!((catalog.row("__proto__"), catalog.row("c"), catalog.row("x")), (Some(1), Some(2), None));
+        assert_eq!((catalog.id(1), catalog.row("c"), catalog.row("x")), ("__proto__", Some(2), None));
         assert_eq!(catalog.fields(2), Fields::from([("price".into(), Value::Number(2.0))]));
         assert_eq!((catalog.fields(0), catalog.fields(3)), (Fields::new(), Fields::new()));
-        assert_eq!(catalog.label(3), "d");
+        assert_eq!((catalog.label(3), catalog.title(3)), ("d", None));
+        // `__proto__` sorts before `a`.
+        assert_eq!(catalog.check().unwrap_err().code(), "malformed");
     }
 
     #[test]
-    fn refuses_lists_of_other_lengths_and_repeated_ids() {
+    fn rows_are_found_by_halving() {
+        for ids in
+            [&["1", "007", "7", "10", "99999999999999999999", "100000000000000000000"][..], &["-1", "10", "9", "a", "b", "é"]]
+        {
+            let mut catalog = Catalog::default();
+            catalog.append(file(&ids[..2], None)).unwrap();
+            catalog.append(file(&ids[2..], None)).unwrap();
+            catalog.check().unwrap();
+            for (row, id) in ids.iter().enumerate() {
+                assert_eq!(catalog.row(id), Some(row as u32), "{id}");
+            }
+            for other in ["", "0", "01", "8", "zz", "99999999999999999998"] {
+                assert_eq!(catalog.row(other), None, "{other}");
+            }
+        }
+    }
+
+    #[test]
+    fn refuses_lists_of_other_lengths_and_ids_that_do_not_ascend() {
         assert_eq!(Catalog::default().append(file(&["a"], Some(&[]))).unwrap_err().code(), "length");
-        assert_eq!(Catalog::default().append(file(&["a", "a"], None)).unwrap_err().code(), "malformed");
-        assert_eq!(Catalog::default().append(file(&[""], None)).unwrap_err().code(), "malformed");
+        for ids in [&["a", "a"][..], &[""], &["b", "a"], &["10", "9"], &["9", "10", "a"]] {
+            let mut catalog = Catalog::default();
+            catalog.append(file(ids, None)).unwrap();
+            assert_eq!(catalog.check().unwrap_err().code(), "malformed", "{ids:?}");
+        }
     }
 }

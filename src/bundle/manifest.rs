@@ -2,15 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{ErrorKind, Result};
 use crate::features::Encoding;
+use crate::model::Shapes;
 
 /// Newest format version that this build reads, and the one that the trainer writes.
 pub const FORMAT_VERSION: u64 = 1;
 /// Most bytes of a manifest.
 pub const MAX_MANIFEST_BYTES: u64 = 64 << 20;
+/// Most files of a bundle.
+const MAX_FILES: usize = 4096;
 /// Most rows of one item file.
 pub const MAX_ROWS_PER_FILE: usize = 65_536;
 /// Most dimensions of a vector; with it an int8 row times an i16 query fits 32 bits.
@@ -114,14 +118,14 @@ impl Manifest {
         struct Version {
             format_version: u64,
         }
-        let version: Version = serde_json::from_slice(bytes).map_err(|e| json_error(&e, bytes).at(part))?;
+        let version: Version = from_json(bytes).map_err(|kind| kind.at(part))?;
         if version.format_version > FORMAT_VERSION {
             return Err(ErrorKind::TooNew { found: version.format_version, newest: FORMAT_VERSION }.at(part));
         }
         if version.format_version == 0 {
             return Err(range("format_version of 1", 0).at(part));
         }
-        let manifest: Manifest = serde_json::from_slice(bytes).map_err(|e| json_error(&e, bytes).at(part))?;
+        let manifest: Manifest = from_json(bytes).map_err(|kind| kind.at(part))?;
         manifest.check()?;
         Ok(manifest)
     }
@@ -134,6 +138,12 @@ impl Manifest {
     /// The files of one role, in order.
     pub fn files_of<'a>(&'a self, role: &'a str) -> impl Iterator<Item = &'a FileEntry> {
         self.used_files().filter(move |f| f.role == role)
+    }
+
+    /// What the inputs of the graphs look like.
+    pub fn shapes(&self) -> Shapes {
+        let (context, item) = (self.encoding.context_slots(), self.encoding.item_slots());
+        Shapes { dim: self.dim, len: self.encoding.history.len, context, item }
     }
 
     /// Bytes of memory that the rows and catalogs of the open bundle take, about.
@@ -154,13 +164,15 @@ impl Manifest {
         if self.items == 0 || self.items > u32::MAX as usize {
             return Err(range("1 to 4294967295 items", self.items).at(part("items")));
         }
-        let mut names = std::collections::BTreeSet::new();
-        for file in &self.files {
+        if self.files.len() > MAX_FILES {
+            return Err(ErrorKind::Limit { limit: MAX_FILES as u64, got: self.files.len() as u64 }.at(part("files")));
+        }
+        for (i, file) in self.files.iter().enumerate() {
             let plain = !file.path.is_empty()
                 && file.path.len() <= 200
                 && !file.path.starts_with('.')
                 && file.path.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
-            if !plain || file.path == "manifest.json" || !names.insert(&file.path) {
+            if !plain || file.path == "manifest.json" || self.files[..i].iter().any(|f| f.path == file.path) {
                 return Err(ErrorKind::Path(file.path.clone()).at(part("files")));
             }
             if file.sha256.len() != 64 || !file.sha256.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) {
@@ -187,7 +199,7 @@ impl Manifest {
             for file in self.files_of(role) {
                 match file.rows {
                     Some(n) if n > 0 && n <= MAX_ROWS_PER_FILE => rows += n,
-                    other => return Err(range("1 to 65536 rows", format!("{other:?}")).at(part(&file.path))),
+                    other => return Err(range("1 to 65536 rows", other.unwrap_or(0)).at(part(&file.path))),
                 }
             }
             if rows != self.items {
@@ -203,14 +215,13 @@ pub(crate) fn range(expected: &str, got: impl ToString) -> ErrorKind {
     ErrorKind::Range { expected: expected.into(), got: got.to_string() }
 }
 
-/// The kind of a JSON error; HTML in place of JSON is named, because hosts answer a missing file with a page.
-pub(crate) fn json_error(error: &serde_json::Error, bytes: &[u8]) -> ErrorKind {
-    let text = error.to_string();
-    if bytes.trim_ascii_start().starts_with(b"<") {
-        ErrorKind::Malformed("found HTML where JSON was expected: does the address lead to the bundle?".into())
-    } else if text.starts_with("unknown field") {
-        ErrorKind::UnknownKey(text)
-    } else {
-        ErrorKind::Malformed(text)
-    }
+/// Reads JSON; HTML in its place is named, because hosts answer a missing file with a page.
+pub(crate) fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> std::result::Result<T, ErrorKind> {
+    let html = || ErrorKind::Malformed("found HTML where JSON was expected: does the address lead to the bundle?".into());
+    let text = std::str::from_utf8(bytes).map_err(|e| ErrorKind::Malformed(e.to_string()))?;
+    serde_json::from_str(text).map_err(|e| match e.to_string() {
+        _ if text.trim_ascii_start().starts_with('<') => html(),
+        text if text.starts_with("unknown field") => ErrorKind::UnknownKey(text),
+        text => ErrorKind::Malformed(text),
+    })
 }

@@ -5,9 +5,9 @@ mod manifest;
 mod reader;
 mod rows;
 
-pub use catalog::{Catalog, CatalogFile};
+pub use catalog::{Catalog, CatalogFile, by_number, is_whole};
 pub use manifest::{FORMAT_VERSION, Features, FileEntry, MAX_DIM, MAX_ROWS_PER_FILE, Manifest, TrainedOn};
-pub(crate) use manifest::{json_error, range};
+pub(crate) use manifest::{from_json, range};
 pub use reader::{Bundle, BundleReader, DEFAULT_MAX_BYTES, sha256_hex};
 #[cfg(test)]
 pub(crate) use rows::tests::rows as rows_for_tests;

@@ -1,10 +1,8 @@
 //! Files of a bundle, handed in one by one and checked, until the bundle can be opened.
 
-use std::collections::BTreeMap;
-
 use sha2::{Digest, Sha256};
 
-use super::{Catalog, CatalogFile, FileEntry, ItemFile, Manifest, Rows, json_error};
+use super::{Catalog, CatalogFile, FileEntry, ItemFile, Manifest, Rows, from_json};
 use crate::error::{ErrorKind, Result};
 
 /// Most bytes of a bundle where the caller gives no limit: 2 GiB.
@@ -13,9 +11,15 @@ pub const DEFAULT_MAX_BYTES: u64 = 2 << 30;
 /// Takes the files of a bundle as they arrive. Does no I/O: bytes are arguments.
 pub struct BundleReader {
     manifest: Manifest,
-    arriving: BTreeMap<String, Arriving>,
-    items: BTreeMap<String, ItemFile>,
-    catalogs: BTreeMap<String, CatalogFile>,
+    /// Few enough to be looked for one by one.
+    parts: Vec<(String, Part)>,
+}
+
+/// What is there of a file.
+enum Part {
+    Arriving(Arriving),
+    Items(ItemFile),
+    Catalog(CatalogFile),
 }
 
 /// A file of which some bytes are there, hashed as they come.
@@ -46,8 +50,7 @@ impl BundleReader {
         if total > max_bytes {
             return Err(ErrorKind::Limit { limit: max_bytes, got: total }.at("manifest.json/files"));
         }
-        let (arriving, items, catalogs) = Default::default();
-        Ok(BundleReader { manifest, arriving, items, catalogs })
+        Ok(BundleReader { manifest, parts: Vec::new() })
     }
 
     /// The manifest.
@@ -61,13 +64,16 @@ impl BundleReader {
     /// `missing` for a name that the manifest does not have, `memory` where there is none.
     pub fn begin(&mut self, path: &str) -> Result<()> {
         let wanted = self.manifest.file(path)?.bytes;
-        let mut bytes = self.arriving.remove(path).map(|a| a.bytes).unwrap_or_default();
+        let mut bytes = match self.take(path) {
+            Some(Part::Arriving(part)) => part.bytes,
+            _ => Vec::new(),
+        };
         if bytes.is_empty() {
             let none = |_| ErrorKind::Memory(wanted).at(path);
             bytes.try_reserve_exact(usize::try_from(wanted).unwrap_or(usize::MAX)).map_err(none)?;
             bytes.resize(wanted as usize, 0);
         }
-        self.arriving.insert(path.into(), Arriving { bytes, filled: 0, hash: Sha256::new() });
+        self.parts.push((path.into(), Part::Arriving(Arriving { bytes, filled: 0, hash: Sha256::new() })));
         Ok(())
     }
 
@@ -76,7 +82,7 @@ impl BundleReader {
     /// # Errors
     /// `missing` for a file that was not begun.
     pub fn room(&mut self, path: &str) -> Result<&mut [u8]> {
-        let file = self.arriving.get_mut(path).ok_or_else(|| ErrorKind::Missing.at(path))?;
+        let file = self.arriving(path)?;
         Ok(&mut file.bytes[file.filled..])
     }
 
@@ -85,7 +91,7 @@ impl BundleReader {
     /// # Errors
     /// `missing` for a file that was not begun, `length` for more bytes than the manifest says.
     pub fn arrived(&mut self, path: &str, count: usize) -> Result<()> {
-        let file = self.arriving.get_mut(path).ok_or_else(|| ErrorKind::Missing.at(path))?;
+        let file = self.arriving(path)?;
         let (whole, filled) = (file.bytes.len(), file.filled.saturating_add(count));
         let new = file.bytes.get(file.filled..filled).ok_or(ErrorKind::Length { expected: whole, got: filled, unit: "bytes" });
         file.hash.update(new.map_err(|e| e.at(path))?);
@@ -98,22 +104,23 @@ impl BundleReader {
     /// # Errors
     /// `missing` for a file that was not begun, `length`, `hash`, and what the content asks for. Nothing of a refused file is kept.
     pub fn finish(&mut self, path: &str) -> Result<()> {
-        let Arriving { bytes, filled, hash } = self.arriving.remove(path).ok_or_else(|| ErrorKind::Missing.at(path))?;
+        self.arriving(path)?;
+        let Some(Part::Arriving(Arriving { bytes, filled, hash })) = self.take(path) else { return Ok(()) };
         let file = self.manifest.file(path)?;
         file.check(filled, &hash.finalize())?;
         let (rows, dim) = (file.rows.unwrap_or(0), self.manifest.dim);
         match file.role.as_str() {
             "items" => {
                 let file = ItemFile::new(bytes, rows, dim).map_err(|e| e.within(path))?;
-                self.items.insert(path.into(), file);
+                self.parts.push((path.into(), Part::Items(file)));
             }
             "catalog" => {
-                let catalog: CatalogFile = serde_json::from_slice(&bytes).map_err(|e| json_error(&e, &bytes).at(path))?;
+                let catalog: CatalogFile = from_json(&bytes).map_err(|kind| kind.at(path))?;
                 if catalog.ids.len() != rows {
                     let got = catalog.ids.len();
                     return Err(ErrorKind::Length { expected: rows, got, unit: "rows" }.at(format!("{path}/ids")));
                 }
-                self.catalogs.insert(path.into(), catalog);
+                self.parts.push((path.into(), Part::Catalog(catalog)));
             }
             _ => {}
         }
@@ -133,23 +140,32 @@ impl BundleReader {
         self.finish(path)
     }
 
+    fn take(&mut self, path: &str) -> Option<Part> {
+        self.parts.iter().position(|(name, _)| name == path).map(|at| self.parts.swap_remove(at).1)
+    }
+
+    fn arriving(&mut self, path: &str) -> Result<&mut Arriving> {
+        match self.parts.iter_mut().find(|(name, _)| name == path) {
+            Some((_, Part::Arriving(file))) => Ok(file),
+            _ => Err(ErrorKind::Missing.at(path)),
+        }
+    }
+
     /// Opens the bundle. Graphs may still be on their way; worked examples are for checks alone.
     ///
     /// # Errors
     /// `missing` for an item file or a catalog that was not handed in, `malformed` for a catalog that does not fit together.
     pub fn open(mut self) -> Result<Bundle> {
         let (mut files, mut catalog) = (Vec::new(), Catalog::default());
-        for file in self.manifest.used_files() {
-            let missing = || ErrorKind::Missing.at(file.path.clone());
-            match file.role.as_str() {
-                "items" => files.push(self.items.remove(&file.path).ok_or_else(missing)?),
-                "catalog" => {
-                    let rows = self.catalogs.remove(&file.path).ok_or_else(missing)?;
-                    catalog.append(rows).map_err(|e| e.within(&file.path))?;
-                }
-                _ => {}
+        let wanted = self.manifest.used_files().filter(|f| f.role == "items" || f.role == "catalog");
+        for path in wanted.map(|f| f.path.clone()).collect::<Vec<_>>() {
+            match self.take(&path) {
+                Some(Part::Items(file)) => files.push(file),
+                Some(Part::Catalog(rows)) => catalog.append(rows).map_err(|e| e.within(&path))?,
+                _ => return Err(ErrorKind::Missing.at(path)),
             }
         }
+        catalog.check()?;
         let rows = Rows::new(self.manifest.dim, files);
         Ok(Bundle { manifest: self.manifest, rows, catalog })
     }

@@ -1,10 +1,11 @@
 //! The rows of the item files, in the very bytes that arrived: nothing is copied out of a file once it is in memory.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
-use safetensors::{Dtype, SafeTensors};
+use serde::Deserialize;
 
-use super::range;
+use super::{from_json, range};
 use crate::error::{ErrorKind, Result};
 use crate::kernels::{BIAS_STEPS, BLOCK, CENTROIDS, blocks, pairs, subspaces};
 
@@ -28,27 +29,17 @@ impl ItemFile {
     /// # Errors
     /// `malformed` for what is no safetensors, `missing` for a tensor, `range` for a shape, a type or a number.
     pub(super) fn new(bytes: Vec<u8>, rows: usize, dim: usize) -> Result<ItemFile> {
-        let tensors = SafeTensors::deserialize(&bytes).map_err(|e| ErrorKind::Malformed(e.to_string()).at("header"))?;
-        let start = bytes.as_ptr().addr();
-        let place = |name: &str, dtype: Dtype, shape: &[usize]| -> Result<Range<usize>> {
-            let view = tensors.tensor(name).map_err(|_| ErrorKind::Missing.at(name))?;
-            if view.dtype() != dtype || view.shape() != shape {
-                return Err(range(&format!("{dtype:?} {shape:?}"), format!("{:?} {:?}", view.dtype(), view.shape())).at(name));
-            }
-            let at = view.data().as_ptr().addr() - start;
-            Ok(at..at + view.data().len())
-        };
-        // A plane is there as a whole or not at all.
-        let optional =
-            |name: &str, dtype, shape: &[usize]| tensors.tensor(name).is_ok().then(|| place(name, dtype, shape)).transpose();
-        let vectors = place("vectors", Dtype::I8, &[rows, dim])?;
-        let (scales, biases) = (place("scales", Dtype::F32, &[rows])?, place("biases", Dtype::F32, &[rows])?);
-        let residuals = optional("residuals", Dtype::U8, &[rows, dim.div_ceil(2)])?;
-        let codes = optional("codes", Dtype::U8, &[blocks(rows), pairs(dim), BLOCK])?;
-        let codebook = codes.is_some().then(|| place("codebook", Dtype::F32, &[subspaces(dim), CENTROIDS, 2])).transpose()?;
+        let header = Header::read(&bytes)?;
+        let place = |name: &str, dtype: &str, shape: &[usize]| header.place(name, dtype, shape);
+        let optional = |name: &str, dtype: &str, shape: &[usize]| header.has(name).then(|| place(name, dtype, shape)).transpose();
+        let vectors = place("vectors", "I8", &[rows, dim])?;
+        let (scales, biases) = (place("scales", "F32", &[rows])?, place("biases", "F32", &[rows])?);
+        let residuals = optional("residuals", "U8", &[rows, dim.div_ceil(2)])?;
+        let codes = optional("codes", "U8", &[blocks(rows), pairs(dim), BLOCK])?;
+        let codebook = codes.is_some().then(|| place("codebook", "F32", &[subspaces(dim), CENTROIDS, 2])).transpose()?;
         let finite = |name: &str, place: Range<usize>, least: f32| -> Result<()> {
             match floats(&bytes[place]).enumerate().find(|(_, x)| !x.is_finite() || *x <= least) {
-                Some((at, x)) => Err(range("a finite number in range", x).at(format!("{name}/{at}"))),
+                Some((at, _)) => Err(range("a finite number in range", "another").at(format!("{name}/{at}"))),
                 None => Ok(()),
             }
         };
@@ -107,6 +98,56 @@ impl ItemFile {
     }
 }
 
+/// The head of a safetensors file, <https://github.com/huggingface/safetensors>: read here in a few lines, because the crate takes a
+/// tenth of the bytes that a page may load.
+struct Header {
+    tensors: BTreeMap<String, Tensor>,
+    /// Where the data begins, and how many bytes there are.
+    start: usize,
+    bytes: usize,
+}
+
+/// Numbers of one tensor. All may be absent, because `__metadata__` stands between the tensors.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Tensor {
+    dtype: String,
+    shape: Vec<usize>,
+    data_offsets: (usize, usize),
+}
+
+impl Header {
+    fn read(file: &[u8]) -> Result<Header> {
+        let malformed = |text: &str| ErrorKind::Malformed(text.into()).at("header");
+        let (length, rest) = file.split_first_chunk::<8>().ok_or_else(|| malformed("the file ends in its header"))?;
+        let length = usize::try_from(u64::from_le_bytes(*length)).unwrap_or(usize::MAX);
+        let json = rest.get(..length).ok_or_else(|| malformed("the file ends in its header"))?;
+        let tensors = from_json(json).map_err(|kind| kind.at("header"))?;
+        Ok(Header { tensors, start: 8 + length, bytes: rest.len() - length })
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.tensors.contains_key(name)
+    }
+
+    /// Where a tensor's bytes lie in the file.
+    fn place(&self, name: &str, dtype: &str, shape: &[usize]) -> Result<Range<usize>> {
+        let tensor = self.tensors.get(name).ok_or_else(|| ErrorKind::Missing.at(name))?;
+        if tensor.dtype != dtype || tensor.shape != shape {
+            let form = |dtype: &str, shape: &[usize]| {
+                shape.iter().fold(dtype.to_string(), |text, n| format!("{text}{}{n}", if text == dtype { ' ' } else { '×' }))
+            };
+            return Err(range(&form(dtype, shape), form(&tensor.dtype, &tensor.shape)).at(name));
+        }
+        let (from, to) = tensor.data_offsets;
+        let expected = shape.iter().product::<usize>() * if dtype == "F32" { 4 } else { 1 };
+        if to > self.bytes || to.checked_sub(from) != Some(expected) {
+            return Err(ErrorKind::Length { expected, got: to.saturating_sub(from), unit: "bytes in the file" }.at(name));
+        }
+        Ok(self.start + from..self.start + to)
+    }
+}
+
 /// The rows of all item files, in row order.
 pub struct Rows {
     dim: usize,
@@ -125,7 +166,7 @@ impl Rows {
         }));
         let biases = || files.iter().flat_map(|f| floats(&f.bytes[f.biases.clone()]));
         let least = biases().fold(f32::INFINITY, f32::min);
-        let bias_range = (biases().fold(f32::NEG_INFINITY, f32::max) - least).clamp(0.0, f32::MAX);
+        let bias_range = (biases().fold(f32::NEG_INFINITY, f32::max) - least).min(f32::MAX);
         if files.iter().all(|f| f.codes.is_some() && f.residuals.is_some()) {
             let step = if bias_range > 0.0 { BIAS_STEPS / bias_range } else { 0.0 };
             for file in &mut files {
@@ -249,6 +290,34 @@ pub(crate) mod tests {
             ItemFile { bytes, rows: *n, dim, vectors, scales, biases, residuals, codes, codebook, bias_codes: vec![] }
         };
         Rows::new(dim, sizes.iter().map(file).collect())
+    }
+
+    #[test]
+    fn a_header_is_read_and_wrong_ones_are_refused() {
+        let file = |header: &str, data: usize| {
+            let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+            bytes.extend(header.bytes());
+            bytes.resize(8 + header.len() + data, 1);
+            ItemFile::new(bytes, 2, 3)
+        };
+        let with = |vectors: &str| {
+            format!(
+                r#"{{"__metadata__":{{"a":"b"}},"vectors":{vectors},"scales":{{"dtype":"F32","shape":[2],"data_offsets":[6,14]}},
+                "biases":{{"dtype":"F32","shape":[2],"data_offsets":[14,22]}}}}"#
+            )
+        };
+        let right = with(r#"{"dtype":"I8","shape":[2,3],"data_offsets":[0,6]}"#);
+        assert_eq!(file(&right, 22).unwrap().vectors(), [1; 6]);
+        let code = |header: &str, data| file(header, data).err().unwrap().code();
+        assert_eq!(code(&right, 21), "length");
+        assert_eq!(code(&with(r#"{"dtype":"I8","shape":[2,3],"data_offsets":[6,0]}"#), 22), "length");
+        assert_eq!(code(&with(r#"{"dtype":"I8","shape":[2,3],"data_offsets":[18446744073709551615,6]}"#), 22), "length");
+        assert_eq!(code(&with(r#"{"dtype":"I8","shape":[3,2],"data_offsets":[0,6]}"#), 22), "range");
+        assert_eq!(code(&with(r#"{"dtype":"U8","shape":[2,3],"data_offsets":[0,6]}"#), 22), "range");
+        assert_eq!((code("{}", 22), code("[", 22)), ("missing", "malformed"));
+        for bytes in [&[][..], &[1; 7], &[255; 40]] {
+            assert_eq!(ItemFile::new(bytes.to_vec(), 2, 3).err().unwrap().code(), "malformed");
+        }
     }
 
     #[test]

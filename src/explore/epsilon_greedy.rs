@@ -4,6 +4,7 @@ use rand_chacha::rand_core::Rng;
 
 use super::{Candidates, Draw, Policy, below, unit};
 use crate::error::Result;
+use crate::features::shortest;
 
 /// With probability ε a uniform draw over all n candidates, the best included, else the best.
 ///
@@ -21,7 +22,8 @@ impl EpsilonGreedy {
         if (0.0..=1.0).contains(&epsilon) {
             Ok(EpsilonGreedy { epsilon })
         } else {
-            Err(crate::bundle::range("0 to 1", epsilon).at("explore.epsilon"))
+            Err(crate::bundle::range("0 to 1", if epsilon.is_finite() { shortest(epsilon) } else { "no number".into() })
+                .at("explore.epsilon"))
         }
     }
 }

@@ -29,7 +29,7 @@ pub struct Column {
 
 /// Kinds of column. A missing value has no slot at all.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(tag = "type", rename_all = "snake_case", try_from = "Flat")]
 pub enum Kind {
     /// One of a vocabulary; anything else takes the last slot. Width: words + 1.
     Category {
@@ -82,6 +82,60 @@ pub enum Kind {
     },
 }
 
+/// A kind as it is read: the constants of all kinds, of which each takes its own.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Flat {
+    #[serde(rename = "type")]
+    kind: String,
+    vocabulary: Option<Vec<String>>,
+    edges: Option<Vec<f64>>,
+    mean: Option<f64>,
+    sd: Option<f64>,
+    hash_buckets: Option<usize>,
+    dim: Option<usize>,
+    start_ms: Option<i64>,
+    days: Option<u32>,
+    count: Option<usize>,
+    buckets: Option<usize>,
+}
+
+impl TryFrom<Flat> for Kind {
+    type Error = String;
+
+    fn try_from(mut f: Flat) -> std::result::Result<Kind, String> {
+        let name = f.kind;
+        let kind = match name.as_str() {
+            "category" => f.vocabulary.take().map(|vocabulary| Kind::Category { vocabulary }),
+            "set" => f.vocabulary.take().map(|vocabulary| Kind::Set { vocabulary }),
+            "text" => f
+                .vocabulary
+                .take()
+                .zip(f.hash_buckets.take())
+                .map(|(vocabulary, hash_buckets)| Kind::Text { vocabulary, hash_buckets }),
+            "number" => match (f.edges.take(), f.mean.take(), f.sd.take()) {
+                (Some(edges), Some(mean), Some(sd)) => Some(Kind::Number { edges, mean, sd }),
+                _ => None,
+            },
+            "vector" => f.dim.take().map(|dim| Kind::Vector { dim }),
+            "hour" => Some(Kind::Hour),
+            "weekday" => Some(Kind::Weekday),
+            "period" => match (f.start_ms.take(), f.days.take(), f.count.take()) {
+                (Some(start_ms), Some(days), Some(count)) => Some(Kind::Period { start_ms, days, count }),
+                _ => None,
+            },
+            "history_length" => f.buckets.take().map(|buckets| Kind::HistoryLength { buckets }),
+            _ => return Err(format!("no kind of column `{name}`")),
+        };
+        let left = [f.mean.is_some(), f.sd.is_some(), f.vocabulary.is_some(), f.edges.is_some(), f.hash_buckets.is_some()];
+        let left = left.contains(&true)
+            || [f.dim, f.count, f.buckets].iter().any(Option::is_some)
+            || f.start_ms.is_some()
+            || f.days.is_some();
+        kind.filter(|_| !left).ok_or_else(|| format!("`{name}` has other constants than a column of this kind"))
+    }
+}
+
 impl Column {
     /// Slots of the embedding table that the column takes.
     pub fn width(&self) -> usize {
@@ -129,7 +183,8 @@ impl Column {
             Kind::Number { edges, mean, sd } => {
                 if let Some(x) = value.number() {
                     let bucket = edges.partition_point(|edge| *edge <= x);
-                    let deviations = ((x - mean) / sd).clamp(-MAX_DEVIATIONS, MAX_DEVIATIONS);
+                    #[allow(clippy::manual_clamp)] // std's brings the printing of floats into the WASM
+                    let deviations = ((x - mean) / sd).max(-MAX_DEVIATIONS).min(MAX_DEVIATIONS);
                     slots.push((offset + bucket as u32, 1.0));
                     slots.push((offset + edges.len() as u32 + 1, deviations as f32));
                 }

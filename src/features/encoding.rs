@@ -3,9 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Column, Fields, Slots, Value};
-use crate::bundle::{CatalogFile, range};
+use crate::bundle::range;
 use crate::error::{ErrorKind, Result};
 
+/// Most types of event, and most columns of a table.
+const MAX_NAMES: usize = 1024;
 /// Most events that a tower may read, and that a profile may keep.
 const MAX_HISTORY: usize = 65_536;
 
@@ -115,9 +117,12 @@ impl History {
         if !ascending || self.value_edges.len() > 1000 {
             return Err(ErrorKind::Malformed("edges must be finite and ascend, at most 1000".into()).at(part("value_edges")));
         }
-        let mut names = std::collections::BTreeSet::new();
-        for t in &self.types {
-            if !(names.insert(&t.name) && t.weight.is_finite() && t.weight >= 0.0) {
+        if self.types.len() > MAX_NAMES {
+            return Err(range("at most 1024 types", self.types.len()).at(part("types")));
+        }
+        for (i, t) in self.types.iter().enumerate() {
+            let twice = self.types[..i].iter().any(|other| other.name == t.name);
+            if !(!twice && t.weight.is_finite() && t.weight >= 0.0) {
                 return Err(
                     ErrorKind::Malformed(format!("type `{}` twice, or its weight not 0 or more", t.name)).at(part("types"))
                 );
@@ -153,16 +158,13 @@ impl Encoding {
         encode(&self.items, fields, "item")
     }
 
-    /// Slots of a row of the catalog; a column named `title` reads the titles.
-    ///
-    /// # Panics
-    /// If the catalog has no such row.
-    pub fn encode_row(&self, catalog: &CatalogFile, row: usize) -> Slots {
+    /// Slots of a row: `value` gives its raw value of a column, nothing for a column that there is not; a column named `title` reads the title.
+    pub fn encode_row<'a>(&self, title: Option<&str>, value: impl Fn(&str) -> Option<&'a Value>) -> Slots {
         let (mut slots, mut offset) = (Slots::new(), 0);
         for column in &self.items {
-            match (catalog.columns.get(&column.name), &catalog.titles[row]) {
-                (Some(values), _) => column.encode(&values[row], offset, &mut slots),
-                (None, Some(title)) if column.name == TITLE => column.encode(&Value::Text(title.clone()), offset, &mut slots),
+            match (value(&column.name), title) {
+                (Some(value), _) => column.encode(value, offset, &mut slots),
+                (None, Some(title)) if column.name == TITLE => column.encode(&Value::Text(title.into()), offset, &mut slots),
                 _ => {}
             }
             offset += column.width() as u32;
@@ -187,10 +189,12 @@ impl Encoding {
     pub(crate) fn check(&self) -> Result<()> {
         self.history.check()?;
         for (part, columns) in [("encoding/items", &self.items), ("encoding/context", &self.context)] {
-            let mut names = std::collections::BTreeSet::new();
-            for column in columns {
+            if columns.len() > MAX_NAMES {
+                return Err(range("at most 1024 columns", columns.len()).at(part));
+            }
+            for (i, column) in columns.iter().enumerate() {
                 column.check().map_err(|e| e.within(part))?;
-                if !names.insert(&column.name) {
+                if columns[..i].iter().any(|other| other.name == column.name) {
                     return Err(ErrorKind::Malformed(format!("column `{}` twice", column.name)).at(part));
                 }
             }

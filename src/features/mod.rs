@@ -12,4 +12,5 @@ pub use encoding::{Encoding, EventType, History, TITLE};
 pub use history::EncodedHistory;
 pub use query::{EncodedQuery, Query};
 pub use text::words;
+pub(crate) use value::shortest;
 pub use value::{Fields, Value};

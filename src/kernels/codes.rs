@@ -66,7 +66,7 @@ impl Tables {
         let unit = (exact.iter().map(largest).fold(0.0, f32::max) / TABLE_MAX).max(bias_range / PART_MAX).max(spread / PART_MAX);
         // A query of zeros over equal biases: every row is as good.
         let unit = if unit > 0.0 && unit.is_finite() { unit } else { f32::INFINITY };
-        let steps = |x: f32, most: f32| libm::roundf(x / unit).clamp(0.0, most);
+        let steps = |x: f32, most: f32| super::quantize::rounded(x / unit, 0.0, most);
         Tables {
             tables: exact.iter().map(|(table, _)| table.iter().map(|x| steps(*x, TABLE_MAX) as u8).collect()).collect(),
             offsets: exact.iter().map(|(_, base)| steps(base - least, PART_MAX) as i16).collect(),

@@ -1,5 +1,11 @@
 //! Floats to integers: int8 rows with a scale each, and an i16 query.
 
+/// The nearest whole number between two bounds. std's `clamp` would bring the printing of floats into the WASM.
+#[allow(clippy::manual_clamp)]
+pub(super) fn rounded(x: f32, least: f32, most: f32) -> f32 {
+    libm::roundf(x).max(least).min(most)
+}
+
 /// Quantizes one row symmetrically: `row ≈ scale · out`, `out` in −127..=127; gives the scale, 1 for a row of zeros.
 ///
 /// # Panics
@@ -9,7 +15,7 @@ pub fn quantize_row(row: &[f32], out: &mut [i8]) -> f32 {
     let largest = row.iter().fold(0.0f32, |m, x| m.max(x.abs()));
     let scale = if largest > 0.0 { largest / 127.0 } else { 1.0 };
     for (q, x) in out.iter_mut().zip(row) {
-        *q = libm::roundf(x / scale).clamp(-127.0, 127.0) as i8;
+        *q = rounded(x / scale, -127.0, 127.0) as i8;
     }
     scale
 }
@@ -28,7 +34,7 @@ pub fn residual_row(row: &[f32], quantized: &[i8], scale: f32, out: &mut [u8]) {
     out.fill(0);
     for (k, (x, q)) in row.iter().zip(quantized).enumerate() {
         let step = libm::floorf((x / scale - f32::from(*q)) * RESIDUAL_STEPS) + RESIDUAL_STEPS / 2.0;
-        out[k / 2] |= (step.clamp(0.0, 15.0) as u8) << (4 * (k % 2));
+        out[k / 2] |= (step as u8).min(15) << (4 * (k % 2));
     }
 }
 
@@ -46,7 +52,7 @@ impl QuantizedQuery {
     pub fn new(query: &[f32]) -> Self {
         let largest = query.iter().fold(0.0f32, |m, x| m.max(x.abs()));
         let scale = if largest > 0.0 { largest / 32767.0 } else { 1.0 };
-        let values = query.iter().map(|x| libm::roundf(x / scale).clamp(-32767.0, 32767.0) as i16).collect();
+        let values = query.iter().map(|x| rounded(x / scale, -32767.0, 32767.0) as i16).collect();
         QuantizedQuery { values, scale }
     }
 }

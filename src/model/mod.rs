@@ -17,6 +17,19 @@ pub enum Graph {
     ItemTower,
 }
 
+/// The lengths that the inputs of a bundle's graphs have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shapes {
+    /// Dimensions d of a vector.
+    pub dim: usize,
+    /// Events L that the user tower reads.
+    pub len: usize,
+    /// Slots of the context.
+    pub context: usize,
+    /// Slots of an item.
+    pub item: usize,
+}
+
 /// An input of a graph, row-major.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Tensor {

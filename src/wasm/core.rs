@@ -1,19 +1,21 @@
 //! `Core`: the recommender as a class.
 
-use js_sys::{Function, Uint8Array};
+use js_sys::{Float32Array, Function, Object, Uint8Array, Uint32Array};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_wasm_bindgen::Serializer;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use super::convert::{JsResult, to_js_error};
+use super::convert::{JsResult, set, to_js_error};
 use super::imported::ImportedRuntime;
-use crate::bundle::{BundleReader, DEFAULT_MAX_BYTES, Manifest, json_error};
+use crate::bundle::{self, BundleReader, DEFAULT_MAX_BYTES, Manifest};
 use crate::error::ErrorKind;
 use crate::golden::Golden;
+use crate::model::Shapes;
 use crate::profile::Event;
 use crate::recommender::{Clock, Recommender, Request};
+use crate::retrieve::Effort;
 
 #[wasm_bindgen]
 extern "C" {
@@ -47,6 +49,12 @@ impl Core {
     /// The files of the bundle: `{ path, role, bytes, sha256 }[]`.
     pub fn files(&self) -> JsResult<JsValue> {
         to_js(&self.manifest()?.used_files().collect::<Vec<_>>())
+    }
+
+    /// Lengths of the inputs of the graphs, for the tower: `[dim, len, context, item]`.
+    pub fn shapes(&self) -> JsResult<Vec<u32>> {
+        let Shapes { dim, len, context, item } = self.manifest()?.shapes();
+        Ok([dim, len, context, item].map(|n| n as u32).to_vec())
     }
 
     /// Bytes of memory that the open bundle will take, about.
@@ -150,6 +158,24 @@ impl Core {
         to_js(&slate)
     }
 
+    /// The best rows for a given vector: `{ rows: Uint32Array, scores: Float32Array }`.
+    pub fn search(&self, vector: &[f32], k: usize, fast: bool) -> JsResult<JsValue> {
+        let effort = if fast { Effort::Fast } else { Effort::Accurate };
+        let best = self.get()?.search(vector, k, effort).map_err(to_js_error)?;
+        let (scores, rows): (Vec<f32>, Vec<u32>) = best.into_iter().unzip();
+        let found = Object::new().into();
+        set(&found, "rows", &Uint32Array::from(rows.as_slice()).into());
+        set(&found, "scores", &Float32Array::from(scores.as_slice()).into());
+        Ok(found)
+    }
+
+    /// Rows as items.
+    pub fn items(&self, rows: &[u32], scores: &[f32]) -> JsResult<JsValue> {
+        let recommender = self.get()?;
+        let there = |(row, _): &(&u32, &f32)| (**row as usize) < recommender.bundle().rows.len();
+        to_js(&rows.iter().zip(scores).filter(there).map(|(row, score)| recommender.item(*row, *score)).collect::<Vec<_>>())
+    }
+
     /// Given items by their score.
     pub fn rank(&self, ids: Vec<String>, request: &str) -> JsResult<JsValue> {
         let items = self.get()?.rank(&ids, &from_json(request, "request")?).map_err(to_js_error)?;
@@ -214,10 +240,10 @@ fn argument(text: &str, part: &str) -> JsValue {
     to_js_error(ErrorKind::Argument(text.into()).at(part))
 }
 
-/// From JSON: the page's objects cross as text, so one reader serves them and the files of a bundle.
+/// The page's objects cross as text, so one reader serves them and the files of a bundle.
 fn from_json<T: DeserializeOwned>(text: &str, part: &str) -> JsResult<T> {
-    serde_json::from_slice(text.as_bytes()).map_err(|e| {
-        let kind = match json_error(&e, b"") {
+    bundle::from_json(text.as_bytes()).map_err(|kind| {
+        let kind = match kind {
             ErrorKind::Malformed(text) => ErrorKind::Argument(text),
             kind => kind,
         };

@@ -5,9 +5,20 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::convert::{JsResult, get, graph_name, to_js_error};
-use crate::bundle::Manifest;
 use crate::error::{ErrorKind, Result};
-use crate::model::{Graph, ModelRuntime, Tensor, TractRuntime};
+use crate::model::{Graph, ModelRuntime, Shapes, Tensor, TractRuntime};
+
+// Nothing else would call the start-up code that registers tract's matrix kernels.
+unsafe extern "C" {
+    fn __wasm_call_ctors();
+}
+
+/// Runs once, before everything else.
+#[wasm_bindgen(start)]
+fn start() {
+    // SAFETY: the linker makes this function; it takes nothing and is called once.
+    unsafe { __wasm_call_ctors() }
+}
 
 /// The graphs of a bundle, ready to run.
 #[wasm_bindgen]
@@ -17,11 +28,18 @@ pub struct Tower {
 
 #[wasm_bindgen]
 impl Tower {
-    /// Loads the graphs; `manifest` gives the shapes. The bytes are those that `Core.addFile` has checked.
+    /// Loads the graphs, whose bytes the core has checked; the lengths of their inputs are those of `Core.shapes`.
     #[wasm_bindgen(constructor)]
-    pub fn new(user_tower: &[u8], item_tower: Option<Vec<u8>>, manifest: &[u8]) -> JsResult<Tower> {
-        let manifest = Manifest::parse(manifest).map_err(to_js_error)?;
-        let runtime = TractRuntime::new(user_tower, item_tower.as_deref(), &manifest).map_err(to_js_error)?;
+    pub fn new(
+        user_tower: &[u8],
+        item_tower: Option<Vec<u8>>,
+        dim: usize,
+        len: usize,
+        context: usize,
+        item: usize,
+    ) -> JsResult<Tower> {
+        let shapes = Shapes { dim, len, context, item };
+        let runtime = TractRuntime::new(user_tower, item_tower.as_deref(), shapes).map_err(to_js_error)?;
         Ok(Tower { runtime })
     }
 

@@ -13,8 +13,7 @@ use tract_onnx::prelude::{
     TractError, TractResult, TypedRunnableModel,
 };
 
-use super::{Graph, ModelRuntime, Tensor};
-use crate::bundle::Manifest;
+use super::{Graph, ModelRuntime, Shapes, Tensor};
 use crate::error::{ErrorKind, Result};
 use wire::structure_bytes;
 
@@ -45,16 +44,15 @@ enum Kind {
 }
 
 impl TractRuntime {
-    /// Loads the graphs; the manifest gives the shapes.
+    /// Loads the graphs.
     ///
     /// # Errors
     /// `limit` or `model` for a graph that is refused: too large, an unknown operator, data outside the file, other inputs.
-    pub fn new(user_tower: &[u8], item_tower: Option<&[u8]>, manifest: &Manifest) -> Result<TractRuntime> {
-        let encoding = &manifest.encoding;
-        let (len, context, slots) = (encoding.history.len, encoding.context_slots(), encoding.item_slots());
+    pub fn new(user_tower: &[u8], item_tower: Option<&[u8]>, shapes: Shapes) -> Result<TractRuntime> {
+        let Shapes { dim, len, context, item: slots } = shapes;
         let row = |kind| (kind, vec![1, len]);
         let user = vec![
-            (Kind::F32, vec![1, len, manifest.dim]),
+            (Kind::F32, vec![1, len, dim]),
             row(Kind::I64),
             row(Kind::I64),
             row(Kind::I64),
@@ -164,7 +162,7 @@ impl ModelRuntime for TractRuntime {
             Tensor::I64(shape, _) => (Kind::I64, shape),
         });
         if !shapes.eq(loaded.inputs.iter().map(|(kind, shape)| (*kind, shape))) {
-            return Err(fault("the inputs have other shapes than the manifest's".into()));
+            return Err(fault("the inputs have other shapes than the graph's".into()));
         }
         guarded(|| run(loaded, inputs).map_err(|e| format!("{e:#}"))).map_err(fault)
     }

@@ -135,7 +135,7 @@ fn of_data(args: &Args, folder: &Path, recommender: &mut Recommender) -> Result<
 /// Reads `ID[:RATING][@UNIX],…`; what is an id of the catalog as it stands, commas included, is that id.
 fn parse_history(text: &str, catalog: &Catalog) -> Result<Vec<Event>> {
     let pieces: Vec<&str> = text.split(',').collect();
-    let most = 1 + catalog.file().ids.iter().map(|id| id.matches(',').count()).max().unwrap_or(0);
+    let most = 1 + (0..catalog.len() as u32).map(|row| catalog.id(row).matches(',').count()).max().unwrap_or(0);
     let mut events = Vec::new();
     let mut at = 0;
     while at < pieces.len() {

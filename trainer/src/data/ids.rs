@@ -1,7 +1,8 @@
 //! Ids: texts as numbers, and their order.
 
-use std::cmp::Ordering;
 use std::collections::HashMap;
+
+use foretaste::bundle::{by_number, is_whole};
 
 /// Texts by number, in order of appearance.
 #[derive(Default)]
@@ -38,16 +39,6 @@ impl Names {
         let mut names = self.names;
         (order.iter().map(|old| std::mem::take(&mut names[*old as usize])).collect(), rank)
     }
-}
-
-fn is_whole(id: &str) -> bool {
-    !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit())
-}
-
-/// Order of whole numbers of any length; of equal ones (`007` and `7`) by bytes.
-fn by_number(a: &str, b: &str) -> Ordering {
-    let (x, y) = (a.trim_start_matches('0'), b.trim_start_matches('0'));
-    x.len().cmp(&y.len()).then_with(|| x.cmp(y)).then_with(|| a.cmp(b))
 }
 
 #[cfg(test)]

@@ -36,7 +36,8 @@ pub fn open_bundle(folder: &Path) -> Result<Recommender> {
     }
     let bundle = reader.open().with_context(at)?;
     // The manifest has exactly one user tower: `BundleReader` has checked it.
-    let runtime = TractRuntime::new(&user_tower.unwrap_or_default(), item_tower.as_deref(), &bundle.manifest).with_context(at)?;
+    let runtime =
+        TractRuntime::new(&user_tower.unwrap_or_default(), item_tower.as_deref(), bundle.manifest.shapes()).with_context(at)?;
     let start = Instant::now();
     let mut recommender = Recommender::new(bundle, Box::new(move || start.elapsed().as_secs_f64() * 1e6));
     recommender.set_runtime(Box::new(runtime));

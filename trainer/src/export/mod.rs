@@ -104,7 +104,7 @@ fn open(manifest: &Manifest, files: &[File]) -> Result<Recommender> {
         reader.add_file(&file.entry.path, &file.bytes)?;
     }
     let [user_tower, item_tower] = [&files[0], &files[1]].map(|f| f.bytes.as_slice());
-    let runtime = TractRuntime::new(user_tower, Some(item_tower), manifest)?;
+    let runtime = TractRuntime::new(user_tower, Some(item_tower), manifest.shapes())?;
     let mut recommender = Recommender::new(reader.open()?, Box::new(|| 0.0));
     recommender.set_runtime(Box::new(runtime));
     Ok(recommender)

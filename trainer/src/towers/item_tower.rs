@@ -135,7 +135,8 @@ impl ItemTower {
 
 /// The column slots of every item of a catalog.
 pub fn encode_catalog(encoding: &Encoding, catalog: &CatalogFile) -> Vec<Slots> {
-    (0..catalog.ids.len()).map(|row| encoding.encode_row(catalog, row)).collect()
+    let value = |column: &str, row: usize| catalog.columns.get(column).map(|values| &values[row]);
+    (0..catalog.ids.len()).map(|row| encoding.encode_row(catalog.titles[row].as_deref(), |column| value(column, row))).collect()
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ export async function load(url: string | URL, options: LoadOptions = {}): Promis
     const files = typed(() => opening.files() as BundleFile[]);
     const cache = await FileCache.open(folder, options.cache ?? true);
     const fetcher = new Fetcher(opening, cache, files.filter((file) => file.role !== 'golden'), signal, options.onProgress);
-    const towers = loadTowers(fetcher, manifest, options);
+    const towers = loadTowers(fetcher, options);
     towers.catch(() => {});
     await Promise.all(files.filter((file) => file.role === 'items' || file.role === 'catalog').map((file) => fetcher.intoCore(file)));
     typed(() => opening.open());
@@ -129,15 +129,16 @@ class Fetcher {
   }
 }
 
-async function loadTowers(fetcher: Fetcher, manifest: Uint8Array, options: LoadOptions): Promise<Towers> {
+async function loadTowers(fetcher: Fetcher, options: LoadOptions): Promise<Towers> {
   const module = loadTower(options.wasm?.tower);
   module.catch(() => {});
   const graph = async (role: string) => {
     const file = fetcher.files.find((file) => file.role === role);
     return file ? fetcher.bytes(file) : new Uint8Array();
   };
+  const shapes = typed(() => fetcher.core.shapes());
   const [user, item] = await Promise.all([graph('user_tower'), graph('item_tower')]);
-  return new Towers(await module, { user, item, manifest });
+  return new Towers(await module, { user, item, shapes });
 }
 
 async function openStorage(options: LoadOptions): Promise<{ store: Store | undefined; storageError: string | undefined }> {

@@ -59,15 +59,16 @@ export class Towers {
 
   constructor(
     private readonly module: WebAssembly.Module,
-    private readonly files: { user: Uint8Array; item: Uint8Array; manifest: Uint8Array },
+    private readonly graphs: { user: Uint8Array; item: Uint8Array; shapes: Uint32Array },
   ) {
     this.build();
   }
 
   private build(): Tower {
     if (!this.tower || this.start !== starts) {
-      const { user, item, manifest } = this.files;
-      this.tower = this.guarded(() => new Tower(user, item, manifest));
+      const { user, item, shapes } = this.graphs;
+      const [dim = 0, len = 0, context = 0, slots = 0] = shapes;
+      this.tower = this.guarded(() => new Tower(user, item, dim, len, context, slots));
       this.start = starts;
     }
     return this.tower;

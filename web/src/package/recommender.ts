@@ -77,6 +77,13 @@ export class Recommender {
     return { tz_offset_min: -new Date().getTimezoneOffset(), ...request, time: Date.now() };
   }
 
+  /** The best items for a vector of your own, `[dim]`; needs no model and writes no log. */
+  async search(vector: Float32Array, { k = 10, effort = 'accurate' }: Pick<Request, 'k' | 'effort'> = {}): Promise<Item[]> {
+    const core = this.core();
+    const { rows, scores } = typed(() => core.search(vector, k, effort === 'fast') as { rows: Uint32Array; scores: Float32Array });
+    return typed(() => core.items(rows, scores) as Item[]);
+  }
+
   /** Items like one item, by the cosine of their vectors; needs no model. */
   async similar(id: string, { k = 10 }: { k?: number } = {}): Promise<Item[]> {
     const core = this.core();
