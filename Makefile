@@ -27,8 +27,10 @@ setup: ## install what build and tests need and what is not there yet
 build: ## the foretaste command, both WASM modules, the npm package and the page (web/dist)
 	@.ci/setup wasm
 	cargo build --release
-	$(PACK) --log-level warn build . --mode no-install --release --target web --no-pack --out-dir web/pkg/core --out-name core -- -p foretaste --no-default-features --features wasm-core
-	$(PACK) --log-level warn build . --mode no-install --release --target web --no-pack --out-dir web/pkg/tower --out-name tower -- -p foretaste --no-default-features --features wasm-tower
+	.ci/build-wasm core-baseline core -simd128
+	.ci/build-wasm core-simd128 core +simd128
+	.ci/build-wasm core-relaxed core +simd128,+relaxed-simd
+	.ci/build-wasm tower tower +simd128
 	npm --prefix web run --silent build
 	$(TOOK)
 

@@ -10,14 +10,21 @@ const at = (...parts) => join(root, ...parts);
 const bin = (name) => at('node_modules', '.bin', name);
 const run = (name, ...args) => execFileSync(bin(name), args, { cwd: root, stdio: 'inherit' });
 
-const WASM_FEATURES = ['simd', 'bulk-memory', 'bulk-memory-opt', 'reference-types', 'sign-ext', 'mutable-globals', 'nontrapping-float-to-int', 'multivalue'];
+const WASM_FEATURES = ['bulk-memory', 'bulk-memory-opt', 'reference-types', 'sign-ext', 'mutable-globals', 'nontrapping-float-to-int', 'multivalue'];
+/** The modules, each with the class it has and the features it needs; the page takes the core that its browser can run. */
+const MODULES = [
+  { name: 'core-baseline', glue: 'core', features: [] },
+  { name: 'core-simd128', glue: 'core', features: ['simd'] },
+  { name: 'core-relaxed', glue: 'core', features: ['simd', 'relaxed-simd'] },
+  { name: 'tower', glue: 'tower', features: ['simd'] },
+];
 
 /** The module after wasm-opt, which takes minutes: kept until its input changes. */
-function optimized(input) {
+function optimized(input, features) {
   const hash = createHash('sha256').update(readFileSync(input)).digest('hex').slice(0, 16);
   const output = input.replace(/_bg\.wasm$/, `.${hash}.opt`);
   if (!existsSync(output)) {
-    run('wasm-opt', '-Oz', ...WASM_FEATURES.map((f) => `--enable-${f}`), input, '-o', `${output}.partial`);
+    run('wasm-opt', '-Oz', ...[...WASM_FEATURES, ...features].map((f) => `--enable-${f}`), input, '-o', `${output}.partial`);
     renameSync(`${output}.partial`, output);
   }
   return output;
@@ -28,14 +35,15 @@ const BUDGET = JSON.parse(readFileSync(at('sizes.json'), 'utf8'));
 
 for (const name of ['package', 'page', 'index.html', 'style.css']) rmSync(at('dist', name), { recursive: true, force: true });
 mkdirSync(at('dist/package/wasm'), { recursive: true });
-for (const name of ['core', 'tower']) {
-  const out = (extension) => at('dist/package/wasm', name + extension);
-  cpSync(optimized(at('pkg', name, `${name}_bg.wasm`)), out('.wasm'));
+for (const { name, glue, features } of MODULES) {
+  const out = (file) => at('dist/package/wasm', file);
+  cpSync(optimized(at('pkg', name, `${glue}_bg.wasm`), features), out(`${name}.wasm`));
   // The address of the module is always given: without this line bundlers would look for a file that is not there.
-  const glue = readFileSync(at('pkg', name, `${name}.js`), 'utf8').replace(/module_or_path = new URL\([^)]*\);/, "throw new Error('no module given');");
-  writeFileSync(out('.js'), glue);
+  const text = readFileSync(at('pkg', name, `${glue}.js`), 'utf8').replace(/module_or_path = new URL\([^)]*\);/, "throw new Error('no module given');");
+  if (existsSync(out(`${glue}.js`)) && readFileSync(out(`${glue}.js`), 'utf8') !== text) throw new Error(`${name} needs other glue than the other builds of ${glue}`);
+  writeFileSync(out(`${glue}.js`), text);
   // Readers of the package need no lib of explicit resource management.
-  writeFileSync(out('.d.ts'), readFileSync(at('pkg', name, `${name}.d.ts`), 'utf8').replace(/^ *\[Symbol\.dispose\].*\n/m, ''));
+  writeFileSync(out(`${glue}.d.ts`), readFileSync(at('pkg', name, `${glue}.d.ts`), 'utf8').replace(/^ *\[Symbol\.dispose\].*\n/m, ''));
 }
 // After a trap the tower is started again: the glue forgets the old instance, and its classes then use the new one.
 const tower = at('dist/package/wasm/tower.js');

@@ -29,7 +29,7 @@ test('types and caching', async () => {
   const rows = readdirSync(TINY).find((name) => name.startsWith('items-'));
   for (const [path, type, cache] of [
     ['/', 'text/html', 'no-cache'],
-    ['/package/wasm/core.wasm', 'application/wasm', 'no-cache'],
+    ['/package/wasm/core-simd128.wasm', 'application/wasm', 'no-cache'],
     ['/package/index.js', 'text/javascript', 'no-cache'],
     ['/bundle/manifest.json', 'application/json', 'no-cache'],
     [`/bundle/${rows}`, 'application/octet-stream', 'public, max-age=31536000, immutable'],
