@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-all test-native test-wasm test-web test-readme lint package clean tiny
+.PHONY: help setup build demo test test-all test-native test-wasm test-wasm-core test-web test-readme lint package clean tiny
 
 BIN := target/release/foretaste
 SEED := 1
@@ -56,8 +56,14 @@ lint:
 test-native:
 	cargo test --release --workspace
 
-test-wasm:
-	CHROMEDRIVER="$$(.ci/browser driver)" $(PACK) --log-level warn test --headless --chrome --mode no-install --release . -p foretaste --no-default-features --features wasm-core,wasm-tower
+# The unit tests of the core for one instruction set (FEATURES), and with the default one the packaged bundle with both modules.
+FEATURES ?= +simd128
+WASM_TEST = CHROMEDRIVER="$$(.ci/browser driver)" $(PACK) --log-level warn test --headless --chrome --mode no-install --release . -p foretaste --no-default-features
+test-wasm-core:
+	RUSTFLAGS='-Ctarget-feature=$(FEATURES)' $(WASM_TEST) --features wasm-core --lib
+
+test-wasm: test-wasm-core
+	$(WASM_TEST) --features wasm-core,wasm-tower --test bundle
 
 test-web:
 	npm --prefix web test --silent

@@ -22,3 +22,7 @@ pub mod wasm;
 pub use error::{Error, ErrorKind, Result};
 pub use features::{EncodedQuery, Query};
 pub use recommender::{Clock, Explore, Item, Recommender, Request, Slate, Timings};
+
+// The unit tests run in a browser too.
+#[cfg(all(test, target_arch = "wasm32"))]
+wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);

@@ -176,6 +176,9 @@ pub fn by_number(a: &str, b: &str) -> Ordering {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     use super::*;
 
     fn file(ids: &[&str], column: Option<&[Value]>) -> CatalogFile {

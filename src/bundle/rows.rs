@@ -78,10 +78,9 @@ impl ItemFile {
         float(&self.bytes[self.biases.clone()], row)
     }
 
-    /// Scales and biases of rows from `start` on.
-    pub fn weights(&self, start: usize) -> impl Iterator<Item = (f32, f32)> + '_ {
-        let from = |place: &Range<usize>| &self.bytes[place.start + 4 * start..place.end];
-        floats(from(&self.scales)).zip(floats(from(&self.biases)))
+    /// The bytes of scales and of biases, f32 each, of rows from `start` on.
+    pub fn weights(&self, start: usize) -> [&[u8]; 2] {
+        [&self.scales, &self.biases].map(|place| &self.bytes[place.start + 4 * start..place.end])
     }
 
     /// Residuals of a row of this file, `[⌈d/2⌉]`; nothing where the file has none. See [`crate::kernels::residual_row`].
@@ -189,6 +188,11 @@ impl Rows {
         self.len() == 0
     }
 
+    /// Whether every file has residuals.
+    pub fn refined(&self) -> bool {
+        self.files.iter().all(|f| f.residuals.is_some())
+    }
+
     /// Dimensions d.
     pub fn dim(&self) -> usize {
         self.dim
@@ -254,6 +258,9 @@ fn float(bytes: &[u8], at: usize) -> f32 {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     use super::*;
     use crate::kernels::{quantize_row, residual_row};
 
@@ -311,7 +318,7 @@ pub(crate) mod tests {
         let code = |header: &str, data| file(header, data).err().unwrap().code();
         assert_eq!(code(&right, 21), "length");
         assert_eq!(code(&with(r#"{"dtype":"I8","shape":[2,3],"data_offsets":[6,0]}"#), 22), "length");
-        assert_eq!(code(&with(r#"{"dtype":"I8","shape":[2,3],"data_offsets":[18446744073709551615,6]}"#), 22), "length");
+        assert_eq!(code(&with(r#"{"dtype":"I8","shape":[2,3],"data_offsets":[4294967295,6]}"#), 22), "length");
         assert_eq!(code(&with(r#"{"dtype":"I8","shape":[3,2],"data_offsets":[0,6]}"#), 22), "range");
         assert_eq!(code(&with(r#"{"dtype":"U8","shape":[2,3],"data_offsets":[0,6]}"#), 22), "range");
         assert_eq!((code("{}", 22), code("[", 22)), ("missing", "malformed"));

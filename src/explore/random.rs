@@ -31,6 +31,9 @@ pub fn below(rng: &mut dyn Rng, n: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     use super::*;
 
     /// The same numbers are asserted in WASM.

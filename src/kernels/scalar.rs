@@ -25,6 +25,14 @@ pub(super) fn dots_f32(rows: &[f32], query: &[f32], out: &mut [f32]) {
     }
 }
 
+/// Scores of dot products.
+pub(super) fn scores(dots: &[i32], scales: &[u8], biases: &[u8], unit: f32, out: &mut [f32]) {
+    let float = |bytes: &[u8], i: usize| f32::from_le_bytes(bytes.as_chunks::<4>().0[i]);
+    for (i, (dot, out)) in dots.iter().zip(out).enumerate() {
+        *out = *dot as f32 * float(scales, i) * unit + float(biases, i);
+    }
+}
+
 /// Σ n_k · q_k of a row of 4-bit numbers, 0 to 15: byte k/2 holds dimension k, even ones in the low half.
 ///
 /// # Panics
@@ -59,6 +67,9 @@ pub(super) fn scan(scan: &Scan, admit: i16, sums: &mut [i16], masks: &mut [u16])
 
 #[cfg(test)]
 mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     use super::*;
 
     #[test]
@@ -72,6 +83,9 @@ mod tests {
         let mut out = [0.0; 2];
         dots_f32(&[1.0, 2.0, 3.0, 4.0], &[10.0, 1.0], &mut out);
         assert_eq!(out, [12.0, 34.0]);
+        let mut score = [0.0];
+        scores(&[-3], &0.5f32.to_le_bytes(), &1.0f32.to_le_bytes(), 2.0, &mut score);
+        assert_eq!(score, [-2.0]);
         assert_eq!(dot_nibbles(&[0x21, 0x03], &[1, 10, 100]), 1 + 20 + 300);
     }
 

@@ -2,6 +2,7 @@
 
 use std::arch::wasm32::*;
 
+use super::codes::GROUP;
 use super::{BLOCK, Kernels, Scan, scalar};
 
 static SIMD128: Kernels = Kernels {
@@ -10,6 +11,7 @@ static SIMD128: Kernels = Kernels {
     dots_at,
     dots_f32,
     scan: |s, admit, sums, masks| scan(s, admit, sums, masks, |t, i| i8x16_swizzle(t, i)),
+    scores,
 };
 
 /// The relaxed swizzle saves a clamp. Its result is free only for places past 15, and codes are nibbles.
@@ -65,11 +67,39 @@ fn dots(rows: &[i8], query: &[i16], out: &mut [i32]) {
     }
 }
 
+/// Rows whose memory is asked for before the first of them is computed.
+const AHEAD: usize = 64;
+
 fn dots_at(rows: &[i8], at: &[u32], query: &[i16], out: &mut [i32]) {
-    for (row, out) in at.iter().zip(out) {
-        // SAFETY: every row of `at` lies inside `rows`, by the caller's check.
-        *out = unsafe { dot(rows.as_ptr().add(*row as usize * query.len()), query) };
+    let d = query.len();
+    for (at, out) in at.chunks(AHEAD).zip(out.chunks_mut(AHEAD)) {
+        // WASM has no prefetch: plain loads of all rows wait for memory side by side.
+        let mut touched = 0;
+        for row in at {
+            // SAFETY: every row of `at` lies inside `rows`, by the caller's check.
+            touched ^= unsafe { *rows.as_ptr().add(*row as usize * d) ^ *rows.as_ptr().add(*row as usize * d + d - 1) };
+        }
+        std::hint::black_box(touched);
+        for (row, out) in at.iter().zip(out) {
+            // SAFETY: as above.
+            *out = unsafe { dot(rows.as_ptr().add(*row as usize * d), query) };
+        }
     }
+}
+
+fn scores(dots: &[i32], scales: &[u8], biases: &[u8], unit: f32, out: &mut [f32]) {
+    let whole = out.len() / 4 * 4;
+    let factor = f32x4_splat(unit);
+    for i in (0..whole).step_by(4) {
+        // SAFETY: four more of each, by the caller's check.
+        unsafe {
+            let dot = f32x4_convert_i32x4(v128_load(dots.as_ptr().add(i).cast()));
+            let (scale, bias) = (v128_load(scales.as_ptr().add(4 * i).cast()), v128_load(biases.as_ptr().add(4 * i).cast()));
+            let score = f32x4_add(f32x4_mul(f32x4_mul(dot, scale), factor), bias);
+            v128_store(out.as_mut_ptr().add(i).cast(), score);
+        }
+    }
+    scalar::scores(&dots[whole..], &scales[4 * whole..], &biases[4 * whole..], unit, &mut out[whole..]);
 }
 
 fn dots_f32(rows: &[f32], query: &[f32], out: &mut [f32]) {
@@ -88,50 +118,71 @@ fn dots_f32(rows: &[f32], query: &[f32], out: &mut [f32]) {
     }
 }
 
+/// Two blocks at a time, which share the loads of the tables; a last one alone is done twice.
+///
+/// Written out by hand: the module is built for size, where loops of fixed length stay loops.
 #[inline(always)]
 fn scan(s: &Scan, admit: i16, sums: &mut [i16], masks: &mut [u16], swizzle: impl Fn(v128, v128) -> v128) {
     let pairs = s.tables.len() / 32;
     let (factor, offset, admit) = (i16x8_splat(s.factor), i16x8_splat(s.offset), i16x8_splat(admit));
-    let mut codes = s.codes.as_ptr();
-    for (i, mask) in masks.iter_mut().enumerate() {
-        // SAFETY: `codes` and `tables` point at pair p of block i and its two tables, by the caller's check.
-        let look_up = |codes: *const u8, tables: *const u8| unsafe {
-            let code = v128_load(codes.cast());
-            let low = swizzle(v128_load(tables.cast()), v128_and(code, u8x16_splat(15)));
-            u8x16_add(low, swizzle(v128_load(tables.add(16).cast()), u8x16_shr(code, 4)))
+    let nibble = u8x16_splat(15);
+    let (codes, tables) = (s.codes.as_ptr(), s.tables.as_ptr());
+    let mut first = 0;
+    while first < masks.len() {
+        let second = (first + 1).min(masks.len() - 1);
+        // SAFETY: sixteen biases of a block, by the caller's check.
+        let start = |at: usize| unsafe {
+            let bias = v128_load(s.biases.as_ptr().add(at).cast());
+            i16x8_add(i16x8_q15mulr_sat(bias, factor), offset)
         };
-        // SAFETY: sixteen biases of block i.
-        let (b0, b1) = unsafe {
-            let biases = s.biases.as_ptr().add(i * BLOCK);
-            (v128_load(biases.cast()), v128_load(biases.add(8).cast()))
+        let (mut a, mut b) = (start(first * BLOCK), start(first * BLOCK + 8));
+        let (mut c, mut d) = (start(second * BLOCK), start(second * BLOCK + 8));
+        // SAFETY: pair p of either block and its two tables, by the caller's check.
+        let (mut x, mut y) = unsafe { (codes.add(first * pairs * BLOCK), codes.add(second * pairs * BLOCK)) };
+        let mut table = tables;
+        // Entries of one pair in both blocks.
+        let entries = |x: *const u8, y: *const u8, table: *const u8| unsafe {
+            let (low, high) = (v128_load(table.cast()), v128_load(table.add(16).cast()));
+            let (x, y) = (v128_load(x.cast()), v128_load(y.cast()));
+            let of =
+                |code: v128| u8x16_add(swizzle(low, v128_and(code, nibble)), swizzle(high, v128_and(u16x8_shr(code, 4), nibble)));
+            (of(x), of(y))
         };
-        let mut low = i16x8_add(i16x8_q15mulr_sat(b0, factor), offset);
-        let mut high = i16x8_add(i16x8_q15mulr_sat(b1, factor), offset);
-        let mut tables = s.tables.as_ptr();
-        for _ in 0..pairs / 2 {
-            // SAFETY: two more pairs of this block.
-            let sum = unsafe {
-                let sum = u8x16_add(look_up(codes, tables), look_up(codes.add(16), tables.add(32)));
-                codes = codes.add(32);
-                tables = tables.add(64);
-                sum
-            };
-            low = i16x8_add(low, u16x8_extend_low_u8x16(sum));
-            high = i16x8_add(high, u16x8_extend_high_u8x16(sum));
+        let mut pair = 0;
+        while pair + GROUP <= pairs {
+            // SAFETY: GROUP more pairs are there.
+            unsafe {
+                let (x0, y0) = entries(x, y, table);
+                let (x1, y1) = entries(x.add(16), y.add(16), table.add(32));
+                let (x2, y2) = entries(x.add(32), y.add(32), table.add(64));
+                let (x3, y3) = entries(x.add(48), y.add(48), table.add(96));
+                (x, y, table) = (x.add(64), y.add(64), table.add(128));
+                let (of_x, of_y) =
+                    (u8x16_add(u8x16_add(x0, x1), u8x16_add(x2, x3)), u8x16_add(u8x16_add(y0, y1), u8x16_add(y2, y3)));
+                (a, b) = (i16x8_add(a, u16x8_extend_low_u8x16(of_x)), i16x8_add(b, u16x8_extend_high_u8x16(of_x)));
+                (c, d) = (i16x8_add(c, u16x8_extend_low_u8x16(of_y)), i16x8_add(d, u16x8_extend_high_u8x16(of_y)));
+            }
+            pair += GROUP;
         }
-        if pairs % 2 == 1 {
-            let sum = look_up(codes, tables);
-            // SAFETY: the last pair of this block.
-            codes = unsafe { codes.add(16) };
-            low = i16x8_add(low, u16x8_extend_low_u8x16(sum));
-            high = i16x8_add(high, u16x8_extend_high_u8x16(sum));
+        while pair < pairs {
+            // SAFETY: one more pair is there.
+            unsafe {
+                let (of_x, of_y) = entries(x, y, table);
+                (x, y, table) = (x.add(16), y.add(16), table.add(32));
+                (a, b) = (i16x8_add(a, u16x8_extend_low_u8x16(of_x)), i16x8_add(b, u16x8_extend_high_u8x16(of_x)));
+                (c, d) = (i16x8_add(c, u16x8_extend_low_u8x16(of_y)), i16x8_add(d, u16x8_extend_high_u8x16(of_y)));
+            }
+            pair += 1;
         }
-        // SAFETY: sixteen sums of block i.
-        unsafe {
-            let out = sums.as_mut_ptr().add(i * BLOCK);
+        // SAFETY: sixteen sums of a block.
+        let mut keep = |block: usize, low: v128, high: v128| unsafe {
+            let out = sums.as_mut_ptr().add(block * BLOCK);
             v128_store(out.cast(), low);
             v128_store(out.add(8).cast(), high);
-        }
-        *mask = i8x16_bitmask(i8x16_narrow_i16x8(i16x8_ge(low, admit), i16x8_ge(high, admit)));
+            masks[block] = i8x16_bitmask(i8x16_narrow_i16x8(i16x8_ge(low, admit), i16x8_ge(high, admit)));
+        };
+        keep(first, a, b);
+        keep(second, c, d);
+        first += 2;
     }
 }

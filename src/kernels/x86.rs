@@ -2,6 +2,7 @@
 
 use std::arch::x86_64::*;
 
+use super::codes::GROUP;
 use super::{BLOCK, Kernels, Scan, scalar};
 
 static AVX2: Kernels = Kernels {
@@ -14,6 +15,8 @@ static AVX2: Kernels = Kernels {
     dots_f32: |rows, query, out| unsafe { dots_f32(rows, query, out) },
     // SAFETY: as above.
     scan: |s, admit, sums, masks| unsafe { scan(s, admit, sums, masks) },
+    // SAFETY: as above.
+    scores: |dots, scales, biases, unit, out| unsafe { scores(dots, scales, biases, unit, out) },
 };
 
 /// The sets that this machine has.
@@ -77,33 +80,57 @@ unsafe fn dots_f32(rows: &[f32], query: &[f32], out: &mut [f32]) {
 }
 
 #[target_feature(enable = "avx2")]
+unsafe fn scores(dots: &[i32], scales: &[u8], biases: &[u8], unit: f32, out: &mut [f32]) {
+    let whole = out.len() / 8 * 8;
+    let factor = _mm256_set1_ps(unit);
+    for i in (0..whole).step_by(8) {
+        // SAFETY: eight more of each, by the caller's check.
+        unsafe {
+            let dot = _mm256_cvtepi32_ps(_mm256_loadu_si256(dots.as_ptr().add(i).cast()));
+            let (scale, bias) =
+                (_mm256_loadu_ps(scales.as_ptr().add(4 * i).cast()), _mm256_loadu_ps(biases.as_ptr().add(4 * i).cast()));
+            let score = _mm256_add_ps(_mm256_mul_ps(_mm256_mul_ps(dot, scale), factor), bias);
+            _mm256_storeu_ps(out.as_mut_ptr().add(i), score);
+        }
+    }
+    scalar::scores(&dots[whole..], &scales[4 * whole..], &biases[4 * whole..], unit, &mut out[whole..]);
+}
+
+/// Two blocks at a time, one in each half of a register; a last one alone stands in both.
+#[target_feature(enable = "avx2")]
 unsafe fn scan(s: &Scan, admit: i16, sums: &mut [i16], masks: &mut [u16]) {
     let pairs = s.tables.len() / 32;
-    let nibble = _mm_set1_epi8(15);
-    let below = _mm_set1_epi16(admit.wrapping_sub(1));
-    for (i, mask) in masks.iter_mut().enumerate() {
-        // SAFETY: pair p of block i lies inside the codes, and tables 2p and 2p + 1 inside the tables, by the caller's check.
-        let look_up = |p: usize| unsafe {
-            let codes = _mm_loadu_si128(s.codes.as_ptr().add((i * pairs + p) * BLOCK).cast());
-            let tables = s.tables.as_ptr().add(p * 32);
-            let low = _mm_shuffle_epi8(_mm_loadu_si128(tables.cast()), _mm_and_si128(codes, nibble));
-            let high = _mm_and_si128(_mm_srli_epi16(codes, 4), nibble);
-            _mm_add_epi8(low, _mm_shuffle_epi8(_mm_loadu_si128(tables.add(16).cast()), high))
-        };
-        let (factor, offset) = (_mm256_set1_epi16(s.factor), _mm256_set1_epi16(s.offset));
-        // SAFETY: sixteen biases of block i.
-        let biases = unsafe { _mm256_loadu_si256(s.biases.as_ptr().add(i * BLOCK).cast()) };
-        let mut sum = _mm256_add_epi16(_mm256_mulhrs_epi16(biases, factor), offset);
-        for p in (0..pairs / 2 * 2).step_by(2) {
-            sum = _mm256_add_epi16(sum, _mm256_cvtepu8_epi16(_mm_add_epi8(look_up(p), look_up(p + 1))));
+    let nibble = _mm256_set1_epi8(15);
+    let below = _mm256_set1_epi16(admit.wrapping_sub(1));
+    let (factor, offset) = (_mm256_set1_epi16(s.factor), _mm256_set1_epi16(s.offset));
+    for first in (0..masks.len()).step_by(2) {
+        let both = [first, (first + 1).min(masks.len() - 1)];
+        // SAFETY: sixteen biases of a block, by the caller's check.
+        let bias = |block: usize| unsafe { _mm256_loadu_si256(s.biases.as_ptr().add(block * BLOCK).cast()) };
+        let mut totals = both.map(|block| _mm256_add_epi16(_mm256_mulhrs_epi16(bias(block), factor), offset));
+        for start in (0..pairs).step_by(GROUP) {
+            let mut bytes = _mm256_setzero_si256();
+            for pair in start..(start + GROUP).min(pairs) {
+                // SAFETY: two tables of this pair, and its codes in both blocks, by the caller's check.
+                let (low, high, codes) = unsafe {
+                    let table = |at: usize| _mm_loadu_si128(s.tables.as_ptr().add(pair * 32 + at).cast());
+                    let code = |block: usize| _mm_loadu_si128(s.codes.as_ptr().add((block * pairs + pair) * BLOCK).cast());
+                    let codes = _mm256_set_m128i(code(both[1]), code(both[0]));
+                    (_mm256_broadcastsi128_si256(table(0)), _mm256_broadcastsi128_si256(table(16)), codes)
+                };
+                let upper = _mm256_and_si256(_mm256_srli_epi16(codes, 4), nibble);
+                bytes = _mm256_add_epi8(bytes, _mm256_shuffle_epi8(low, _mm256_and_si256(codes, nibble)));
+                bytes = _mm256_add_epi8(bytes, _mm256_shuffle_epi8(high, upper));
+            }
+            totals[0] = _mm256_add_epi16(totals[0], _mm256_cvtepu8_epi16(_mm256_castsi256_si128(bytes)));
+            totals[1] = _mm256_add_epi16(totals[1], _mm256_cvtepu8_epi16(_mm256_extracti128_si256(bytes, 1)));
         }
-        if pairs % 2 == 1 {
-            sum = _mm256_add_epi16(sum, _mm256_cvtepu8_epi16(look_up(pairs - 1)));
+        for (block, total) in both.into_iter().zip(totals) {
+            // SAFETY: sixteen sums of a block.
+            unsafe { _mm256_storeu_si256(sums.as_mut_ptr().add(block * BLOCK).cast(), total) };
+            let over = _mm256_cmpgt_epi16(total, below);
+            let over = _mm_packs_epi16(_mm256_castsi256_si128(over), _mm256_extracti128_si256(over, 1));
+            masks[block] = _mm_movemask_epi8(over) as u16;
         }
-        // SAFETY: sixteen sums of block i.
-        unsafe { _mm256_storeu_si256(sums.as_mut_ptr().add(i * BLOCK).cast(), sum) };
-        let over = |half: __m128i| _mm_cmpgt_epi16(half, below);
-        let both = _mm_packs_epi16(over(_mm256_castsi256_si128(sum)), over(_mm256_extracti128_si256(sum, 1)));
-        *mask = _mm_movemask_epi8(both) as u16;
     }
 }

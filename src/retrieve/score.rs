@@ -1,6 +1,6 @@
 //! The score of a row for one visitor's vector.
 
-use crate::bundle::{ItemFile, Rows};
+use crate::bundle::Rows;
 use crate::kernels::{Kernels, QuantizedQuery, dot_nibbles};
 
 /// Rows that are scored in one go: their integers stay in the nearest cache.
@@ -32,38 +32,64 @@ impl<'a> Scorer<'a> {
         let (file, at) = self.rows.locate(row);
         let mut dot = [0];
         self.kernels.dots(self.rows.vector(row), &self.query.values, &mut dot);
-        self.refined(file, at, dot[0], file.scale(at), file.bias(at))
+        self.of(dot[0], file.residuals(at), file.scale(at), file.bias(at))
     }
 
     /// Scores of all rows `[n]`, in logits.
     pub fn all(&self) -> Vec<f32> {
         let mut scores = Vec::with_capacity(self.rows.len());
-        self.each(|_, score| scores.push(score));
+        self.each_tile(|_, tile| scores.extend_from_slice(tile));
+        if self.rows.refined() {
+            scores.iter_mut().zip(0..).for_each(|(score, row)| *score = self.score(row));
+        }
         scores
     }
 
-    /// Calls with every row and its score, in the order of rows.
-    pub(super) fn each(&self, mut then: impl FnMut(u32, f32)) {
-        let (d, mut dots) = (self.rows.dim(), [0; TILE]);
+    /// Calls with the scores that int8 numbers alone give, of runs of rows, and the first row of each.
+    pub(super) fn each_tile(&self, mut then: impl FnMut(u32, &[f32])) {
+        let (d, mut dots, mut scores) = (self.rows.dim(), [0; TILE], [0.0; TILE]);
         for (first, file) in self.rows.files() {
             for (tile, vectors) in file.vectors().chunks(TILE * d).enumerate() {
-                let start = tile * TILE;
-                let dots = &mut dots[..vectors.len() / d];
-                self.kernels.dots(vectors, &self.query.values, dots);
-                for ((at, dot), (scale, bias)) in (start..).zip(dots).zip(file.weights(start)) {
-                    then((first + at) as u32, self.refined(file, at, *dot, scale, bias));
-                }
+                let n = vectors.len() / d;
+                let [scales, biases] = file.weights(tile * TILE);
+                self.kernels.dots(vectors, &self.query.values, &mut dots[..n]);
+                self.kernels.scores(&dots[..n], scales, biases, self.query.scale, &mut scores[..n]);
+                then((first + tile * TILE) as u32, &scores[..n]);
             }
         }
     }
 
-    /// The score that a row's int8 numbers alone give.
-    pub(super) fn coarse(&self, dot: i32, scale: f32, bias: f32) -> f32 {
-        dot as f32 * scale * self.query.scale + bias
+    /// Calls with each of the given rows, which ascend, and its score: of its int8 numbers alone, or with its residuals too.
+    pub(super) fn each_of(&self, rows: &[u32], with_residuals: bool, mut then: impl FnMut(u32, f32)) {
+        let mut rest = rows;
+        let (mut at, mut dots, mut weights) = (Vec::new(), Vec::new(), Vec::new());
+        for (first, file) in self.rows.files() {
+            let (here, after) = rest.split_at(rest.partition_point(|row| (*row as usize) < first + file.len()));
+            rest = after;
+            at.clear();
+            at.extend(here.iter().map(|row| row - first as u32));
+            dots.resize(at.len(), 0);
+            // Loops of their own: what lies far apart comes from memory side by side.
+            weights.clear();
+            weights.extend(at.iter().map(|at| (file.scale(*at as usize), file.bias(*at as usize))));
+            if with_residuals {
+                let touched = at
+                    .iter()
+                    .filter_map(|at| file.residuals(*at as usize))
+                    .fold(0, |sum, bytes| sum ^ bytes[0] ^ bytes[bytes.len() - 1]);
+                std::hint::black_box(touched);
+            }
+            self.kernels.dots_at(file.vectors(), &at, &self.query.values, &mut dots);
+            for ((at, dot), (scale, bias)) in at.iter().zip(&dots).zip(&weights) {
+                let residuals = file.residuals(*at as usize).filter(|_| with_residuals);
+                then(first as u32 + at, self.of(*dot, residuals, *scale, *bias));
+            }
+        }
     }
 
-    fn refined(&self, file: &ItemFile, at: usize, dot: i32, scale: f32, bias: f32) -> f32 {
-        let Some(residuals) = file.residuals(at) else { return self.coarse(dot, scale, bias) };
+    /// The score of a dot product, and of residuals where they take part.
+    fn of(&self, dot: i32, residuals: Option<&[u8]>, scale: f32, bias: f32) -> f32 {
+        let Some(residuals) = residuals else { return dot as f32 * scale * self.query.scale + bias };
         let sum = 32 * i64::from(dot) + 2 * i64::from(dot_nibbles(residuals, &self.query.values)) - self.half_steps;
         sum as f32 * (scale / 32.0) * self.query.scale + bias
     }

@@ -1,7 +1,6 @@
 //! The k best rows, exactly.
 
 use std::cmp::Ordering;
-use std::collections::BinaryHeap;
 
 use super::Bitmap;
 
@@ -11,67 +10,107 @@ pub fn precedes(a: (f32, u32), b: (f32, u32)) -> Ordering {
     key(b.0).partial_cmp(&key(a.0)).unwrap_or(Ordering::Equal).then(a.1.cmp(&b.1))
 }
 
-/// A heap entry: the greatest is the one that leaves first, the worst.
-struct Entry(f32, u32);
-
-impl PartialEq for Entry {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-impl Eq for Entry {}
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Entry {
-    fn cmp(&self, other: &Self) -> Ordering {
-        precedes((self.0, self.1), (other.0, other.1))
-    }
+/// A score and its row in one number, greater for the better: the score's bits in the order of floats, then the row.
+fn key(score: f32, row: u32) -> u64 {
+    // NaN counts as the lowest score, and −0 as 0.
+    let bits = if score.is_nan() { f32::NEG_INFINITY } else { score + 0.0 }.to_bits();
+    let ordered = if bits >> 31 == 1 { !bits } else { bits | 1 << 31 };
+    u64::from(ordered) << 32 | u64::from(!row)
 }
 
-/// Keeps the k best of the rows that it is offered.
+fn entry(key: u64) -> (f32, u32) {
+    let ordered = (key >> 32) as u32;
+    let bits = if ordered >> 31 == 1 { ordered & !(1 << 31) } else { !ordered };
+    (f32::from_bits(bits), !(key as u32))
+}
+
+/// Keeps the k best of the rows that it is offered: those above a threshold, which rises whenever twice as many are there.
 pub struct TopK {
     k: usize,
-    /// At most `k`, the worst on top.
-    heap: BinaryHeap<Entry>,
+    /// The k-th best at the last count, and its score: nothing below it is in the list.
+    threshold: u64,
+    least: f32,
+    keys: Vec<u64>,
 }
 
 impl TopK {
     /// An empty list of at most `k`.
     pub fn new(k: usize) -> Self {
-        TopK { k, heap: BinaryHeap::new() }
+        TopK { k, threshold: 0, least: f32::NEG_INFINITY, keys: Vec::new() }
     }
 
-    /// Takes a row that is better than the worst of k.
+    /// Takes a row that is better than the k-th so far.
+    #[inline]
     pub fn offer(&mut self, score: f32, row: u32) {
-        let entry = Entry(score, row);
-        if self.heap.len() < self.k {
-            self.heap.push(entry);
-        } else if let Some(mut worst) = self.heap.peek_mut()
-            && entry < *worst
-        {
-            *worst = entry;
+        let key = key(score, row);
+        if key > self.threshold {
+            self.keys.push(key);
+            if self.keys.len() >= self.k.saturating_mul(2).max(64) {
+                self.narrow();
+            }
+        }
+    }
+
+    /// Takes what belongs here of the allowed rows from `first` on.
+    pub fn offer_run(&mut self, first: u32, scores: &[f32], allowed: &Bitmap) {
+        for (score, row) in scores.iter().zip(first..) {
+            // The quick test; one that is no number goes on to the exact one.
+            if !(*score < self.least) && allowed.contains(row) {
+                self.offer(*score, row);
+            }
+        }
+    }
+
+    fn narrow(&mut self) {
+        if self.k < self.keys.len() {
+            let (_, worst, _) = self.keys.select_nth_unstable_by(self.k, |a, b| b.cmp(a));
+            self.threshold = *worst;
+            self.least = entry(*worst).0;
+            self.keys.truncate(self.k);
         }
     }
 
     /// The rows with their scores, best first, ties by row.
-    pub fn into_ranked(self) -> Vec<(f32, u32)> {
-        self.heap.into_sorted_vec().into_iter().map(|e| (e.0, e.1)).collect()
+    pub fn into_ranked(mut self) -> Vec<(f32, u32)> {
+        self.narrow();
+        self.keys.sort_unstable_by(|a, b| b.cmp(a));
+        self.keys.into_iter().map(entry).collect()
+    }
+
+    /// The rows in their order.
+    pub fn into_rows(mut self) -> Vec<u32> {
+        self.narrow();
+        let mut rows: Vec<u32> = self.keys.into_iter().map(|key| entry(key).1).collect();
+        rows.sort_unstable();
+        rows
     }
 }
 
 /// The `k` best of the allowed rows with their scores, best first, ties by row; fewer where fewer are allowed.
 pub fn top_k(scores: &[f32], allowed: &Bitmap, k: usize) -> Vec<(f32, u32)> {
     let mut best = TopK::new(k);
-    allowed.iter().for_each(|row| best.offer(scores[row as usize], row));
+    best.offer_run(0, scores, allowed);
     best.into_ranked()
 }
 
 #[cfg(test)]
 mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     use super::*;
+
+    #[test]
+    fn keys_order_as_scores_and_rows_do() {
+        let scores = [f32::NEG_INFINITY, f32::MIN, -1.0, -f32::MIN_POSITIVE, -0.0, 0.0, 1e-45, 1.0, f32::MAX, f32::INFINITY];
+        for (a, x) in scores.iter().enumerate() {
+            for (b, y) in scores.iter().enumerate() {
+                assert_eq!(key(*x, a as u32).cmp(&key(*y, b as u32)), precedes((*y, b as u32), (*x, a as u32)), "{x} {y}");
+            }
+            assert_eq!(entry(key(*x, 7)), (*x, 7));
+        }
+        assert_eq!(entry(key(f32::NAN, u32::MAX)), (f32::NEG_INFINITY, u32::MAX));
+    }
 
     #[test]
     fn equals_a_full_sort() {

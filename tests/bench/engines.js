@@ -1,0 +1,189 @@
+// Every engine in one form: `prepare(set)` gives `run(query)`, the rows of the top 100, best first.
+import * as ort from 'onnxruntime-web/wasm';
+import * as tf from '@tensorflow/tfjs-core';
+import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
+import * as orama from '@orama/orama';
+
+const K = Number(new URLSearchParams(location.search).get("k") ?? 100);
+const bytesOf = async (url) => new Uint8Array(await (await fetch(url)).arrayBuffer());
+const floatsOf = async (url) => new Float32Array((await bytesOf(url)).buffer);
+
+/** A set of rows, `queries` and the true best of each. */
+export async function setOf(name) {
+  const [vectors, kind, dim, n] = [name, ...name.split('-').map((part) => Number(part) || part)];
+  const at = (file) => `/data/${vectors}/${file}`;
+  const queries = await floatsOf(at('queries.f32'));
+  const truth = new Uint32Array((await bytesOf(at('truth.u32'))).buffer);
+  const count = queries.length / dim;
+  return {
+    name,
+    kind,
+    dim,
+    n,
+    at,
+    queries: Array.from({ length: count }, (_, i) => queries.slice(i * dim, (i + 1) * dim)),
+    truth: Array.from({ length: count }, (_, i) => truth.slice(i * K, (i + 1) * K)),
+    vectors: () => floatsOf(at('vectors.f32')),
+    biases: () => floatsOf(at('biases.f32')),
+  };
+}
+
+/** The core of this project with the rows of a set, and the bytes of its memory. */
+export async function coreOf(set, files = (all) => all) {
+  const { instructionSet } = await import('/dist/package/modules.js');
+  const { default: init, Core } = await import('/dist/package/wasm/core.js');
+  const { memory } = await init({ module_or_path: `/dist/package/wasm/core-${instructionSet()}.wasm` });
+  const core = new Core(await bytesOf(set.at('manifest.json')));
+  for (const file of files(core.files().filter((f) => f.role === 'items' || f.role === 'catalog'))) {
+    core.begin(file.path);
+    const reader = (await fetch(set.at(file.path))).body.getReader();
+    for (let next = await reader.read(); !next.done; next = await reader.read()) core.append(file.path, next.value);
+    core.finish(file.path);
+  }
+  core.open();
+  return { core, memory };
+}
+
+const foretaste = (fast) => async (set) => {
+  const { core, memory } = await coreOf(set);
+  return { run: (query) => core.search(query, K, fast).rows, memory: () => memory.buffer.byteLength, free: () => core.free() };
+};
+
+async function sweep(set) {
+  const { instance } = await WebAssembly.instantiateStreaming(fetch('/data/sweep.wasm'));
+  const { memory, sweep } = instance.exports;
+  const bytes = set.n * set.dim;
+  memory.grow(Math.ceil(bytes / 65536));
+  new Uint8Array(memory.buffer).fill(3);
+  return { run: () => (sweep(0, bytes), undefined) };
+}
+
+const onnx = (kind) => async (set) => {
+  ort.env.wasm.numThreads = 1;
+  ort.env.wasm.wasmPaths = '/ort/';
+  const session = await ort.InferenceSession.create(await bytesOf(set.at(`scores-${kind}.onnx`)), { executionProviders: ['wasm'], graphOptimizationLevel: 'all' });
+  const shape = [1, set.dim];
+  const feeds = (query) => {
+    if (kind === 'f32') return { query: new ort.Tensor('float32', query, shape) };
+    const scale = query.reduce((most, x) => Math.max(most, Math.abs(x)), 1e-30) / 127;
+    const ints = Uint8Array.from(query, (x) => Math.round(x / scale) + 128);
+    return { query: new ort.Tensor('uint8', ints, shape), scale: new ort.Tensor('float32', [scale], [1]) };
+  };
+  const run = async (query) => {
+    const { rows } = await session.run(feeds(query));
+    return Uint32Array.from(rows.data, Number);
+  };
+  return { run, free: () => session.release() };
+};
+
+async function tfjs(set) {
+  setWasmPaths('/tfjs/');
+  await tf.setBackend('wasm');
+  await tf.ready();
+  const [vectors, biases] = [tf.tensor2d(await set.vectors(), [set.n, set.dim]), tf.tensor1d(await set.biases())];
+  const run = async (query) => {
+    const rows = tf.tidy(() => tf.topk(tf.add(tf.matMul(tf.tensor2d(query, [1, set.dim]), vectors, false, true), biases), K, true).indices);
+    const data = await rows.data();
+    rows.dispose();
+    return data;
+  };
+  return { run, free: () => (vectors.dispose(), biases.dispose()) };
+}
+
+async function jsLoop(set) {
+  const [vectors, biases] = [await set.vectors(), await set.biases()];
+  const { n, dim } = set;
+  // A heap of the best 100, the worst on top.
+  const [scores, rows] = [new Float32Array(K), new Uint32Array(K)];
+  const sink = (at) => {
+    for (;;) {
+      let least = at;
+      for (let child = 2 * at + 1; child <= 2 * at + 2 && child < K; child++) if (scores[child] < scores[least]) least = child;
+      if (least === at) return;
+      [scores[at], scores[least]] = [scores[least], scores[at]];
+      [rows[at], rows[least]] = [rows[least], rows[at]];
+      at = least;
+    }
+  };
+  return {
+    run: (query) => {
+      scores.fill(-Infinity);
+      for (let i = 0, at = 0; i < n; i++) {
+        let sum = biases[i];
+        for (let k = 0; k < dim; k++) sum += vectors[at++] * query[k];
+        if (sum > scores[0]) {
+          scores[0] = sum;
+          rows[0] = i;
+          sink(0);
+        }
+      }
+      return Uint32Array.from([...rows.keys()].sort((a, b) => scores[b] - scores[a]), (i) => rows[i]);
+    },
+  };
+}
+
+/** u · v + b as a product of one dimension more. */
+async function widened(set) {
+  const [vectors, biases] = [await set.vectors(), await set.biases()];
+  return Array.from({ length: set.n }, (_, i) => [...vectors.subarray(i * set.dim, (i + 1) * set.dim), biases[i]]);
+}
+
+async function hnsw(set) {
+  const { loadHnswlib } = await import('hnswlib-wasm');
+  const lib = await loadHnswlib();
+  const index = new lib.HierarchicalNSW('ip', set.dim + 1, '');
+  index.initIndex(set.n, 16, 200, 1);
+  const start = performance.now();
+  index.addItems(await widened(set), false);
+  const build = performance.now() - start;
+  const run = (query) => index.searchKnn([...query, 1], K, undefined).neighbors;
+  const recall = () => set.queries.reduce((sum, query, i) => sum + overlap(run(query), set.truth[i]), 0) / set.queries.length;
+  // The least effort with a recall of .98.
+  let ef = 100;
+  do index.setEfSearch((ef *= 2));
+  while (recall() < 0.98 && ef < 6400);
+  return { run, note: `ef ${ef}, built in ${Math.round(build)} ms` };
+}
+
+async function voy(set) {
+  const bg = await import('voy-search/voy_search_bg.js');
+  const { instance } = await WebAssembly.instantiateStreaming(fetch('/voy/voy_search_bg.wasm'), { './voy_search_bg.js': bg });
+  bg.__wbg_set_wasm(instance.exports);
+  instance.exports.__wbindgen_start?.();
+  const vectors = await set.vectors();
+  const embeddings = Array.from({ length: set.n }, (_, i) => ({ id: String(i), title: '', url: '', embeddings: vectors.slice(i * set.dim, (i + 1) * set.dim) }));
+  const index = new bg.Voy({ embeddings });
+  // Its nearest are others than those of a product with a bias: only its time is compared.
+  return { run: (query) => (index.search(query, K), undefined), free: () => index.free() };
+}
+
+async function oramaOf(set) {
+  const vectors = await set.vectors();
+  const index = orama.create({ schema: { row: 'number', vector: `vector[${set.dim}]` } });
+  const documents = Array.from({ length: set.n }, (_, i) => ({ row: i, vector: Array.from(vectors.subarray(i * set.dim, (i + 1) * set.dim)) }));
+  await orama.insertMultiple(index, documents, 5000);
+  return {
+    run: async (query) => {
+      await orama.search(index, { mode: 'vector', vector: { value: Array.from(query), property: 'vector' }, similarity: 0, limit: K, includeVectors: false });
+    },
+  };
+}
+
+export const overlap = (rows, truth) => {
+  const wanted = new Set(truth);
+  return [...rows].filter((row) => wanted.has(row)).length / truth.length;
+};
+
+/** Engine, what prepares it, and the largest n that it is asked for. */
+export const ENGINES = [
+  ['foretaste', foretaste(false), Infinity],
+  ['foretaste-fast', foretaste(true), Infinity],
+  ['sweep', sweep, Infinity],
+  ['onnxruntime-web-f32', onnx('f32'), Infinity],
+  ['onnxruntime-web-int8', onnx('int8'), Infinity],
+  ['tfjs-wasm', tfjs, Infinity],
+  ['js-loop', jsLoop, Infinity],
+  ['hnswlib-wasm', hnsw, 100_000],
+  ['voy', voy, 100_000],
+  ['orama', oramaOf, 100_000],
+];

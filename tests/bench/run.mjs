@@ -1,0 +1,63 @@
+// Runs the benchmarks of one page in headless Chromium: node run.mjs DATA OUT SET… [--only engine,…] [--rounds N]
+import { execFileSync } from 'node:child_process';
+import { createReadStream, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { cpus } from 'node:os';
+import { extname, join, normalize } from 'node:path';
+import { parseArgs } from 'node:util';
+import { build } from 'esbuild';
+import { browser } from '../../web/tests/support.mjs';
+
+const here = import.meta.dirname;
+const root = join(here, '../..');
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { only: { type: 'string' }, rounds: { type: 'string', default: '40' } } });
+const [data, out, ...sets] = positionals;
+const modules = join(here, 'node_modules');
+
+execFileSync(join(root, 'web/node_modules/.bin/wasm-as'), ['--enable-simd', join(here, 'sweep.wat'), '-o', join(data, 'sweep.wasm')]);
+await build({ entryPoints: [join(here, 'page.js')], bundle: true, format: 'esm', outfile: join(data, 'page.js'), external: ['/dist/*'], logLevel: 'error', platform: 'browser', define: { 'process.env.NODE_ENV': '"production"' }, alias: { fs: join(here, 'empty.js'), path: join(here, 'empty.js'), crypto: join(here, 'empty.js') } });
+
+const FOLDERS = {
+  data,
+  dist: join(root, 'web/dist'),
+  ort: join(modules, 'onnxruntime-web/dist'),
+  tfjs: join(modules, '@tensorflow/tfjs-backend-wasm/dist'),
+  voy: join(modules, 'voy-search'),
+};
+const TYPES = { '.js': 'text/javascript', '.mjs': 'text/javascript', '.wasm': 'application/wasm', '.json': 'application/json' };
+const server = createServer((request, response) => {
+  const [folder, ...rest] = normalize(new URL(request.url, 'http://x').pathname).split('/').filter(Boolean);
+  // Isolation gives the page a clock of 5 µs; every engine runs on one thread all the same.
+  const headers = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
+  if (folder === undefined) {
+    return response.writeHead(200, { ...headers, 'content-type': 'text/html' }).end('<!doctype html><script type="module" src="/data/page.js"></script>');
+  }
+  const path = FOLDERS[folder] && join(FOLDERS[folder], ...rest);
+  if (!path || !existsSync(path)) return response.writeHead(404, headers).end();
+  response.writeHead(200, { ...headers, 'content-type': TYPES[extname(path)] ?? 'application/octet-stream', 'content-length': statSync(path).size });
+  createReadStream(path).pipe(response);
+});
+await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+const chrome = await browser();
+const rows = [];
+for (const set of sets) {
+  // A page each: what one leaves in memory does not slow the next.
+  const page = await chrome.newPage();
+  page.on('console', (message) => console.error(message.text()));
+  page.on('pageerror', (error) => console.error(String(error)));
+  await page.goto(`http://127.0.0.1:${server.address().port}/${process.env.Q ?? ""}`);
+  await page.waitForFunction(() => window.bench);
+  rows.push(...(await page.evaluate(([set, only, rounds]) => window.bench.score(set, only, rounds), [set, values.only?.split(','), Number(values.rounds)])));
+  await page.close();
+}
+await chrome.close();
+server.close();
+
+const machine = { cpu: cpus()[0].model, cores: cpus().length };
+mkdirSync(out, { recursive: true });
+writeFileSync(join(out, 'bench-browser.json'), JSON.stringify({ machine, rows }, null, 1));
+const ms = (x) => (x < 1 ? x.toFixed(3) : x.toFixed(2));
+const table = rows.map((r) => `| ${r.task} | ${r.vectors} | ${r.n} | ${r.dim} | ${r.engine} | ${ms(r.median_ms)} | ${ms(r.p95_ms)} | ${r.recall === null ? '' : r.recall.toFixed(4)} | ${r.note ?? ''} |`);
+const text = ['| task | vectors | n | d | engine | median ms | p95 ms | recall@100 | |', '|---|---|---|---|---|---|---|---|---|', ...table, ''].join('\n');
+writeFileSync(join(out, 'bench-browser.md'), text);
+console.log(text);
