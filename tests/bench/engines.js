@@ -4,7 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
 import * as orama from '@orama/orama';
 
-const K = Number(new URLSearchParams(location.search).get("k") ?? 100);
+const K = 100;
 const bytesOf = async (url) => new Uint8Array(await (await fetch(url)).arrayBuffer());
 const floatsOf = async (url) => new Float32Array((await bytesOf(url)).buffer);
 

@@ -42,4 +42,3 @@ async function score(name, only, rounds) {
 }
 
 window.bench = { score };
-window.prof = async (name, n, k, fast) => { const set = await setOf(name); const { core } = await (await import('./engines.js')).coreOf(set); for (let i = 0; i < 50; i++) core.search(set.queries[i % 32], k, fast); return { go: () => { for (let i = 0; i < n; i++) core.search(set.queries[i % 32], k, fast); } }; };

@@ -45,7 +45,7 @@ for (const set of sets) {
   const page = await chrome.newPage();
   page.on('console', (message) => console.error(message.text()));
   page.on('pageerror', (error) => console.error(String(error)));
-  await page.goto(`http://127.0.0.1:${server.address().port}/${process.env.Q ?? ""}`);
+  await page.goto(`http://127.0.0.1:${server.address().port}/`);
   await page.waitForFunction(() => window.bench);
   rows.push(...(await page.evaluate(([set, only, rounds]) => window.bench.score(set, only, rounds), [set, values.only?.split(','), Number(values.rounds)])));
   await page.close();
