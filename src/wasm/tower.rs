@@ -8,18 +8,6 @@ use super::convert::{JsResult, get, graph_name, to_js_error};
 use crate::error::{ErrorKind, Result};
 use crate::model::{Graph, ModelRuntime, Shapes, Tensor, TractRuntime};
 
-// Nothing else would call the start-up code that registers tract's matrix kernels.
-unsafe extern "C" {
-    fn __wasm_call_ctors();
-}
-
-/// Runs once, before everything else.
-#[wasm_bindgen(start)]
-fn start() {
-    // SAFETY: the linker makes this function; it takes nothing and is called once.
-    unsafe { __wasm_call_ctors() }
-}
-
 /// The graphs of a bundle, ready to run.
 #[wasm_bindgen]
 pub struct Tower {

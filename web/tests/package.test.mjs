@@ -80,6 +80,20 @@ describe('the package in Node', () => {
     assert.deepEqual(await rec.find('no such title'), []);
   });
 
+  test('searches for a given vector', async () => {
+    const vector = Float32Array.from({ length: 16 }, (_, i) => Math.sin(i));
+    const found = await rec.search(vector, { k: 60 });
+    assert.equal(found.length, 60);
+    assert.ok(found.every((item, i) => i === 0 || found[i - 1].score >= item.score));
+    assert.deepEqual(await rec.search(vector, { k: 5, effort: 'fast' }), found.slice(0, 5));
+    const twice = await rec.search(vector.map((x) => 2 * x), { k: 60 });
+    const bias = (id) => 2 * found.find((item) => item.id === id).score - twice.find((item) => item.id === id).score;
+    const popular = await rec.find('', { k: 60 });
+    assert.ok(popular.every((item) => Math.abs(bias(item.id) - item.score) < 1e-4), 'u · v + b');
+    assert.equal(await codeOf(rec.search(new Float32Array(3))), 'length');
+    assert.equal(await codeOf(rec.search(vector.map(() => NaN))), 'range');
+  });
+
   test('errors have codes', async () => {
     assert.equal(await codeOf(rec.similar('nowhere')), 'unknown-item');
     assert.equal(await codeOf(rec.recommend({ k: 0 })), 'range');
@@ -104,7 +118,9 @@ describe('the package in Node', () => {
     const seen = [];
     const other = await open(TINY, { onProgress: (progress) => seen.push(progress) });
     await other.ready;
-    assert.ok(seen.length > 0 && seen.every(({ loaded, total }) => loaded <= total));
+    assert.equal(seen[0].loaded, 0);
+    assert.ok(seen.every(({ loaded, total, memory }) => loaded <= total && memory > 0));
+    assert.equal(seen.at(-1).loaded, seen.at(-1).total, 'towers too');
     assert.deepEqual(other.features(), { storage: 'memory', model: 'ready', policies: ['greedy', 'epsilon-greedy'] });
     other.dispose();
     other.dispose();

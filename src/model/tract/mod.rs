@@ -49,6 +49,7 @@ impl TractRuntime {
     /// # Errors
     /// `limit` or `model` for a graph that is refused: too large, an unknown operator, data outside the file, other inputs.
     pub fn new(user_tower: &[u8], item_tower: Option<&[u8]>, shapes: Shapes) -> Result<TractRuntime> {
+        register_kernels();
         let Shapes { dim, len, context, item: slots } = shapes;
         let row = |kind| (kind, vec![1, len]);
         let user = vec![
@@ -66,6 +67,19 @@ impl TractRuntime {
             user_tower: load("user_tower", user_tower, user)?,
             item_tower: item_tower.map(|bytes| load("item_tower", bytes, item)).transpose()?,
         })
+    }
+}
+
+/// Runs the start-up code that registers tract's matrix kernels. Natively it has run before `main`.
+fn register_kernels() {
+    #[cfg(target_arch = "wasm32")]
+    {
+        unsafe extern "C" {
+            fn __wasm_call_ctors();
+        }
+        static ONCE: std::sync::Once = std::sync::Once::new();
+        // SAFETY: the linker makes this function; it takes nothing, and nothing else calls it.
+        ONCE.call_once(|| unsafe { __wasm_call_ctors() });
     }
 }
 

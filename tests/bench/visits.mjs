@@ -1,0 +1,54 @@
+// A visitor's first and second visit to a site with a bundle: milliseconds from the import of the package to the first slate, then of a slate.
+import { browser, serve, site } from '../../web/tests/support.mjs';
+
+const VISITS = 9;
+const SLATES = 200;
+
+const visit = async (slates) => {
+  const start = performance.now();
+  const { load } = await import('/package/index.js');
+  const rec = await load('/bundle/');
+  await rec.recommend({ k: 20 });
+  const first = performance.now() - start;
+  const { items } = await rec.find('', { k: 5 }).then(async (found) => {
+    for (const item of found) await rec.record({ item: item.id, type: 'view' });
+    return rec.info();
+  });
+  const samples = [];
+  for (let i = 0; i < slates; i++) {
+    const start = performance.now();
+    await rec.recommend({ k: 20 });
+    samples.push(performance.now() - start);
+  }
+  const bytes = performance.getEntriesByType('resource').reduce((sum, entry) => sum + entry.transferSize, 0);
+  rec.dispose();
+  return { first, samples, bytes, items };
+};
+
+/** Rows of `cold-start`, `warm-start` and `slate`. */
+export async function visits(bundle) {
+  const server = await serve(site(bundle));
+  const all = { 'cold-start': [], 'warm-start': [], slate: [] };
+  let bytes, n;
+  for (let i = 0; i < VISITS; i++) {
+    const chrome = await browser();
+    const context = await chrome.newContext();
+    for (const task of ['cold-start', 'warm-start']) {
+      const page = await context.newPage();
+      await page.goto(`${server.address}package/index.js`);
+      const seen = await page.evaluate(visit, SLATES);
+      all[task].push(seen.first);
+      if (task === 'warm-start') all.slate.push(...seen.samples);
+      if (task === 'cold-start') [bytes, n] = [seen.bytes, seen.items];
+      await page.close();
+    }
+    await chrome.close();
+  }
+  server.stop();
+  return Object.entries(all).map(([task, samples]) => {
+    samples.sort((a, b) => a - b);
+    const at = (share) => samples[Math.min(samples.length - 1, Math.floor(share * samples.length))];
+    const note = task === 'cold-start' ? `${bytes} bytes` : '';
+    return { engine: 'foretaste', task, n, dim: 64, k: 20, vectors: 'trained', workers: 0, median_ms: at(0.5), p95_ms: at(0.95), recall: null, runs: samples.length, note };
+  });
+}

@@ -1,0 +1,102 @@
+// What a browser loads: the build of the core that it runs, files that stay on the device, and what happens when those are spoilt.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { browser, serve, site, TINY, watchedPage } from './support.mjs';
+
+describe('builds and kept files', () => {
+  let chrome, server, context;
+  before(async () => {
+    [chrome, server] = [await browser(), await serve(site(TINY))];
+    context = await chrome.newContext();
+  });
+  after(async () => {
+    await chrome?.close();
+    server?.stop();
+  });
+
+  /** A page of the site, and the paths that it asked the server for. */
+  async function open() {
+    const { page, asked } = await watchedPage({ newPage: () => context.newPage() });
+    await page.goto(`${server.address}package/index.js`);
+    return { page, paths: () => asked.map((url) => new URL(url).pathname) };
+  }
+  const slate = (page, options = {}) =>
+    page.evaluate(async (options) => {
+      const { load } = await import('/package/index.js');
+      const rec = await load('/bundle/', options);
+      for (const item of ['50', '18']) await rec.record({ item, type: 'view', time: null, tz_offset_min: null });
+      const { items } = await rec.recommend({ k: 10 });
+      const golden = await rec.replayGolden();
+      rec.dispose();
+      return { ids: items.map((item) => item.id), golden };
+    }, options);
+
+  test('every build of the core recommends the same, and replays the golden rows', async () => {
+    const lists = [];
+    for (const name of ['baseline', 'simd128', 'relaxed']) {
+      // A module is loaded once a page: each build has a page of its own.
+      const own = await open();
+      const { ids, golden } = await slate(own.page, { wasm: { core: `/package/wasm/core-${name}.wasm` } });
+      assert.deepEqual(golden, [], name);
+      assert.ok(own.paths().includes(`/package/wasm/core-${name}.wasm`));
+      lists.push(ids);
+      await own.page.close();
+    }
+    assert.deepEqual([lists[1], lists[2]], [lists[0], lists[0]]);
+    assert.equal(lists[0].length, 10);
+  });
+
+  test('the fastest build that runs here is taken', async () => {
+    const { page, paths } = await open();
+    await slate(page);
+    assert.ok(paths().includes('/package/wasm/core-relaxed.wasm'), `this Chromium has relaxed SIMD: ${paths()}`);
+    await page.close();
+  });
+
+  const kept = (path) => /items-|catalog-|\.onnx$/.test(path);
+
+  test('a second visit takes the files of the bundle from the device', async () => {
+    const again = await open();
+    const { ids } = await slate(again.page);
+    assert.equal(ids.length, 10);
+    assert.deepEqual(again.paths().filter(kept), []);
+    const without = await open();
+    assert.deepEqual((await slate(without.page, { cache: false })).ids, ids);
+    assert.equal(without.paths().filter(kept).length, 4);
+    await Promise.all([again.page.close(), without.page.close()]);
+  });
+
+  test('a file that is spoilt on the device comes from the host again', async () => {
+    const spoilt = await open();
+    const spoil = async () => {
+      const cache = await caches.open('foretaste');
+      const keys = (await cache.keys()).filter((request) => request.url.includes('items-'));
+      for (const key of keys) await cache.put(key, new Response(new Uint8Array(9)));
+      return keys.length;
+    };
+    assert.equal(await spoilt.page.evaluate(spoil), 1);
+    assert.equal((await slate(spoilt.page)).ids.length, 10);
+    assert.equal(spoilt.paths().filter(kept).length, 1);
+    await spoilt.page.close();
+  });
+
+  test('files of an older bundle leave the device', async () => {
+    const { page } = await open();
+    const left = await page.evaluate(async () => {
+      const cache = await caches.open('foretaste');
+      await cache.put('/bundle/items-old.safetensors?sha256=0', new Response('old'));
+      await cache.put('/elsewhere/items.safetensors?sha256=0', new Response('of another bundle'));
+      const { load } = await import('/package/index.js');
+      const rec = await load('/bundle/');
+      await rec.ready;
+      rec.dispose();
+      const names = async () => (await cache.keys()).map((request) => new URL(request.url).pathname);
+      for (let i = 0; i < 100 && (await names()).includes('/bundle/items-old.safetensors'); i++) await new Promise((done) => setTimeout(done, 20));
+      return names();
+    });
+    assert.ok(!left.includes('/bundle/items-old.safetensors'), String(left));
+    assert.ok(left.includes('/elsewhere/items.safetensors'));
+    assert.equal(left.filter(kept).length, 4);
+    await page.close();
+  });
+});
