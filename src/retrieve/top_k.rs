@@ -54,8 +54,8 @@ impl TopK {
     /// Takes what belongs here of the allowed rows from `first` on.
     pub fn offer_run(&mut self, first: u32, scores: &[f32], allowed: &Bitmap) {
         for (score, row) in scores.iter().zip(first..) {
-            // The quick test; one that is no number goes on to the exact one.
-            if !(*score < self.least) && allowed.contains(row) {
+            // The quick test; what passes goes on to the exact one.
+            if (*score >= self.least || score.is_nan()) && allowed.contains(row) {
                 self.offer(*score, row);
             }
         }

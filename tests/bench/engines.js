@@ -151,7 +151,7 @@ async function voy(set) {
   bg.__wbg_set_wasm(instance.exports);
   instance.exports.__wbindgen_start?.();
   const vectors = await set.vectors();
-  const embeddings = Array.from({ length: set.n }, (_, i) => ({ id: String(i), title: '', url: '', embeddings: vectors.slice(i * set.dim, (i + 1) * set.dim) }));
+  const embeddings = Array.from({ length: set.n }, (_, i) => ({ id: String(i), title: '', url: '', embeddings: Array.from(vectors.subarray(i * set.dim, (i + 1) * set.dim)) }));
   const index = new bg.Voy({ embeddings });
   // Its nearest are others than those of a product with a bias: only its time is compared.
   return { run: (query) => (index.search(query, K), undefined), free: () => index.free() };

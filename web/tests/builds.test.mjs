@@ -62,7 +62,7 @@ describe('builds and kept files', () => {
     assert.deepEqual(again.paths().filter(kept), []);
     const without = await open();
     assert.deepEqual((await slate(without.page, { cache: false })).ids, ids);
-    assert.equal(without.paths().filter(kept).length, 4);
+    assert.equal(without.paths().filter(kept).length, 3);
     await Promise.all([again.page.close(), without.page.close()]);
   });
 
@@ -96,7 +96,7 @@ describe('builds and kept files', () => {
     });
     assert.ok(!left.includes('/bundle/items-old.safetensors'), String(left));
     assert.ok(left.includes('/elsewhere/items.safetensors'));
-    assert.equal(left.filter(kept).length, 4);
+    assert.equal(left.filter(kept).length, 3);
     await page.close();
   });
 });

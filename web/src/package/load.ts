@@ -7,6 +7,8 @@ import { openStore, restore, type Store } from './store.js';
 import type { Info, LoadOptions } from './types.js';
 import type { Core } from './wasm/core.js';
 
+/** Roles of the files that a page reads. Nothing in it asks for an item tower: the rows are there. */
+const NEEDED = ['items', 'catalog', 'user_tower'];
 /** Most bytes of a manifest. */
 const MAX_MANIFEST_BYTES = 64 << 20;
 
@@ -29,7 +31,7 @@ export async function load(url: string | URL, options: LoadOptions = {}): Promis
     core = opening;
     const files = typed(() => opening.files() as BundleFile[]);
     const cache = await FileCache.open(folder, options.cache ?? true);
-    const fetcher = new Fetcher(opening, cache, files.filter((file) => file.role !== 'golden'), signal, options.onProgress);
+    const fetcher = new Fetcher(opening, cache, files.filter((file) => NEEDED.includes(file.role)), signal, options.onProgress);
     const towers = loadTowers(fetcher, options);
     towers.catch(() => {});
     await Promise.all(files.filter((file) => file.role === 'items' || file.role === 'catalog').map((file) => fetcher.intoCore(file)));
@@ -132,13 +134,10 @@ class Fetcher {
 async function loadTowers(fetcher: Fetcher, options: LoadOptions): Promise<Towers> {
   const module = loadTower(options.wasm?.tower);
   module.catch(() => {});
-  const graph = async (role: string) => {
-    const file = fetcher.files.find((file) => file.role === role);
-    return file ? fetcher.bytes(file) : new Uint8Array();
-  };
   const shapes = typed(() => fetcher.core.shapes());
-  const [user, item] = await Promise.all([graph('user_tower'), graph('item_tower')]);
-  return new Towers(await module, { user, item, shapes });
+  const graph = fetcher.files.find((file) => file.role === 'user_tower');
+  const [user, compiled] = await Promise.all([graph ? fetcher.bytes(graph) : new Uint8Array(), module]);
+  return new Towers(compiled, { user, shapes });
 }
 
 async function openStorage(options: LoadOptions): Promise<{ store: Store | undefined; storageError: string | undefined }> {

@@ -86,16 +86,16 @@ export class Towers {
 
   constructor(
     private readonly module: WebAssembly.Module,
-    private readonly graphs: { user: Uint8Array; item: Uint8Array; shapes: Uint32Array },
+    private readonly graphs: { user: Uint8Array; shapes: Uint32Array },
   ) {
     this.build();
   }
 
   private build(): Tower {
     if (!this.tower || this.start !== starts) {
-      const { user, item, shapes } = this.graphs;
+      const { user, shapes } = this.graphs;
       const [dim = 0, len = 0, context = 0, slots = 0] = shapes;
-      this.tower = this.guarded(() => new Tower(user, item, dim, len, context, slots));
+      this.tower = this.guarded(() => new Tower(user, undefined, dim, len, context, slots));
       this.start = starts;
     }
     return this.tower;
