@@ -31,8 +31,8 @@ export class FileCache {
       try {
         return await use(kept);
       } catch (error) {
-        await this.forget(file);
         if (options.signal?.aborted) throw error;
+        await this.forget(file);
       }
     }
     const response = await ask(this.folder, file.path, options);
