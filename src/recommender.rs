@@ -11,7 +11,7 @@ use crate::features::{EncodedQuery, Fields, Query, Slots};
 use crate::kernels::Kernels;
 use crate::model::{Graph, ModelRuntime, Tensor};
 use crate::profile::{Event, EventLog, Impression, LogLine, Profile, Slot};
-use crate::retrieve::{Bitmap, Effort, Scorer, TopK, find, search};
+use crate::retrieve::{Bitmap, Effort, Scorer, TopK, find, search, search_part};
 use crate::slate;
 
 /// Microseconds since any fixed moment: the core reads no clock of its own.
@@ -108,6 +108,40 @@ pub struct Timings {
     pub score: f64,
     /// The slot loop.
     pub slate: f64,
+}
+
+/// A request on its way to a slate: all of it but the best rows, which may be looked for elsewhere.
+pub struct Asked {
+    request: Request,
+    encoded: EncodedQuery,
+    user: Vec<f32>,
+    removed: Vec<u32>,
+    allowed: Bitmap,
+    timings: Timings,
+    /// When the search began.
+    since: f64,
+}
+
+impl Asked {
+    /// The visitor's vector `[d]`.
+    pub fn user(&self) -> &[f32] {
+        &self.user
+    }
+
+    /// Rows that the slate must not show.
+    pub fn removed(&self) -> &[u32] {
+        &self.removed
+    }
+
+    /// Rows to look for: the slots of the slate.
+    pub fn k(&self) -> usize {
+        self.request.k
+    }
+
+    /// How closely to look.
+    pub fn effort(&self) -> Effort {
+        self.request.effort
+    }
 }
 
 /// Opens onto a bundle; keeps one visitor's profile and log.
@@ -237,51 +271,63 @@ impl Recommender {
     /// The `k` best rows for a given vector `[d]` with their scores in logits, best first, ties by row; no model is needed.
     ///
     /// # Errors
-    /// `length` for a vector of another length, `range` for a number that is not finite.
+    /// Those of [`search_part`].
     pub fn search(&self, vector: &[f32], k: usize, effort: Effort) -> Result<Vec<(f32, u32)>> {
-        let rows = &self.bundle.rows;
-        if vector.len() != rows.dim() {
-            return Err(ErrorKind::Length { expected: rows.dim(), got: vector.len(), unit: "numbers" }.at("vector"));
-        }
-        if let Some(at) = vector.iter().position(|x| !x.is_finite()) {
-            return Err(range("a finite number", "another").at(format!("vector/{at}")));
-        }
-        Ok(search(&Scorer::new(rows, vector), &Bitmap::full(rows.len()), k, effort))
+        search_part(&self.bundle.rows, vector, k, effort, &[], usize::MAX)
     }
 
     /// A slate for the profile; it is written to the log.
     ///
     /// # Errors
-    /// `argument`, `range`, `unknown-key` for a request that makes no sense; `no-model` and `model` of the tower.
+    /// Those of [`Recommender::ask`].
     pub fn recommend(&mut self, request: &Request) -> Result<Slate> {
+        let asked = self.ask(request.clone())?;
+        let best = search(&Scorer::new(&self.bundle.rows, &asked.user), &asked.allowed, request.k, request.effort);
+        self.answer(asked, best)
+    }
+
+    /// The first half of [`Recommender::recommend`]: everything before the search.
+    ///
+    /// # Errors
+    /// `argument`, `range`, `unknown-key` for a request that makes no sense; `no-model` and `model` of the tower.
+    pub fn ask(&self, request: Request) -> Result<Asked> {
         if request.k == 0 {
             return Err(range("1 or more", 0).at("recommend.k"));
         }
-        let policy = policy_of(&request.explore)?;
+        policy_of(&request.explore)?;
         let mut timings = Timings::default();
-        let mut now = (self.clock)();
-        let mut lap = |clock: &Clock| {
-            let before = std::mem::replace(&mut now, clock());
-            now - before
-        };
-
-        let encoded = self.encode(&self.query(request))?;
-        timings.encode = lap(&self.clock);
+        let mut since = (self.clock)();
+        let encoded = self.encode(&self.query(&request))?;
+        timings.encode = self.lap(&mut since);
         let user = self.user_vector(&encoded)?;
-        timings.tower = lap(&self.clock);
-        let allowed = self.allowed(self.profile.events(), &request.exclude);
-        timings.filter = lap(&self.clock);
-        let scorer = Scorer::new(&self.bundle.rows, &user);
-        let best = search(&scorer, &allowed, request.k, request.effort);
-        timings.score = lap(&self.clock);
+        timings.tower = self.lap(&mut since);
+        let removed = self.removed(self.profile.events(), &request.exclude);
+        let allowed = Bitmap::without(self.bundle.manifest.items, &removed);
+        timings.filter = self.lap(&mut since);
+        Ok(Asked { request, encoded, user, removed, allowed, timings, since })
+    }
+
+    /// The second half: the slate of the `k` best allowed rows, best first, ties by row; it is written to the log.
+    ///
+    /// # Errors
+    /// `argument` for rows that are not allowed, or fewer of them than slots can be filled.
+    pub fn answer(&mut self, asked: Asked, best: Vec<(f32, u32)>) -> Result<Slate> {
+        let Asked { request, encoded, user, allowed, mut timings, mut since, .. } = asked;
+        let slots = request.k.min(allowed.len());
+        if best.len() < slots || !best.iter().all(|(_, row)| allowed.contains(*row)) {
+            return Err(ErrorKind::Argument(format!("expected {slots} allowed rows, got others")).at("answer"));
+        }
+        timings.score = self.lap(&mut since);
+        let policy = policy_of(&request.explore)?;
         let decision = request.explore.decision.clone().unwrap_or_else(|| self.decisions.to_string());
         let mut rng = decision_rng(request.explore.seed, &decision);
         let draws = slate::build(Candidates::new(best, allowed), request.k, policy.as_ref(), &mut rng);
-        timings.slate = lap(&self.clock);
+        timings.slate = self.lap(&mut since);
 
         self.decisions += 1;
         let model = self.bundle.manifest.model_id.clone();
         let id = short_hash(&format!("{model}\n{}\n{decision}", request.explore.seed));
+        let scorer = Scorer::new(&self.bundle.rows, &user);
         let items: Vec<Item> = draws
             .iter()
             .map(|draw| Item { propensity: Some(draw.propensity), ..self.item(draw.row, scorer.score(draw.row)) })
@@ -294,13 +340,19 @@ impl Recommender {
         self.log.push(LogLine::Impression(Impression {
             kind: "impression".into(),
             slate: id.clone(),
-            time: self.query(request).time,
+            time: self.query(&request).time,
             model: model.clone(),
             policy: policy.name().into(),
             context: short_hash(&hashed(&encoded.context)),
             slots,
         }));
         Ok(Slate { id, items, policy: policy.name(), model, timings_us: timings })
+    }
+
+    /// Microseconds since the last lap.
+    fn lap(&self, since: &mut f64) -> f64 {
+        let now = (self.clock)();
+        now - std::mem::replace(since, now)
     }
 
     /// Scores of the given items for the profile, best first, ties by row; seen items are ranked too.
@@ -387,16 +439,15 @@ impl Recommender {
 
     /// The `k` best rows that a history leaves, with their scores.
     pub(crate) fn best_unseen(&self, history: &[Event], user: &[f32], k: usize) -> Vec<(f32, u32)> {
-        search(&Scorer::new(&self.bundle.rows, user), &self.allowed(history, &[]), k, Effort::Accurate)
+        let allowed = Bitmap::without(self.bundle.manifest.items, &self.removed(history, &[]));
+        search(&Scorer::new(&self.bundle.rows, user), &allowed, k, Effort::Accurate)
     }
 
-    /// All rows less those of seen, hidden and excluded items. A type that the bundle does not declare counts as seen.
-    fn allowed(&self, events: &[Event], exclude: &[String]) -> Bitmap {
+    /// Rows of seen, hidden and excluded items. A type that the bundle does not declare counts as seen.
+    fn removed(&self, events: &[Event], exclude: &[String]) -> Vec<u32> {
         let history = &self.bundle.manifest.encoding.history;
-        let mut allowed = Bitmap::full(self.bundle.manifest.items);
         let seen = events.iter().filter(|e| history.type_of(&e.kind).is_none_or(|t| t.seen || t.hide)).map(|e| &e.item);
-        seen.chain(exclude).filter_map(|id| self.bundle.catalog.row(id)).for_each(|row| allowed.remove(row));
-        allowed
+        seen.chain(exclude).filter_map(|id| self.bundle.catalog.row(id)).collect()
     }
 
     fn row(&self, id: &str) -> Result<u32> {

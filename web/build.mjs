@@ -1,9 +1,10 @@
 // Builds web/dist from what wasm-pack left in web/pkg: the npm package in dist/package, the page beside it.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { appendFileSync, cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
+import { build, transform } from 'esbuild';
 
 const root = import.meta.dirname;
 const at = (...parts) => join(root, ...parts);
@@ -43,7 +44,7 @@ for (const { name, glue, features } of MODULES) {
   if (existsSync(out(`${glue}.js`)) && readFileSync(out(`${glue}.js`), 'utf8') !== text) throw new Error(`${name} needs other glue than the other builds of ${glue}`);
   writeFileSync(out(`${glue}.js`), text);
   // Readers of the package need no lib of explicit resource management.
-  writeFileSync(out(`${glue}.d.ts`), readFileSync(at('pkg', name, `${glue}.d.ts`), 'utf8').replace(/^ *\[Symbol\.dispose\].*\n/m, ''));
+  writeFileSync(out(`${glue}.d.ts`), readFileSync(at('pkg', name, `${glue}.d.ts`), 'utf8').replace(/^ *\[Symbol\.dispose\].*\n/gm, ''));
 }
 // After a trap the tower is started again: the glue forgets the old instance, and its classes then use the new one.
 const tower = at('dist/package/wasm/tower.js');
@@ -52,6 +53,24 @@ appendFileSync(tower, '\nexport function forget() {\n    wasm = undefined;\n    
 appendFileSync(at('dist/package/wasm/tower.d.ts'), '\n/** Makes the next init start a new instance. */\nexport function forget(): void;\n');
 
 run('tsc', '-p', 'tsconfig.json');
+// The scripts of the package: one file each, so that a page asks once and not level by level.
+const scripts = ['index', 'worker', 'shard'];
+for (const name of readdirSync(at('dist/package')).filter((name) => name.endsWith('.js'))) rmSync(at('dist/package', name));
+await build({
+  entryPoints: scripts.map((name) => at('src/package', `${name}.ts`)),
+  outdir: at('dist/package'),
+  bundle: true,
+  format: 'esm',
+  target: 'es2022',
+  // The glue lies in dist, beside what tsc leaves.
+  plugins: [{ name: 'glue', setup: (own) => own.onResolve({ filter: /^\.\/wasm\// }, ({ path }) => ({ path: at('dist/package', path) })) }],
+  minify: true,
+  legalComments: 'none',
+});
+for (const glue of new Set(MODULES.map((module) => `${module.glue}.js`))) {
+  const path = at('dist/package/wasm', glue);
+  writeFileSync(path, (await transform(readFileSync(path, 'utf8'), { minify: true, format: 'esm' })).code);
+}
 cpSync(at('src/page/index.html'), at('dist/index.html'));
 cpSync(at('src/page/style.css'), at('dist/style.css'));
 

@@ -8,6 +8,8 @@ mod rows;
 pub use catalog::{Catalog, CatalogFile, by_number, is_whole};
 pub use manifest::{FORMAT_VERSION, Features, FileEntry, MAX_DIM, MAX_ROWS_PER_FILE, Manifest, TrainedOn};
 pub(crate) use manifest::{from_json, range};
+#[cfg(feature = "wasm-core")]
+pub(crate) use reader::sha256;
 pub use reader::{Bundle, BundleReader, DEFAULT_MAX_BYTES, sha256_hex};
 #[cfg(test)]
 pub(crate) use rows::tests::rows as rows_for_tests;

@@ -22,11 +22,10 @@ enum Part {
     Catalog(CatalogFile),
 }
 
-/// A file of which some bytes are there, hashed as they come.
+/// A file of which some bytes are there.
 struct Arriving {
     bytes: Vec<u8>,
     filled: usize,
-    hash: Sha256,
 }
 
 /// An opened bundle: all rows and the catalog in memory.
@@ -73,7 +72,7 @@ impl BundleReader {
             bytes.try_reserve_exact(usize::try_from(wanted).unwrap_or(usize::MAX)).map_err(none)?;
             bytes.resize(wanted as usize, 0);
         }
-        self.parts.push((path.into(), Part::Arriving(Arriving { bytes, filled: 0, hash: Sha256::new() })));
+        self.parts.push((path.into(), Part::Arriving(Arriving { bytes, filled: 0 })));
         Ok(())
     }
 
@@ -93,21 +92,35 @@ impl BundleReader {
     pub fn arrived(&mut self, path: &str, count: usize) -> Result<()> {
         let file = self.arriving(path)?;
         let (whole, filled) = (file.bytes.len(), file.filled.saturating_add(count));
-        let new = file.bytes.get(file.filled..filled).ok_or(ErrorKind::Length { expected: whole, got: filled, unit: "bytes" });
-        file.hash.update(new.map_err(|e| e.at(path))?);
+        if filled > whole {
+            return Err(ErrorKind::Length { expected: whole, got: filled, unit: "bytes" }.at(path));
+        }
         file.filled = filled;
         Ok(())
     }
 
-    /// Checks the length and the SHA-256 of a file that has arrived and keeps what the core needs of it: rows and catalogs.
+    /// The bytes of a file so far.
+    ///
+    /// # Errors
+    /// `missing` for a file that was not begun.
+    pub fn so_far(&mut self, path: &str) -> Result<&[u8]> {
+        let file = self.arriving(path)?;
+        Ok(&file.bytes[..file.filled])
+    }
+
+    /// Checks the length and the SHA-256 of a file that has arrived and keeps what the core needs of it: rows and catalogs. A browser
+    /// computes `sha256` of [`BundleReader::so_far`] several times faster than this crate, which does so where it is not given.
     ///
     /// # Errors
     /// `missing` for a file that was not begun, `length`, `hash`, and what the content asks for. Nothing of a refused file is kept.
-    pub fn finish(&mut self, path: &str) -> Result<()> {
+    pub fn finish(&mut self, path: &str, sha256: Option<&[u8]>) -> Result<()> {
         self.arriving(path)?;
-        let Some(Part::Arriving(Arriving { bytes, filled, hash })) = self.take(path) else { return Ok(()) };
+        let Some(Part::Arriving(Arriving { bytes, filled })) = self.take(path) else { return Ok(()) };
         let file = self.manifest.file(path)?;
-        file.check(filled, &hash.finalize())?;
+        match sha256 {
+            Some(sha256) => file.check(filled, sha256)?,
+            None => file.check(filled, &Sha256::digest(&bytes[..filled]))?,
+        }
         let (rows, dim) = (file.rows.unwrap_or(0), self.manifest.dim);
         match file.role.as_str() {
             "items" => {
@@ -137,7 +150,7 @@ impl BundleReader {
             room.copy_from_slice(bytes);
         }
         self.arrived(path, bytes.len())?;
-        self.finish(path)
+        self.finish(path, None)
     }
 
     fn take(&mut self, path: &str) -> Option<Part> {
@@ -149,6 +162,17 @@ impl BundleReader {
             Some((_, Part::Arriving(file))) => Ok(file),
             _ => Err(ErrorKind::Missing.at(path)),
         }
+    }
+
+    /// The rows of the item files that have arrived, numbered from 0.
+    pub fn open_shard(mut self) -> Rows {
+        let paths: Vec<String> = self.manifest.files_of("items").map(|f| f.path.clone()).collect();
+        let part = |path: &String| match self.take(path) {
+            Some(Part::Items(file)) => Some(file),
+            _ => None,
+        };
+        let files = paths.iter().filter_map(part).collect();
+        Rows::new(self.manifest.dim, files)
     }
 
     /// Opens the bundle. Graphs may still be on their way; worked examples are for checks alone.
@@ -171,6 +195,12 @@ impl BundleReader {
     }
 }
 
+/// SHA-256.
+#[cfg(feature = "wasm-core")]
+pub(crate) fn sha256(bytes: &[u8]) -> Vec<u8> {
+    Sha256::digest(bytes).to_vec()
+}
+
 /// SHA-256 in lower-case hexadecimal.
 pub fn sha256_hex(bytes: &[u8]) -> String {
     hexadecimal(&Sha256::digest(bytes))
@@ -186,12 +216,12 @@ impl Manifest {
         self.used_files().find(|f| f.path == path).ok_or_else(missing)
     }
 
-    /// Checks the bytes of a whole file.
+    /// Checks the length and the SHA-256 of a whole file.
     ///
     /// # Errors
     /// `missing`, `length`, `hash`.
-    pub fn check_file(&self, path: &str, bytes: &[u8]) -> Result<()> {
-        self.file(path)?.check(bytes.len(), &Sha256::digest(bytes))
+    pub fn check_file(&self, path: &str, length: usize, sha256: &[u8]) -> Result<()> {
+        self.file(path)?.check(length, sha256)
     }
 }
 

@@ -46,7 +46,7 @@ impl ItemFile {
         finite("scales", scales.clone(), 0.0)?;
         finite("biases", biases.clone(), f32::NEG_INFINITY)?;
         finite("codebook", codebook.clone().unwrap_or_default(), f32::NEG_INFINITY)?;
-        if let Some(at) = bytes[vectors.clone()].iter().position(|q| *q == 0x80) {
+        if let Some(at) = least(&bytes[vectors.clone()]) {
             return Err(range("-127 to 127", -128).at(format!("vectors/{}", at / dim)));
         }
         let codebook = floats(&bytes[codebook.unwrap_or_default()]).collect();
@@ -180,7 +180,12 @@ impl Rows {
 
     /// Number of rows.
     pub fn len(&self) -> usize {
-        self.starts[self.files.len()] as usize
+        self.start(usize::MAX)
+    }
+
+    /// Number of rows before a file; of all rows, where there are fewer files.
+    pub fn start(&self, file: usize) -> usize {
+        self.starts[file.min(self.files.len())] as usize
     }
 
     /// Whether there is no row: never, in a bundle that was opened.
@@ -245,6 +250,19 @@ impl Rows {
         let scale = file.scale(at);
         out.iter_mut().zip(self.vector(row)).for_each(|(x, q)| *x = f32::from(*q) * scale);
     }
+}
+
+/// The first byte that is −128 as an int8.
+fn least(bytes: &[u8]) -> Option<usize> {
+    // Eight at a time: of a byte of zeros alone does the subtraction borrow and leave its highest bit clear before.
+    const LEAST: u64 = u64::from_ne_bytes([0x80; 8]);
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    let zeros = |x: u64| x.wrapping_sub(ONES) & !x & LEAST;
+    let (eights, rest) = bytes.as_chunks::<8>();
+    let there = eights.iter().position(|eight| zeros(u64::from_ne_bytes(*eight) ^ LEAST) != 0);
+    let from = 8 * there.unwrap_or(eights.len());
+    let within = if there.is_some() { &bytes[from..] } else { rest };
+    within.iter().position(|q| *q == 0x80).map(|at| from + at)
 }
 
 /// Little-endian floats of any alignment.
@@ -325,6 +343,19 @@ pub(crate) mod tests {
         for bytes in [&[][..], &[1; 7], &[255; 40]] {
             assert_eq!(ItemFile::new(bytes.to_vec(), 2, 3).err().unwrap().code(), "malformed");
         }
+    }
+
+    #[test]
+    fn the_number_that_has_no_opposite_is_found() {
+        for (len, at) in [(1, 0), (7, 6), (8, 0), (8, 7), (9, 8), (30, 13), (30, 29)] {
+            let mut bytes: Vec<u8> = (0..len as u8).map(|x| [0, 1, 0x7f, 0x81, 0xff][x as usize % 5]).collect();
+            assert_eq!(least(&bytes), None);
+            bytes[at] = 0x80;
+            assert_eq!(least(&bytes), Some(at), "{len}");
+            bytes[len - 1] = 0x80;
+            assert_eq!(least(&bytes), Some(at), "{len}");
+        }
+        assert_eq!(least(&[]), None);
     }
 
     #[test]

@@ -17,6 +17,13 @@ impl Bitmap {
         Bitmap { words, count: len }
     }
 
+    /// The set of `len` rows less the given ones; rows past the end change nothing.
+    pub fn without(len: usize, removed: &[u32]) -> Self {
+        let mut set = Bitmap::full(len);
+        removed.iter().for_each(|row| set.remove(*row));
+        set
+    }
+
     /// Whether the row is in the set; a row past the end is not.
     pub fn contains(&self, row: u32) -> bool {
         self.words.get(row as usize / 64).is_some_and(|w| w >> (row % 64) & 1 == 1)

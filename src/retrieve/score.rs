@@ -1,6 +1,6 @@
 //! The score of a row for one visitor's vector.
 
-use crate::bundle::Rows;
+use crate::bundle::{ItemFile, Rows};
 use crate::kernels::{Kernels, QuantizedQuery, dot_nibbles};
 
 /// Rows that are scored in one go: their integers stay in the nearest cache.
@@ -14,6 +14,8 @@ pub struct Scorer<'a> {
     pub(super) kernels: &'static Kernels,
     /// 15 · Σ q.
     pub(super) half_steps: i64,
+    /// Item files that take part, from the first on.
+    pub(super) files: usize,
 }
 
 impl<'a> Scorer<'a> {
@@ -21,7 +23,17 @@ impl<'a> Scorer<'a> {
     pub fn new(rows: &'a Rows, user: &'a [f32]) -> Self {
         let query = QuantizedQuery::new(user);
         let half_steps = 15 * query.values.iter().map(|q| i64::from(*q)).sum::<i64>();
-        Scorer { rows, user, query, kernels: Kernels::best(), half_steps }
+        Scorer { rows, user, query, kernels: Kernels::best(), half_steps, files: usize::MAX }
+    }
+
+    /// The item files that take part, with their first row.
+    pub(super) fn files(&self) -> impl Iterator<Item = (usize, &'a ItemFile)> {
+        self.rows.files().take(self.files)
+    }
+
+    /// Number of rows that take part.
+    pub(super) fn len(&self) -> usize {
+        self.rows.start(self.files)
     }
 
     /// Score of a row, in logits: of its int8 numbers and, where the file has them, of its residuals.
@@ -35,9 +47,9 @@ impl<'a> Scorer<'a> {
         self.of(dot[0], file.residuals(at), file.scale(at), file.bias(at))
     }
 
-    /// Scores of all rows `[n]`, in logits.
+    /// Scores of all rows that take part `[n]`, in logits.
     pub fn all(&self) -> Vec<f32> {
-        let mut scores = Vec::with_capacity(self.rows.len());
+        let mut scores = Vec::with_capacity(self.len());
         self.each_tile(|_, tile| scores.extend_from_slice(tile));
         if self.rows.refined() {
             scores.iter_mut().zip(0..).for_each(|(score, row)| *score = self.score(row));
@@ -48,7 +60,7 @@ impl<'a> Scorer<'a> {
     /// Calls with the scores that int8 numbers alone give, of runs of rows, and the first row of each.
     pub(super) fn each_tile(&self, mut then: impl FnMut(u32, &[f32])) {
         let (d, mut dots, mut scores) = (self.rows.dim(), [0; TILE], [0.0; TILE]);
-        for (first, file) in self.rows.files() {
+        for (first, file) in self.files() {
             for (tile, vectors) in file.vectors().chunks(TILE * d).enumerate() {
                 let n = vectors.len() / d;
                 let [scales, biases] = file.weights(tile * TILE);
@@ -63,7 +75,7 @@ impl<'a> Scorer<'a> {
     pub(super) fn each_of(&self, rows: &[u32], with_residuals: bool, mut then: impl FnMut(u32, f32)) {
         let mut rest = rows;
         let (mut at, mut dots, mut weights) = (Vec::new(), Vec::new(), Vec::new());
-        for (first, file) in self.rows.files() {
+        for (first, file) in self.files() {
             let (here, after) = rest.split_at(rest.partition_point(|row| (*row as usize) < first + file.len()));
             rest = after;
             at.clear();

@@ -10,6 +10,8 @@ use serde::Deserialize;
 
 use super::score::Scorer;
 use super::{Bitmap, TopK};
+use crate::bundle::{Rows, range};
+use crate::error::{ErrorKind, Result};
 use crate::kernels::{BLOCK, SUM_LIMIT, Tables};
 
 /// Blocks whose code sums are made in one go.
@@ -48,7 +50,7 @@ const CODES_FROM: usize = 20_000;
 
 /// The `k` best of the allowed rows with their scores, best first, ties by row; fewer where fewer are allowed.
 pub fn search(scorer: &Scorer, allowed: &Bitmap, k: usize, effort: Effort) -> Vec<(f32, u32)> {
-    let n = scorer.rows.len();
+    let n = scorer.len();
     let k = k.min(allowed.len());
     let (wanted, short) = (effort.candidates(k, n), 2 * k + 32);
     let codes = tables(scorer).filter(|_| n >= CODES_FROM && wanted < n / 4 && short < allowed.len());
@@ -66,16 +68,39 @@ pub fn search(scorer: &Scorer, allowed: &Bitmap, k: usize, effort: Effort) -> Ve
     best.into_ranked()
 }
 
+/// The `k` best rows of the first `files` item files for any vector `[d]`, less the removed ones: a part of a catalog that others search
+/// the rest of.
+///
+/// # Errors
+/// `length` for a vector of another length, `range` for a number that is not finite.
+pub fn search_part(
+    rows: &Rows,
+    vector: &[f32],
+    k: usize,
+    effort: Effort,
+    removed: &[u32],
+    files: usize,
+) -> Result<Vec<(f32, u32)>> {
+    if vector.len() != rows.dim() {
+        return Err(ErrorKind::Length { expected: rows.dim(), got: vector.len(), unit: "numbers" }.at("vector"));
+    }
+    if let Some(at) = vector.iter().position(|x| !x.is_finite()) {
+        return Err(range("a finite number", "another").at(format!("vector/{at}")));
+    }
+    let scorer = Scorer { files, ..Scorer::new(rows, vector) };
+    Ok(search(&scorer, &Bitmap::without(scorer.len(), removed), k, effort))
+}
+
 /// The query's tables, where all files have codes.
 fn tables(scorer: &Scorer) -> Option<Tables> {
-    let codebooks: Option<Vec<&[f32]>> = scorer.rows.files().map(|(_, f)| f.codes().map(|c| c.1)).collect();
+    let codebooks: Option<Vec<&[f32]>> = scorer.files().map(|(_, f)| f.codes().map(|c| c.1)).collect();
     Some(Tables::new(scorer.user, codebooks?.into_iter(), scorer.rows.bias_range()))
 }
 
 /// The allowed rows of the highest code sums, at least `wanted` of them, in the order of rows.
 fn by_codes(scorer: &Scorer, tables: &Tables, allowed: &Bitmap, wanted: usize) -> Vec<u32> {
     // A part of the tiles tells where the threshold will come to lie; it begins a little below.
-    let step = scorer.rows.len() / (SAMPLED * TILE_BLOCKS * BLOCK) + 1;
+    let step = scorer.len() / (SAMPLED * TILE_BLOCKS * BLOCK) + 1;
     let share = wanted / step;
     let sampled = Admitted::scan(scorer, tables, allowed, share + share / 4 + 3 * share.isqrt() + 4, 0, step);
     let mut admitted = Admitted::scan(scorer, tables, allowed, wanted, sampled.admit, 1);
@@ -103,7 +128,7 @@ impl Admitted {
         let mut counts = vec![0u32; SUM_LIMIT];
         let (mut admit, mut above) = (from, 0usize);
         let (mut sums, mut masks) = ([0; TILE_BLOCKS * BLOCK], [0; TILE_BLOCKS]);
-        for (i, (first, file)) in scorer.rows.files().enumerate() {
+        for (i, (first, file)) in scorer.files().enumerate() {
             let Some((codes, codebook, biases)) = file.codes() else { continue };
             let width = codebook.len() / 4;
             let tiles = codes.chunks(TILE_BLOCKS * width).zip(biases.chunks(TILE_BLOCKS * BLOCK)).enumerate();
@@ -222,6 +247,28 @@ mod tests {
             }
             assert_eq!(scores[7], scorer.score(7));
         }
+    }
+
+    /// Parts of a catalog, each searched alone, give together what the whole gives.
+    #[test]
+    fn parts_find_what_the_whole_finds() {
+        let (n, dim, first) = (4_000, 6, 1_500);
+        let (vectors, biases, user) = (normal(n * dim, 9), normal(n, 10), normal(dim, 11));
+        let whole = rows(dim, &vectors, &biases, &[first, 2_500], true);
+        let shard = rows(dim, &vectors[first * dim..], &biases[first..], &[2_500], true);
+        let removed: Vec<u32> = (0..n as u32).filter(|row| row % 5 == 2).collect();
+        for k in [1, 40, 3_000] {
+            let part = |rows, removed: &[u32], files| search_part(rows, &user, k, Effort::Accurate, removed, files).unwrap();
+            let elsewhere = removed.iter().filter_map(|row| row.checked_sub(first as u32)).collect::<Vec<_>>();
+            let mut both = part(&whole, &removed, 1);
+            assert!(both.iter().all(|(_, row)| (*row as usize) < first) && both.len() == k.min(1_200));
+            both.extend(part(&shard, &elsewhere, 9).into_iter().map(|(score, row)| (score, row + first as u32)));
+            both.sort_by(|a, b| precedes(*a, *b));
+            both.truncate(k);
+            assert_eq!(both, part(&whole, &removed, usize::MAX), "{k}");
+        }
+        assert_eq!(search_part(&whole, &user[1..], 1, Effort::Fast, &[], 1).unwrap_err().code(), "length");
+        assert_eq!(search_part(&whole, &[f32::NAN; 6], 1, Effort::Fast, &[], 1).unwrap_err().code(), "range");
     }
 
     /// Equal rows, a user of zeros, one row allowed: ties go by row and nothing is lost.

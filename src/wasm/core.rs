@@ -9,13 +9,13 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 use super::convert::{JsResult, set, to_js_error};
 use super::imported::ImportedRuntime;
-use crate::bundle::{self, BundleReader, DEFAULT_MAX_BYTES, Manifest};
+use crate::bundle::{self, BundleReader, DEFAULT_MAX_BYTES, Manifest, Rows};
 use crate::error::ErrorKind;
 use crate::golden::Golden;
 use crate::model::Shapes;
 use crate::profile::Event;
-use crate::recommender::{Clock, Recommender, Request};
-use crate::retrieve::Effort;
+use crate::recommender::{self, Clock, Recommender, Request};
+use crate::retrieve::{Effort, search_part};
 
 #[wasm_bindgen]
 extern "C" {
@@ -32,6 +32,8 @@ pub struct Core {
 enum State {
     Loading(Box<BundleReader>),
     Open(Box<Recommender>),
+    /// Some item files, for searches alone.
+    Shard(Rows),
     /// The bundle was refused while it was opened.
     Refused,
 }
@@ -77,14 +79,40 @@ impl Core {
         reader.arrived(path, count).map_err(to_js_error)
     }
 
-    /// Checks a file's length and hash and keeps what the core needs of it.
-    pub fn finish(&mut self, path: &str) -> JsResult<()> {
-        self.reader("finish")?.finish(path).map_err(to_js_error)
+    /// Where in the memory of the module the bytes of a file lie: `[address, length]`, until the next call.
+    pub fn place(&mut self, path: &str) -> JsResult<Vec<f64>> {
+        let bytes = self.reader("place")?.so_far(path).map_err(to_js_error)?;
+        Ok(vec![bytes.as_ptr() as usize as f64, bytes.len() as f64])
     }
 
-    /// Checks the length and hash of a file that the core itself does not need.
-    pub fn check(&self, path: &str, bytes: &[u8]) -> JsResult<()> {
-        self.manifest()?.check_file(path, bytes).map_err(to_js_error)
+    /// Checks a file's length and SHA-256 and keeps what the core needs of it. Without `sha256` the core computes it.
+    pub fn finish(&mut self, path: &str, sha256: Option<Vec<u8>>) -> JsResult<()> {
+        self.reader("finish")?.finish(path, sha256.as_deref()).map_err(to_js_error)
+    }
+
+    /// Checks the length and SHA-256 of a file that the core itself does not need.
+    pub fn check(&self, path: &str, length: usize, sha256: &[u8]) -> JsResult<()> {
+        self.manifest()?.check_file(path, length, sha256).map_err(to_js_error)
+    }
+
+    /// SHA-256 of any bytes.
+    pub fn sha256(bytes: &[u8]) -> Vec<u8> {
+        bundle::sha256(bytes)
+    }
+
+    /// Opens the item files that have arrived, for searches alone: one shard of a catalog.
+    #[wasm_bindgen(js_name = openShard)]
+    pub fn open_shard(&mut self) -> JsResult<()> {
+        match std::mem::replace(&mut self.state, State::Refused) {
+            State::Loading(reader) => {
+                self.state = State::Shard(reader.open_shard());
+                Ok(())
+            }
+            other => {
+                self.state = other;
+                Err(argument("the bundle is open already", "open"))
+            }
+        }
     }
 
     /// Opens the bundle; the model may still be on its way.
@@ -158,10 +186,27 @@ impl Core {
         to_js(&slate)
     }
 
-    /// The best rows for a given vector: `{ rows: Uint32Array, scores: Float32Array }`.
-    pub fn search(&self, vector: &[f32], k: usize, fast: bool) -> JsResult<JsValue> {
+    /// The first half of a slate, where the search is shared out: everything before it.
+    pub fn ask(&self, request: &str) -> JsResult<Asked> {
+        let asked = self.get()?.ask(from_json(request, "request")?).map_err(to_js_error)?;
+        Ok(Asked { asked })
+    }
+
+    /// The second half, of the best rows of all shards, best first.
+    pub fn answer(&mut self, asked: Asked, rows: &[u32], scores: &[f32]) -> JsResult<JsValue> {
+        let best = scores.iter().copied().zip(rows.iter().copied()).collect();
+        let slate = self.get_mut()?.answer(asked.asked, best).map_err(to_js_error)?;
+        to_js(&slate)
+    }
+
+    /// The best rows for a given vector less the removed ones, of the first `files` item files: `{ rows: Uint32Array, scores: Float32Array }`.
+    pub fn search(&self, vector: &[f32], k: usize, fast: bool, removed: &[u32], files: Option<usize>) -> JsResult<JsValue> {
+        let rows = match &self.state {
+            State::Shard(rows) => rows,
+            _ => &self.get()?.bundle().rows,
+        };
         let effort = if fast { Effort::Fast } else { Effort::Accurate };
-        let best = self.get()?.search(vector, k, effort).map_err(to_js_error)?;
+        let best = search_part(rows, vector, k, effort, removed, files.unwrap_or(usize::MAX)).map_err(to_js_error)?;
         let (scores, rows): (Vec<f32>, Vec<u32>) = best.into_iter().unzip();
         let found = Object::new().into();
         set(&found, "rows", &Uint32Array::from(rows.as_slice()).into());
@@ -204,7 +249,7 @@ impl Core {
         match &self.state {
             State::Loading(reader) => Ok(reader.manifest()),
             State::Open(recommender) => Ok(&recommender.bundle().manifest),
-            State::Refused => Err(refused()),
+            State::Shard(_) | State::Refused => Err(refused()),
         }
     }
 
@@ -219,7 +264,7 @@ impl Core {
         match &self.state {
             State::Open(recommender) => Ok(recommender),
             State::Loading(_) => Err(argument("the bundle is not open yet", "core")),
-            State::Refused => Err(refused()),
+            State::Shard(_) | State::Refused => Err(refused()),
         }
     }
 
@@ -227,8 +272,41 @@ impl Core {
         match &mut self.state {
             State::Open(recommender) => Ok(recommender),
             State::Loading(_) => Err(argument("the bundle is not open yet", "core")),
-            State::Refused => Err(refused()),
+            State::Shard(_) | State::Refused => Err(refused()),
         }
+    }
+}
+
+/// A slate that waits for the best rows.
+#[wasm_bindgen]
+pub struct Asked {
+    asked: recommender::Asked,
+}
+
+#[wasm_bindgen]
+impl Asked {
+    /// The visitor's vector `[d]`.
+    #[wasm_bindgen(getter)]
+    pub fn vector(&self) -> Vec<f32> {
+        self.asked.user().to_vec()
+    }
+
+    /// Rows that are wanted.
+    #[wasm_bindgen(getter)]
+    pub fn k(&self) -> usize {
+        self.asked.k()
+    }
+
+    /// Whether a recall of .99 is enough.
+    #[wasm_bindgen(getter)]
+    pub fn fast(&self) -> bool {
+        self.asked.effort() == Effort::Fast
+    }
+
+    /// Rows that are not allowed.
+    #[wasm_bindgen(getter)]
+    pub fn removed(&self) -> Vec<u32> {
+        self.asked.removed().to_vec()
     }
 }
 

@@ -3,6 +3,7 @@ import * as ort from 'onnxruntime-web/wasm';
 import * as tf from '@tensorflow/tfjs-core';
 import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
 import * as orama from '@orama/orama';
+import { instructionSet } from '../../web/src/package/instructions.ts';
 
 const K = 100;
 const bytesOf = async (url) => new Uint8Array(await (await fetch(url)).arrayBuffer());
@@ -30,7 +31,6 @@ export async function setOf(name) {
 
 /** The core of this project with the rows of a set, and the bytes of its memory. */
 export async function coreOf(set, files = (all) => all) {
-  const { instructionSet } = await import('/dist/package/modules.js');
   const { default: init, Core } = await import('/dist/package/wasm/core.js');
   const { memory } = await init({ module_or_path: `/dist/package/wasm/core-${instructionSet()}.wasm` });
   const core = new Core(await bytesOf(set.at('manifest.json')));

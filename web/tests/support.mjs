@@ -85,6 +85,41 @@ export function withOptionalFeature(bundle) {
   );
 }
 
+/** A copy of a bundle of one item file whose rows lie in two, the first with `rows` of them, a multiple of 16. */
+export function inTwoFiles(bundle, rows) {
+  return changed(bundle, (folder) =>
+    editManifest(folder, (manifest) => {
+      const at = manifest.files.findIndex((file) => file.role === 'items');
+      const whole = manifest.files[at];
+      const bytes = readFileSync(join(folder, whole.path));
+      const length = Number(bytes.readBigUInt64LE());
+      const tensors = JSON.parse(bytes.subarray(8, 8 + length));
+      delete tensors.__metadata__;
+      const part = (from, to, path) => {
+        const pieces = [];
+        const header = {};
+        let offset = 0;
+        for (const [name, { dtype, shape, data_offsets: [start, end] }] of Object.entries(tensors)) {
+          // A codebook is of the whole file, codes are in blocks of 16 rows, all else is by row.
+          const [low, high] = name === 'codebook' ? [0, shape[0]] : name === 'codes' ? [from / 16, Math.ceil(to / 16)] : [from, to];
+          const size = (end - start) / shape[0];
+          pieces.push(bytes.subarray(8 + length + start + low * size, 8 + length + start + high * size));
+          header[name] = { dtype, shape: [high - low, ...shape.slice(1)], data_offsets: [offset, offset + (high - low) * size] };
+          offset += (high - low) * size;
+        }
+        const text = Buffer.from(JSON.stringify(header));
+        const size = Buffer.alloc(8);
+        size.writeBigUInt64LE(BigInt(text.length));
+        const file = Buffer.concat([size, text, ...pieces]);
+        writeFileSync(join(folder, path), file);
+        return { ...whole, path, bytes: file.length, rows: to - from, sha256: createHash('sha256').update(file).digest('hex') };
+      };
+      manifest.files.splice(at, 1, part(0, rows, 'items-a.safetensors'), part(rows, whole.rows, 'items-b.safetensors'));
+      rmSync(join(folder, whole.path));
+    }),
+  );
+}
+
 /** `foretaste serve` on a free port; `stop` ends it. */
 export async function serve(folder) {
   const child = spawn(join(root, 'target/release/foretaste'), ['serve', folder, '--port', '0'], { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -95,9 +130,11 @@ export async function serve(folder) {
   return { address: /http:\S+/.exec(line)[0], stop: () => child.kill('SIGINT') };
 }
 
-export async function browser() {
+/** A browser; with a folder as `profile` one that keeps there what it has learnt. */
+export async function browser({ profile } = {}) {
   const executablePath = execFileSync(join(root, '.ci/browser'), ['chrome'], { encoding: 'utf8' }).trim();
-  return chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'] });
+  const options = { executablePath, args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'] };
+  return profile ? chromium.launchPersistentContext(profile, options) : chromium.launch(options);
 }
 
 /** A page that notes what its console says and what it asks for. */

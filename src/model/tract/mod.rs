@@ -9,12 +9,13 @@ use std::sync::Arc;
 use tract_onnx::Onnx;
 use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::{
-    Datum, Framework, InferenceFact, InferenceModelExt, IntoRunnable, IntoTValue, TValue, TVec, Tensor as TractTensor,
-    TractError, TractResult, TypedRunnableModel,
+    Datum, Framework, IntoRunnable, IntoTValue, TValue, TVec, Tensor as TractTensor, TractError, TractResult, TypedRunnableModel,
 };
+use tract_onnx::tract_core::optim::Optimizer;
 
 use super::{Graph, ModelRuntime, Shapes, Tensor};
 use crate::error::{ErrorKind, Result};
+use operators::{Wiring, is_known};
 use wire::structure_bytes;
 
 /// Most bytes of a graph.
@@ -95,18 +96,16 @@ fn load(part: &str, bytes: &[u8], inputs: Vec<(Kind, Vec<usize>)>) -> Result<Loa
     if structure > MAX_STRUCTURE {
         return Err(ErrorKind::Limit { limit: MAX_STRUCTURE as u64, got: structure as u64 }.at(part));
     }
-    let onnx = Onnx { op_register: operators::register(), ..Default::default() };
-    let onnx = onnx.with_ignore_value_info(true).with_ignore_output_shapes(true);
     let plan = guarded(|| {
-        let proto = onnx.proto_model_for_read(&mut &*bytes).map_err(|e| e.to_string())?;
-        check(&proto, &onnx, inputs.len())?;
-        plan(&onnx, &proto, &inputs).map_err(|e| format!("{e:#}"))
+        let proto = Onnx::default().proto_model_for_read(&mut &*bytes).map_err(|e| e.to_string())?;
+        check(&proto, inputs.len())?;
+        plan(&proto, &inputs).map_err(|e| format!("{e:#}"))
     });
     Ok(Loaded { plan: plan.map_err(fault)?, inputs })
 }
 
 /// Checks what the graph says of itself, before tract builds it.
-fn check(model: &ModelProto, onnx: &Onnx, inputs: usize) -> std::result::Result<(), String> {
+fn check(model: &ModelProto, inputs: usize) -> std::result::Result<(), String> {
     let graph = model.graph.as_ref().ok_or("no graph")?;
     let constants: HashSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
     let given = graph.input.iter().filter(|i| !constants.contains(i.name.as_str())).count();
@@ -116,7 +115,7 @@ fn check(model: &ModelProto, onnx: &Onnx, inputs: usize) -> std::result::Result<
     if graph.node.len() > MAX_NODES {
         return Err(format!("expected at most {MAX_NODES} nodes, got {}", graph.node.len()));
     }
-    if let Some(node) = graph.node.iter().find(|n| !onnx.op_register.0.contains_key(&n.op_type) || !n.domain.is_empty()) {
+    if let Some(node) = graph.node.iter().find(|node| !is_known(node)) {
         return Err(format!("the operator `{}` of `{}` is not one of a tower", node.op_type, node.domain));
     }
     // tract would compute what follows from constants alone while it loads, before any shape can be looked at.
@@ -142,25 +141,39 @@ fn check(model: &ModelProto, onnx: &Onnx, inputs: usize) -> std::result::Result<
     Ok(())
 }
 
-fn plan(onnx: &Onnx, proto: &ModelProto, inputs: &[(Kind, Vec<usize>)]) -> TractResult<Arc<TypedRunnableModel>> {
-    let mut model = onnx.model_for_proto_model(proto)?;
-    for (i, (kind, shape)) in inputs.iter().enumerate() {
-        let datum = match kind {
+fn plan(proto: &ModelProto, inputs: &[(Kind, Vec<usize>)]) -> TractResult<Arc<TypedRunnableModel>> {
+    let fault = |text: String| TractError::msg(text);
+    let graph = proto.graph.as_ref().ok_or_else(|| fault("no graph".into()))?;
+    let mut wiring = Wiring::default();
+    for tensor in &graph.initializer {
+        wiring.constant(tensor)?;
+    }
+    let given = graph.input.iter().filter(|input| !graph.initializer.iter().any(|t| t.name == input.name));
+    for (input, (kind, shape)) in given.zip(inputs) {
+        let kind = match kind {
             Kind::F32 => f32::datum_type(),
             Kind::I64 => i64::datum_type(),
         };
-        model.set_input_fact(i, InferenceFact::dt_shape(datum, shape.as_slice()))?;
+        wiring.input(&input.name, kind, shape)?;
     }
-    let model = model.into_typed()?;
-    for node in model.nodes() {
-        for output in &node.outputs {
-            let numbers = output.fact.shape.as_concrete().and_then(|dims| dims.iter().try_fold(1usize, |n, d| n.checked_mul(*d)));
-            if numbers.is_none_or(|n| n > MAX_NUMBERS) {
-                return Err(TractError::msg(format!("`{}` would give the shape {:?}", node.name, output.fact.shape)));
-            }
+    for node in &graph.node {
+        let output = wiring.node(node)?;
+        let shape = &wiring.model.outlet_fact(output)?.shape;
+        let numbers = shape.as_concrete().and_then(|dims| dims.iter().try_fold(1usize, |n, d| n.checked_mul(*d)));
+        if numbers.is_none_or(|n| n > MAX_NUMBERS) {
+            return Err(fault(format!("`{}` would give the shape {shape:?}", node.name)));
         }
     }
-    model.into_optimized()?.into_runnable()
+    let outputs = graph.output.iter().map(|output| wiring.value(&output.name)).collect::<TractResult<Vec<_>>>()?;
+    let mut model = wiring.model;
+    model.select_output_outlets(&outputs)?;
+    // Kernels are chosen and weights packed for them. tract's other passes look for a simpler graph, which takes longer than all else; the
+    // trainer writes none that gains by it. The places are those of the version that Cargo.toml pins.
+    let mut optimizer = Optimizer::codegen();
+    let [constants, _, kernels, ..] = &optimizer.passes[..] else { return Err(fault("tract has other passes".into())) };
+    optimizer.passes = vec![kernels.clone(), constants.clone()];
+    optimizer.session().optimize(&mut model)?;
+    model.into_runnable()
 }
 
 impl ModelRuntime for TractRuntime {

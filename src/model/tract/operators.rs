@@ -1,222 +1,351 @@
-//! The ONNX operators of a tower, and no others: tract's own register keeps them all in the WASM module.
+//! The ONNX operators of a tower, and no others, as nodes of tract's typed model.
 //!
-//! ONNX operators, <https://onnx.ai/onnx/operators/>, as of operator set 17. Axes that ONNX gives as an input are read from the
-//! initializers, because in a tower they are constants.
+//! ONNX operators, <https://onnx.ai/onnx/operators/>, as of operator set 17. All shapes are known before the first node, so each node is
+//! wired as it comes: tract's own reader finds the shapes out by rules, which takes as long as the rest of the load, and its register keeps
+//! every operator in the WASM module. Axes and shapes that ONNX gives as an input are read from the initializers.
 
-use tract_onnx::model::{OnnxOpRegister, ParsingContext};
-use tract_onnx::pb::NodeProto;
-use tract_onnx::tract_core::ops::cast::cast;
+use std::collections::HashMap;
+
+use tract_onnx::pb::{NodeProto, TensorProto, tensor_proto::DataType};
+use tract_onnx::tract_core::internal::*;
+use tract_onnx::tract_core::ops::array::{Gather, TypedConcat};
 use tract_onnx::tract_core::ops::einsum::EinSum;
-use tract_onnx::tract_core::ops::nn::{Reduce as TypedReduce, Reducer as TypedReducer};
-use tract_onnx::tract_hir::internal::*;
-use tract_onnx::tract_hir::ops::activations::Clip;
-use tract_onnx::tract_hir::ops::array::{AddDims, Concat, Flatten, Gather, PermuteAxes, Reshape, Squeeze, StridedSlice};
-use tract_onnx::tract_hir::ops::identity::Identity;
-use tract_onnx::tract_hir::ops::logic::{Iff, wire_with_rank_broadcast};
-use tract_onnx::tract_hir::ops::math;
-use tract_onnx::tract_hir::ops::matmul::MatMulInference;
-use tract_onnx::tract_hir::ops::nn::{Reduce, Reducer, Softmax, sigmoid};
+use tract_onnx::tract_core::ops::gru_seq::GruSeq;
+use tract_onnx::tract_core::ops::math;
+use tract_onnx::tract_core::ops::nn::{Reduce, Reducer, Softmax, SoftmaxKind, sigmoid};
 
-type Built = TractResult<(Box<dyn InferenceOp>, Vec<String>)>;
-
-fn built(op: Box<dyn InferenceOp>) -> Built {
-    Ok((op, vec![]))
+/// A model that grows node by node.
+#[derive(Default)]
+pub(super) struct Wiring<'a> {
+    pub model: TypedModel,
+    constants: HashMap<&'a str, Arc<Tensor>>,
+    values: HashMap<&'a str, OutletId>,
 }
 
-/// All operators that a graph of a bundle may have.
-pub(super) fn register() -> OnnxOpRegister {
-    let mut all = OnnxOpRegister::default();
-    all.insert("Add", |_, _| built(math::Add.into_hir()));
-    all.insert("Sub", |_, _| built(math::Sub.into_hir()));
-    all.insert("Mul", |_, _| built(math::Mul.into_hir()));
-    all.insert("Div", |_, _| built(math::Div.into_hir()));
-    all.insert("Neg", |_, _| built(math::neg().into_hir()));
-    all.insert("Erf", |_, _| built(math::erf().into_hir()));
-    all.insert("Exp", |_, _| built(math::exp().into_hir()));
-    all.insert("Sqrt", |_, _| built(math::sqrt().into_hir()));
-    all.insert("Tanh", |_, _| built(math::tanh().into_hir()));
-    all.insert("Sigmoid", |_, _| built(sigmoid().into_hir()));
-    all.insert("Relu", |_, _| built(expand(Clip::new(Some(0.0), None))));
-    all.insert("Identity", |_, _| built(Box::<Identity>::default()));
-    all.insert("Where", |_, _| built(expand(Iff)));
-    all.insert("MatMul", |_, _| built(expand(MatMulInference::default())));
-    all.insert("Gather", |_, node| built(expand(Gather::new(node.get_attr_opt("axis")?.unwrap_or(0)))));
-    all.insert("Concat", |_, node| built(expand(Concat::new(node.get_attr("axis")?))));
-    all.insert("Flatten", |_, node| built(expand(Flatten::new(node.get_attr_opt("axis")?.unwrap_or(1)))));
-    all.insert("Softmax", |_, node| built(expand(Softmax::new(node.get_attr_opt("axis")?.unwrap_or(-1)))));
-    all.insert("Reshape", |_, node| built(expand(Reshape::new(node.get_attr_opt("allowzero")?.unwrap_or(0i64) != 0))));
-    all.insert("Transpose", |_, node| {
-        let order: Option<Vec<i64>> = node.get_attr_opt_vec("perm")?;
-        built(expand(PermuteAxes::new(order.map(|p| p.iter().map(|axis| *axis as usize).collect()))))
-    });
-    all.insert("Cast", |_, node| {
-        let to = node.get_attr::<DatumType>("to")?;
-        built(Box::new(cast(if to == i64::datum_type() { TDim::datum_type() } else { to })))
-    });
-    all.insert("Unsqueeze", |ctx, node| built(first(AddDims::new(axes(&constants(ctx, node, 1)?)))));
-    all.insert("Squeeze", |ctx, node| built(first(Squeeze::new(Some(axes(&constants(ctx, node, 1)?))))));
-    all.insert("ReduceSum", |ctx, node| reduce(ctx, node, Reducer::Sum));
-    all.insert("ReduceMean", |ctx, node| reduce(ctx, node, Reducer::Mean));
-    all.insert("Slice", |_, node| {
-        let place = |input| (node.input.len() > input).then_some(input);
-        let (optional_axes_input, optional_steps_input) = (place(3), place(4));
-        built(Box::new(StridedSlice {
-            optional_axes_input,
-            optional_steps_input,
-            begin_mask: 0,
-            end_mask: 0,
-            shrink_axis_mask: 0,
-        }))
-    });
-    all.insert("Gemm", |_, node| {
-        let factors = [node.get_attr_opt("alpha")?.unwrap_or(1.0), node.get_attr_opt("beta")?.unwrap_or(1.0)];
-        ensure!(factors == [1.0f32; 2], "expected alpha and beta of 1, got {factors:?}");
-        ensure!(!node.get_attr_opt("transA")?.unwrap_or(false), "expected transA of 0");
-        built(expand(Gemm { transposed: node.get_attr_opt("transB")?.unwrap_or(false) }))
-    });
-    all.insert("LayerNormalization", |_, node| {
-        ensure!(
-            node.output.len() == 1 && node.get_attr_opt("axis")?.unwrap_or(-1i64) == -1,
-            "expected one output, over the last axis"
-        );
-        built(expand(LayerNormalization { epsilon: node.get_attr_opt("epsilon")?.unwrap_or(1e-5) }))
-    });
-    all
+impl<'a> Wiring<'a> {
+    /// Adds an input of the graph.
+    pub fn input(&mut self, name: &'a str, kind: DatumType, shape: &[usize]) -> TractResult<()> {
+        let source = self.model.add_source(name, kind.fact(shape))?;
+        self.values.insert(name, source);
+        Ok(())
+    }
+
+    /// Reads an initializer, of 32-bit floats or 64-bit integers.
+    pub fn constant(&mut self, proto: &'a TensorProto) -> TractResult<()> {
+        let shape: Vec<usize> = proto.dims.iter().map(|d| usize::try_from(*d)).collect::<Result<_, _>>()?;
+        let raw = &proto.raw_data[..];
+        let tensor = match DataType::try_from(proto.data_type) {
+            Ok(DataType::Float) if raw.is_empty() => Tensor::from_shape(&shape, &proto.float_data)?,
+            Ok(DataType::Float) => Tensor::from_shape(&shape, &numbers(raw, f32::from_le_bytes)?)?,
+            Ok(DataType::Int64) if raw.is_empty() => Tensor::from_shape(&shape, &proto.int64_data)?,
+            Ok(DataType::Int64) => Tensor::from_shape(&shape, &numbers(raw, i64::from_le_bytes)?)?,
+            _ => bail!("`{}` has numbers of the kind {}", proto.name, proto.data_type),
+        };
+        self.constants.insert(&proto.name, tensor.into_arc_tensor());
+        Ok(())
+    }
+
+    /// A value by its name: a constant enters the model when it is first asked for.
+    pub fn value(&mut self, name: &'a str) -> TractResult<OutletId> {
+        if let Some(value) = self.values.get(name) {
+            return Ok(*value);
+        }
+        let constant = self.constants.get(name).with_context(|| format!("no value `{name}`"))?;
+        let value = self.model.add_const(name, constant.clone())?;
+        self.values.insert(name, value);
+        Ok(value)
+    }
+
+    /// Adds a node; gives its output.
+    pub fn node(&mut self, node: &'a NodeProto) -> TractResult<OutletId> {
+        let wire = wire_of(&node.op_type).with_context(|| unknown(node))?;
+        let name = node.output.iter().find(|name| !name.is_empty()).context("a node without an output")?;
+        let value = wire(self, node, name).with_context(|| format!("`{name}`"))?;
+        ensure!(self.values.insert(name, value).is_none(), "two values `{name}`");
+        Ok(value)
+    }
+
+    fn inputs(&mut self, node: &'a NodeProto, count: usize) -> TractResult<TVec<OutletId>> {
+        ensure!(node.input.len() == count, "expected {count} inputs, got {}", node.input.len());
+        node.input.iter().map(|name| self.value(name)).collect()
+    }
+
+    /// The first input, which is computed, and the whole numbers of the second, which is a constant.
+    fn input_and_numbers(&mut self, node: &'a NodeProto) -> TractResult<(OutletId, Vec<i64>)> {
+        let [input, constant] = &node.input[..] else { bail!("expected 2 inputs, got {}", node.input.len()) };
+        let tensor = self.constants.get(constant.as_str()).with_context(|| format!("`{constant}` is no constant"))?;
+        let numbers = tensor.try_as_plain_ram()?.as_slice::<i64>()?.to_vec();
+        Ok((self.value(input)?, numbers))
+    }
+
+    fn rank(&self, of: OutletId) -> TractResult<usize> {
+        Ok(self.model.outlet_fact(of)?.rank())
+    }
+
+    fn shape(&self, of: OutletId) -> TractResult<TVec<usize>> {
+        let dims = self.model.outlet_fact(of)?.shape.as_concrete().context("a shape that is not known")?;
+        Ok(dims.into())
+    }
+
+    fn wire(&mut self, name: impl Into<String>, op: impl Into<Box<dyn TypedOp>>, inputs: &[OutletId]) -> TractResult<OutletId> {
+        Ok(self.model.wire_node(name, op, inputs)?[0])
+    }
+
+    /// An operation of two values whose shapes are made to fit.
+    fn binary(&mut self, name: &str, op: impl Into<Box<dyn TypedOp>>, a: OutletId, b: OutletId) -> TractResult<OutletId> {
+        Ok(wire_with_rank_broadcast(name, &mut self.model, op, &[a, b])?[0])
+    }
+
+    fn number(&mut self, name: String, number: f32) -> TractResult<OutletId> {
+        self.model.add_const(name, tensor0(number))
+    }
+
+    /// Changes of axes, one after the other.
+    fn reaxed(&mut self, name: &str, mut x: OutletId, changes: impl IntoIterator<Item = AxisOp>) -> TractResult<OutletId> {
+        for (i, change) in changes.into_iter().enumerate() {
+            x = self.wire(format!("{name}.axes_{i}"), change, &[x])?;
+        }
+        Ok(x)
+    }
+
+    /// Sum over the axes, which stay with a length of 1, times a factor.
+    fn sum(&mut self, name: &str, x: OutletId, axes: TVec<usize>, factor: Option<f32>) -> TractResult<OutletId> {
+        let sum = self.wire(format!("{name}.sum"), Reduce::new(axes, Reducer::Sum), &[x])?;
+        let Some(factor) = factor else { return Ok(sum) };
+        let factor = self.number(format!("{name}.factor"), factor)?;
+        self.binary(&format!("{name}.mean"), math::mul(), sum, factor)
+    }
 }
 
-/// The whole numbers of a constant input.
-fn constants(ctx: &ParsingContext, node: &NodeProto, input: usize) -> TractResult<Vec<i64>> {
-    let name = node.input.get(input).with_context(|| format!("`{}` has no input {input}", node.name))?;
-    let graph = ctx.model.graph.as_ref().context("no graph")?;
-    let tensor = graph.initializer.iter().find(|t| t.name == *name);
-    let tensor = ctx.load_tensor(tensor.with_context(|| format!("`{name}` is no constant"))?)?;
-    Ok(tensor.cast_to::<i64>()?.try_as_plain_ram()?.as_slice::<i64>()?.to_vec())
+fn numbers<T, const N: usize>(raw: &[u8], read: fn([u8; N]) -> T) -> TractResult<Vec<T>> {
+    let (chunks, rest) = raw.as_chunks::<N>();
+    ensure!(rest.is_empty(), "a part of a number");
+    Ok(chunks.iter().map(|bytes| read(*bytes)).collect())
 }
 
-fn axes(axes: &[i64]) -> Vec<isize> {
-    axes.iter().map(|axis| *axis as isize).collect()
+fn unknown(node: &NodeProto) -> String {
+    format!("the operator `{}` of `{}` is not one of a tower", node.op_type, node.domain)
 }
 
-fn reduce(ctx: &ParsingContext, node: &NodeProto, reducer: Reducer) -> Built {
-    // Of ReduceMean the axes are an attribute until operator set 18.
-    let axes = match node.get_attr_opt_vec("axes")? {
-        Some(axes) => axes,
-        None => constants(ctx, node, 1)?,
+type Wire = for<'a> fn(&mut Wiring<'a>, &'a NodeProto, &'a str) -> TractResult<OutletId>;
+
+/// Whether a graph of a bundle may have the operator.
+pub(super) fn is_known(node: &NodeProto) -> bool {
+    node.domain.is_empty() && wire_of(&node.op_type).is_some()
+}
+
+fn wire_of(operator: &str) -> Option<Wire> {
+    /// An operation on each number.
+    macro_rules! each {
+        ($op:expr) => {
+            |w, node, name| {
+                let inputs = w.inputs(node, 1)?;
+                w.wire(name, $op, &inputs)
+            }
+        };
+    }
+    macro_rules! binary {
+        ($op:expr) => {
+            |w, node, name| {
+                let inputs = w.inputs(node, 2)?;
+                w.binary(name, $op, inputs[0], inputs[1])
+            }
+        };
+    }
+    let wire: Wire = match operator {
+        "Add" => binary!(math::add()),
+        "Sub" => binary!(math::sub()),
+        "Mul" => binary!(math::mul()),
+        "Div" => binary!(math::div()),
+        "Neg" => each!(math::neg()),
+        "Erf" => each!(math::erf()),
+        "Exp" => each!(math::exp()),
+        "Sqrt" => each!(math::sqrt()),
+        "Tanh" => each!(math::tanh()),
+        "Sigmoid" => each!(sigmoid()),
+        "Relu" => relu,
+        "Identity" => |w, node, _| Ok(w.inputs(node, 1)?[0]),
+        "MatMul" => matmul,
+        "Gemm" => gemm,
+        "Gather" => gather,
+        "Concat" => concat,
+        "Softmax" => softmax,
+        "Reshape" => reshape,
+        "Transpose" => transpose,
+        "Unsqueeze" => unsqueeze,
+        "Squeeze" => squeeze,
+        "ReduceSum" => |w, node, name| reduce(w, node, name, false),
+        "ReduceMean" => |w, node, name| reduce(w, node, name, true),
+        "LayerNormalization" => layer_normalization,
+        "GRU" => gru,
+        _ => return None,
     };
-    built(first(Reduce::new(Some(axes), node.get_attr_opt("keepdims")?.unwrap_or(1i64) == 1, reducer)))
+    Some(wire)
 }
 
-/// An operator of which only the first input is computed; the others are constants that are read already.
-#[derive(Debug, Clone)]
-struct First<E>(E);
-
-fn first<E: Expansion + Clone>(op: E) -> Box<dyn InferenceOp> {
-    expand(First(op))
+/// An axis that may count from the end.
+fn axis(axis: i64, rank: usize) -> TractResult<usize> {
+    let from_start = if axis < 0 { axis + rank as i64 } else { axis };
+    usize::try_from(from_start).ok().filter(|axis| *axis < rank).with_context(|| format!("no axis {axis} of {rank}"))
 }
 
-impl<E: Expansion + Clone> Expansion for First<E> {
-    fn name(&self) -> StaticName {
-        self.0.name()
-    }
+/// Axes in ascending order, each once.
+fn axes(given: &[i64], rank: usize) -> TractResult<TVec<usize>> {
+    let mut axes: TVec<usize> = given.iter().map(|a| axis(*a, rank)).collect::<TractResult<_>>()?;
+    axes.sort_unstable();
+    ensure!(axes.windows(2).all(|pair| pair[0] < pair[1]), "an axis twice");
+    Ok(axes)
+}
 
-    fn rules<'r, 'p: 'r, 's: 'r>(
-        &'s self,
-        s: &mut Solver<'r>,
-        inputs: &'p [TensorProxy],
-        outputs: &'p [TensorProxy],
-    ) -> InferenceResult {
-        self.0.rules(s, &inputs[..1], outputs)
-    }
+fn relu<'a>(w: &mut Wiring<'a>, node: &'a NodeProto, name: &'a str) -> TractResult<OutletId> {
+    let x = w.inputs(node, 1)?[0];
+    let zero = w.number(format!("{name}.zero"), 0.0)?;
+    w.binary(name, math::max(), x, zero)
+}
 
-    fn wire(&self, name: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
-        self.0.wire(name, model, &inputs[..1])
-    }
+/// Products of the last two axes; the axes before them are those of numpy.
+fn matmul<'a>(w: &mut Wiring<'a>, node: &'a NodeProto, name: &'a str) -> TractResult<OutletId> {
+    let inputs = w.inputs(node, 2)?;
+    let (a, b) = (w.rank(inputs[0])?, w.rank(inputs[1])?);
+    ensure!(a.min(b) >= 2 && a.max(b) <= 6, "expected matrices");
+    let before: Vec<char> = ('a'..).take(a.max(b) - 2).collect();
+    let of = |rank: usize| before[before.len() + 2 - rank..].iter().collect::<String>();
+    let product = format!("{}mk,{}kn->{}mn", of(a), of(b), of(a.max(b)));
+    w.wire(name, EinSum::new(product.parse()?, f32::datum_type()), &inputs)
 }
 
 /// x `[m, k]` · w `[k, n]` (or its transpose) + c.
-#[derive(Debug, Clone)]
-struct Gemm {
-    transposed: bool,
+fn gemm<'a>(w: &mut Wiring<'a>, node: &'a NodeProto, name: &'a str) -> TractResult<OutletId> {
+    let factors = [node.get_attr_opt("alpha")?.unwrap_or(1.0), node.get_attr_opt("beta")?.unwrap_or(1.0)];
+    ensure!(factors == [1.0f32; 2], "expected alpha and beta of 1, got {factors:?}");
+    ensure!(!node.get_attr_opt("transA")?.unwrap_or(false), "expected transA of 0");
+    let inputs = w.inputs(node, 3)?;
+    ensure!(w.rank(inputs[0])? == 2 && w.rank(inputs[1])? == 2, "expected matrices");
+    let transposed = node.get_attr_opt("transB")?.unwrap_or(false);
+    let product = if transposed { "mk,nk->mn" } else { "mk,kn->mn" };
+    let product = w.wire(format!("{name}.product"), EinSum::new(product.parse()?, f32::datum_type()), &inputs[..2])?;
+    w.binary(name, math::add(), product, inputs[2])
 }
 
-impl Expansion for Gemm {
-    fn name(&self) -> StaticName {
-        "Gemm".into()
-    }
+fn gather<'a>(w: &mut Wiring<'a>, node: &'a NodeProto, name: &'a str) -> TractResult<OutletId> {
+    let inputs = w.inputs(node, 2)?;
+    let axis = axis(node.get_attr_opt("axis")?.unwrap_or(0), w.rank(inputs[0])?)?;
+    w.wire(name, Gather { axis, output_type: None }, &inputs)
+}
 
-    fn rules<'r, 'p: 'r, 's: 'r>(
-        &'s self,
-        s: &mut Solver<'r>,
-        inputs: &'p [TensorProxy],
-        outputs: &'p [TensorProxy],
-    ) -> InferenceResult {
-        check_input_arity(inputs, 3)?;
-        check_output_arity(outputs, 1)?;
-        for of in inputs {
-            s.equals(&of.datum_type, &outputs[0].datum_type)?;
-        }
-        for of in inputs[..2].iter().chain(outputs) {
-            s.equals(&of.rank, 2)?;
-        }
-        let (k, n) = if self.transposed { (1, 0) } else { (0, 1) };
-        s.equals(&inputs[0].shape[0], &outputs[0].shape[0])?;
-        s.equals(&inputs[0].shape[1], &inputs[1].shape[k])?;
-        s.equals(&inputs[1].shape[n], &outputs[0].shape[1])
-    }
+fn concat<'a>(w: &mut Wiring<'a>, node: &'a NodeProto, name: &'a str) -> TractResult<OutletId> {
+    let inputs = w.inputs(node, node.input.len().max(1))?;
+    let axis = axis(node.get_attr("axis")?, w.rank(inputs[0])?)?;
+    w.wire(name, TypedConcat::new(axis), &inputs)
+}
 
-    fn wire(&self, name: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
-        let axes = AxesMapping::for_numpy_matmul(2, false, self.transposed, false)?;
-        let product = EinSum::new(axes, model.outlet_fact(inputs[0])?.datum_type);
-        let product = model.wire_node(format!("{name}.product"), product, &inputs[..2])?[0];
-        wire_with_rank_broadcast(name, model, math::add(), &[product, inputs[2]])
+fn softmax<'a>(w: &mut Wiring<'a>, node: &'a NodeProto, name: &'a str) -> TractResult<OutletId> {
+    let inputs = w.inputs(node, 1)?;
+    let axis = axis(node.get_attr_opt("axis")?.unwrap_or(-1), w.rank(inputs[0])?)?;
+    w.wire(name, Softmax { axes: tvec![axis], quant_output_dt: None, kind: SoftmaxKind::default() }, &inputs)
+}
+
+/// To a constant shape; 0 keeps a length, one −1 takes what is left.
+fn reshape<'a>(w: &mut Wiring<'a>, node: &'a NodeProto, name: &'a str) -> TractResult<OutletId> {
+    ensure!(!node.get_attr_opt("allowzero")?.unwrap_or(false), "expected allowzero of 0");
+    let (x, wanted) = w.input_and_numbers(node)?;
+    let from = w.shape(x)?;
+    let length = |(i, n): (usize, &i64)| match *n {
+        0 => from.get(i).copied().context("no length to keep"),
+        -1 => Ok(1),
+        n => Ok(usize::try_from(n)?),
+    };
+    let mut to: TVec<usize> = wanted.iter().enumerate().map(length).collect::<TractResult<_>>()?;
+    let product = |shape: &[usize]| shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d)).context("too large a shape");
+    if let Some(open) = wanted.iter().position(|n| *n == -1) {
+        let rest = product(&to)?;
+        ensure!(rest > 0 && wanted.iter().filter(|n| **n == -1).count() == 1, "more than one open length");
+        to[open] = product(&from)? / rest;
     }
+    ensure!(product(&from)? == product(&to)?, "{from:?} cannot become {to:?}");
+    let dims = |shape: &[usize]| shape.iter().map(|n| n.to_dim()).collect::<TVec<TDim>>();
+    w.wire(name, AxisOp::Reshape(0, dims(&from), dims(&to)), &[x])
+}
+
+fn transpose<'a>(w: &mut Wiring<'a>, node: &'a NodeProto, name: &'a str) -> TractResult<OutletId> {
+    let x = w.inputs(node, 1)?[0];
+    let rank = w.rank(x)?;
+    let order: Vec<i64> = node.get_attr_opt_vec("perm")?.unwrap_or_else(|| (0..rank as i64).rev().collect());
+    let order: Vec<usize> = order.iter().map(|a| axis(*a, rank)).collect::<TractResult<_>>()?;
+    ensure!(order.len() == rank && (0..rank).all(|axis| order.contains(&axis)), "no order of {rank} axes: {order:?}");
+    w.reaxed(name, x, perm_to_ops(&order))
+}
+
+fn unsqueeze<'a>(w: &mut Wiring<'a>, node: &'a NodeProto, name: &'a str) -> TractResult<OutletId> {
+    let (x, given) = w.input_and_numbers(node)?;
+    let axes = axes(&given, w.rank(x)? + given.len())?;
+    w.reaxed(name, x, axes.into_iter().map(AxisOp::Add))
+}
+
+fn squeeze<'a>(w: &mut Wiring<'a>, node: &'a NodeProto, name: &'a str) -> TractResult<OutletId> {
+    let (x, given) = w.input_and_numbers(node)?;
+    let (axes, shape) = (axes(&given, w.rank(x)?)?, w.shape(x)?);
+    ensure!(axes.iter().all(|axis| shape[*axis] == 1), "an axis that is longer than 1");
+    w.reaxed(name, x, axes.into_iter().rev().map(AxisOp::Rm))
+}
+
+/// The sum or the mean over some axes. Of `ReduceMean` they are an attribute until operator set 18.
+fn reduce<'a>(w: &mut Wiring<'a>, node: &'a NodeProto, name: &'a str, mean: bool) -> TractResult<OutletId> {
+    let (x, given) = match node.get_attr_opt_vec("axes")? {
+        Some(axes) => (w.inputs(node, 1)?[0], axes),
+        None => w.input_and_numbers(node)?,
+    };
+    let (axes, shape) = (axes(&given, w.rank(x)?)?, w.shape(x)?);
+    let count: usize = axes.iter().map(|axis| shape[*axis]).product();
+    let sum = w.sum(name, x, axes.clone(), mean.then_some(1.0 / count as f32))?;
+    let kept = node.get_attr_opt("keepdims")?.unwrap_or(true);
+    if kept { Ok(sum) } else { w.reaxed(name, sum, axes.into_iter().rev().map(AxisOp::Rm)) }
 }
 
 /// (x − mean) / √(variance + ε) · scale + bias over the last axis. Ba, Kiros, Hinton, Layer normalization, 2016.
-#[derive(Debug, Clone)]
-struct LayerNormalization {
-    epsilon: f32,
+fn layer_normalization<'a>(w: &mut Wiring<'a>, node: &'a NodeProto, name: &'a str) -> TractResult<OutletId> {
+    let is_last = node.get_attr_opt("axis")?.unwrap_or(-1i64) == -1;
+    ensure!(node.output.len() == 1 && is_last, "expected one output, over the last axis");
+    let inputs = w.inputs(node, 3)?;
+    let shape = w.shape(inputs[0])?;
+    let last = shape.len().checked_sub(1).context("expected an axis")?;
+    let share = Some(1.0 / shape[last] as f32);
+    let mean = w.sum(&format!("{name}.mean"), inputs[0], tvec![last], share)?;
+    let centered = w.wire(format!("{name}.centered"), math::sub(), &[inputs[0], mean])?;
+    let square = w.wire(format!("{name}.square"), math::square(), &[centered])?;
+    let variance = w.sum(&format!("{name}.variance"), square, tvec![last], share)?;
+    let epsilon = w.number(format!("{name}.epsilon"), node.get_attr_opt("epsilon")?.unwrap_or(1e-5))?;
+    let variance = w.binary(&format!("{name}.stable"), math::add(), variance, epsilon)?;
+    let inverse = w.wire(format!("{name}.inverse"), math::rsqrt(), &[variance])?;
+    let normed = w.wire(format!("{name}.normed"), math::mul(), &[centered, inverse])?;
+    let scaled = w.binary(&format!("{name}.scaled"), math::mul(), normed, inputs[1])?;
+    w.binary(name, math::add(), scaled, inputs[2])
 }
 
-impl Expansion for LayerNormalization {
-    fn name(&self) -> StaticName {
-        "LayerNormalization".into()
-    }
-
-    fn rules<'r, 'p: 'r, 's: 'r>(
-        &'s self,
-        s: &mut Solver<'r>,
-        inputs: &'p [TensorProxy],
-        outputs: &'p [TensorProxy],
-    ) -> InferenceResult {
-        check_input_arity(inputs, 3)?;
-        check_output_arity(outputs, 1)?;
-        for of in inputs {
-            s.equals(&of.datum_type, &outputs[0].datum_type)?;
-        }
-        s.equals(&inputs[0].shape, &outputs[0].shape)
-    }
-
-    fn wire(&self, name: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
-        let (x, scale, bias) = (inputs[0], inputs[1], inputs[2]);
-        let fact = model.outlet_fact(x)?.clone();
-        let last = fact.rank().checked_sub(1).context("expected an axis")?;
-        let share = 1.0 / fact.shape[last].to_usize()? as f32;
-        let share = model.add_const(format!("{name}.share"), tensor0(share))?;
-        let epsilon = model.add_const(format!("{name}.epsilon"), tensor0(self.epsilon))?;
-        let mean_of = |model: &mut TypedModel, step: &str, of: OutletId| -> TractResult<OutletId> {
-            let sum = TypedReduce::new(tvec![last], TypedReducer::Sum);
-            let sum = model.wire_node(format!("{name}.{step}_sum"), sum, &[of])?[0];
-            Ok(wire_with_rank_broadcast(format!("{name}.{step}"), model, math::mul(), &[sum, share])?[0])
-        };
-        let mean = mean_of(model, "mean", x)?;
-        let centered = model.wire_node(format!("{name}.centered"), math::sub(), &[x, mean])?[0];
-        let square = model.wire_node(format!("{name}.square"), math::square(), &[centered])?[0];
-        let variance = mean_of(model, "variance", square)?;
-        let variance = wire_with_rank_broadcast(format!("{name}.stable"), model, math::add(), &[variance, epsilon])?[0];
-        let inverse = model.wire_node(format!("{name}.inverse"), math::rsqrt(), &[variance])?[0];
-        let normed = model.wire_node(format!("{name}.normed"), math::mul(), &[centered, inverse])?[0];
-        let scaled = wire_with_rank_broadcast(format!("{name}.scaled"), model, math::mul(), &[normed, scale])?[0];
-        wire_with_rank_broadcast(name, model, math::add(), &[scaled, bias])
-    }
+/// One direction from a state of zeros, and its last state alone: inputs x `[L, batch, in]`, w `[1, 3h, in]`, r `[1, 3h, h]`, b `[1, 6h]`;
+/// output `Y_h` `[1, batch, h]`. Cho et al., Learning phrase representations using RNN encoder–decoder, 2014.
+fn gru<'a>(w: &mut Wiring<'a>, node: &'a NodeProto, name: &'a str) -> TractResult<OutletId> {
+    let chunk = match node.get_attr_opt::<&str>("direction")? {
+        None | Some("forward") => 1,
+        Some("reverse") => -1,
+        Some(other) => bail!("expected one direction, got {other}"),
+    };
+    ensure!(node.get_attr_opt("linear_before_reset")?.unwrap_or(false), "expected linear_before_reset of 1");
+    let is_plain =
+        ["activations", "activation_alpha", "clip", "layout"].iter().all(|a| node.attribute.iter().all(|b| b.name != *a));
+    ensure!(is_plain && node.output.len() == 2 && node.output[0].is_empty(), "expected the last state alone, without options");
+    let inputs = w.inputs(node, 4)?;
+    let shapes: Vec<TVec<usize>> = inputs.iter().map(|input| w.shape(*input)).collect::<TractResult<_>>()?;
+    let ([len, batch, width], [1, _, hidden]) = (&shapes[0][..], &shapes[2][..]) else { bail!("expected three axes") };
+    let (batch, hidden) = (*batch, *hidden);
+    let fits =
+        *len > 0 && shapes[1][..] == [1, 3 * hidden, *width] && shapes[2][1] == 3 * hidden && shapes[3][..] == [1, 6 * hidden];
+    ensure!(fits && w.model.outlet_fact(inputs[2])?.konst.is_some(), "expected constants that fit, got {shapes:?}");
+    let x = w.wire(format!("{name}.batch_first"), AxisOp::Move(1, 0), &inputs[..1])?;
+    let [from_x, from_state] = [1, 2].map(|i| w.wire(format!("{name}.weights_{i}"), AxisOp::Rm(0), &inputs[i..=i]));
+    let start = w.model.add_const(format!("{name}.start"), Tensor::zero::<f32>(&[batch, 1, hidden])?)?;
+    let op = GruSeq { hidden, has_bias: true, chunk, emit_y: false, reset_every_turn: true, projected: false, packed_r: None };
+    let op: Box<dyn TypedOp> = Box::new(op);
+    let states = w.model.wire_node(format!("{name}.states"), op, &[x, from_x?, from_state?, inputs[3], start])?;
+    w.wire(name, AxisOp::Move(1, 0), &states[1..])
 }

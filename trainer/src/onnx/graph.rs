@@ -30,9 +30,13 @@ pub enum Dim {
 
 /// An attribute of a node.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Attribute {
+pub enum Attribute<'a> {
     /// A whole number.
     Int(i64),
+    /// Whole numbers.
+    Ints(&'a [i64]),
+    /// A word.
+    Text(&'a str),
     /// A number.
     Float(f32),
 }
@@ -95,23 +99,36 @@ impl GraphBuilder {
     /// Adds a node of one output and gives that output; its name is made from the operator and a counter.
     pub fn node(&mut self, operator: &str, inputs: &[&Value], attributes: &[(&str, Attribute)]) -> Value {
         let name = format!("{}_{}", operator.to_lowercase(), self.graph.node.len());
-        self.push_node(operator, inputs, &name, attributes);
+        self.push_node(operator, inputs, &[&name], attributes);
         Value(name)
     }
 
-    fn push_node(&mut self, operator: &str, inputs: &[&Value], output: &str, attributes: &[(&str, Attribute)]) {
+    /// Adds a node whose first output is left out, and gives the second.
+    pub fn second(&mut self, operator: &str, inputs: &[&Value], attributes: &[(&str, Attribute)]) -> Value {
+        let name = format!("{}_{}", operator.to_lowercase(), self.graph.node.len());
+        self.push_node(operator, inputs, &["", &name], attributes);
+        Value(name)
+    }
+
+    fn push_node(&mut self, operator: &str, inputs: &[&Value], outputs: &[&str], attributes: &[(&str, Attribute)]) {
         let attribute = |(name, value): &(&str, Attribute)| {
             let named = AttributeProto { name: Some((*name).into()), ..AttributeProto::default() };
             match value {
                 Attribute::Int(i) => AttributeProto { r#type: Some(AttributeType::Int as i32), i: Some(*i), ..named },
+                Attribute::Ints(ints) => {
+                    AttributeProto { r#type: Some(AttributeType::Ints as i32), ints: ints.to_vec(), ..named }
+                }
+                Attribute::Text(text) => {
+                    AttributeProto { r#type: Some(AttributeType::String as i32), s: Some(text.as_bytes().to_vec()), ..named }
+                }
                 Attribute::Float(f) => AttributeProto { r#type: Some(AttributeType::Float as i32), f: Some(*f), ..named },
             }
         };
         self.graph.node.push(NodeProto {
-            name: Some(output.into()),
+            name: outputs.last().map(|name| (*name).into()),
             op_type: Some(operator.into()),
             input: inputs.iter().map(|v| v.0.clone()).collect(),
-            output: vec![output.into()],
+            output: outputs.iter().map(|name| (*name).into()).collect(),
             attribute: attributes.iter().map(attribute).collect(),
             ..NodeProto::default()
         });
@@ -119,7 +136,7 @@ impl GraphBuilder {
 
     /// Declares an output: `value` under the given name.
     pub fn output_f32(&mut self, value: &Value, name: &str, dims: &[Dim]) {
-        self.push_node("Identity", &[value], name, &[]);
+        self.push_node("Identity", &[value], &[name], &[]);
         self.graph.output.push(value_info(name, DataType::Float, dims));
     }
 

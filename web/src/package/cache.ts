@@ -1,7 +1,7 @@
 import { ask, type FetchOptions } from './fetch.js';
 
 /** A file of the manifest. */
-export type BundleFile = { path: string; role: string; bytes: number; sha256: string };
+export type BundleFile = { path: string; role: string; bytes: number; sha256: string; rows?: number };
 
 const NAME = 'foretaste';
 
@@ -10,6 +10,9 @@ const NAME = 'foretaste';
  * checked as what comes from the host. Where the browser has no cache or denies it, every file comes from the host.
  */
 export class FileCache {
+  /** Looked for ahead, each for one use. */
+  private readonly ahead = new Map<string, Promise<Response | undefined>>();
+
   private constructor(
     private readonly folder: URL,
     private readonly cache: Cache | undefined,
@@ -24,9 +27,24 @@ export class FileCache {
     return new URL(`${file.path}?sha256=${file.sha256}`, this.folder).href;
   }
 
+  /** Looks for files before anyone asks for them: this device's answers take as long as a file's. */
+  look(files: BundleFile[]): void {
+    files.forEach((file) => this.ahead.set(this.key(file), this.match(file)));
+  }
+
+  private match(file: BundleFile): Promise<Response | undefined> {
+    return this.cache?.match(this.key(file)).catch(() => undefined) ?? Promise.resolve(undefined);
+  }
+
+  private find(file: BundleFile): Promise<Response | undefined> {
+    const found = this.ahead.get(this.key(file)) ?? this.match(file);
+    this.ahead.delete(this.key(file));
+    return found;
+  }
+
   /** Gives the file to `use`, from this device or from the host. What is refused is not kept; of this device's own the host's is tried. */
   async with<T>(file: BundleFile, options: FetchOptions, use: (response: Response) => Promise<T>): Promise<T> {
-    const kept = await this.cache?.match(this.key(file)).catch(() => undefined);
+    const kept = await this.find(file);
     if (kept) {
       try {
         return await use(kept);

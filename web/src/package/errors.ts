@@ -51,6 +51,21 @@ function asTyped(error: unknown): unknown {
   return error;
 }
 
+/** An error as a worker sends it. */
+export type PlainError = { name: string; message: string; code?: string; part?: string };
+
+/** An error, to be sent to the page. */
+export function plain(error: unknown): PlainError {
+  if (error instanceof ForetasteError) return { name: error.name, message: error.message, code: error.code, part: error.part };
+  return error instanceof Error ? { name: error.name, message: error.message } : { name: 'Error', message: String(error) };
+}
+
+/** The error that a worker sent. */
+export function revived({ name, message, code, part }: PlainError): Error {
+  if (code !== undefined) return new ForetasteError(code as ErrorCode, message, part ?? '');
+  return Object.assign(new Error(message), { name });
+}
+
 /** As JSON for the core, which reads every object of a page as text. A number of an event that JSON does not have is an error, not missing. */
 export function json(value: unknown, part: string): string {
   const finite = (key: string, member: unknown) => {

@@ -1,14 +1,18 @@
 import { ForetasteError, typed } from './errors.js';
 import { FileCache, type BundleFile } from './cache.js';
 import { ask, readAll, stream } from './fetch.js';
-import { loadCore, loadTower, Towers } from './modules.js';
-import { Recommender } from './recommender.js';
+import { coreInstance, loadCore, loadTower, sha256, Towers } from './modules.js';
+import { LocalRecommender } from './recommender.js';
+import { loadRemote } from './remote.js';
+import { Shards } from './shards.js';
 import { openStore, restore, type Store } from './store.js';
-import type { Info, LoadOptions } from './types.js';
+import type { Info, LoadOptions, Recommender } from './types.js';
 import type { Core } from './wasm/core.js';
 
 /** Roles of the files that a page reads. Nothing in it asks for an item tower: the rows are there. */
 const NEEDED = ['items', 'catalog', 'user_tower'];
+/** Most workers of one catalog. */
+const MAX_WORKERS = 64;
 /** Most bytes of a manifest. */
 const MAX_MANIFEST_BYTES = 64 << 20;
 
@@ -18,41 +22,67 @@ const MAX_MANIFEST_BYTES = 64 << 20;
  */
 export async function load(url: string | URL, options: LoadOptions = {}): Promise<Recommender> {
   options.signal?.throwIfAborted();
-  if (options.worker) throw new ForetasteError('unsupported', 'a worker is not there yet: load without `worker`', 'options.worker');
   const folder = folderOf(url);
+  const { worker = false } = options;
+  if (typeof worker !== 'boolean' && !(Number.isInteger(worker) && worker > 0 && worker <= MAX_WORKERS)) {
+    throw new ForetasteError('range', `worker: expected true, false or 1 to ${MAX_WORKERS}, got ${worker}`, 'options.worker');
+  }
+  // A worker loads as a page does, without a page.
+  const inPage = typeof document !== 'undefined';
+  if (worker && inPage) {
+    const remote = await loadRemote(folder.href, options);
+    if (remote) return remote;
+  }
   // One file that is refused ends the fetch of all others.
   const failed = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, failed.signal]) : failed.signal;
-  const coming = Promise.all([fetchManifest(folder, options.integrity, signal), loadCore(options.wasm?.core)]);
+  const kept = FileCache.open(folder, options.cache ?? true);
+  const coming = Promise.all([fetchManifest(folder, kept, signal), loadCore(options.wasm?.core)]);
+  const towerModule = loadTower(options.wasm?.tower);
+  towerModule.catch(() => {});
   let core: Core | undefined;
+  let shards: Shards | undefined;
   try {
     const [manifest, CoreClass] = await coming;
+    await checkIntegrity(manifest, options.integrity);
     const opening = typed(() => new CoreClass(manifest, options.maxBytes));
     core = opening;
     const files = typed(() => opening.files() as BundleFile[]);
-    const cache = await FileCache.open(folder, options.cache ?? true);
-    const fetcher = new Fetcher(opening, cache, files.filter((file) => NEEDED.includes(file.role)), signal, options.onProgress);
-    const towers = loadTowers(fetcher, options);
+    const items = files.filter((file) => file.role === 'items');
+    const { module, memory } = await coreInstance();
+    if (worker && typeof Worker !== 'undefined') {
+      shards = Shards.open(worker, items, { do: 'open', module, manifest, maxBytes: options.maxBytes });
+    }
+    const cache = await kept;
+    const fetcher = new Fetcher(opening, memory, shards, cache, files.filter((file) => NEEDED.includes(file.role)), signal, options.onProgress);
+    const towers = loadTowers(fetcher, towerModule);
     towers.catch(() => {});
     await Promise.all(files.filter((file) => file.role === 'items' || file.role === 'catalog').map((file) => fetcher.intoCore(file)));
     typed(() => opening.open());
+    await shards?.sealed();
     const { store, storageError } = await openStorage(options);
     if (store) await restore(opening, store);
     void towers.then(() => cache.prune(files)).catch(() => {});
     const golden = async () => readAll(await ask(folder, 'golden.json', {}), 'golden.json', Infinity);
-    const info = JSON.parse(new TextDecoder().decode(manifest)) as Info;
-    return new Recommender({ core: opening, info, towers, store, storageError, golden });
+    const info = parsed(manifest);
+    return new LocalRecommender({ core: opening, info, towers, store, storageError, golden, shards });
   } catch (error) {
     failed.abort();
+    shards?.stop();
     core?.free();
     throw error;
   }
 }
 
-async function fetchManifest(folder: URL, integrity: string | undefined, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+/** The manifest, as it is. What this device has of its files is looked for at once; nothing is asked of the host before the core has checked it. */
+async function fetchManifest(folder: URL, kept: Promise<FileCache>, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
   const manifest = await readAll(await ask(folder, 'manifest.json', { signal }), 'manifest.json', MAX_MANIFEST_BYTES);
-  await checkIntegrity(manifest, integrity);
+  void kept.then((cache) => cache.look((parsed(manifest).files as BundleFile[]).filter((file) => NEEDED.includes(file.role)))).catch(() => {});
   return manifest;
+}
+
+function parsed(manifest: Uint8Array): Info & { files: unknown } {
+  return JSON.parse(new TextDecoder().decode(manifest)) as Info & { files: unknown };
 }
 
 function folderOf(url: string | URL): URL {
@@ -74,6 +104,8 @@ class Fetcher {
 
   constructor(
     readonly core: Core,
+    private readonly inCore: WebAssembly.Memory,
+    private readonly shards: Shards | undefined,
     private readonly cache: FileCache,
     readonly files: BundleFile[],
     private readonly signal: AbortSignal,
@@ -89,18 +121,25 @@ class Fetcher {
     if (!this.signal.aborted) this.onProgress?.({ loaded: this.loaded, total: this.total, memory: this.memory });
   }
 
-  /** Streams a file straight into the memory of the core, which checks it while it arrives. */
+  /** Streams a file straight into the memory of the core, which checks it while it arrives, and into that of its shard. */
   intoCore(file: BundleFile): Promise<void> {
-    const { core } = this;
+    const { core, shards } = this;
+    const { path } = file;
     return this.whole(file, 'auto', async (response, take) => {
-      typed(() => core.begin(file.path));
-      await stream(response, file.path, file.bytes, (chunk) => {
+      typed(() => core.begin(path));
+      shards?.tell({ do: 'begin', path });
+      await stream(response, path, file.bytes, (chunk) => {
         this.signal.throwIfAborted();
-        typed(() => core.append(file.path, chunk));
+        typed(() => core.append(path, chunk));
+        shards?.tell({ do: 'append', path, chunk });
         take(chunk);
       });
       this.signal.throwIfAborted();
-      typed(() => core.finish(file.path));
+      const [start = 0, length = 0] = typed(() => core.place(path));
+      const hash = await sha256(new Uint8Array(this.inCore.buffer as ArrayBuffer, start, length));
+      this.signal.throwIfAborted();
+      typed(() => core.finish(path, hash));
+      shards?.tell({ do: 'finish', path, hash });
     });
   }
 
@@ -109,8 +148,9 @@ class Fetcher {
     const { core } = this;
     return this.whole(file, 'low', async (response, take) => {
       const bytes = await readAll(response, file.path, file.bytes, take);
+      const hash = await sha256(bytes);
       this.signal.throwIfAborted();
-      typed(() => core.check(file.path, bytes));
+      typed(() => core.check(file.path, bytes.length, hash));
       return bytes;
     });
   }
@@ -131,9 +171,7 @@ class Fetcher {
   }
 }
 
-async function loadTowers(fetcher: Fetcher, options: LoadOptions): Promise<Towers> {
-  const module = loadTower(options.wasm?.tower);
-  module.catch(() => {});
+async function loadTowers(fetcher: Fetcher, module: Promise<WebAssembly.Module>): Promise<Towers> {
   const shapes = typed(() => fetcher.core.shapes());
   const graph = fetcher.files.find((file) => file.role === 'user_tower');
   const [user, compiled] = await Promise.all([graph ? fetcher.bytes(graph) : new Uint8Array(), module]);
@@ -152,7 +190,6 @@ async function openStorage(options: LoadOptions): Promise<{ store: Store | undef
 
 async function checkIntegrity(manifest: Uint8Array<ArrayBuffer>, integrity: string | undefined): Promise<void> {
   if (integrity === undefined) return;
-  const digest = new Uint8Array(await globalThis.crypto.subtle.digest('SHA-256', manifest));
-  const got = `sha256-${btoa(String.fromCharCode(...digest))}`;
+  const got = `sha256-${btoa(String.fromCharCode(...(await sha256(manifest))))}`;
   if (got !== integrity) throw new ForetasteError('hash', `manifest.json: expected ${integrity}, got ${got}`, 'manifest.json');
 }

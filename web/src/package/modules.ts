@@ -1,5 +1,6 @@
 import { ForetasteError, typed } from './errors.js';
 import { wasmOf } from './compile.js';
+import { instructionSet } from './instructions.js';
 import type { WasmSource } from './types.js';
 import initCore, { Core } from './wasm/core.js';
 import initTower, { forget, Tower } from './wasm/tower.js';
@@ -7,26 +8,10 @@ import initTower, { forget, Tower } from './wasm/tower.js';
 /** The modules beside this script. The towers' own is fetched at the first load, after the core's. */
 const TOWER = new URL('./wasm/tower.wasm', import.meta.url);
 
-let core: Promise<typeof Core> | undefined;
+let core: Promise<{ module: WebAssembly.Module; memory: WebAssembly.Memory }> | undefined;
 let tower: Promise<WebAssembly.Module> | undefined;
 /** Counts the starts of the tower module: its objects belong to one start. */
 let starts = 0;
-
-/** Instruction sets of the core's builds, the fastest first, with the smallest module that needs each. */
-const SETS: [name: string, body: number[]][] = [
-  // i8x16.relaxed_swizzle of two constants
-  ['relaxed', [0x41, 0, 0xfd, 15, 0x41, 0, 0xfd, 15, 0xfd, 0x80, 2, 0x1a, 0x0b]],
-  // i8x16.splat
-  ['simd128', [0x41, 0, 0xfd, 15, 0x1a, 0x0b]],
-];
-
-/** Name of the build of the core that runs here: WASM cannot ask, but an engine can be shown an instruction. */
-export function instructionSet(): string {
-  const runs = (body: number[]) =>
-    // The header; the type of a function; one function of it; its body without locals.
-    WebAssembly.validate(new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 4, 1, 0x60, 0, 0, 3, 2, 1, 0, 10, body.length + 3, 1, body.length + 1, 0, ...body]));
-  return SETS.find(([, body]) => runs(body))?.[0] ?? 'baseline';
-}
 
 /** The build of the core for this browser. Every address is written out, so that bundlers find the files. */
 function coreUrl(): URL {
@@ -41,15 +26,30 @@ function coreUrl(): URL {
 }
 
 /** The class of the core, loaded once. A failed load can be tried again. */
-export function loadCore(source: WasmSource = coreUrl()): Promise<typeof Core> {
+export async function loadCore(source: WasmSource = coreUrl()): Promise<typeof Core> {
   core ??= wasmOf(source)
-    .then((module) => initCore({ module_or_path: module }))
-    .then(() => Core)
+    .then(async (module) => {
+      const { memory } = await initCore({ module_or_path: module });
+      return { module, memory };
+    })
     .catch((error: unknown) => {
       core = undefined;
       throw error;
     });
+  await core;
+  return Core;
+}
+
+/** The core's module and its memory, once it is loaded. */
+export function coreInstance(): Promise<{ module: WebAssembly.Module; memory: WebAssembly.Memory }> {
+  if (!core) throw new Error('the core is not loaded');
   return core;
+}
+
+/** SHA-256 by the browser, several times faster than by the core, which does it where the page has no secure address. */
+export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
+  const subtle = globalThis.crypto?.subtle as SubtleCrypto | undefined;
+  return subtle ? new Uint8Array(await subtle.digest('SHA-256', bytes)) : Core.sha256(bytes);
 }
 
 /** The tower's module, loaded and started once. */

@@ -1,7 +1,8 @@
 import { ForetasteError, json, typed } from './errors.js';
-import type { Towers } from './modules.js';
+import { sha256, type Towers } from './modules.js';
 import { restore, type Store } from './store.js';
-import type { Event, Features, Info, Item, KeptEvent, Request, Slate } from './types.js';
+import type { Found, Shards } from './shards.js';
+import type { Event, Features, Info, Item, KeptEvent, Profile, Recommender, Request, Slate } from './types.js';
 import type { Core } from './wasm/core.js';
 
 /** What a recommender is made of. */
@@ -14,21 +15,20 @@ export interface Parts {
   store: Store | undefined;
   storageError: string | undefined;
   /** Fetches the bundle's worked examples, for checks alone. */
-  golden: () => Promise<Uint8Array>;
+  golden: () => Promise<Uint8Array<ArrayBuffer>>;
+  /** Workers that search a part of the catalog each. */
+  shards: Shards | undefined;
 }
 
-/** Recommends from one bundle, for the visitor of this device. */
-export class Recommender {
-  /** Settles when the model is there; `recommend` and `rank` wait for it by themselves. */
+/** A recommender that works where it was loaded. */
+export class LocalRecommender implements Recommender {
   readonly ready: Promise<void>;
-  /** The visitor's kept events. */
-  readonly profile: Profile;
+  readonly profile: LocalProfile;
 
   private model: Features['model'] = 'loading';
   private towers: Towers | undefined;
   private disposed = false;
 
-  /** @internal Use `load`. */
   constructor(private readonly parts: Parts) {
     this.ready = parts.towers.then(
       (towers) => {
@@ -44,7 +44,7 @@ export class Recommender {
     );
     // Whoever waits hears of a failure; nobody has to wait.
     this.ready.catch(() => {});
-    this.profile = new Profile(() => this.core(), parts.info.encoding.history.cap, parts.store);
+    this.profile = new LocalProfile(() => this.core(), parts.info.encoding.history.cap, parts.store);
   }
 
   private core(): Core {
@@ -52,14 +52,17 @@ export class Recommender {
     return this.parts.core;
   }
 
-  /** The items for this visitor, best first; the slate is written to the log. */
   async recommend(request: Request = {}): Promise<Slate> {
     await this.modelReady();
     const core = this.core();
-    return typed(() => core.recommend(json(this.withTime(request), 'request')) as Slate);
+    const text = json(this.withTime(request), 'request');
+    const { shards } = this.parts;
+    if (!shards) return typed(() => core.recommend(text) as Slate);
+    const asked = typed(() => core.ask(text));
+    const { rows, scores } = await shards.search(core, asked);
+    return typed(() => this.core().answer(asked, rows, scores) as Slate);
   }
 
-  /** The given items, best first; seen ones are ranked too. */
   async rank(ids: string[], request: Request = {}): Promise<Item[]> {
     await this.modelReady();
     const core = this.core();
@@ -77,43 +80,39 @@ export class Recommender {
     return { tz_offset_min: -new Date().getTimezoneOffset(), ...request, time: Date.now() };
   }
 
-  /** The best items for a vector of your own, `[dim]`; needs no model and writes no log. */
   async search(vector: Float32Array, { k = 10, effort = 'accurate' }: Pick<Request, 'k' | 'effort'> = {}): Promise<Item[]> {
     const core = this.core();
-    const { rows, scores } = typed(() => core.search(vector, k, effort === 'fast') as { rows: Uint32Array; scores: Float32Array });
-    return typed(() => core.items(rows, scores) as Item[]);
+    const { shards } = this.parts;
+    const { rows, scores } = shards
+      ? await shards.search(core, { vector, k, fast: effort === 'fast', removed: new Uint32Array() })
+      : typed(() => core.search(vector, k, effort === 'fast', new Uint32Array()) as Found);
+    return typed(() => this.core().items(rows, scores) as Item[]);
   }
 
-  /** Items like one item, by the cosine of their vectors; needs no model. */
   async similar(id: string, { k = 10 }: { k?: number } = {}): Promise<Item[]> {
     const core = this.core();
     return typed(() => core.similar(id, k) as Item[]);
   }
 
-  /** Items whose title or id contains the text; without a text the popular ones. Needs no model. */
   async find(text: string, { k = 10 }: { k?: number } = {}): Promise<Item[]> {
     const core = this.core();
     return typed(() => core.find(text, k) as Item[]);
   }
 
-  /** Adds an event to profile and log. */
   async record(event: Event): Promise<KeptEvent> {
     return this.profile.add(event);
   }
 
-  /** Slates and events so far, as JSON lines. */
   async exportLog(): Promise<string> {
     const core = this.core();
     return typed(() => core.exportLog());
   }
 
-  /** What the bundle says of itself. */
   async info(): Promise<Info> {
     this.core();
     return structuredClone(this.parts.info);
   }
 
-  /** What is at hand. */
   features(): Features {
     const { store, storageError } = this.parts;
     return {
@@ -121,31 +120,30 @@ export class Recommender {
       ...(storageError !== undefined && { storageError }),
       model: this.model,
       policies: ['greedy', 'epsilon-greedy'],
+      workers: this.parts.shards?.count ?? 0,
     };
   }
 
-  /** Replays the bundle's golden rows and gives what differs: nothing, where this device computes what the trainer did. */
   async replayGolden(): Promise<string[]> {
     const golden = await this.parts.golden();
     await this.modelReady();
     const core = this.core();
-    typed(() => core.check('golden.json', golden));
+    const hash = await sha256(golden);
+    typed(() => core.check('golden.json', golden.length, hash));
     return typed(() => core.replayGolden(golden) as string[]);
   }
 
-  /** Frees all memory. What was kept on the device stays. */
   dispose(): void {
     if (this.disposed) return;
     this.disposed = true;
     this.towers?.dispose();
+    this.parts.shards?.stop();
     this.parts.store?.close();
     this.parts.core.free();
   }
 }
 
-/** The kept events of the visitor. */
-export class Profile {
-  /** @internal */
+class LocalProfile implements Profile {
   constructor(
     private readonly core: () => Core,
     private readonly cap: number,
@@ -154,7 +152,6 @@ export class Profile {
     store?.onChange(() => void restore(this.core(), store));
   }
 
-  /** @internal */
   async add(event: Event): Promise<KeptEvent> {
     const core = this.core();
     const full = {
@@ -169,13 +166,11 @@ export class Profile {
     return kept;
   }
 
-  /** The events, oldest first. */
   async get(): Promise<KeptEvent[]> {
     const core = this.core();
     return typed(() => core.profile() as KeptEvent[]);
   }
 
-  /** Removes an event; tells whether there was one. */
   async remove(eventId: string): Promise<boolean> {
     const core = this.core();
     const removed = typed(() => core.remove(eventId));
@@ -183,12 +178,10 @@ export class Profile {
     return removed;
   }
 
-  /** The events as text, for `import`. */
   async export(): Promise<string> {
     return JSON.stringify(await this.get());
   }
 
-  /** Replaces all events. Nothing changes where one is refused. */
   async import(events: string | Event[]): Promise<void> {
     const core = this.core();
     const given: unknown = typeof events === 'string' ? parse(events) : events;
@@ -197,7 +190,6 @@ export class Profile {
     await this.store?.update(() => kept);
   }
 
-  /** Forgets events and log, here and on the device, in all tabs. */
   async clear(): Promise<void> {
     const core = this.core();
     typed(() => core.clear());

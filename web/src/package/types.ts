@@ -121,8 +121,11 @@ export interface LoadOptions {
   namespace?: string;
   /** The WASM modules, where they do not lie beside this script. */
   wasm?: { core?: WasmSource; tower?: WasmSource };
-  /** Not there yet: `true` is refused. */
-  worker?: boolean;
+  /**
+   * `true`: works in a worker, so that the page never waits, and shares the search of a large catalog out over as many as help; a number: over
+   * this many. Where a worker cannot start (Node, a Content-Security-Policy) the page does the work. Absent: the page.
+   */
+  worker?: boolean | number;
 }
 
 /** What is at hand. */
@@ -133,4 +136,50 @@ export interface Features {
   /** `ready` once `recommend` can answer at once. */
   model: 'loading' | 'ready' | 'failed';
   policies: string[];
+  /** Workers that search; 0: the page itself does. */
+  workers: number;
+}
+
+/** Recommends from one bundle, for the visitor of this device. */
+export interface Recommender {
+  /** Settles when the model is there; `recommend` and `rank` wait for it by themselves. */
+  readonly ready: Promise<void>;
+  /** The visitor's kept events. */
+  readonly profile: Profile;
+  /** The items for this visitor, best first; the slate is written to the log. */
+  recommend(request?: Request): Promise<Slate>;
+  /** The given items, best first; seen ones are ranked too. */
+  rank(ids: string[], request?: Request): Promise<Item[]>;
+  /** The best items for a vector of your own, `[dim]`; needs no model and writes no log. */
+  search(vector: Float32Array, options?: Pick<Request, 'k' | 'effort'>): Promise<Item[]>;
+  /** Items like one item, by the cosine of their vectors; needs no model. */
+  similar(id: string, options?: { k?: number }): Promise<Item[]>;
+  /** Items whose title or id contains the text; without a text the popular ones. Needs no model. */
+  find(text: string, options?: { k?: number }): Promise<Item[]>;
+  /** Adds an event to profile and log. */
+  record(event: Event): Promise<KeptEvent>;
+  /** Slates and events so far, as JSON lines. */
+  exportLog(): Promise<string>;
+  /** What the bundle says of itself. */
+  info(): Promise<Info>;
+  /** Replays the bundle's golden rows and gives what differs: nothing, where this device computes what the trainer did. */
+  replayGolden(): Promise<string[]>;
+  /** What is at hand. */
+  features(): Features;
+  /** Frees all memory. What was kept on the device stays. */
+  dispose(): void;
+}
+
+/** The kept events of the visitor. */
+export interface Profile {
+  /** The events, oldest first. */
+  get(): Promise<KeptEvent[]>;
+  /** Removes an event; tells whether there was one. */
+  remove(eventId: string): Promise<boolean>;
+  /** The events as text, for `import`. */
+  export(): Promise<string>;
+  /** Replaces all events. Nothing changes where one is refused. */
+  import(events: string | Event[]): Promise<void>;
+  /** Forgets events and log, here and on the device, in all tabs. */
+  clear(): Promise<void>;
 }
