@@ -174,16 +174,69 @@ export const overlap = (rows, truth) => {
   return [...rows].filter((row) => wanted.has(row)).length / truth.length;
 };
 
-/** Engine, what prepares it, and the largest n that it is asked for. */
+/** The package itself, as a page uses it: its items are those of the rows, which have their numbers as ids. */
+const inWorkers = (worker) => async (set) => {
+  const { load } = await import('/dist/package/index.js');
+  const rec = await load(set.at(''), { worker, cache: false });
+  // The bundle has no tower.
+  rec.ready.catch(() => {});
+  return { run: async (query) => (await rec.search(query, { k: K })).map((item) => Number(item.id)), free: () => rec.dispose() };
+};
+
+/** Engines: what prepares one, the n that it is asked for, and the workers that it has. */
 export const ENGINES = [
-  ['foretaste', foretaste(false), Infinity],
-  ['foretaste-fast', foretaste(true), Infinity],
-  ['sweep', sweep, Infinity],
-  ['onnxruntime-web-f32', onnx('f32'), Infinity],
-  ['onnxruntime-web-int8', onnx('int8'), Infinity],
-  ['tfjs-wasm', tfjs, Infinity],
-  ['js-loop', jsLoop, Infinity],
-  ['hnswlib-wasm', hnsw, 100_000],
-  ['voy', voy, 100_000],
-  ['orama', oramaOf, 100_000],
+  { engine: 'foretaste', prepare: foretaste(false) },
+  { engine: 'foretaste-fast', prepare: foretaste(true) },
+  { engine: 'foretaste', prepare: inWorkers(1), workers: 1, least: 100_000 },
+  { engine: 'foretaste', prepare: inWorkers(2), workers: 2, least: 100_000 },
+  { engine: 'sweep', prepare: sweep },
+  { engine: 'onnxruntime-web-f32', prepare: onnx('f32') },
+  { engine: 'onnxruntime-web-int8', prepare: onnx('int8') },
+  { engine: 'tfjs-wasm', prepare: tfjs },
+  { engine: 'js-loop', prepare: jsLoop },
+  { engine: 'hnswlib-wasm', prepare: hnsw, most: 100_000 },
+  { engine: 'voy', prepare: voy, most: 100_000 },
+  { engine: 'orama', prepare: oramaOf, most: 100_000 },
+];
+
+/** A user tower with inputs drawn at random, of the shapes `[dim, len, context, rows]`. */
+export async function towerOf(url, [dim, len, context, rows]) {
+  const number = (i) => (((i * 7919 + 13) % 1000) / 500 - 1) * 0.1;
+  const row = (n, step) => ({ shape: [1, n], data: BigInt64Array.from({ length: n }, (_, i) => BigInt((i * step) % rows)) });
+  const inputs = {
+    vectors: { shape: [1, len, dim], data: Float32Array.from({ length: len * dim }, (_, i) => number(i)) },
+    types: row(len, 1),
+    values: row(len, 3),
+    gaps: row(len, 5),
+    runs: row(len, 7),
+    mask: { shape: [1, len], data: new Float32Array(len).fill(1) },
+    context_slots: row(context, 1),
+    context_weights: { shape: [1, context], data: Float32Array.from({ length: context }, (_, i) => number(i)) },
+  };
+  return { bytes: await bytesOf(url), shapes: [dim, len, context], inputs };
+}
+
+/** Engines of a tower; `run` gives its output. */
+export const TOWER_ENGINES = [
+  {
+    engine: 'foretaste',
+    prepare: async ({ bytes, shapes, inputs }) => {
+      const { default: init, Tower } = await import('/dist/package/wasm/tower.js');
+      await init({ module_or_path: '/dist/package/wasm/tower.wasm' });
+      const tower = new Tower(bytes, undefined, ...shapes, 1);
+      const list = Object.values(inputs);
+      return { run: () => tower.run('user_tower', list)[0], free: () => tower.free() };
+    },
+  },
+  {
+    engine: 'onnxruntime-web-f32',
+    prepare: async ({ bytes, inputs }) => {
+      ort.env.wasm.numThreads = 1;
+      ort.env.wasm.wasmPaths = '/ort/';
+      const session = await ort.InferenceSession.create(bytes, { executionProviders: ['wasm'], graphOptimizationLevel: 'all' });
+      const tensor = ({ shape, data }) => new ort.Tensor(data instanceof Float32Array ? 'float32' : 'int64', data, shape);
+      const feeds = Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, tensor(input)]));
+      return { run: async () => (await session.run(feeds)).user.data, free: () => session.release() };
+    },
+  },
 ];

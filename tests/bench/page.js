@@ -1,44 +1,73 @@
 // What the runner calls in the page.
-import { ENGINES, overlap, setOf } from './engines.js';
+import { ENGINES, overlap, setOf, TOWER_ENGINES, towerOf } from './engines.js';
 
 /** At least so long does one sample take: the clock of a page has steps of 5 µs. */
 const SAMPLE_MS = 4;
+/** Largest difference of two engines' outputs of one tower. */
+const TOWER_TOLERANCE = 1e-4;
 
-/** Median and 95th percentile of the milliseconds of a call, and the recall, of all engines of a set; their samples alternate. */
+/** Milliseconds of a call of each engine, `ready.run(query)`: samples alternate. */
+async function sample(engines, queries, rounds) {
+  for (const one of engines) {
+    for (let i = 0; i < 5; i++) await one.ready.run(queries[0]);
+    const start = performance.now();
+    await one.ready.run(queries[0]);
+    one.calls = Math.max(1, Math.ceil(SAMPLE_MS / Math.max(performance.now() - start, 0.01)));
+    one.samples = [];
+  }
+  for (let round = 0; round < rounds; round++) {
+    for (const { ready, calls, samples } of engines) {
+      const start = performance.now();
+      for (let i = 0; i < calls; i++) {
+        const answer = ready.run(queries[(round + i) % queries.length]);
+        if (answer instanceof Promise) await answer;
+      }
+      samples.push((performance.now() - start) / calls);
+    }
+  }
+  return engines.map(({ engine, ready, samples, workers = 0, recall = null }) => {
+    samples.sort((a, b) => a - b);
+    const at = (share) => samples[Math.min(samples.length - 1, Math.floor(share * samples.length))];
+    const memory = ready.memory?.();
+    ready.free?.();
+    return { engine, workers, median_ms: at(0.5), p95_ms: at(0.95), recall, runs: samples.length, ...(memory && { memory }), ...(ready.note && { note: ready.note }) };
+  });
+}
+
+/** Time and recall of all engines of a set of rows. */
 async function score(name, only, rounds) {
   const set = await setOf(name);
   const engines = [];
-  for (const [engine, prepare, most] of ENGINES) {
-    if (set.n > most || (only && !only.includes(engine))) continue;
+  for (const { engine, prepare, workers, least = 0, most = Infinity } of ENGINES) {
+    if (set.n > most || set.n < least || (only && !only.includes(engine))) continue;
     const ready = await prepare(set);
     let recall = 0;
     for (const [i, query] of set.queries.entries()) {
       const rows = await ready.run(query);
       recall += rows ? overlap(rows, set.truth[i]) / set.queries.length : NaN;
     }
-    const start = performance.now();
-    await ready.run(set.queries[0]);
-    const calls = Math.max(1, Math.ceil(SAMPLE_MS / Math.max(performance.now() - start, 0.01)));
-    engines.push({ engine, ready, calls, recall: Number.isNaN(recall) ? null : recall, samples: [] });
+    engines.push({ engine, ready, workers, recall: Number.isNaN(recall) ? null : recall });
     console.log(`${name}: ${engine} ready${ready.note ? ` (${ready.note})` : ''}`);
   }
-  for (let round = 0; round < rounds; round++) {
-    for (const { ready, calls, samples } of engines) {
-      const start = performance.now();
-      for (let i = 0; i < calls; i++) {
-        const answer = ready.run(set.queries[(round + i) % set.queries.length]);
-        if (answer instanceof Promise) await answer;
-      }
-      samples.push((performance.now() - start) / calls);
-    }
-  }
-  return engines.map(({ engine, ready, recall, samples }) => {
-    samples.sort((a, b) => a - b);
-    const at = (share) => samples[Math.min(samples.length - 1, Math.floor(share * samples.length))];
-    const memory = ready.memory?.();
-    ready.free?.();
-    return { engine, task: 'score', n: set.n, dim: set.dim, k: 100, vectors: set.kind, workers: 0, median_ms: at(0.5), p95_ms: at(0.95), recall, runs: samples.length, ...(memory && { memory }), ...(ready.note && { note: ready.note }) };
-  });
+  const rows = await sample(engines, set.queries, rounds);
+  return rows.map((row) => ({ ...row, task: 'score', n: set.n, dim: set.dim, k: 100, vectors: set.kind }));
 }
 
-window.bench = { score };
+/** Time of a user tower, whose outputs have to be the same. */
+async function tower(model, url, shapes, rounds) {
+  const graph = await towerOf(url, shapes);
+  const engines = [];
+  for (const { engine, prepare } of TOWER_ENGINES) {
+    const start = performance.now();
+    const ready = await prepare(graph);
+    await ready.run();
+    engines.push({ engine, ready: { ...ready, note: `first output after ${Math.round(performance.now() - start)} ms` } });
+  }
+  const [ours, theirs] = await Promise.all(engines.map(async ({ ready }) => Array.from(await ready.run())));
+  const far = ours.reduce((most, x, i) => Math.max(most, Math.abs(x - theirs[i])), 0);
+  if (!(far <= TOWER_TOLERANCE)) throw new Error(`${model}: the outputs differ by ${far}`);
+  const rows = await sample(engines, [undefined], rounds);
+  return rows.map((row) => ({ ...row, task: 'tower', model, n: shapes[1], dim: shapes[0], k: null, vectors: 'gaussian' }));
+}
+
+window.bench = { score, tower };

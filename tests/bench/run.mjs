@@ -1,4 +1,4 @@
-// Runs the benchmarks of one page in headless Chromium: node run.mjs DATA OUT SET… [--only engine,…] [--rounds N] [--site BUNDLE]
+// Runs the benchmarks of one page in headless Chromium: node run.mjs DATA OUT SET… [--only engine,…] [--rounds N] [--site BUNDLE] [--towers]
 import { execFileSync } from 'node:child_process';
 import { createReadStream, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -11,7 +11,7 @@ import { visits } from './visits.mjs';
 
 const here = import.meta.dirname;
 const root = join(here, '../..');
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { only: { type: 'string' }, rounds: { type: 'string', default: '40' }, site: { type: 'string' } } });
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { only: { type: 'string' }, rounds: { type: 'string', default: '40' }, site: { type: 'string' }, towers: { type: 'boolean' } } });
 const [data, out, ...sets] = positionals;
 const modules = join(here, 'node_modules');
 
@@ -41,15 +41,21 @@ const server = createServer((request, response) => {
 await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
 const chrome = await browser();
 const rows = [];
-for (const set of sets) {
-  // A page each: what one leaves in memory does not slow the next.
+/** A page each: what one leaves in memory does not slow the next. */
+async function measured(call, ...args) {
   const page = await chrome.newPage();
   page.on('console', (message) => console.error(message.text()));
   page.on('pageerror', (error) => console.error(String(error)));
   await page.goto(`http://127.0.0.1:${server.address().port}/`);
   await page.waitForFunction(() => window.bench);
-  rows.push(...(await page.evaluate(([set, only, rounds]) => window.bench.score(set, only, rounds), [set, values.only?.split(','), Number(values.rounds)])));
+  rows.push(...(await page.evaluate(([call, args]) => window.bench[call](...args), [call, args])));
   await page.close();
+}
+for (const set of sets) await measured('score', set, values.only?.split(','), Number(values.rounds));
+if (values.towers) {
+  for (const model of ['transformer', 'gru']) {
+    for (const len of [50, 200]) await measured('tower', model, `/data/towers/${model}-${len}.onnx`, [64, len, 8, 16], Number(values.rounds));
+  }
 }
 await chrome.close();
 server.close();
@@ -59,7 +65,7 @@ const machine = { cpu: cpus()[0].model, cores: cpus().length };
 mkdirSync(out, { recursive: true });
 writeFileSync(join(out, 'bench-browser.json'), JSON.stringify({ machine, rows }, null, 1));
 const ms = (x) => (x < 1 ? x.toFixed(3) : x.toFixed(2));
-const table = rows.map((r) => `| ${r.task} | ${r.vectors} | ${r.n} | ${r.dim} | ${r.engine} | ${ms(r.median_ms)} | ${ms(r.p95_ms)} | ${r.recall === null ? '' : r.recall.toFixed(4)} | ${r.note ?? ''} |`);
-const text = ['| task | vectors | n | d | engine | median ms | p95 ms | recall@100 | |', '|---|---|---|---|---|---|---|---|---|', ...table, ''].join('\n');
+const table = rows.map((r) => `| ${r.task} | ${r.model ?? r.vectors} | ${r.n} | ${r.dim} | ${r.engine} | ${r.workers} | ${ms(r.median_ms)} | ${ms(r.p95_ms)} | ${r.recall === null ? '' : r.recall.toFixed(4)} | ${r.note ?? ''} |`);
+const text = ['| task | vectors | n | d | engine | workers | median ms | p95 ms | recall@100 | |', '|---|---|---|---|---|---|---|---|---|---|', ...table, ''].join('\n');
 writeFileSync(join(out, 'bench-browser.md'), text);
 console.log(text);

@@ -103,10 +103,14 @@ impl Graph {
         self.g.node("Reshape", &[x, &shape], &[])
     }
 
-    /// x `[batch, rows, d]` as heads, in the given order of axes: `[batch, heads, rows, d / heads]` is `[0, 2, 1, 3]`.
-    fn heads(&mut self, name: &str, x: &Value, rows: usize, order: &[i64]) -> Value {
-        let x = self.reshape(&format!("{name}.heads"), x, &[-1, rows as i64, HEADS as i64, (D / HEADS) as i64]);
-        self.g.node("Transpose", &[&x], &[("perm", Attribute::Ints(order))])
+    /// x `[batch, rows, d]` as heads: `[batch, rows, heads, d / heads]`.
+    fn heads(&mut self, name: &str, x: &Value, rows: usize) -> Value {
+        self.reshape(&format!("{name}.heads"), x, &[-1, rows as i64, HEADS as i64, (D / HEADS) as i64])
+    }
+
+    /// A sum of products over named axes.
+    fn einsum(&mut self, a: &Value, b: &Value, equation: &str) -> Value {
+        self.g.node("Einsum", &[a, b], &[("equation", Attribute::Text(equation))])
     }
 }
 
@@ -137,16 +141,14 @@ fn transformer(graph: &mut Graph, h: Value, mask: &Value, len: usize) -> Value {
         }
         let q = graph.product(&name("q"), &asking, [D, D]);
         let [k, v] = ["k", "v"].map(|part| graph.product(&name(part), &normed, [D, D]));
-        let q = graph.heads(&name("q"), &q, rows, &[0, 2, 1, 3]);
-        let k = graph.heads(&name("k"), &k, len, &[0, 2, 3, 1]);
-        let v = graph.heads(&name("v"), &v, len, &[0, 2, 1, 3]);
+        let q = graph.heads(&name("q"), &q, rows);
+        let [k, v] = [("k", k), ("v", v)].map(|(part, x)| graph.heads(&name(part), &x, len));
         let scale = graph.g.constant_f32(&name("scale"), &[], &[1.0 / ((D / HEADS) as f32).sqrt()]);
-        let scores = graph.g.node("MatMul", &[&q, &k], &[]);
+        let scores = graph.einsum(&q, &k, "bihd,bjhd->bhij");
         let scores = graph.g.node("Mul", &[&scores, &scale], &[]);
         let scores = graph.g.node("Add", &[&scores, &hidden], &[]);
         let shares = graph.g.node("Softmax", &[&scores], &[("axis", Attribute::Int(-1))]);
-        let seen = graph.g.node("MatMul", &[&shares, &v], &[]);
-        let seen = graph.g.node("Transpose", &[&seen], &[("perm", Attribute::Ints(&[0, 2, 1, 3]))]);
+        let seen = graph.einsum(&shares, &v, "bhij,bjhd->bihd");
         let seen = graph.reshape(&name("seen"), &seen, &[-1, rows as i64, D as i64]);
         let attended = graph.product(&name("out"), &seen, [D, D]);
         x = graph.g.node("Add", &[&x, &attended], &[]);

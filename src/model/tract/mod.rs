@@ -170,8 +170,8 @@ fn plan(proto: &ModelProto, inputs: &[(Kind, Vec<usize>)]) -> TractResult<Arc<Ty
     // Kernels are chosen and weights packed for them. tract's other passes look for a simpler graph, which takes longer than all else; the
     // trainer writes none that gains by it. The places are those of the version that Cargo.toml pins.
     let mut optimizer = Optimizer::codegen();
-    let [constants, _, kernels, ..] = &optimizer.passes[..] else { return Err(fault("tract has other passes".into())) };
-    optimizer.passes = vec![kernels.clone(), constants.clone()];
+    let [constants, _, kernels, _, _, fusion] = &optimizer.passes[..] else { return Err(fault("tract has other passes".into())) };
+    optimizer.passes = vec![kernels.clone(), constants.clone(), fusion.clone()];
     optimizer.session().optimize(&mut model)?;
     model.into_runnable()
 }

@@ -8,11 +8,11 @@ use std::collections::HashMap;
 
 use tract_onnx::pb::{NodeProto, TensorProto, tensor_proto::DataType};
 use tract_onnx::tract_core::internal::*;
-use tract_onnx::tract_core::ops::array::{Gather, TypedConcat};
+use tract_onnx::tract_core::ops::array::{Gather, Slice, TypedConcat};
 use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::gru_seq::GruSeq;
 use tract_onnx::tract_core::ops::math;
-use tract_onnx::tract_core::ops::nn::{Reduce, Reducer, Softmax, SoftmaxKind, sigmoid};
+use tract_onnx::tract_core::ops::nn::{Reduce, Reducer, RmsNorm, Softmax, SoftmaxKind, sigmoid};
 
 /// A model that grows node by node.
 #[derive(Default)]
@@ -166,6 +166,7 @@ fn wire_of(operator: &str) -> Option<Wire> {
         "Relu" => relu,
         "Identity" => |w, node, _| Ok(w.inputs(node, 1)?[0]),
         "MatMul" => matmul,
+        "Einsum" => einsum,
         "Gemm" => gemm,
         "Gather" => gather,
         "Concat" => concat,
@@ -212,6 +213,13 @@ fn matmul<'a>(w: &mut Wiring<'a>, node: &'a NodeProto, name: &'a str) -> TractRe
     let of = |rank: usize| before[before.len() + 2 - rank..].iter().collect::<String>();
     let product = format!("{}mk,{}kn->{}mn", of(a), of(b), of(a.max(b)));
     w.wire(name, EinSum::new(product.parse()?, f32::datum_type()), &inputs)
+}
+
+/// A sum of products over named axes, such as `bihd,bjhd->bhij`.
+fn einsum<'a>(w: &mut Wiring<'a>, node: &'a NodeProto, name: &'a str) -> TractResult<OutletId> {
+    let equation: String = node.get_attr("equation")?;
+    let inputs = w.inputs(node, 2)?;
+    w.wire(name, EinSum::new(equation.parse()?, f32::datum_type()), &inputs)
 }
 
 /// x `[m, k]` · w `[k, n]` (or its transpose) + c.
@@ -312,12 +320,8 @@ fn layer_normalization<'a>(w: &mut Wiring<'a>, node: &'a NodeProto, name: &'a st
     let share = Some(1.0 / shape[last] as f32);
     let mean = w.sum(&format!("{name}.mean"), inputs[0], tvec![last], share)?;
     let centered = w.wire(format!("{name}.centered"), math::sub(), &[inputs[0], mean])?;
-    let square = w.wire(format!("{name}.square"), math::square(), &[centered])?;
-    let variance = w.sum(&format!("{name}.variance"), square, tvec![last], share)?;
-    let epsilon = w.number(format!("{name}.epsilon"), node.get_attr_opt("epsilon")?.unwrap_or(1e-5))?;
-    let variance = w.binary(&format!("{name}.stable"), math::add(), variance, epsilon)?;
-    let inverse = w.wire(format!("{name}.inverse"), math::rsqrt(), &[variance])?;
-    let normed = w.wire(format!("{name}.normed"), math::mul(), &[centered, inverse])?;
+    let eps = tensor0(node.get_attr_opt("epsilon")?.unwrap_or(1e-5f32)).into_arc_tensor();
+    let normed = w.wire(format!("{name}.normed"), RmsNorm { axis: last, eps }, &[centered])?;
     let scaled = w.binary(&format!("{name}.scaled"), math::mul(), normed, inputs[1])?;
     w.binary(name, math::add(), scaled, inputs[2])
 }
@@ -341,11 +345,15 @@ fn gru<'a>(w: &mut Wiring<'a>, node: &'a NodeProto, name: &'a str) -> TractResul
     let fits =
         *len > 0 && shapes[1][..] == [1, 3 * hidden, *width] && shapes[2][1] == 3 * hidden && shapes[3][..] == [1, 6 * hidden];
     ensure!(fits && w.model.outlet_fact(inputs[2])?.konst.is_some(), "expected constants that fit, got {shapes:?}");
-    let x = w.wire(format!("{name}.batch_first"), AxisOp::Move(1, 0), &inputs[..1])?;
     let [from_x, from_state] = [1, 2].map(|i| w.wire(format!("{name}.weights_{i}"), AxisOp::Rm(0), &inputs[i..=i]));
+    // The products with the inputs are those of all steps at once, by the kernel that is packed for them.
+    let product = EinSum::new("tbk,gk->btg".parse()?, f32::datum_type());
+    let product = w.wire(format!("{name}.product"), product, &[inputs[0], from_x?])?;
+    let bias = w.wire(format!("{name}.bias"), Slice::new(1, 0, 3 * hidden), &inputs[3..])?;
+    let x = w.binary(&format!("{name}.inputs"), math::add(), product, bias)?;
     let start = w.model.add_const(format!("{name}.start"), Tensor::zero::<f32>(&[batch, 1, hidden])?)?;
-    let op = GruSeq { hidden, has_bias: true, chunk, emit_y: false, reset_every_turn: true, projected: false, packed_r: None };
+    let op = GruSeq { hidden, has_bias: true, chunk, emit_y: false, reset_every_turn: true, projected: true, packed_r: None };
     let op: Box<dyn TypedOp> = Box::new(op);
-    let states = w.model.wire_node(format!("{name}.states"), op, &[x, from_x?, from_state?, inputs[3], start])?;
+    let states = w.model.wire_node(format!("{name}.states"), op, &[x, from_state?, inputs[3], start])?;
     w.wire(name, AxisOp::Move(1, 0), &states[1..])
 }
