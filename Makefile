@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-all test-native test-wasm test-wasm-core test-web bench-browser test-readme lint package clean tiny
+.PHONY: help setup build demo test test-all test-native test-wasm test-wasm-core test-web bench bench-browser test-readme lint package clean tiny
 
 BIN := target/release/foretaste
 SEED := 1
@@ -77,6 +77,11 @@ tiny: ## make models/tiny again, the packaged bundle of the tests (committed)
 	$(BIN) data get synthetic --users 200 --items 60 --events 4000 --seed 3 --to target/tiny/data
 	$(BIN) train --data target/tiny/data --config tests/fixtures/tiny.toml --out target/tiny/run --quiet
 	$(BIN) export --run target/tiny/run --out models/tiny --planes always
+
+bench: ## natively: similar items against Annoy and hnswlib, the top 100 against numpy; writes target/figures/bench.{json,md}
+	cargo build --release
+	@.ci/bench $(SETS)
+	$(TOOK)
 
 bench-browser: build ## our scoring and the peers' in one page of headless Chromium; writes target/figures/bench-browser.{json,md} (SETS="…" takes some)
 	@.ci/bench-browser $(SETS)

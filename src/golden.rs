@@ -3,9 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::bundle::from_json;
 use crate::error::Result;
 use crate::features::{EncodedQuery, Fields, Query};
+use crate::json::from_json;
 use crate::profile::Event;
 use crate::recommender::Recommender;
 

@@ -10,6 +10,7 @@ mod error;
 pub mod explore;
 pub mod features;
 pub mod golden;
+mod json;
 pub mod kernels;
 pub mod model;
 pub mod profile;

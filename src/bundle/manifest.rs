@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{ErrorKind, Result};
 use crate::features::Encoding;
+use crate::json::from_json;
 use crate::model::Shapes;
 
 /// Newest format version that this build reads, and the one that the trainer writes.
@@ -213,15 +213,4 @@ impl Manifest {
 /// A `range` error kind of any value.
 pub(crate) fn range(expected: &str, got: impl ToString) -> ErrorKind {
     ErrorKind::Range { expected: expected.into(), got: got.to_string() }
-}
-
-/// Reads JSON; HTML in its place is named, because hosts answer a missing file with a page.
-pub(crate) fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> std::result::Result<T, ErrorKind> {
-    let html = || ErrorKind::Malformed("found HTML where JSON was expected: does the address lead to the bundle?".into());
-    let text = std::str::from_utf8(bytes).map_err(|e| ErrorKind::Malformed(e.to_string()))?;
-    serde_json::from_str(text).map_err(|e| match e.to_string() {
-        _ if text.trim_ascii_start().starts_with('<') => html(),
-        text if text.starts_with("unknown field") => ErrorKind::UnknownKey(text),
-        text => ErrorKind::Malformed(text),
-    })
 }

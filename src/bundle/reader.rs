@@ -2,8 +2,9 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{Catalog, CatalogFile, FileEntry, ItemFile, Manifest, Rows, from_json};
+use super::{Catalog, CatalogFile, FileEntry, ItemFile, Manifest, Rows};
 use crate::error::{ErrorKind, Result};
+use crate::json::from_json;
 
 /// Most bytes of a bundle where the caller gives no limit: 2 GiB.
 pub const DEFAULT_MAX_BYTES: u64 = 2 << 30;

@@ -5,8 +5,9 @@ use std::ops::Range;
 
 use serde::Deserialize;
 
-use super::{from_json, range};
+use super::range;
 use crate::error::{ErrorKind, Result};
+use crate::json::from_json;
 use crate::kernels::{BIAS_STEPS, BLOCK, CENTROIDS, blocks, pairs, subspaces};
 
 /// One item file: its bytes, and where its tensors lie.

@@ -30,7 +30,7 @@ impl Encoding {
     /// neither positive nor trained, and of items that a later `hide` event names.
     pub fn kept<'a>(&self, events: &'a [Event], row_of: impl Fn(&str) -> Option<u32>) -> Vec<(u32, &'a Event)> {
         let spec = &self.history;
-        let mut hidden = std::collections::HashSet::new();
+        let mut hidden = std::collections::BTreeSet::new();
         let mut kept = Vec::new();
         for event in events.iter().rev() {
             let kind = spec.type_of(&event.kind);

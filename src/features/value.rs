@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::json::number;
+
 /// One raw value. A missing value is the absence of its key, or `null`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
@@ -82,17 +84,27 @@ fn parse(text: &str) -> Option<f64> {
     if !plain {
         return None;
     }
-    // The page's own reader gives the same bits; the tables of Rust's are a tenth of the bytes that a page may load.
-    #[cfg(all(target_arch = "wasm32", feature = "wasm-core"))]
-    return Some(js_sys::Number::new(&text.into()).value_of()).filter(|x| !x.is_nan());
-    #[cfg(not(all(target_arch = "wasm32", feature = "wasm-core")))]
-    text.parse().ok()
+    number(text)
 }
 
-/// A finite number in its shortest form: `7`, `2.5`, `1e21`.
+/// A finite number in its shortest form, as JavaScript writes it (ECMA-262, Number::toString): `7`, `2.5`, `1e+21`.
 pub(crate) fn shortest(x: f64) -> String {
     const WHOLE: f64 = (1i64 << 53) as f64;
-    if libm::trunc(x) == x && x.abs() < WHOLE { (x as i64).to_string() } else { serde_json::to_string(&x).unwrap_or_default() }
+    if libm::trunc(x) == x && x.abs() < WHOLE {
+        return (x as i64).to_string();
+    }
+    #[cfg(all(target_arch = "wasm32", feature = "wasm-core"))]
+    return js_sys::Number::from(x).to_string_with_radix(10).map(String::from).unwrap_or_default();
+    #[cfg(not(all(target_arch = "wasm32", feature = "wasm-core")))]
+    {
+        let scientific = format!("{x:e}");
+        let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+        match exponent.parse::<i32>() {
+            Ok(-6..=20) => x.to_string(),
+            Ok(positive @ 1..) => format!("{digits}e+{positive}"),
+            _ => scientific,
+        }
+    }
 }
 
 impl Value {
@@ -145,7 +157,19 @@ mod tests {
         );
         assert_eq!(serde_json::to_string(&values).unwrap(), text);
         assert_eq!(serde_json::from_str::<Value>("7").unwrap(), number(7.0));
-        for (x, form) in [(7.0, "7"), (-0.0, "0"), (2.5, "2.5"), (0.1, "0.1"), (1e21, "1e+21"), (-1e-7, "-1e-7")] {
+        for (x, form) in [
+            (7.0, "7"),
+            (-0.0, "0"),
+            (2.5, "2.5"),
+            (0.1, "0.1"),
+            (1e21, "1e+21"),
+            (-1.5e300, "-1.5e+300"),
+            (-1e-7, "-1e-7"),
+            (1.25e-6, "0.00000125"),
+            (1.25e-7, "1.25e-7"),
+            (123_456_789_012_345_680_000.0, "123456789012345680000"),
+            (9_007_199_254_740_994.0, "9007199254740994"),
+        ] {
             assert_eq!(number(x).text().unwrap(), form);
         }
         for (form, x) in

@@ -11,6 +11,7 @@ pub const CENTROIDS: usize = 16;
 /// Largest table entry: eight of them are summed in eight bits. Rounding to 32 steps adds a tenth to what the codes lose.
 const TABLE_MAX: f32 = 31.0;
 /// Pairs of subspaces whose entries fit eight bits.
+#[cfg(any(target_arch = "x86_64", target_feature = "simd128"))]
 pub(super) const GROUP: usize = 4;
 /// Biases are counted in steps of 1/32767 of their range.
 pub const BIAS_STEPS: f32 = 32767.0;

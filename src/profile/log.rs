@@ -70,15 +70,4 @@ impl EventLog {
     pub fn lines(&self) -> impl Iterator<Item = &LogLine> {
         self.lines.iter()
     }
-
-    /// JSONL, LF after each line.
-    pub fn to_jsonl(&self) -> String {
-        let mut out = String::new();
-        for line in &self.lines {
-            // Strings and finite numbers alone: they always serialize.
-            out.push_str(&serde_json::to_string(line).unwrap_or_default());
-            out.push('\n');
-        }
-        out
-    }
 }

@@ -12,6 +12,7 @@ use super::imported::ImportedRuntime;
 use crate::bundle::{self, BundleReader, DEFAULT_MAX_BYTES, Manifest, Rows};
 use crate::error::ErrorKind;
 use crate::golden::Golden;
+use crate::json;
 use crate::model::Shapes;
 use crate::profile::Event;
 use crate::recommender::{self, Clock, Recommender, Request};
@@ -237,10 +238,9 @@ impl Core {
         to_js(&self.get()?.find(text, k))
     }
 
-    /// The log as JSONL.
-    #[wasm_bindgen(js_name = exportLog)]
-    pub fn export_log(&self) -> JsResult<String> {
-        Ok(self.get()?.log().to_jsonl())
+    /// The lines of the log.
+    pub fn log(&self) -> JsResult<JsValue> {
+        to_js(&self.get()?.log().lines().collect::<Vec<_>>())
     }
 }
 
@@ -320,7 +320,7 @@ fn argument(text: &str, part: &str) -> JsValue {
 
 /// The page's objects cross as text, so one reader serves them and the files of a bundle.
 fn from_json<T: DeserializeOwned>(text: &str, part: &str) -> JsResult<T> {
-    bundle::from_json(text.as_bytes()).map_err(|kind| {
+    json::from_json(text.as_bytes()).map_err(|kind| {
         let kind = match kind {
             ErrorKind::Malformed(text) => ErrorKind::Argument(text),
             kind => kind,

@@ -6,6 +6,7 @@ import * as orama from '@orama/orama';
 import { instructionSet } from '../../web/src/package/instructions.ts';
 
 const K = 100;
+const NONE = new Uint32Array();
 const bytesOf = async (url) => new Uint8Array(await (await fetch(url)).arrayBuffer());
 const floatsOf = async (url) => new Float32Array((await bytesOf(url)).buffer);
 
@@ -46,7 +47,7 @@ export async function coreOf(set, files = (all) => all) {
 
 const foretaste = (fast) => async (set) => {
   const { core, memory } = await coreOf(set);
-  return { run: (query) => core.search(query, K, fast).rows, memory: () => memory.buffer.byteLength, free: () => core.free() };
+  return { run: (query) => core.search(query, K, fast, NONE).rows, memory: () => memory.buffer.byteLength, free: () => core.free() };
 };
 
 async function sweep(set) {

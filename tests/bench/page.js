@@ -3,13 +3,15 @@ import { ENGINES, overlap, setOf, TOWER_ENGINES, towerOf } from './engines.js';
 
 /** At least so long does one sample take: the clock of a page has steps of 5 µs. */
 const SAMPLE_MS = 4;
+/** Calls before the clock runs: engines compile what is called often. */
+const WARM_UP = 20;
 /** Largest difference of two engines' outputs of one tower. */
 const TOWER_TOLERANCE = 1e-4;
 
 /** Milliseconds of a call of each engine, `ready.run(query)`: samples alternate. */
 async function sample(engines, queries, rounds) {
   for (const one of engines) {
-    for (let i = 0; i < 5; i++) await one.ready.run(queries[0]);
+    for (let i = 0; i < WARM_UP; i++) await one.ready.run(queries[i % queries.length]);
     const start = performance.now();
     await one.ready.run(queries[0]);
     one.calls = Math.max(1, Math.ceil(SAMPLE_MS / Math.max(performance.now() - start, 0.01)));

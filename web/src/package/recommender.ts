@@ -105,7 +105,9 @@ export class LocalRecommender implements Recommender {
 
   async exportLog(): Promise<string> {
     const core = this.core();
-    return typed(() => core.exportLog());
+    // A score has 32 bits: nine digits are all that it has.
+    const short = (key: string, value: unknown) => (key === 'score' ? Number((value as number).toPrecision(9)) : value);
+    return typed(() => core.log() as unknown[]).map((line) => `${JSON.stringify(line, short)}\n`).join('');
   }
 
   async info(): Promise<Info> {

@@ -1,0 +1,73 @@
+//! Our side of `make bench`: natively and on one thread, `similar` for some items of a set of `bench_data`, and the search for its query vectors.
+//!
+//! Prints `{"similar": {"items": [row], "rows": [[row]], "ms": [..]}, "search": {"accurate": {"rows", "ms"}, "fast": …}}`.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::Result;
+use clap::Parser;
+use foretaste::Recommender;
+use foretaste::bundle::{BundleReader, DEFAULT_MAX_BYTES};
+use foretaste::retrieve::Effort;
+use serde_json::{Value, json};
+
+#[derive(Parser)]
+struct Args {
+    /// Folder of a set.
+    set: PathBuf,
+    /// Items that are asked for their like.
+    #[arg(long, default_value_t = 300)]
+    items: usize,
+    /// Length of the lists of `similar`.
+    #[arg(short, default_value_t = 10)]
+    k: usize,
+    /// Length of the lists of the search.
+    #[arg(long, default_value_t = 100)]
+    best: usize,
+}
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    let read = |name: &str| std::fs::read(args.set.join(name));
+    let mut reader = BundleReader::new(&read("manifest.json")?, DEFAULT_MAX_BYTES)?;
+    let needed = reader.manifest().used_files().filter(|f| f.role == "items" || f.role == "catalog");
+    for path in needed.map(|f| f.path.clone()).collect::<Vec<_>>() {
+        reader.add_file(&path, &read(&path)?)?;
+    }
+    let recommender = Recommender::new(reader.open()?, Box::new(|| 0.0));
+    let rows = &recommender.bundle().rows;
+    let (n, dim) = (rows.len(), rows.dim());
+
+    let items: Vec<usize> = (0..args.items).map(|i| i * n / args.items).collect();
+    // The lengths of the rows are made once.
+    recommender.similar("0", args.k)?;
+    let row = |id: &str| id.parse::<u32>().unwrap_or(u32::MAX);
+    let similar =
+        timed(&items, |item| Ok(recommender.similar(&item.to_string(), args.k)?.iter().map(|found| row(&found.id)).collect()))?;
+    let queries: Vec<f32> = read("queries.f32")?.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+    let queries: Vec<&[f32]> = queries.chunks_exact(dim).collect();
+    let search = |effort| {
+        timed(&queries, |query| Ok(recommender.search(query, args.best, effort)?.into_iter().map(|(_, row)| row).collect()))
+    };
+    let search = json!({ "accurate": search(Effort::Accurate)?, "fast": search(Effort::Fast)? });
+    println!("{}", json!({ "similar": { "items": items, "found": similar }, "search": search }));
+    Ok(())
+}
+
+/// The lists, and the median milliseconds of each of them over a few calls.
+fn timed<T>(asked: &[T], call: impl Fn(&T) -> Result<Vec<u32>>) -> Result<Value> {
+    let (mut rows, mut all) = (Vec::new(), Vec::new());
+    for one in asked {
+        let mut times = [0.0; 5];
+        for time in &mut times {
+            let start = Instant::now();
+            std::hint::black_box(call(one)?);
+            *time = 1e3 * start.elapsed().as_secs_f64();
+        }
+        times.sort_by(f64::total_cmp);
+        all.push(times[2]);
+        rows.push(call(one)?);
+    }
+    Ok(json!({ "rows": rows, "ms": all }))
+}
