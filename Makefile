@@ -87,8 +87,9 @@ bench-browser: build ## our scoring and the peers' in one page of headless Chrom
 	@.ci/bench-browser $(SETS)
 	$(TOOK)
 
-package: build ## the npm package as a tarball: web/foretaste-VERSION.tgz
-	cd web && npm pack --silent
+package: build ## the npm package as a tarball, with a tower for browsers without SIMD: web/foretaste-VERSION.tgz
+	.ci/build-wasm tower-baseline tower -simd128
+	cd web && node build.mjs --all && npm pack --silent
 	$(TOOK)
 
 clean: ## remove what was built

@@ -1,4 +1,4 @@
-// Builds web/dist from what wasm-pack left in web/pkg: the npm package in dist/package, the page beside it.
+// Builds web/dist from what .ci/build-wasm left in web/pkg: the npm package in dist/package, the page beside it. With --all also the tower without SIMD.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { appendFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -18,6 +18,7 @@ const MODULES = [
   { name: 'core-simd128', glue: 'core', features: ['simd'] },
   { name: 'core-relaxed', glue: 'core', features: ['simd', 'relaxed-simd'] },
   { name: 'tower', glue: 'tower', features: ['simd'] },
+  ...(process.argv.includes('--all') ? [{ name: 'tower-baseline', glue: 'tower', features: [] }] : []),
 ];
 
 /** The module after wasm-opt, which takes minutes: kept until its input changes. */

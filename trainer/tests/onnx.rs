@@ -11,6 +11,7 @@ use std::process::Command;
 use foretaste::golden::Golden;
 use foretaste::model::{Graph, ModelRuntime, Shapes, Tensor, TractRuntime};
 use foretaste_trainer::evaluate::open_bundle;
+use foretaste_trainer::onnx::{Attribute, Dim, GraphBuilder, Value};
 use foretaste_trainer::protocols::{Protocol, Split};
 use foretaste_trainer::towers::encode_catalog;
 use serde_json::json;
@@ -66,6 +67,89 @@ fn tract_runs_a_transformer_and_a_gru_as_onnxruntime_does() {
         std::fs::write(folder.path().join("expected.json"), expected.to_string()).unwrap();
         check(folder.path(), &folder.path().join("expected.json"));
     }
+}
+
+/// Graphs that the format allows and a bundle's reader must not: refused with a typed error, before memory is taken.
+#[test]
+fn hostile_graphs_are_refused() {
+    type Build = fn(&mut GraphBuilder, &Value) -> Value;
+    const LEN: usize = 4;
+    const DIM: usize = 2;
+    let graph = |build: Build| {
+        let mut g = GraphBuilder::new("hostile");
+        let row = [Dim::Batch, Dim::Fixed(LEN)];
+        let vectors = g.input_f32("vectors", &[Dim::Batch, Dim::Fixed(LEN), Dim::Fixed(DIM)]);
+        for name in ["types", "values", "gaps", "runs"] {
+            g.input_i64(name, &row);
+        }
+        g.input_f32("mask", &row);
+        g.input_i64("context_slots", &[Dim::Batch, Dim::Fixed(1)]);
+        g.input_f32("context_weights", &[Dim::Batch, Dim::Fixed(1)]);
+        let user = build(&mut g, &vectors);
+        g.output_f32(&user, "user", &[Dim::Batch, Dim::Fixed(DIM)]);
+        g.finish()
+    };
+    let shapes = Shapes { dim: DIM, len: LEN, context: 1, item: 1 };
+    let load = |build: Build| TractRuntime::new(&graph(build), None, shapes);
+    let refusals: [(&str, &str, Build); 9] = [
+        ("constants alone", "model", |g, _| {
+            let c = g.constant_f32("c", &[1], &[1.0]);
+            g.node("Exp", &[&c], &[])
+        }),
+        ("more numbers than memory", "model", |g, x| {
+            let wide = g.constant_f32("wide", &[10_000, 1, 1, 1], &[0.0; 10_000]);
+            let wider = g.constant_f32("wider", &[10_000, 1, 1, 1, 1], &[0.0; 10_000]);
+            let sum = g.node("Add", &[x, &wide], &[]);
+            g.node("Add", &[&sum, &wider], &[])
+        }),
+        ("an operator of no tower", "model", |g, x| g.node("Loop", &[x], &[])),
+        ("no such value", "model", |g, x| g.node("Add", &[x, &Value("nowhere".into())], &[])),
+        ("one input too many", "model", |g, x| g.node("Exp", &[x, x], &[])),
+        ("matrices that do not fit", "model", |g, x| {
+            let w = g.constant_f32("w", &[3, 3], &[0.0; 9]);
+            g.node("MatMul", &[x, &w], &[])
+        }),
+        ("a shape that does not fit", "model", |g, x| {
+            let to = g.constant_i64("to", &[2], &[-1, 3]);
+            g.node("Reshape", &[x, &to], &[])
+        }),
+        ("an axis that is not there", "model", |g, x| {
+            let axes = g.constant_i64("axes", &[1], &[7]);
+            g.node("ReduceSum", &[x, &axes], &[])
+        }),
+        ("a name of two million letters", "limit", |g, x| {
+            let long = g.constant_f32(&"x".repeat(2 << 20), &[1], &[1.0]);
+            g.node("Add", &[x, &long], &[])
+        }),
+    ];
+    for (name, code, build) in refusals {
+        assert_eq!(load(build).err().map(|e| e.code()), Some(code), "{name}");
+    }
+
+    // What only a run can find is an error of the run.
+    let runtime = load(|g, x| {
+        let to = g.constant_i64("to", &[2], &[-1, (LEN * DIM) as i64]);
+        let flat = g.node("Reshape", &[x, &to], &[]);
+        let table = g.constant_f32("table", &[3, DIM], &[0.0; 3 * DIM]);
+        let rows = g.node("Gather", &[&table, &Value("context_slots".into())], &[("axis", Attribute::Int(0))]);
+        let axes = g.constant_i64("axes", &[1], &[1]);
+        let row = g.node("Squeeze", &[&rows, &axes], &[]);
+        let w = g.constant_f32("w", &[LEN * DIM, DIM], &[0.0; LEN * DIM * DIM]);
+        g.node("Gemm", &[&flat, &w, &row], &[])
+    })
+    .unwrap();
+    let inputs = |slot: i64| {
+        let row = || Tensor::I64(vec![1, LEN], vec![0; LEN]);
+        let vectors = Tensor::F32(vec![1, LEN, DIM], vec![0.0; LEN * DIM]);
+        let mask = Tensor::F32(vec![1, LEN], vec![1.0; LEN]);
+        let context = [Tensor::I64(vec![1, 1], vec![slot]), Tensor::F32(vec![1, 1], vec![1.0])];
+        [vec![vectors, row(), row(), row(), row(), mask], context.to_vec()].concat()
+    };
+    assert_eq!(runtime.run(Graph::UserTower, &inputs(2)).unwrap(), [vec![0.0; DIM]]);
+    for slot in [3, i64::MAX, i64::MIN] {
+        assert_eq!(runtime.run(Graph::UserTower, &inputs(slot)).unwrap_err().code(), "model", "{slot}");
+    }
+    assert_eq!(runtime.run(Graph::UserTower, &inputs(2)).unwrap(), [vec![0.0; DIM]], "it still works");
 }
 
 /// Runs the graphs of a folder in onnxruntime and compares them with the expected numbers.

@@ -96,6 +96,33 @@ impl<'a> Wiring<'a> {
         Ok(wire_with_rank_broadcast(name, &mut self.model, op, &[a, b])?[0])
     }
 
+    /// A sum of products over named axes, such as `mk,kn->mn`. tract believes lengths that it is given.
+    fn product(&mut self, name: impl Into<String>, equation: &str, inputs: &[OutletId]) -> TractResult<OutletId> {
+        let (given, wanted) = equation.split_once("->").context("expected `->`")?;
+        let given: Vec<&str> = given.split(',').collect();
+        ensure!(
+            given.len() == inputs.len() && equation.chars().all(|c| c.is_ascii_alphabetic() || ",->".contains(c)),
+            "{equation}"
+        );
+        let mut lengths: Vec<(char, usize)> = Vec::new();
+        for (axes, input) in given.iter().zip(inputs) {
+            let shape = self.shape(*input)?;
+            ensure!(self.model.outlet_fact(*input)?.datum_type == f32::datum_type(), "expected floats");
+            ensure!(axes.chars().count() == shape.len(), "`{axes}` names other axes than those of {shape:?}");
+            for (axis, length) in axes.chars().zip(shape) {
+                match lengths.iter().find(|(other, _)| *other == axis) {
+                    // A length of 1 is repeated, but not in a sum.
+                    Some((_, other)) => {
+                        let repeated = wanted.contains(axis) && (length == 1 || *other == 1);
+                        ensure!(*other == length || repeated, "`{axis}` of {equation} is {other} and {length}");
+                    }
+                    None => lengths.push((axis, length)),
+                }
+            }
+        }
+        self.wire(name, EinSum::new(equation.parse()?, f32::datum_type()), inputs)
+    }
+
     fn number(&mut self, name: String, number: f32) -> TractResult<OutletId> {
         self.model.add_const(name, tensor0(number))
     }
@@ -212,14 +239,14 @@ fn matmul<'a>(w: &mut Wiring<'a>, node: &'a NodeProto, name: &'a str) -> TractRe
     let before: Vec<char> = ('a'..).take(a.max(b) - 2).collect();
     let of = |rank: usize| before[before.len() + 2 - rank..].iter().collect::<String>();
     let product = format!("{}mk,{}kn->{}mn", of(a), of(b), of(a.max(b)));
-    w.wire(name, EinSum::new(product.parse()?, f32::datum_type()), &inputs)
+    w.product(name, &product, &inputs)
 }
 
 /// A sum of products over named axes, such as `bihd,bjhd->bhij`.
 fn einsum<'a>(w: &mut Wiring<'a>, node: &'a NodeProto, name: &'a str) -> TractResult<OutletId> {
     let equation: String = node.get_attr("equation")?;
     let inputs = w.inputs(node, 2)?;
-    w.wire(name, EinSum::new(equation.parse()?, f32::datum_type()), &inputs)
+    w.product(name, &equation, &inputs)
 }
 
 /// x `[m, k]` · w `[k, n]` (or its transpose) + c.
@@ -231,7 +258,7 @@ fn gemm<'a>(w: &mut Wiring<'a>, node: &'a NodeProto, name: &'a str) -> TractResu
     ensure!(w.rank(inputs[0])? == 2 && w.rank(inputs[1])? == 2, "expected matrices");
     let transposed = node.get_attr_opt("transB")?.unwrap_or(false);
     let product = if transposed { "mk,nk->mn" } else { "mk,kn->mn" };
-    let product = w.wire(format!("{name}.product"), EinSum::new(product.parse()?, f32::datum_type()), &inputs[..2])?;
+    let product = w.product(format!("{name}.product"), product, &inputs[..2])?;
     w.binary(name, math::add(), product, inputs[2])
 }
 
@@ -347,8 +374,7 @@ fn gru<'a>(w: &mut Wiring<'a>, node: &'a NodeProto, name: &'a str) -> TractResul
     ensure!(fits && w.model.outlet_fact(inputs[2])?.konst.is_some(), "expected constants that fit, got {shapes:?}");
     let [from_x, from_state] = [1, 2].map(|i| w.wire(format!("{name}.weights_{i}"), AxisOp::Rm(0), &inputs[i..=i]));
     // The products with the inputs are those of all steps at once, by the kernel that is packed for them.
-    let product = EinSum::new("tbk,gk->btg".parse()?, f32::datum_type());
-    let product = w.wire(format!("{name}.product"), product, &[inputs[0], from_x?])?;
+    let product = w.product(format!("{name}.product"), "tbk,gk->btg", &[inputs[0], from_x?])?;
     let bias = w.wire(format!("{name}.bias"), Slice::new(1, 0, 3 * hidden), &inputs[3..])?;
     let x = w.binary(&format!("{name}.inputs"), math::add(), product, bias)?;
     let start = w.model.add_const(format!("{name}.start"), Tensor::zero::<f32>(&[batch, 1, hidden])?)?;

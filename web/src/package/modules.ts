@@ -5,9 +5,6 @@ import type { WasmSource } from './types.js';
 import initCore, { Core } from './wasm/core.js';
 import initTower, { forget, Tower } from './wasm/tower.js';
 
-/** The modules beside this script. The towers' own is fetched at the first load, after the core's. */
-const TOWER = new URL('./wasm/tower.wasm', import.meta.url);
-
 let core: Promise<{ module: WebAssembly.Module; memory: WebAssembly.Memory }> | undefined;
 let tower: Promise<WebAssembly.Module> | undefined;
 /** Counts the starts of the tower module: its objects belong to one start. */
@@ -23,6 +20,12 @@ function coreUrl(): URL {
     default:
       return new URL('./wasm/core-baseline.wasm', import.meta.url);
   }
+}
+
+/** The towers' module for this browser. That without SIMD is in the npm package alone. */
+function towerUrl(): URL {
+  if (instructionSet() === 'baseline') return new URL('./wasm/tower-baseline.wasm', import.meta.url);
+  return new URL('./wasm/tower.wasm', import.meta.url);
 }
 
 /** The class of the core, loaded once. A failed load can be tried again. */
@@ -53,7 +56,7 @@ export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array
 }
 
 /** The tower's module, loaded and started once. */
-export function loadTower(source: WasmSource = TOWER): Promise<WebAssembly.Module> {
+export function loadTower(source: WasmSource = towerUrl()): Promise<WebAssembly.Module> {
   tower ??= wasmOf(source, 'low')
     .then(async (module) => {
       await startTower(module);
