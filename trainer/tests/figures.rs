@@ -60,6 +60,7 @@ fn p4_beats_every_peer_and_baselines_are_those_of_the_peers() {
     for (model, expected) in [
         ("popularity", [0.128, 0.201, 0.074]),
         ("item-knn", [0.228, 0.316, 0.146]),
+        ("ials", [0.243, 0.332, 0.171]),
         ("ease", [0.245, 0.339, 0.175]),
         ("ease-rec", [0.290, 0.378, 0.242]),
     ] {
@@ -75,9 +76,13 @@ fn p4_beats_every_peer_and_baselines_are_those_of_the_peers() {
 fn p3_reaches_a_fifth() {
     let report = experiment("p3", &[]);
     assert!(mean(&report, "foretaste", "hr@10") >= 0.20, "{report}");
-    for (model, expected) in
-        [("popularity", [0.050, 0.025]), ("item-knn", [0.077, 0.036]), ("ease", [0.086, 0.039]), ("ease-rec", [0.142, 0.077])]
-    {
+    for (model, expected) in [
+        ("popularity", [0.050, 0.025]),
+        ("item-knn", [0.077, 0.036]),
+        ("ials", [0.095, 0.044]),
+        ("ease", [0.086, 0.039]),
+        ("ease-rec", [0.142, 0.077]),
+    ] {
         for (metric, expected) in ["hr@10", "ndcg@10"].iter().zip(expected) {
             let got = mean(&report, model, metric);
             assert!((got - expected).abs() <= 0.01, "{model} {metric}: expected {expected}, got {got}");

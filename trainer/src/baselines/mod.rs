@@ -1,14 +1,21 @@
-//! Cheap recommenders to compare with, one a file. Settings were chosen on the validation part of MovieLens 100K.
+//! Cheap recommenders to compare with, one a file. Settings are chosen on the split's validation part, or were on that of MovieLens
+//! 100K.
 
+mod content;
 mod ease;
+mod ials;
 mod item_knn;
 mod popularity;
+mod popularity_decayed;
 mod random;
+mod svd;
+mod user_knn;
 
 use anyhow::{Result, bail};
 
 use crate::data::Dataset;
-use crate::protocols::{Protocol, Query, Sequence, Split};
+use crate::evaluate::{goal, measure};
+use crate::protocols::{Protocol, Query, Sequence, Split, distinct};
 
 /// A fitted recommender.
 pub trait Baseline: Send + Sync {
@@ -17,7 +24,8 @@ pub trait Baseline: Send + Sync {
 }
 
 /// Names of all baselines.
-pub const NAMES: [&str; 5] = ["random", "popularity", "item-knn", "ease", "ease-rec"];
+pub const NAMES: [&str; 10] =
+    ["random", "popularity", "popularity-decayed", "content", "user-knn", "item-knn", "svd", "ials", "ease", "ease-rec"];
 
 /// Fits a baseline on what the split's model may have seen.
 ///
@@ -28,6 +36,11 @@ pub fn fit(name: &str, data: &Dataset, split: &Split) -> Result<Box<dyn Baseline
     Ok(match name {
         "random" => Box::new(random::Random { items }),
         "popularity" => Box::new(popularity::Popularity::fit(items, fitted)),
+        "popularity-decayed" => Box::new(popularity_decayed::DecayedPopularity::fit(data, split)),
+        "content" => Box::new(content::Content::fit(data)),
+        "user-knn" => Box::new(user_knn::UserKnn::fit(items, fitted)),
+        "svd" => Box::new(svd::Svd::fit(data, split)),
+        "ials" => Box::new(ials::Ials::fit(data, split)),
         "item-knn" => Box::new(item_knn::ItemKnn::fit(items, fitted)?),
         "ease" => Box::new(ease::Ease::fit(items, fitted, None)?),
         "ease-rec" => {
@@ -37,6 +50,21 @@ pub fn fit(name: &str, data: &Dataset, split: &Split) -> Result<Box<dyn Baseline
         }
         other => bail!("no baseline `{other}`; there are: {}", NAMES.join(", ")),
     })
+}
+
+/// Validation queries that choose a setting, at most.
+const CHOOSING: usize = 1000;
+
+/// A model with the setting that is best on the split's validation part; the first of equals.
+fn chosen<S: Copy, M: Baseline>(data: &Dataset, split: &Split, settings: &[S], fit: impl Fn(&[Sequence], S) -> M) -> M {
+    let queries: Vec<Query> = split.valid.iter().step_by(split.valid.len() / CHOOSING + 1).cloned().collect();
+    let quality = |setting| {
+        let model = fit(&split.train, setting);
+        let figures = measure(data, split.protocol, &queries, |query| Ok(model.scores(query))).unwrap_or_default();
+        figures.values.get(goal(split.protocol)).map_or(0.0, |values| values.iter().sum::<f64>())
+    };
+    let best = settings.iter().map(|s| (quality(*s), *s)).reduce(|a, b| if b.0 > a.0 { b } else { a });
+    fit(split.fitted(), best.map_or(settings[0], |(_, setting)| setting))
 }
 
 /// Most items of a dense item-item matrix: 20,000² numbers are 1.6 GB.
@@ -51,14 +79,21 @@ fn co_occurrence(items: usize, fitted: &[Sequence]) -> Result<Vec<f32>> {
     }
     let mut gram = vec![0.0; items * items];
     for sequence in fitted {
-        let mut distinct: Vec<usize> = sequence.events.iter().map(|e| e.item as usize).collect();
-        distinct.sort_unstable();
-        distinct.dedup();
+        let distinct = distinct(&sequence.events);
         for a in &distinct {
-            distinct.iter().for_each(|b| gram[a * items + b] += 1.0);
+            distinct.iter().for_each(|b| gram[*a as usize * items + *b as usize] += 1.0);
         }
     }
     Ok(gram)
+}
+
+/// Users of each item, from the items of each user.
+fn inverted(items: usize, items_of: &[Vec<u32>]) -> Vec<Vec<u32>> {
+    let mut users_of = vec![Vec::new(); items];
+    for (user, items) in items_of.iter().enumerate() {
+        items.iter().for_each(|item| users_of[*item as usize].push(user as u32));
+    }
+    users_of
 }
 
 /// Σ over the history of weight · row of the item: the score of every item. `weight` gets the event's age, 0 for the newest;

@@ -18,6 +18,15 @@ pub struct Figures {
     pub overall: BTreeMap<String, f64>,
 }
 
+/// The metric by which settings are chosen on a protocol's validation part.
+pub fn goal(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::P1 | Protocol::P2 => "rm@10",
+        Protocol::P3 => "ndcg@10",
+        Protocol::P4 | Protocol::P5 | Protocol::All => "ndcg@100",
+    }
+}
+
 /// Asks `score` for every query: it gives the scores of all items.
 ///
 /// # Errors

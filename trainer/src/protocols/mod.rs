@@ -112,8 +112,8 @@ impl Split {
     }
 }
 
-/// The distinct items of some events, ascending.
-fn items(events: &[Event]) -> Vec<u32> {
+/// The items of some events, each once, ascending.
+pub(crate) fn distinct(events: &[Event]) -> Vec<u32> {
     let mut items: Vec<u32> = events.iter().map(|e| e.item).collect();
     items.sort_unstable();
     items.dedup();

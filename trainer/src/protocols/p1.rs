@@ -1,6 +1,6 @@
 //! P1: retrieval on a random split of the events, as in the TensorFlow Recommenders tutorials.
 
-use super::{Protocol, Query, Sequence, Split, hash, items};
+use super::{Protocol, Query, Sequence, Split, distinct, hash};
 use crate::data::{Dataset, Event};
 
 /// Part of the events.
@@ -32,7 +32,7 @@ pub(super) fn split(data: &Dataset, salt: u32) -> Split {
         let query = |history: Vec<Event>, asked: Vec<Event>| Query {
             user,
             targets: asked.iter().map(|e| e.item).collect(),
-            removed: items(&history),
+            removed: distinct(&history),
             history,
         };
         let (train, both) = (of(&[Part::Train]), of(&[Part::Train, Part::Valid]));

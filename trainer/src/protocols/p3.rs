@@ -1,6 +1,6 @@
 //! P3: leave one out, full ranking (SASRec, BERT4Rec, HSTU). Never fitted again on validation.
 
-use super::{Protocol, Query, Sequence, Split, items};
+use super::{Protocol, Query, Sequence, Split, distinct};
 use crate::data::{Dataset, Event};
 
 /// Shortest history with a target.
@@ -16,7 +16,7 @@ pub(super) fn split(data: &Dataset) -> Split {
             user,
             history: known.to_vec(),
             targets: vec![target.item],
-            removed: items(known).into_iter().filter(|item| *item != target.item).collect(),
+            removed: distinct(known).into_iter().filter(|item| *item != target.item).collect(),
         };
         let train = if history.len() < LEAST { history.len() } else { history.len() - 2 };
         out.train.push(Sequence { user, events: history[..train].to_vec() });

@@ -1,6 +1,6 @@
 //! P4: strong generalisation, the browser's case: the users of a test are never seen in training.
 
-use super::{Protocol, Query, Split, hash, histories, items};
+use super::{Protocol, Query, Split, distinct, hash, histories};
 use crate::data::{Dataset, Event};
 
 /// Folds of users.
@@ -19,7 +19,7 @@ pub(super) fn query_len(n: usize) -> usize {
 /// The query of a history: targets are what follows, less the items of the query. None where nothing follows.
 pub(super) fn query(user: usize, history: &[Event]) -> Option<Query> {
     let (known, ahead) = history.split_at(query_len(history.len()).min(history.len()));
-    let removed = items(known);
+    let removed = distinct(known);
     let mut targets: Vec<u32> = Vec::new();
     for event in ahead {
         if removed.binary_search(&event.item).is_err() && !targets.contains(&event.item) {

@@ -1,0 +1,116 @@
+//! iALS: weighted matrix factorisation by alternating least squares (Hu, Koren, Volinsky, Collaborative filtering for implicit feedback
+//! datasets, 2008), regularised as by Rendle, Krichene, Zhang, Koren, Revisiting the performance of iALS, 2022.
+//!
+//! Minimises Σ_observed (u·v − 1)² + α Σ_all (u·v)² + Σ_x λ (n_x + α m) |x|² over the vectors x of users and items, n_x the events of x and m the number
+//! of its partners. A visitor's vector is the solution for the history.
+
+use nalgebra::{DMatrix, DVector};
+use rayon::prelude::*;
+
+use super::{Baseline, chosen, distinct, inverted};
+use crate::data::Dataset;
+use crate::ops::dropout::mix;
+use crate::protocols::{Query, Sequence, Split};
+
+/// Dimensions of a vector.
+const DIM: usize = 64;
+/// Sweeps over users and items.
+const SWEEPS: usize = 12;
+/// Settings that are tried on the validation part: α, the weight of an item that was not seen, and λ.
+const SETTINGS: [(f64, f64); 4] = [(0.1, 0.03), (0.3, 0.02), (0.3, 0.01), (1.0, 0.003)];
+
+pub(super) struct Ials {
+    /// Vectors of the items `[items, DIM]`.
+    vectors: Vec<f64>,
+    /// α VᵀV `[DIM, DIM]`.
+    gram: DMatrix<f64>,
+    setting: (f64, f64),
+}
+
+impl Ials {
+    /// With the setting that is best on the split's validation part.
+    pub fn fit(data: &Dataset, split: &Split) -> Self {
+        chosen(data, split, &SETTINGS, |fitted, setting| Self::with(data.items.len(), fitted, setting))
+    }
+
+    fn with(items: usize, fitted: &[Sequence], setting: (f64, f64)) -> Self {
+        let items_of: Vec<Vec<u32>> = fitted.iter().map(|s| distinct(&s.events)).collect();
+        let users_of = inverted(items, &items_of);
+        let unit = |i: u64| (mix(23, i) >> 11) as f64 / (1u64 << 53) as f64 - 0.5;
+        let mut vectors: Vec<f64> = (0..(items * DIM) as u64).map(|i| 0.4 * unit(i) / (DIM as f64).sqrt()).collect();
+        for _ in 0..SWEEPS {
+            let users = solved(&items_of, &vectors, setting);
+            vectors = solved(&users_of, &users, setting);
+        }
+        let gram = gram(&vectors, setting.0);
+        Ials { vectors, gram, setting }
+    }
+}
+
+/// α XᵀX, added up in the order of rows.
+fn gram(vectors: &[f64], unseen: f64) -> DMatrix<f64> {
+    let rows = DMatrix::from_row_slice(vectors.len() / DIM, DIM, vectors);
+    rows.tr_mul(&rows) * unseen
+}
+
+/// Vectors of those whose partners are given by row, all at once: none depends on another.
+fn solved(partners: &[Vec<u32>], vectors: &[f64], setting: (f64, f64)) -> Vec<f64> {
+    let gram = gram(vectors, setting.0);
+    partners.par_iter().flat_map_iter(|partners| solve(partners, vectors, &gram, setting)).collect()
+}
+
+/// The vector of one whose partners are given by row.
+fn solve(partners: &[u32], vectors: &[f64], gram: &DMatrix<f64>, (unseen, regularisation): (f64, f64)) -> Vec<f64> {
+    let mut system = gram.clone();
+    let mut wanted = DVector::zeros(DIM);
+    for partner in partners {
+        let vector = DVector::from_column_slice(&vectors[*partner as usize * DIM..][..DIM]);
+        system.ger(1.0, &vector, &vector, 1.0);
+        wanted += vector;
+    }
+    let weight = regularisation * (partners.len() as f64 + unseen * (vectors.len() / DIM) as f64);
+    (0..DIM).for_each(|k| system[(k, k)] += weight);
+    // Positive definite by its diagonal.
+    system.cholesky().map_or_else(|| vec![0.0; DIM], |factor| factor.solve(&wanted).data.into())
+}
+
+impl Baseline for Ials {
+    fn scores(&self, query: &Query) -> Vec<f32> {
+        let user = solve(&distinct(&query.history), &self.vectors, &self.gram, self.setting);
+        let score = |row: &[f64]| row.iter().zip(&user).map(|(v, u)| v * u).sum::<f64>() as f32;
+        self.vectors.chunks_exact(DIM).map(score).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{query, sequences};
+    use super::*;
+
+    /// At the solution the gradient of the objective is zero.
+    #[test]
+    fn a_vector_solves_its_least_squares() {
+        let vectors: Vec<f64> = (0..5 * DIM).map(|i| ((i * 37 % 101) as f64 / 101.0 - 0.5) / 4.0).collect();
+        let (unseen, regularisation) = SETTINGS[1];
+        let (partners, gram) = ([0, 3], gram(&vectors, unseen));
+        let user = solve(&partners, &vectors, &gram, SETTINGS[1]);
+        let dot = |row: usize| vectors[row * DIM..][..DIM].iter().zip(&user).map(|(v, u)| v * u).sum::<f64>();
+        for k in 0..DIM {
+            let mut gradient = regularisation * (2.0 + unseen * 5.0) * user[k];
+            for row in 0..5 {
+                let seen = if partners.contains(&(row as u32)) { dot(row) - 1.0 } else { 0.0 };
+                gradient += vectors[row * DIM + k] * (seen + unseen * dot(row));
+            }
+            assert!(gradient.abs() < 1e-9, "{k}: {gradient}");
+        }
+    }
+
+    #[test]
+    fn groups_of_taste_are_told_apart() {
+        let histories: Vec<&[u32]> = [&[0u32, 1, 2][..], &[3, 4, 5], &[0, 1], &[3, 5], &[1, 2], &[4, 5]].repeat(4);
+        let model = Ials::with(6, &sequences(&histories), SETTINGS[0]);
+        let scores = model.scores(&query(&[0, 1]));
+        assert!((3..6).all(|other| scores[2] > scores[other] + 0.1), "{scores:?}");
+        assert_eq!(model.scores(&query(&[])), [0.0; 6]);
+    }
+}

@@ -1,0 +1,96 @@
+//! PureSVD: the history projected on the strongest directions of the user-item matrix (Cremonesi, Koren, Turrin, 2010).
+//!
+//! X ≈ U Σ Vᵀ of the binary matrix; the scores of a history x are x V Vᵀ. V comes from a randomised subspace iteration (Halko, Martinsson,
+//! Tropp, 2011).
+
+use nalgebra::DMatrix;
+
+use super::{Baseline, chosen, distinct};
+use crate::data::Dataset;
+use crate::ops::dropout::mix;
+use crate::protocols::{Query, Sequence, Split};
+
+/// Directions that are kept: tried on the validation part.
+const RANKS: [usize; 3] = [64, 32, 16];
+/// Directions more while they are looked for.
+const MORE: usize = 16;
+/// Products with XᵀX.
+const ROUNDS: usize = 8;
+
+pub(super) struct Svd {
+    /// V `[items, rank]`.
+    directions: DMatrix<f64>,
+}
+
+impl Svd {
+    /// With the rank that is best on the split's validation part.
+    pub fn fit(data: &Dataset, split: &Split) -> Self {
+        chosen(data, split, &RANKS, |fitted, rank| Self::with(data.items.len(), fitted, rank))
+    }
+
+    fn with(items: usize, fitted: &[Sequence], rank: usize) -> Self {
+        let items_of: Vec<Vec<u32>> = fitted.iter().map(|s| distinct(&s.events)).collect();
+        let width = (rank + MORE).min(items);
+        let unit = |i: usize| (mix(29, i as u64) >> 11) as f64 / (1u64 << 53) as f64 - 0.5;
+        let mut basis = DMatrix::from_fn(items, width, |row, column| unit(row * width + column)).qr().q();
+        for _ in 0..ROUNDS {
+            basis = back(&items_of, &projected(&items_of, &basis), items).qr().q();
+        }
+        // Within the subspace the directions are those of XᵀX.
+        let users = projected(&items_of, &basis);
+        let inside = (users.transpose() * &users).symmetric_eigen();
+        let mut order: Vec<usize> = (0..width).collect();
+        order.sort_by(|a, b| inside.eigenvalues[*b].total_cmp(&inside.eigenvalues[*a]));
+        order.truncate(rank);
+        Svd { directions: basis * inside.eigenvectors.select_columns(&order) }
+    }
+}
+
+/// X B `[users, width]`.
+fn projected(items_of: &[Vec<u32>], basis: &DMatrix<f64>) -> DMatrix<f64> {
+    DMatrix::from_fn(items_of.len(), basis.ncols(), |user, column| {
+        items_of[user].iter().map(|item| basis[(*item as usize, column)]).sum()
+    })
+}
+
+/// Xᵀ A `[items, width]`.
+fn back(items_of: &[Vec<u32>], of_users: &DMatrix<f64>, items: usize) -> DMatrix<f64> {
+    let mut out = DMatrix::zeros(items, of_users.ncols());
+    for (user, items) in items_of.iter().enumerate() {
+        for item in items {
+            (0..of_users.ncols()).for_each(|column| out[(*item as usize, column)] += of_users[(user, column)]);
+        }
+    }
+    out
+}
+
+impl Baseline for Svd {
+    fn scores(&self, query: &Query) -> Vec<f32> {
+        let mut user = vec![0.0; self.directions.ncols()];
+        for item in distinct(&query.history) {
+            user.iter_mut().zip(self.directions.row(item as usize).iter()).for_each(|(u, v)| *u += v);
+        }
+        let score = |row: usize| self.directions.row(row).iter().zip(&user).map(|(v, u)| v * u).sum::<f64>() as f32;
+        (0..self.directions.nrows()).map(score).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{query, sequences};
+    use super::*;
+
+    /// With as many directions as items nothing is lost: a history projects on itself.
+    #[test]
+    fn the_directions_are_those_of_the_matrix() {
+        let model = Svd::with(3, &sequences(&[&[0, 1], &[1, 2], &[2]]), 3);
+        for (a, b) in model.scores(&query(&[0, 2])).iter().zip([1.0, 0.0, 1.0]) {
+            assert!((a - b).abs() < 1e-5);
+        }
+        // All users alike: one direction, in which their items share equally.
+        let all: Vec<u32> = (0..60).collect();
+        let histories: Vec<&[u32]> = vec![&all[..40]; 30];
+        let scores = Svd::with(60, &sequences(&histories), 1).scores(&query(&[0]));
+        assert!(scores[..40].iter().all(|s| (s - 1.0 / 40.0).abs() < 1e-5), "{scores:?}");
+    }
+}
