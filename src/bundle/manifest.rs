@@ -148,9 +148,9 @@ impl Manifest {
 
     /// Bytes of memory that the rows and catalogs of the open bundle take, about.
     pub fn memory(&self) -> u64 {
-        // Rows stay as they came, with two bytes more for the bias code; a text of a catalog takes a few times its length.
+        // Rows stay as they came, with ten bytes more; a text of a catalog takes a few times its length.
         let sum = |role| self.files_of(role).map(|f| f.bytes).sum::<u64>();
-        sum("items") + 2 * self.items as u64 + 3 * sum("catalog")
+        sum("items") + 10 * self.items as u64 + 3 * sum("catalog")
     }
 
     fn check(&self) -> Result<()> {

@@ -22,6 +22,8 @@ pub struct ItemFile {
     codes: Option<Range<usize>>,
     codebook: Vec<f32>,
     bias_codes: Vec<i16>,
+    /// Scale and bias of each row side by side: rows that lie far apart cost one wait for memory instead of two.
+    weights: Vec<[f32; 2]>,
 }
 
 impl ItemFile {
@@ -51,7 +53,8 @@ impl ItemFile {
             return Err(range("-127 to 127", -128).at(format!("vectors/{}", at / dim)));
         }
         let codebook = floats(&bytes[codebook.unwrap_or_default()]).collect();
-        Ok(ItemFile { rows, dim, vectors, scales, biases, residuals, codes, codebook, bias_codes: Vec::new(), bytes })
+        let weights = side_by_side(&bytes[scales.clone()], &bytes[biases.clone()]);
+        Ok(ItemFile { weights, rows, dim, vectors, scales, biases, residuals, codes, codebook, bias_codes: Vec::new(), bytes })
     }
 
     /// Number of rows.
@@ -71,12 +74,12 @@ impl ItemFile {
 
     /// Scale of a row of this file, above 0.
     pub fn scale(&self, row: usize) -> f32 {
-        float(&self.bytes[self.scales.clone()], row)
+        self.weights[row][0]
     }
 
     /// Bias of a row of this file, in logits.
     pub fn bias(&self, row: usize) -> f32 {
-        float(&self.bytes[self.biases.clone()], row)
+        self.weights[row][1]
     }
 
     /// The bytes of scales and of biases, f32 each, of rows from `start` on.
@@ -266,13 +269,14 @@ fn least(bytes: &[u8]) -> Option<usize> {
     within.iter().position(|q| *q == 0x80).map(|at| from + at)
 }
 
+/// Scales and biases, row by row.
+fn side_by_side(scales: &[u8], biases: &[u8]) -> Vec<[f32; 2]> {
+    floats(scales).zip(floats(biases)).map(|(scale, bias)| [scale, bias]).collect()
+}
+
 /// Little-endian floats of any alignment.
 fn floats(bytes: &[u8]) -> impl Iterator<Item = f32> + '_ {
     bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b))
-}
-
-fn float(bytes: &[u8], at: usize) -> f32 {
-    f32::from_le_bytes(bytes.as_chunks::<4>().0[at])
 }
 
 #[cfg(test)]
@@ -313,7 +317,8 @@ pub(crate) mod tests {
                 bytes.len() - part.len()..bytes.len()
             });
             let (residuals, codes) = (Some(residuals).filter(|_| planes), Some(codes).filter(|_| planes));
-            ItemFile { bytes, rows: *n, dim, vectors, scales, biases, residuals, codes, codebook, bias_codes: vec![] }
+            let weights = side_by_side(&bytes[scales.clone()], &bytes[biases.clone()]);
+            ItemFile { bytes, rows: *n, dim, vectors, scales, biases, residuals, codes, codebook, bias_codes: vec![], weights }
         };
         Rows::new(dim, sizes.iter().map(file).collect())
     }
