@@ -90,6 +90,20 @@ fn p3_reaches_a_fifth() {
     }
 }
 
+/// The frozen bundle: people whom training knows and people who come later, all after the moment.
+#[test]
+#[ignore = "needs MovieLens 100K: make test-all"]
+fn p5_beats_every_peer() {
+    let report = experiment("p5", &[]);
+    for metric in ["hr@10", "ndcg@10", "hr@10_new", "hr@10_known"] {
+        let ours = mean(&report, "foretaste", metric);
+        for peer in ["popularity", "popularity-decayed", "ease-rec", "ials"] {
+            assert!(ours > 1.2 * mean(&report, peer, metric), "{metric} {peer}: {report}");
+        }
+    }
+    assert_eq!(mean(&report, "foretaste", "unknown_targets"), 128.0);
+}
+
 fn scores(recommender: &Recommender, history: &[Event], context: &Fields) -> Vec<f32> {
     let query = Query { history, context, time: None, tz_offset_min: None };
     recommender.scores(&recommender.user_vector(&recommender.encode(&query).unwrap()).unwrap())

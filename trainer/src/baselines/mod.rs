@@ -45,7 +45,7 @@ pub fn fit(name: &str, data: &Dataset, split: &Split) -> Result<Box<dyn Baseline
         "ease" => Box::new(ease::Ease::fit(items, fitted, None)?),
         "ease-rec" => {
             // The next item asks for a shorter memory than the next fifth of a history.
-            let half_life = if split.protocol == Protocol::P3 { 3.0 } else { 8.0 };
+            let half_life = if matches!(split.protocol, Protocol::P3 | Protocol::P5) { 3.0 } else { 8.0 };
             Box::new(ease::Ease::fit(items, fitted, Some(half_life))?)
         }
         other => bail!("no baseline `{other}`; there are: {}", NAMES.join(", ")),
@@ -125,7 +125,7 @@ pub(crate) mod tests {
     }
 
     pub fn query(items: &[u32]) -> Query {
-        Query { user: 0, history: events(items), targets: vec![], removed: vec![] }
+        Query::new(0, events(items), vec![], vec![])
     }
 
     #[test]

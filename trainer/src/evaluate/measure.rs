@@ -22,8 +22,8 @@ pub struct Figures {
 pub fn goal(protocol: Protocol) -> &'static str {
     match protocol {
         Protocol::P1 | Protocol::P2 => "rm@10",
-        Protocol::P3 => "ndcg@10",
-        Protocol::P4 | Protocol::P5 | Protocol::All => "ndcg@100",
+        Protocol::P3 | Protocol::P5 => "ndcg@10",
+        Protocol::P4 | Protocol::All => "ndcg@100",
     }
 }
 
@@ -39,9 +39,11 @@ pub fn measure(
 ) -> Result<Figures> {
     let mut out = Figures::default();
     let mut shown = vec![0u32; data.items.len()];
+    let mut unknown = 0;
     for query in queries {
         let scores = score(query)?;
-        let rank = |removed: &[u32]| ranks(&scores, &data.in_events, removed, &query.targets);
+        let universe = query.universe(&data.in_events);
+        let rank = |removed: &[u32]| ranks(&scores, universe, removed, &query.targets);
         let mut add = |metric: String, value: f64| out.values.entry(metric).or_default().push(value);
         match protocol {
             Protocol::P1 => {
@@ -57,6 +59,17 @@ pub fn measure(
                 [10, 20, 50].into_iter().for_each(|k| add(format!("ndcg@{k}"), ndcg(&[rank], k)));
                 add("mrr".into(), mrr(rank));
             }
+            Protocol::P5 => {
+                // What no list can hold is a miss.
+                let can = query.is_candidate(query.targets[0], &data.in_events);
+                let rank = if can { rank(&query.removed)[0] } else { usize::MAX };
+                let who = if query.is_new { "new" } else { "known" };
+                for (metric, value) in [("hr@10", hit_rate(rank, 10)), ("ndcg@10", ndcg(&[rank], 10))] {
+                    add(metric.into(), value);
+                    add(format!("{metric}_{who}"), value);
+                }
+                unknown += u32::from(!universe[query.targets[0] as usize]);
+            }
             _ => {
                 let ranks = rank(&query.removed);
                 add("recall@20".into(), recall(&ranks, 20));
@@ -65,10 +78,13 @@ pub fn measure(
                 add("next_ndcg@10".into(), ndcg(&ranks[..1], 10));
             }
         }
-        top(&scores, &data.in_events, &query.removed, 10).into_iter().for_each(|item| shown[item as usize] += 1);
+        top(&scores, universe, &query.removed, 10).into_iter().for_each(|item| shown[item as usize] += 1);
     }
     let universe: Vec<u32> = shown.iter().zip(&data.in_events).filter(|(_, is_in)| **is_in).map(|(n, _)| *n).collect();
     out.overall = BTreeMap::from([("coverage@10".into(), coverage(&universe)), ("gini@10".into(), gini(&universe))]);
+    if protocol == Protocol::P5 {
+        out.overall.insert("unknown_targets".into(), f64::from(unknown));
+    }
     Ok(out)
 }
 
@@ -80,8 +96,24 @@ mod tests {
     /// Items 0 to 4 with falling scores.
     fn figures(protocol: Protocol, targets: &[u32], removed: &[u32]) -> Figures {
         let data = dataset(&[&[0, 1, 2, 3, 4]]);
-        let query = Query { user: 0, history: vec![], targets: targets.to_vec(), removed: removed.to_vec() };
+        let query = Query::new(0, vec![], targets.to_vec(), removed.to_vec());
         measure(&data, protocol, &[query], |_| Ok(vec![5.0, 4.0, 3.0, 2.0, 1.0])).unwrap()
+    }
+
+    #[test]
+    fn what_no_list_of_p5_can_hold_is_a_miss() {
+        let data = dataset(&[&[0, 1, 2, 3, 4]]);
+        let mut query = Query::new(0, vec![], vec![0], vec![]);
+        let figures = |query: &Query| {
+            measure(&data, Protocol::P5, std::slice::from_ref(query), |_| Ok(vec![5.0, 4.0, 3.0, 2.0, 1.0])).unwrap()
+        };
+        let hit = figures(&query);
+        assert_eq!((hit.values["hr@10"][0], hit.values["ndcg@10_known"][0], hit.overall["unknown_targets"]), (1.0, 1.0, 0.0));
+        query.candidates = Some(std::sync::Arc::new(vec![false, true, true, true, true]));
+        query.is_new = true;
+        let miss = figures(&query);
+        assert_eq!((miss.values["hr@10"][0], miss.values["ndcg@10_new"][0], miss.overall["unknown_targets"]), (0.0, 0.0, 1.0));
+        assert_eq!(miss.overall["coverage@10"], 0.8, "and nobody sees it");
     }
 
     #[test]

@@ -5,10 +5,14 @@ mod hash;
 mod p1;
 mod p3;
 mod p4;
+mod p5;
 mod write;
 
 pub use hash::hash;
 pub use write::write_split;
+
+use std::ops::Deref;
+use std::sync::Arc;
 
 use anyhow::{Result, bail, ensure};
 
@@ -54,17 +58,65 @@ pub struct Sequence {
     pub events: Vec<Event>,
 }
 
+/// The first events of a history; queries of one user share them.
+#[derive(Debug, Clone)]
+pub struct History {
+    events: Arc<[Event]>,
+    len: usize,
+}
+
+impl From<Vec<Event>> for History {
+    fn from(events: Vec<Event>) -> Self {
+        History { len: events.len(), events: events.into() }
+    }
+}
+
+impl Deref for History {
+    type Target = [Event];
+
+    fn deref(&self) -> &[Event] {
+        &self.events[..self.len]
+    }
+}
+
+impl PartialEq for History {
+    fn eq(&self, other: &History) -> bool {
+        **self == **other
+    }
+}
+
 /// One ranking task: what is known of a visitor, and what is to be found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Query {
     /// Index into [`Dataset::users`].
     pub user: u32,
     /// What is known, oldest first.
-    pub history: Vec<Event>,
+    pub history: History,
     /// Items to find, in order of time.
     pub targets: Vec<u32>,
     /// Items that are no candidates.
     pub removed: Vec<u32>,
+    /// Items that are candidates if they are not removed, `[items]`; absent: all that occur in the events.
+    pub candidates: Option<Arc<Vec<bool>>>,
+    /// Whether the trainer knows no event of the user (P5).
+    pub is_new: bool,
+}
+
+impl Query {
+    /// A query whose candidates are all items of the events.
+    pub fn new(user: u32, history: Vec<Event>, targets: Vec<u32>, removed: Vec<u32>) -> Query {
+        Query { user, history: history.into(), targets, removed, candidates: None, is_new: false }
+    }
+
+    /// Items that are candidates if they are not removed.
+    pub fn universe<'a>(&'a self, in_events: &'a [bool]) -> &'a [bool] {
+        self.candidates.as_ref().map_or(in_events, |candidates| candidates)
+    }
+
+    /// Whether an item can be in the list.
+    pub fn is_candidate(&self, item: u32, in_events: &[bool]) -> bool {
+        self.universe(in_events)[item as usize] && self.removed.binary_search(&item).is_err()
+    }
 }
 
 /// A data set split by a protocol.
@@ -88,7 +140,7 @@ impl Split {
     /// Splits a data set. `fold` is the fold of P4 (0 to 9) or the salt of P1; absent: 0.
     ///
     /// # Errors
-    /// A fold that the protocol does not have, a protocol that is not there yet (P2, P5).
+    /// A fold that the protocol does not have, a protocol that is not there yet (P2), events without times for P5.
     pub fn of(data: &Dataset, protocol: Protocol, fold: Option<u32>) -> Result<Split> {
         match (protocol, fold) {
             (Protocol::P1, salt) => Ok(p1::split(data, salt.unwrap_or(0))),
@@ -97,11 +149,10 @@ impl Split {
                 ensure!(fold < p4::FOLDS, "p4 has the folds 0 to {}, got {fold}", p4::FOLDS - 1);
                 Ok(p4::split(data, fold))
             }
-            (Protocol::P2 | Protocol::P5, _) => {
-                bail!("the protocol {} is not there yet; there are p1, p3, p4, all", protocol.name())
-            }
+            (Protocol::P2, _) => bail!("the protocol p2 is not there yet; there are p1, p3, p4, p5, all"),
             (_, Some(fold)) => bail!("the protocol {} has no folds, got {fold}", protocol.name()),
             (Protocol::P3, None) => Ok(p3::split(data)),
+            (Protocol::P5, None) => p5::split(data),
             (Protocol::All, None) => Ok(all::split(data)),
         }
     }
@@ -168,9 +219,13 @@ pub(crate) mod tests {
     #[test]
     fn folds_and_protocols_that_are_not_there_are_refused() {
         let data = dataset(&[&[0, 1, 2]]);
-        for (protocol, fold) in
-            [(Protocol::P4, Some(10)), (Protocol::P3, Some(0)), (Protocol::P5, None), (Protocol::All, Some(1))]
-        {
+        for (protocol, fold) in [
+            (Protocol::P4, Some(10)),
+            (Protocol::P3, Some(0)),
+            (Protocol::P5, Some(0)),
+            (Protocol::P2, None),
+            (Protocol::All, Some(1)),
+        ] {
             assert!(Split::of(&data, protocol, fold).is_err());
         }
     }

@@ -29,11 +29,9 @@ pub(super) fn split(data: &Dataset, salt: u32) -> Split {
             data.history(user).iter().filter(|e| parts.contains(&part(data, e, salt))).copied().collect()
         };
         let user = user as u32;
-        let query = |history: Vec<Event>, asked: Vec<Event>| Query {
-            user,
-            targets: asked.iter().map(|e| e.item).collect(),
-            removed: distinct(&history),
-            history,
+        let query = |history: Vec<Event>, asked: Vec<Event>| {
+            let removed = distinct(&history);
+            Query::new(user, history, asked.iter().map(|e| e.item).collect(), removed)
         };
         let (train, both) = (of(&[Part::Train]), of(&[Part::Train, Part::Valid]));
         out.valid.push(query(train.clone(), of(&[Part::Valid])));

@@ -12,11 +12,9 @@ pub(super) fn split(data: &Dataset) -> Split {
         let history = data.history(user);
         let user = user as u32;
         // A target that the user had before stays a candidate.
-        let query = |known: &[Event], target: Event| Query {
-            user,
-            history: known.to_vec(),
-            targets: vec![target.item],
-            removed: distinct(known).into_iter().filter(|item| *item != target.item).collect(),
+        let query = |known: &[Event], target: Event| {
+            let removed = distinct(known).into_iter().filter(|item| *item != target.item).collect();
+            Query::new(user, known.to_vec(), vec![target.item], removed)
         };
         let train = if history.len() < LEAST { history.len() } else { history.len() - 2 };
         out.train.push(Sequence { user, events: history[..train].to_vec() });

@@ -26,7 +26,7 @@ pub(super) fn query(user: usize, history: &[Event]) -> Option<Query> {
             targets.push(event.item);
         }
     }
-    (!targets.is_empty()).then(|| Query { user: user as u32, history: known.to_vec(), targets, removed })
+    (!targets.is_empty()).then(|| Query::new(user as u32, known.to_vec(), targets, removed))
 }
 
 pub(super) fn split(data: &Dataset, fold: u32) -> Split {

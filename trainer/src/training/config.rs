@@ -89,7 +89,7 @@ impl Config {
     /// .2464 → .2492; P4's .4022 → .3962.
     pub fn of(protocol: Protocol) -> Config {
         match protocol {
-            Protocol::P3 => Config { next_weight: 0.6, average: 0.99, ..Config::default() },
+            Protocol::P3 | Protocol::P5 => Config { next_weight: 0.6, average: 0.99, ..Config::default() },
             _ => Config::default(),
         }
     }

@@ -18,7 +18,7 @@ const TOP: usize = 100;
 /// Queries, encoded once.
 pub struct Validation<'a> {
     queries: Vec<(EncodedQuery, &'a protocols::Query)>,
-    /// Items that are candidates.
+    /// Items of the events.
     universe: &'a [bool],
 }
 
@@ -49,7 +49,7 @@ impl<'a> Validation<'a> {
             let u = user.forward_one(encoded, &rows);
             let score = |(v, b): (&[f32], &f32)| b + v.iter().zip(&u).map(|(v, u)| v * u).sum::<f32>();
             let scores: Vec<f32> = vectors.chunks_exact(d).zip(biases).map(score).collect();
-            metrics::ndcg(&metrics::ranks(&scores, self.universe, &query.removed, &query.targets), TOP)
+            metrics::ndcg(&metrics::ranks(&scores, query.universe(self.universe), &query.removed, &query.targets), TOP)
         };
         self.queries.par_iter().map(one).collect::<Vec<f64>>().iter().sum::<f64>() / self.queries.len() as f64
     }
