@@ -97,7 +97,7 @@ fn p5_beats_every_peer() {
     let report = experiment("p5", &[]);
     for metric in ["hr@10", "ndcg@10", "hr@10_new", "hr@10_known"] {
         let ours = mean(&report, "foretaste", metric);
-        for peer in ["popularity", "popularity-decayed", "ease-rec", "ials"] {
+        for peer in ["popularity", "popularity-decayed", "ease-rec", "bpr", "ials"] {
             assert!(ours > 1.2 * mean(&report, peer, metric), "{metric} {peer}: {report}");
         }
     }

@@ -1,6 +1,7 @@
 //! Cheap recommenders to compare with, one a file. Settings are chosen on the split's validation part, or were on that of MovieLens
 //! 100K.
 
+mod bpr;
 mod content;
 mod ease;
 mod ials;
@@ -24,8 +25,8 @@ pub trait Baseline: Send + Sync {
 }
 
 /// Names of all baselines.
-pub const NAMES: [&str; 10] =
-    ["random", "popularity", "popularity-decayed", "content", "user-knn", "item-knn", "svd", "ials", "ease", "ease-rec"];
+pub const NAMES: [&str; 11] =
+    ["random", "popularity", "popularity-decayed", "content", "user-knn", "item-knn", "svd", "bpr", "ials", "ease", "ease-rec"];
 
 /// Fits a baseline on what the split's model may have seen.
 ///
@@ -40,6 +41,7 @@ pub fn fit(name: &str, data: &Dataset, split: &Split) -> Result<Box<dyn Baseline
         "content" => Box::new(content::Content::fit(data)),
         "user-knn" => Box::new(user_knn::UserKnn::fit(items, fitted)),
         "svd" => Box::new(svd::Svd::fit(data, split)),
+        "bpr" => Box::new(bpr::Bpr::fit(data, split)),
         "ials" => Box::new(ials::Ials::fit(data, split)),
         "item-knn" => Box::new(item_knn::ItemKnn::fit(items, fitted)?),
         "ease" => Box::new(ease::Ease::fit(items, fitted, None)?),
