@@ -16,8 +16,7 @@ export type ErrorCode =
   | 'no-model'
   | 'model'
   | 'network'
-  | 'disposed'
-  | 'unsupported';
+  | 'disposed';
 
 /** Every error of this package but an abort, which is the `AbortError` of the signal. */
 export class ForetasteError extends Error {
