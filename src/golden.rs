@@ -15,7 +15,7 @@ const TOP: usize = 10;
 const TOWER_TOLERANCE: f32 = 1e-4;
 /// Scores that lie within this, relative to the larger, may change places.
 const SWAP_TOLERANCE: f32 = 1e-5;
-/// Largest difference of a score, in logits.
+/// Largest difference of a score, in logits, and of a rating.
 const SCORE_TOLERANCE: f32 = 1e-3;
 
 /// A visitor as raw input.
@@ -64,6 +64,9 @@ pub struct GoldenItem {
     pub id: String,
     /// Logits.
     pub score: f32,
+    /// The visitor's rating, where the bundle predicts ratings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rating: Option<f32>,
 }
 
 impl Golden {
@@ -87,11 +90,12 @@ impl GoldenRow {
         let query =
             Query { history: &input.history, context: &input.context, time: input.time, tz_offset_min: input.tz_offset_min };
         let encoded = recommender.encode(&query)?;
-        let user = recommender.user_vector(&encoded)?;
-        let best = recommender.best_unseen(&input.history, &user, TOP);
+        let user = recommender.user(&encoded)?;
+        let best = recommender.best_unseen(&input.history, &user.vector, TOP);
         let catalog = &recommender.bundle().catalog;
-        let top = best.into_iter().map(|(score, row)| GoldenItem { id: catalog.id(row).into(), score }).collect();
-        Ok(GoldenRow { input, encoded, user, top })
+        let item = |(score, row)| GoldenItem { id: catalog.id(row).into(), score, rating: recommender.rating(&user, row) };
+        let top = best.into_iter().map(item).collect();
+        Ok(GoldenRow { input, encoded, user: user.vector, top })
     }
 
     /// Runs the input again and says where the results differ; nothing where they agree.
@@ -112,7 +116,7 @@ impl GoldenRow {
             return Ok(Some(format!("user: number {k} is too far off")));
         }
         let ids = |items: &[GoldenItem]| items.iter().map(|i| i.id.as_str()).collect::<Vec<_>>().join(", ");
-        let lists = || format!("top: expected {}, got {}, or another score", ids(&self.top), ids(&again.top));
+        let lists = || format!("top: expected {}, got {}, or another score or rating", ids(&self.top), ids(&again.top));
         Ok((!same_list(&self.top, &again.top)).then(lists))
     }
 }
@@ -120,8 +124,15 @@ impl GoldenRow {
 /// Whether two lists agree; items may stand where another of a score within [`SWAP_TOLERANCE`] was expected, or just have left the list.
 fn same_list(expected: &[GoldenItem], got: &[GoldenItem]) -> bool {
     let swapped = |a: f32, b: f32| (a - b).abs() <= SWAP_TOLERANCE * a.abs().max(b.abs());
+    let same = |a: f32, b: f32| (a - b).abs() <= SCORE_TOLERANCE;
+    let ratings = |a: &GoldenItem, b: &GoldenItem| match (a.rating, b.rating) {
+        (Some(a), Some(b)) => same(a, b),
+        (a, b) => a.is_none() && b.is_none(),
+    };
     let fits = |(i, item): (usize, &GoldenItem)| match got.iter().position(|g| g.id == item.id) {
-        Some(at) => (got[at].score - item.score).abs() <= SCORE_TOLERANCE && (at == i || swapped(item.score, expected[at].score)),
+        Some(at) => {
+            same(got[at].score, item.score) && ratings(&got[at], item) && (at == i || swapped(item.score, expected[at].score))
+        }
         None => swapped(item.score, expected[expected.len() - 1].score),
     };
     expected.len() == got.len() && expected.iter().enumerate().all(fits)
@@ -134,12 +145,16 @@ mod tests {
     #[test]
     fn only_near_scores_may_change_places() {
         let list = |items: &[(&str, f32)]| -> Vec<GoldenItem> {
-            items.iter().map(|(id, score)| GoldenItem { id: (*id).into(), score: *score }).collect()
+            items.iter().map(|(id, score)| GoldenItem { id: (*id).into(), score: *score, rating: Some(3.0) }).collect()
         };
         let expected = list(&[("a", 2.0), ("b", 1.0), ("c", 0.999_999)]);
         assert!(same_list(&expected, &list(&[("a", 2.0001), ("c", 1.0), ("b", 0.999_999)])));
         assert!(!same_list(&expected, &list(&[("b", 2.0), ("a", 1.0), ("c", 0.999_999)])));
         assert!(!same_list(&expected, &list(&[("a", 2.1), ("b", 1.0), ("c", 0.999_999)])));
         assert!(!same_list(&expected, &expected[..2]));
+        for rating in [Some(3.1), None] {
+            let other: Vec<GoldenItem> = expected.iter().map(|i| GoldenItem { rating, ..i.clone() }).collect();
+            assert!(!same_list(&expected, &other), "{rating:?}");
+        }
     }
 }

@@ -22,7 +22,7 @@ pub mod wasm;
 
 pub use error::{Error, ErrorKind, Result};
 pub use features::{EncodedQuery, Query};
-pub use recommender::{Clock, Explore, Item, Recommender, Request, Slate, Timings};
+pub use recommender::{Clock, Explore, Item, Recommender, Request, Slate, Timings, User};
 
 // The unit tests run in a browser too.
 #[cfg(all(test, target_arch = "wasm32"))]

@@ -88,6 +88,9 @@ pub struct Item {
     pub title: Option<String>,
     /// Logits of the model; of `similar` the cosine.
     pub score: f32,
+    /// The rating that the visitor would give, where the bundle predicts ratings; absent where no visitor takes part.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rating: Option<f32>,
     /// P(this item in this slot | the slots before); absent outside slates.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub propensity: Option<f64>,
@@ -110,11 +113,20 @@ pub struct Timings {
     pub slate: f64,
 }
 
+/// What the user tower says of a visitor.
+#[derive(Debug, Clone, PartialEq)]
+pub struct User {
+    /// The visitor's vector `[d]`.
+    pub vector: Vec<f32>,
+    /// `[c, w]`: the rating of an item of the vector v is c + w · v. Absent where the bundle predicts none.
+    pub rating: Option<Vec<f32>>,
+}
+
 /// A request on its way to a slate: all of it but the best rows, which may be looked for elsewhere.
 pub struct Asked {
     request: Request,
     encoded: EncodedQuery,
-    user: Vec<f32>,
+    user: User,
     removed: Vec<u32>,
     allowed: Bitmap,
     timings: Timings,
@@ -125,7 +137,7 @@ pub struct Asked {
 impl Asked {
     /// The visitor's vector `[d]`.
     pub fn user(&self) -> &[f32] {
-        &self.user
+        &self.user.vector
     }
 
     /// Rows that the slate must not show.
@@ -220,19 +232,42 @@ impl Recommender {
         self.bundle.manifest.encoding.encode_query(query, |id| self.bundle.catalog.row(id))
     }
 
-    /// Runs the user tower: the visitor's vector `[d]`.
+    /// Runs the user tower.
     ///
     /// # Errors
     /// `no-model` before a runtime is given, `model` where the run fails or gives another shape or a number that is not finite.
-    pub fn user_vector(&self, query: &EncodedQuery) -> Result<Vec<f32>> {
+    pub fn user(&self, query: &EncodedQuery) -> Result<User> {
         let runtime = self.runtime.as_ref().ok_or_else(|| ErrorKind::NoModel.at("user_tower"))?;
-        let mut outputs = runtime.run(Graph::UserTower, &self.user_inputs(query))?;
-        match outputs.pop() {
-            Some(user) if outputs.is_empty() && user.len() == self.bundle.manifest.dim && user.iter().all(|x| x.is_finite()) => {
-                Ok(user)
-            }
-            _ => Err(ErrorKind::Model("the output is not one finite vector of the bundle's dimension".into()).at("user_tower")),
+        let outputs = runtime.run(Graph::UserTower, &self.user_inputs(query))?;
+        let dim = self.bundle.manifest.dim;
+        let lengths: &[usize] = if self.bundle.manifest.ratings.is_some() { &[dim, 1 + dim] } else { &[dim] };
+        let fits = outputs.iter().map(Vec::len).eq(lengths.iter().copied());
+        if !fits || !outputs.iter().flatten().all(|x| x.is_finite()) {
+            let fault = "the outputs are not finite vectors of the bundle's dimension";
+            return Err(ErrorKind::Model(fault.into()).at("user_tower"));
         }
+        let mut outputs = outputs.into_iter();
+        Ok(User { vector: outputs.next().unwrap_or_default(), rating: outputs.next() })
+    }
+
+    /// The vector `[d]` of [`Recommender::user`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn user_vector(&self, query: &EncodedQuery) -> Result<Vec<f32>> {
+        Ok(self.user(query)?.vector)
+    }
+
+    /// The rating that a visitor would give, within the range of the ratings; `None` where the bundle predicts none.
+    ///
+    /// # Panics
+    /// If the row is past the end.
+    pub fn rating(&self, user: &User, row: u32) -> Option<f32> {
+        let (rating, range) = (user.rating.as_ref()?, self.bundle.manifest.ratings?);
+        let mut vector = vec![0.0; self.bundle.manifest.dim];
+        self.bundle.rows.vector_into(row, &mut vector);
+        let predicted = rating[0] + rating[1..].iter().zip(&vector).map(|(w, v)| w * v).sum::<f32>();
+        Some(predicted.max(range.least as f32).min(range.most as f32))
     }
 
     /// Runs the item tower on columns alone, as for an item that the catalog does not have: its vector `[d]` and bias.
@@ -282,7 +317,7 @@ impl Recommender {
     /// Those of [`Recommender::ask`].
     pub fn recommend(&mut self, request: &Request) -> Result<Slate> {
         let asked = self.ask(request.clone())?;
-        let best = search(&Scorer::new(&self.bundle.rows, &asked.user), &asked.allowed, request.k, request.effort);
+        let best = search(&Scorer::new(&self.bundle.rows, asked.user()), &asked.allowed, request.k, request.effort);
         self.answer(asked, best)
     }
 
@@ -299,7 +334,7 @@ impl Recommender {
         let mut since = (self.clock)();
         let encoded = self.encode(&self.query(&request))?;
         timings.encode = self.lap(&mut since);
-        let user = self.user_vector(&encoded)?;
+        let user = self.user(&encoded)?;
         timings.tower = self.lap(&mut since);
         let removed = self.removed(self.profile.events(), &request.exclude);
         let allowed = Bitmap::without(self.bundle.manifest.items, &removed);
@@ -327,10 +362,14 @@ impl Recommender {
         self.decisions += 1;
         let model = self.bundle.manifest.model_id.clone();
         let id = short_hash(&format!("{model}\n{}\n{decision}", request.explore.seed));
-        let scorer = Scorer::new(&self.bundle.rows, &user);
+        let scorer = Scorer::new(&self.bundle.rows, &user.vector);
         let items: Vec<Item> = draws
             .iter()
-            .map(|draw| Item { propensity: Some(draw.propensity), ..self.item(draw.row, scorer.score(draw.row)) })
+            .map(|draw| Item {
+                propensity: Some(draw.propensity),
+                rating: self.rating(&user, draw.row),
+                ..self.item(draw.row, scorer.score(draw.row))
+            })
             .collect();
         let slots = items
             .iter()
@@ -361,13 +400,14 @@ impl Recommender {
     /// `unknown-item`; else those of [`Recommender::recommend`].
     pub fn rank(&self, ids: &[String], request: &Request) -> Result<Vec<Item>> {
         let rows: Vec<u32> = ids.iter().map(|id| self.row(id)).collect::<Result<_>>()?;
-        let user = self.user_vector(&self.encode(&self.query(request))?)?;
-        let scorer = Scorer::new(&self.bundle.rows, &user);
+        let user = self.user(&self.encode(&self.query(request))?)?;
+        let scorer = Scorer::new(&self.bundle.rows, &user.vector);
         let mut best = TopK::new(rows.len());
         rows.into_iter().for_each(|row| best.offer(scorer.score(row), row));
         let mut ranked = best.into_ranked();
         ranked.dedup();
-        Ok(ranked.into_iter().map(|(score, row)| self.item(row, score)).collect())
+        let item = |(score, row)| Item { rating: self.rating(&user, row), ..self.item(row, score) };
+        Ok(ranked.into_iter().map(item).collect())
     }
 
     /// The `k` items of the highest cosine with an item, itself excluded; no bias takes part, no model is needed.
@@ -464,6 +504,7 @@ impl Recommender {
             id: catalog.id(row).into(),
             title: catalog.title(row).map(Into::into),
             score,
+            rating: None,
             propensity: None,
             fields: catalog.fields(row),
         }

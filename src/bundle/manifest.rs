@@ -45,6 +45,9 @@ pub struct Manifest {
     pub encoding: Encoding,
     /// The data and the split that the model has seen.
     pub trained_on: TrainedOn,
+    /// The range of the ratings, where the user tower predicts them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ratings: Option<RatingRange>,
     /// Figures of the model card, by metric name.
     #[serde(default)]
     pub metrics: BTreeMap<String, f64>,
@@ -71,6 +74,16 @@ pub struct FileEntry {
     /// The optional feature that the file belongs to; a reader without it skips the file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub feature: Option<String>,
+}
+
+/// The ratings that a model predicts.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RatingRange {
+    /// Least.
+    pub least: f64,
+    /// Greatest, above the least.
+    pub most: f64,
 }
 
 /// Names of additions to the format.
@@ -205,6 +218,11 @@ impl Manifest {
             if rows != self.items {
                 return Err(ErrorKind::Length { expected: self.items, got: rows, unit: "rows" }.at(part(role)));
             }
+        }
+        if let Some(RatingRange { least, most }) = self.ratings
+            && !(least < most && least.is_finite() && most.is_finite())
+        {
+            return Err(range("least below most", format!("{least} to {most}")).at(part("ratings")));
         }
         self.encoding.check().map_err(|e| e.within("manifest.json"))
     }

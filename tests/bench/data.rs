@@ -215,6 +215,7 @@ fn write(out: &Path, set: &Set, recommender: &Recommender) -> Result<()> {
         features: Features::default(),
         encoding,
         trained_on: from.trained_on.clone(),
+        ratings: None,
         metrics: BTreeMap::new(),
         licence: None,
     };

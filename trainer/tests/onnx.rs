@@ -170,14 +170,18 @@ fn expected_numbers(run: &foretaste_trainer::training::Run, bundle: &Path) -> se
     let (encoding, dim) = (&run.card.encoding, run.card.config.dim);
     let len = encoding.history.len;
     let padded = |values: &[u16]| -> Vec<u16> { (0..len).map(|i| values.get(i).copied().unwrap_or(0)).collect() };
-    let (mut vectors, mut mask, mut user) = (vec![], vec![], vec![]);
+    let (mut vectors, mut mask, mut user, mut rating) = (vec![], vec![], vec![], vec![]);
     let (mut rows, mut context) = (<[Vec<u16>; 4]>::default(), (vec![], vec![]));
     let mut worst = 0.0f32;
     for row in &golden.rows {
         let h = &row.encoded.history;
         let mut own = vec![0.0; h.rows.len() * dim];
         own.chunks_exact_mut(dim).zip(&h.rows).for_each(|(out, r)| recommender.bundle().rows.vector_into(*r, out));
-        let u = run.user.forward_one(&row.encoded, &own);
+        let [u, r] = run.user.forward_one(&row.encoded, &own);
+        let rated = recommender.user(&row.encoded).unwrap().rating.unwrap_or_default();
+        assert_eq!(r.len(), rated.len());
+        worst = r.iter().zip(&rated).fold(worst, |w, (a, b)| w.max((a - b).abs()));
+        rating.extend(r);
         worst = u.iter().zip(&row.user).fold(worst, |w, (a, b)| w.max((a - b).abs()));
         user.extend(u);
         own.resize(len * dim, 0.0);
@@ -200,7 +204,7 @@ fn expected_numbers(run: &foretaste_trainer::training::Run, bundle: &Path) -> se
                 "vectors": vectors, "types": types, "values": values, "gaps": gaps, "runs": runs, "mask": mask,
                 "context_slots": context.0, "context_weights": context.1,
             },
-            "outputs": { "user": user },
+            "outputs": { "user": user, "rating": rating },
         },
         "item_tower": {
             "inputs": { "id": (1..=run.catalog.ids.len()).collect::<Vec<_>>(), "slots": items.0, "weights": items.1 },

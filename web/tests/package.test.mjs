@@ -42,6 +42,7 @@ describe('the package in Node', () => {
     const slate = await rec.recommend({ k: 10 });
     assert.deepEqual(ids(slate.items), nativeIds(TINY, '--history', '50,18,17', '-k', 10));
     assert.ok(slate.items.every((item) => item.propensity === 1));
+    assert.ok(slate.items.every((item) => item.rating >= 1 && item.rating <= 5));
     assert.ok(Object.values(slate.timings_us).every((us) => us >= 0));
     assert.deepEqual(ids(await rec.rank(ids(slate.items).reverse())), ids(slate.items));
   });

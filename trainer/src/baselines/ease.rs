@@ -3,14 +3,14 @@
 //! With P = (XᵀX + λI)⁻¹: B = −P / diag(P), zero on the diagonal; the scores of a history x are xB. "EASE-rec" weighs the history
 //! by recency: 0.5^(age / half-life).
 
-use anyhow::{Context, Result};
-use nalgebra::DMatrix;
+use anyhow::Result;
 
+use super::inverse::invert;
 use super::{Baseline, co_occurrence, weighted_rows};
 use crate::protocols::{Query, Sequence};
 
 /// λ for plain and for decayed histories.
-const LAMBDA: f64 = 400.0;
+const LAMBDA: f32 = 400.0;
 
 pub(super) struct Ease {
     items: usize,
@@ -22,12 +22,14 @@ pub(super) struct Ease {
 
 impl Ease {
     pub fn fit(items: usize, fitted: &[Sequence], half_life: Option<f32>) -> Result<Self> {
-        let gram = co_occurrence(items, fitted)?;
-        let mut gram = DMatrix::from_iterator(items, items, gram.into_iter().map(f64::from));
-        (0..items).for_each(|i| gram[(i, i)] += LAMBDA);
-        let inverse = gram.cholesky().context("the item-item matrix is not positive definite")?.inverse();
-        let weight = |i: usize, j: usize| if i == j { 0.0 } else { (-inverse[(i, j)] / inverse[(j, j)]) as f32 };
-        let weights = (0..items * items).map(|k| weight(k / items, k % items)).collect();
+        let mut weights = co_occurrence(items, fitted)?;
+        (0..items).for_each(|i| weights[i * items + i] += LAMBDA);
+        invert(&mut weights, items)?;
+        let diagonal: Vec<f32> = (0..items).map(|i| weights[i * items + i]).collect();
+        for (i, row) in weights.chunks_exact_mut(items).enumerate() {
+            row.iter_mut().zip(&diagonal).for_each(|(x, d)| *x /= -d);
+            row[i] = 0.0;
+        }
         Ok(Ease { items, weights, half_life })
     }
 }
@@ -49,10 +51,10 @@ mod tests {
         // XᵀX + λI = [[a, c], [c, b]]: P₁₂ / P₂₂ = −c / a.
         let model = Ease::fit(2, &sequences(&[&[0, 1], &[0]]), None).unwrap();
         let (a, b) = (LAMBDA + 2.0, LAMBDA + 1.0);
-        assert!((f64::from(model.weights[1]) - 1.0 / a).abs() < 1e-9 && (f64::from(model.weights[2]) - 1.0 / b).abs() < 1e-9);
+        assert!((model.weights[1] - 1.0 / a).abs() < 1e-8 && (model.weights[2] - 1.0 / b).abs() < 1e-8);
         assert_eq!((model.weights[0], model.weights[3]), (0.0, 0.0));
         let decayed = Ease { half_life: Some(1.0), ..model };
         let scores = decayed.scores(&query(&[0, 1]));
-        assert!((scores[1] / scores[0] * (a / b) as f32 - 0.5).abs() < 1e-5);
+        assert!((scores[1] / scores[0] * (a / b) - 0.5).abs() < 1e-5);
     }
 }

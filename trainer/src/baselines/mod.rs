@@ -5,10 +5,12 @@ mod bpr;
 mod content;
 mod ease;
 mod ials;
+mod inverse;
 mod item_knn;
 mod popularity;
 mod popularity_decayed;
 mod random;
+pub mod ratings;
 mod svd;
 mod user_knn;
 
@@ -24,8 +26,13 @@ pub trait Baseline: Send + Sync {
     fn scores(&self, query: &Query) -> Vec<f32>;
 }
 
-/// Names of all baselines.
-pub const NAMES: [&str; 11] =
+/// Names of the baselines that a protocol can be measured with.
+pub fn names(protocol: Protocol) -> &'static [&'static str] {
+    if protocol == Protocol::P2 { &ratings::NAMES } else { &NAMES }
+}
+
+/// Names of all baselines that rank.
+const NAMES: [&str; 11] =
     ["random", "popularity", "popularity-decayed", "content", "user-knn", "item-knn", "svd", "bpr", "ials", "ease", "ease-rec"];
 
 /// Fits a baseline on what the split's model may have seen.
@@ -114,7 +121,7 @@ fn weighted_rows(matrix: &[f32], items: usize, query: &Query, weight: impl Fn(us
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+pub(super) mod tests {
     use crate::data::Event;
     use crate::protocols::{Query, Sequence};
 

@@ -43,7 +43,7 @@ pub struct Args {
 
 /// Runs the verb.
 pub fn run(args: Args) -> Result<()> {
-    let baselines = output::baselines(&args.baselines)?;
+    let baselines = output::baselines(&args.baselines, args.protocol)?;
     let recommender = open_bundle(&args.bundle)?;
     let data = read_folder(&args.data, &args.reading.options(true))?;
     let split = Split::of(&data, args.protocol, args.fold)?;

@@ -53,7 +53,7 @@ pub struct Args {
 /// Runs the verb.
 pub fn run(args: Args) -> Result<()> {
     stop_on_ctrl_c();
-    let baselines = output::baselines(&args.baselines)?;
+    let baselines = output::baselines(&args.baselines, args.protocol)?;
     let seeds = output::numbers(&args.seeds)?;
     let folds: Vec<Option<u32>> = match (&args.folds, args.protocol) {
         (Some(list), _) => output::numbers(list)?.into_iter().map(|k| Some(k as u32)).collect(),

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use foretaste_trainer::baselines;
 use foretaste_trainer::evaluate::Report;
+use foretaste_trainer::protocols::Protocol;
 
 use super::Usage;
 
@@ -22,14 +23,18 @@ pub fn write(report: &Report, json: Option<&Path>) -> Result<()> {
     Ok(())
 }
 
-/// The baselines of a list with commas, or `all`.
-pub fn baselines(list: &str) -> Result<Vec<String>> {
+/// The baselines of a list with commas, or `all` that the protocol has.
+pub fn baselines(list: &str, protocol: Protocol) -> Result<Vec<String>> {
+    let known = baselines::names(protocol);
     if list == "all" {
-        return Ok(baselines::NAMES.map(str::to_owned).to_vec());
+        return Ok(known.iter().map(|name| (*name).to_owned()).collect());
     }
     let names: Vec<String> = list.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
-    match names.iter().find(|name| !baselines::NAMES.contains(&name.as_str())) {
-        Some(name) => Err(Usage(format!("no baseline `{name}`; there are: {}", baselines::NAMES.join(", "))).into()),
+    match names.iter().find(|name| !known.contains(&name.as_str())) {
+        Some(name) => {
+            let (protocol, known) = (protocol.name(), known.join(", "));
+            Err(Usage(format!("no baseline `{name}` of {protocol}; there are: {known}")).into())
+        }
         None => Ok(names),
     }
 }
@@ -55,7 +60,9 @@ mod tests {
     fn lists() {
         assert_eq!(numbers("0-2,7").unwrap(), [0, 1, 2, 7]);
         assert!(numbers("a").is_err() && numbers("").is_err());
-        assert_eq!(baselines("all").unwrap().len(), baselines::NAMES.len());
-        assert!(baselines("ease,x").unwrap_err().is::<Usage>());
+        assert_eq!(baselines("all", Protocol::P3).unwrap().len(), 11);
+        assert_eq!(baselines("bias,item-mean", Protocol::P2).unwrap(), ["bias", "item-mean"]);
+        assert!(baselines("ease,x", Protocol::P3).unwrap_err().is::<Usage>());
+        assert!(baselines("ease", Protocol::P2).unwrap_err().is::<Usage>());
     }
 }

@@ -207,8 +207,13 @@ fn parse_context(text: &str) -> Result<Fields> {
 }
 
 fn json(slate: &Slate) -> serde_json::Value {
-    let item =
-        |i: &foretaste::Item| serde_json::json!({ "id": i.id, "title": i.title, "score": i.score, "propensity": i.propensity });
+    let item = |i: &foretaste::Item| {
+        let mut item = serde_json::json!({ "id": i.id, "title": i.title, "score": i.score, "propensity": i.propensity });
+        if let Some(rating) = i.rating {
+            item["rating"] = rating.into();
+        }
+        item
+    };
     serde_json::json!({
         "items": slate.items.iter().map(item).collect::<Vec<_>>(),
         "model": slate.model,

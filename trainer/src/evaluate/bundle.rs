@@ -1,11 +1,12 @@
 //! A bundle under a protocol: every score comes from the `Recommender` that the page runs.
 
 use anyhow::{Result, ensure};
-use foretaste::{Query as Request, Recommender};
+use foretaste::{Query as Request, Recommender, User};
 
-use super::{Figures, context_of, event_of, measure};
+use super::{Figures, context_of, event_of, measure, measure_ratings};
 use crate::data::Dataset;
-use crate::protocols::{Query, Split};
+use crate::ops::squared_error;
+use crate::protocols::{Protocol, Query, Split};
 
 /// Which item vectors score.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,8 +52,22 @@ pub fn measure_bundle(recommender: &Recommender, data: &Dataset, split: &Split, 
             Some(rows.collect::<foretaste::Result<Vec<_>>>()?)
         }
     };
+    if split.protocol == Protocol::P2 {
+        ensure!(
+            recommender.bundle().manifest.ratings.is_some(),
+            "the bundle predicts no ratings: train it for p2, or with a rating_weight"
+        );
+        return measure_ratings(data, &split.test, |query| {
+            let user = user_of(recommender, data, query)?;
+            let rating = |row: &u32| match &rows {
+                None => recommender.rating(&user, *row),
+                Some(rows) => user.rating.as_ref().map(|rating| squared_error::predict(rating, &rows[*row as usize].0)),
+            };
+            Ok(query.targets.iter().filter_map(rating).map(f64::from).collect())
+        });
+    }
     measure(data, split.protocol, &split.test, |query| {
-        let user = user_vector(recommender, data, query)?;
+        let user = user_of(recommender, data, query)?.vector;
         Ok(match &rows {
             None => recommender.scores(&user),
             Some(rows) => rows.iter().map(|(v, b)| b + v.iter().zip(&user).map(|(v, u)| v * u).sum::<f32>()).collect(),
@@ -60,9 +75,9 @@ pub fn measure_bundle(recommender: &Recommender, data: &Dataset, split: &Split, 
     })
 }
 
-fn user_vector(recommender: &Recommender, data: &Dataset, query: &Query) -> Result<Vec<f32>> {
+fn user_of(recommender: &Recommender, data: &Dataset, query: &Query) -> Result<User> {
     let history: Vec<_> = query.history.iter().map(|e| event_of(data, e)).collect();
     let context = context_of(data, query.user as usize, &recommender.bundle().manifest.encoding);
     let request = Request { history: &history, context: &context, time: None, tz_offset_min: None };
-    Ok(recommender.user_vector(&recommender.encode(&request)?)?)
+    Ok(recommender.user(&recommender.encode(&request)?)?)
 }

@@ -53,8 +53,13 @@ impl<'a> Experiment<'a> {
     /// Those of [`baselines::fit`].
     pub fn add_baselines(&mut self, names: &[String], split: &Split) -> Result<()> {
         for name in names {
-            let model = baselines::fit(name, self.data, split)?;
-            let figures = super::measure(self.data, self.protocol, &split.test, |query| Ok(model.scores(query)))?;
+            let figures = if self.protocol == Protocol::P2 {
+                let model = baselines::ratings::fit(name, self.data, split)?;
+                super::measure_ratings(self.data, &split.test, |query| Ok(model.predict(query)))?
+            } else {
+                let model = baselines::fit(name, self.data, split)?;
+                super::measure(self.data, self.protocol, &split.test, |query| Ok(model.scores(query)))?
+            };
             self.models.entry(name.clone()).or_default().push(figures);
         }
         Ok(())

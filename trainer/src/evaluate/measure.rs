@@ -88,6 +88,34 @@ pub fn measure(
     Ok(out)
 }
 
+/// Asks `predict` for every query of P2: it gives the ratings of the targets, which are cut to the range of all ratings.
+///
+/// `mae` is the mean of |e| over the test events. The values of `rmse` are R + (e² − R²) / 2R with R the root mean squared error: their mean is
+/// R, and their spread gives its interval (the delta method), as does that of their differences between two models.
+///
+/// # Errors
+/// Those of `predict`.
+pub fn measure_ratings(
+    data: &Dataset,
+    queries: &[Query],
+    mut predict: impl FnMut(&Query) -> Result<Vec<f64>>,
+) -> Result<Figures> {
+    let ratings = || data.events.iter().filter_map(|e| e.rating);
+    let (least, most) = (ratings().fold(f64::MAX, f64::min), ratings().fold(f64::MIN, f64::max));
+    let mut errors = Vec::new();
+    for query in queries {
+        let predicted = predict(query)?;
+        errors.extend(predicted.iter().zip(&query.ratings).map(|(p, r)| p.max(least).min(most) - r));
+    }
+    let squares: Vec<f64> = errors.iter().map(|e| e * e).collect();
+    let mean = squares.iter().sum::<f64>() / squares.len().max(1) as f64;
+    let root = mean.sqrt();
+    let spread = |e: &f64| if root > 0.0 { root + (e - mean) / (2.0 * root) } else { 0.0 };
+    let values =
+        [("rmse".to_owned(), squares.iter().map(spread).collect()), ("mae".to_owned(), errors.iter().map(|e| e.abs()).collect())];
+    Ok(Figures { values: values.into(), overall: BTreeMap::new() })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,5 +154,16 @@ mod tests {
         let p1 = figures(Protocol::P1, &[1, 2], &[0]);
         assert_eq!((&p1.values["all@1"], &p1.values["rm@1"]), (&vec![0.0, 0.0], &vec![1.0, 0.0]));
         assert_eq!(p1.values["all@5"], [1.0, 1.0]);
+    }
+
+    #[test]
+    fn errors_of_ratings() {
+        let mut data = dataset(&[&[0, 1, 2, 3]]);
+        (data.events[0].rating, data.events[1].rating) = (Some(1.0), Some(5.0));
+        let query = Query { ratings: vec![1.0, 4.0, 5.0], ..Query::new(0, vec![], vec![0, 2, 1], vec![]) };
+        // 9 is cut to 5.
+        let figures = measure_ratings(&data, &[query], |_| Ok(vec![2.0, 4.0, 9.0])).unwrap();
+        let mean = |metric: &str| figures.values[metric].iter().sum::<f64>() / 3.0;
+        assert!((mean("rmse") - (1.0f64 / 3.0).sqrt()).abs() < 1e-12 && (mean("mae") - 1.0 / 3.0).abs() < 1e-12);
     }
 }

@@ -11,7 +11,7 @@ mod visitor;
 pub use bundle::{Vectors, check_fits, measure_bundle};
 pub use cost::{Stopwatch, cpu_seconds, peak_mb};
 pub use experiment::Experiment;
-pub use measure::{Figures, goal, measure};
+pub use measure::{Figures, goal, measure, measure_ratings};
 pub use open::open_bundle;
 pub use report::{Cell, Cost, DataSummary, Difference, FORETASTE, Report, Values};
 pub use visitor::{context_of, event_of};

@@ -92,6 +92,7 @@ fn manifest(run: &Run, files: &[File]) -> Manifest {
         features: Features::default(),
         encoding: run.card.encoding.clone(),
         trained_on: run.card.trained_on.clone(),
+        ratings: run.card.ratings,
         metrics: run.card.metrics.clone(),
         licence: run.card.licence.clone(),
     }

@@ -10,8 +10,6 @@ use crate::onnx::{Attribute, GraphBuilder, Value};
 pub const RATES: usize = 4;
 /// Pools: the decayed means and the last event.
 pub const POOLS: usize = RATES + 1;
-/// Rates that a training starts from, per event.
-pub const START: [f64; RATES] = [0.02, 0.08, 0.3, 1.0];
 /// Pull of a short history's mean towards 0.
 const PRIOR: f64 = 0.3;
 

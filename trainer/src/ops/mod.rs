@@ -11,8 +11,10 @@ pub mod gelu;
 pub mod layer_norm;
 pub mod linear;
 mod matmul;
+pub mod rating_pool;
 mod real;
 pub mod softmax;
+pub mod squared_error;
 
 pub use matmul::{Op, matmul};
 pub use real::Real;

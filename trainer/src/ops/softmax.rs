@@ -1,6 +1,6 @@
 //! Cross-entropy of a softmax over the candidates, fused: the logits of a chunk of rows exist at a time, their gradient in their place.
 //!
-//! The targets of a row are soft: weights that sum to 1. Candidates that the row may not name (the items of its history) take no
+//! The targets of a row are soft: weights, whose sum is the weight of the row. Candidates that the row may not name (the items of its history) take no
 //! part. `shift` corrects candidates that were sampled with probability q by −ln q (Bengio and Senécal, 2008; Yi et al., 2019).
 
 use super::{Op, Real, matmul};
@@ -11,7 +11,7 @@ const CHUNK: usize = 64;
 /// What one row is to find.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Target {
-    /// (candidate, weight ≥ 0): weights sum to 1. A row without any costs nothing.
+    /// (candidate, weight ≥ 0). A row without any costs nothing.
     pub wanted: Vec<(u32, f32)>,
     /// Candidates that take no part in the row's softmax, unless they are wanted.
     pub masked: Vec<u32>,
@@ -67,7 +67,7 @@ fn row_gradient<T: Real>(z: &mut [T], target: &Target, scale: T) -> T {
         *z = (*z - max).exp();
         sum += *z;
     }
-    let factor = scale / sum;
+    let factor = scale * wanted.iter().map(|(_, weight, _)| *weight).sum::<T>() / sum;
     z.iter_mut().for_each(|z| *z *= factor);
     let log_sum = sum.ln() + max;
     let mut loss = T::ZERO;

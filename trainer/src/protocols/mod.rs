@@ -94,6 +94,8 @@ pub struct Query {
     pub history: History,
     /// Items to find, in order of time.
     pub targets: Vec<u32>,
+    /// Ratings of the targets (P2), else none.
+    pub ratings: Vec<f64>,
     /// Items that are no candidates.
     pub removed: Vec<u32>,
     /// Items that are candidates if they are not removed, `[items]`; absent: all that occur in the events.
@@ -105,7 +107,7 @@ pub struct Query {
 impl Query {
     /// A query whose candidates are all items of the events.
     pub fn new(user: u32, history: Vec<Event>, targets: Vec<u32>, removed: Vec<u32>) -> Query {
-        Query { user, history: history.into(), targets, removed, candidates: None, is_new: false }
+        Query { user, history: history.into(), targets, ratings: vec![], removed, candidates: None, is_new: false }
     }
 
     /// Items that are candidates if they are not removed.
@@ -124,7 +126,7 @@ impl Query {
 pub struct Split {
     /// The protocol.
     pub protocol: Protocol,
-    /// Fold of P4, salt of P1.
+    /// Fold of P4, salt of P1 and P2.
     pub fold: Option<u32>,
     /// What is learnt from while settings and numbers of epochs are chosen.
     pub train: Vec<Sequence>,
@@ -137,19 +139,18 @@ pub struct Split {
 }
 
 impl Split {
-    /// Splits a data set. `fold` is the fold of P4 (0 to 9) or the salt of P1; absent: 0.
+    /// Splits a data set. `fold` is the fold of P4 (0 to 9) or the salt of P1 and P2; absent: 0.
     ///
     /// # Errors
-    /// A fold that the protocol does not have, a protocol that is not there yet (P2), events without times for P5.
+    /// A fold that the protocol does not have, events without ratings for P2 or without times for P5.
     pub fn of(data: &Dataset, protocol: Protocol, fold: Option<u32>) -> Result<Split> {
         match (protocol, fold) {
-            (Protocol::P1, salt) => Ok(p1::split(data, salt.unwrap_or(0))),
+            (Protocol::P1 | Protocol::P2, salt) => p1::split(data, protocol, salt.unwrap_or(0)),
             (Protocol::P4, fold) => {
                 let fold = fold.unwrap_or(0);
                 ensure!(fold < p4::FOLDS, "p4 has the folds 0 to {}, got {fold}", p4::FOLDS - 1);
                 Ok(p4::split(data, fold))
             }
-            (Protocol::P2, _) => bail!("the protocol p2 is not there yet; there are p1, p3, p4, p5, all"),
             (_, Some(fold)) => bail!("the protocol {} has no folds, got {fold}", protocol.name()),
             (Protocol::P3, None) => Ok(p3::split(data)),
             (Protocol::P5, None) => p5::split(data),
@@ -219,13 +220,9 @@ pub(crate) mod tests {
     #[test]
     fn folds_and_protocols_that_are_not_there_are_refused() {
         let data = dataset(&[&[0, 1, 2]]);
-        for (protocol, fold) in [
-            (Protocol::P4, Some(10)),
-            (Protocol::P3, Some(0)),
-            (Protocol::P5, Some(0)),
-            (Protocol::P2, None),
-            (Protocol::All, Some(1)),
-        ] {
+        for (protocol, fold) in
+            [(Protocol::P4, Some(10)), (Protocol::P3, Some(0)), (Protocol::P5, Some(0)), (Protocol::All, Some(1))]
+        {
             assert!(Split::of(&data, protocol, fold).is_err());
         }
     }

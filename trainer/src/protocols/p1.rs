@@ -1,4 +1,6 @@
-//! P1: retrieval on a random split of the events, as in the TensorFlow Recommenders tutorials.
+//! P1 and P2: retrieval and the prediction of ratings on a random split of the events, as in the TensorFlow Recommenders tutorials.
+
+use anyhow::{Result, ensure};
 
 use super::{Protocol, Query, Sequence, Split, distinct, hash};
 use crate::data::{Dataset, Event};
@@ -21,9 +23,11 @@ pub(super) fn part(data: &Dataset, event: &Event, salt: u32) -> Part {
     }
 }
 
-pub(super) fn split(data: &Dataset, salt: u32) -> Split {
-    let mut out =
-        Split { protocol: Protocol::P1, fold: Some(salt), train: vec![], valid: vec![], refit: Some(vec![]), test: vec![] };
+/// Splits for [`Protocol::P1`] or [`Protocol::P2`], which asks for the events that have a rating.
+pub(super) fn split(data: &Dataset, protocol: Protocol, salt: u32) -> Result<Split> {
+    let rates = protocol == Protocol::P2;
+    ensure!(!rates || data.events.iter().any(|e| e.rating.is_some()), "{}: p2 predicts ratings, and no event has one", data.name);
+    let mut out = Split { protocol, fold: Some(salt), train: vec![], valid: vec![], refit: Some(vec![]), test: vec![] };
     for user in 0..data.users.len() {
         let of = |parts: &[Part]| -> Vec<Event> {
             data.history(user).iter().filter(|e| parts.contains(&part(data, e, salt))).copied().collect()
@@ -31,7 +35,9 @@ pub(super) fn split(data: &Dataset, salt: u32) -> Split {
         let user = user as u32;
         let query = |history: Vec<Event>, asked: Vec<Event>| {
             let removed = distinct(&history);
-            Query::new(user, history, asked.iter().map(|e| e.item).collect(), removed)
+            let asked: Vec<Event> = asked.into_iter().filter(|e| !rates || e.rating.is_some()).collect();
+            let query = Query::new(user, history, asked.iter().map(|e| e.item).collect(), removed);
+            Query { ratings: asked.iter().filter_map(|e| e.rating.filter(|_| rates)).collect(), ..query }
         };
         let (train, both) = (of(&[Part::Train]), of(&[Part::Train, Part::Valid]));
         out.valid.push(query(train.clone(), of(&[Part::Valid])));
@@ -41,7 +47,7 @@ pub(super) fn split(data: &Dataset, salt: u32) -> Split {
     }
     out.valid.retain(|q| !q.targets.is_empty());
     out.test.retain(|q| !q.targets.is_empty());
-    out
+    Ok(out)
 }
 
 #[cfg(test)]
@@ -53,7 +59,10 @@ mod tests {
     fn every_event_is_in_the_part_of_its_hash() {
         let items: Vec<u32> = (0..300).collect();
         let data = dataset(&[&items, &items[..200]]);
-        let s = split(&data, 3);
+        let s = split(&data, Protocol::P1, 3).unwrap();
+        let rated = split(&data, Protocol::P2, 3).unwrap();
+        assert_eq!(rated.test[0].targets, s.test[0].targets);
+        assert_eq!(rated.test[0].ratings, vec![4.0; s.test[0].targets.len()]);
         for user in 0..2 {
             let by_part =
                 |part| data.history(user).iter().filter(|e| super::part(&data, e, 3) == part).map(|e| e.item).collect::<Vec<_>>();
@@ -65,6 +74,6 @@ mod tests {
             assert_eq!(train.len() + valid.len(), learnt(s.refit.as_ref().unwrap()).len());
             assert!((0.1..0.3).contains(&(test.len() as f64 / data.history(user).len() as f64)));
         }
-        assert_ne!(s.test, split(&data, 4).test);
+        assert_ne!(s.test, split(&data, Protocol::P1, 4).unwrap().test);
     }
 }

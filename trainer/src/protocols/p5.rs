@@ -65,6 +65,7 @@ fn asked(data: &Dataset, from: i64, to: i64) -> Vec<Query> {
         let events: Arc<[Event]> = history.into();
         for place in known..end {
             queries.push(Query {
+                ratings: vec![],
                 user: user as u32,
                 history: History { events: events.clone(), len: place },
                 targets: vec![history[place].item],

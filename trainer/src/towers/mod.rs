@@ -2,6 +2,7 @@
 
 mod item_tower;
 mod params;
+mod rating_head;
 mod user_tower;
 
 pub use item_tower::{ItemTower, encode_catalog};

@@ -7,8 +7,9 @@ use foretaste::EncodedQuery;
 use foretaste::features::{EncodedHistory, Encoding, Slots};
 
 use super::params::{Tensor, fill_uniform, split, split_mut, total};
+use super::rating_head::{self, Head, TENSORS};
 use crate::onnx::{Attribute, Dim, GraphBuilder, Value};
-use crate::ops::decay_pool::{POOLS, RATES, START};
+use crate::ops::decay_pool::{POOLS, RATES};
 use crate::ops::dropout::{Dropout, mix};
 use crate::ops::event::{EventIndex, Tables};
 use crate::ops::{Real, bag, decay_pool, event, gelu, layer_norm, linear};
@@ -29,24 +30,27 @@ pub struct UserShape {
     pub rows: [usize; 4],
     /// Slots of the context.
     pub context: usize,
+    /// Whether the tower has a rating head.
+    pub rates: bool,
 }
 
 impl UserShape {
     /// The shape that an encoding asks for.
-    pub fn of(encoding: &Encoding, dim: usize, hidden: usize) -> Self {
+    pub fn of(encoding: &Encoding, dim: usize, hidden: usize, rates: bool) -> Self {
         let h = &encoding.history;
         UserShape {
             dim,
             hidden,
             rows: [h.value_rows(), h.type_rows(), h.gap_buckets, h.run_buckets],
             context: encoding.context_width(),
+            rates,
         }
     }
 
     fn layout(&self) -> Vec<Tensor> {
         let (d, hidden, [values, types, gaps, runs]) = (self.dim, self.hidden, self.rows);
         let width = (POOLS + 1) * d;
-        vec![
+        let mut layout = vec![
             Tensor::new("gain", &[values]),
             Tensor::new("values", &[values, d]),
             Tensor::new("types", &[types, d]),
@@ -62,7 +66,9 @@ impl UserShape {
             Tensor::new("norm_gain", &[d]),
             Tensor::new("norm_bias", &[d]),
             Tensor::new("log_scale", &[1]),
-        ]
+        ];
+        layout.extend(rating_head::layout(self.rates, d, hidden, values));
+        layout
     }
 }
 
@@ -90,13 +96,31 @@ struct Parts<S> {
     norm_gain: S,
     norm_bias: S,
     log_scale: S,
+    head: Head<S>,
 }
 
-impl<S> From<[S; 15]> for Parts<S> {
-    fn from(parts: [S; 15]) -> Self {
-        let [gain, values, types, gaps, runs, log_rates, mix, context, w1, b1, w2, b2, norm_gain, norm_bias, log_scale] = parts;
+impl<S> From<[S; 15 + TENSORS]> for Parts<S> {
+    fn from(parts: [S; 15 + TENSORS]) -> Self {
+        let [
+            gain,
+            values,
+            types,
+            gaps,
+            runs,
+            log_rates,
+            mix,
+            context,
+            w1,
+            b1,
+            w2,
+            b2,
+            norm_gain,
+            norm_bias,
+            log_scale,
+            head @ ..,
+        ] = parts;
         let tables = Tables { gain, values, types, gaps, runs };
-        Parts { tables, log_rates, mix, context, w1, b1, w2, b2, norm_gain, norm_bias, log_scale }
+        Parts { tables, log_rates, mix, context, w1, b1, w2, b2, norm_gain, norm_bias, log_scale, head: head.into() }
     }
 }
 
@@ -128,6 +152,14 @@ pub struct Activations<T> {
     /// Before the last norm: `[rows, d]`.
     sum: Vec<T>,
     dropout: [Dropout; 2],
+    head: Option<rating_head::Activations<T>>,
+}
+
+impl<T> Activations<T> {
+    /// The head's c and w of each row, in standard deviations of the ratings: `[rows, 1 + d]`; empty where the tower has no head.
+    pub fn ratings(&self) -> &[T] {
+        self.head.as_ref().map_or(&[], |head| &head.out)
+    }
 }
 
 impl<T: Real> UserTower<T> {
@@ -138,7 +170,7 @@ impl<T: Real> UserTower<T> {
     }
 
     /// The start of a training: the mean of the pools with a small random perceptron beside it.
-    pub fn start(shape: UserShape, seed: u64) -> Self {
+    pub fn start(shape: UserShape, rates: [f64; RATES], seed: u64) -> Self {
         let mut tower = Self::zeros(shape);
         let p = Parts::from(split_mut(&tower.layout, &mut tower.numbers));
         let buckets = p.tables.gain.len() - 1;
@@ -146,7 +178,7 @@ impl<T: Real> UserTower<T> {
             let place = if buckets > 1 { i as f64 / (buckets - 1) as f64 } else { 0.5 };
             *gain = T::of(START_GAIN[0] + place * (START_GAIN[1] - START_GAIN[0]));
         }
-        p.log_rates.iter_mut().zip(START).for_each(|(rate, start)| *rate = T::of(libm::log(start)));
+        p.log_rates.iter_mut().zip(rates).for_each(|(rate, start)| *rate = T::of(libm::log(start)));
         p.mix.fill(T::of(1.0 / POOLS as f64));
         let bound = |inputs: usize| 1.0 / libm::sqrt(inputs as f64);
         fill_uniform(p.w1, bound((POOLS + 1) * shape.dim), seed);
@@ -155,6 +187,12 @@ impl<T: Real> UserTower<T> {
         fill_uniform(p.b2, START_SHARE * bound(shape.hidden), seed + 3);
         p.norm_gain.fill(T::ONE);
         tower
+    }
+
+    /// The start of the rating head: mean and standard deviation of the ratings, and their mean by row of the value table.
+    pub fn start_ratings(&mut self, moments: [f64; 2], by_row: &[f64]) {
+        let d = self.shape.dim;
+        Parts::from(split_mut(&self.layout, &mut self.numbers)).head.start(d, moments, by_row);
     }
 
     fn parts(&self) -> Parts<&[T]> {
@@ -200,11 +238,20 @@ impl<T: Real> UserTower<T> {
         layer_norm::forward(&sum, d, Some((p.norm_gain, p.norm_bias)), &mut u);
         let scale = self.scale();
         u.iter_mut().for_each(|u| *u *= scale);
-        Activations { u, pools, x, before, after, sum, dropout }
+        let head = self.shape.rates.then(|| p.head.forward(d, events, vectors, first, &after));
+        Activations { u, pools, x, before, after, sum, dropout, head }
     }
 
-    /// `du` `[rows, d]` of the vectors; adds to `dvectors` `[items, d]` and to `gradient`, which lies as `numbers`.
-    pub fn backward(&self, input: Input<T>, a: &Activations<T>, du: &[T], dvectors: &mut [T], gradient: &mut [T]) {
+    /// `du` `[rows, d]` of the vectors and `dratings` as [`Activations::ratings`]; adds to `dvectors` `[items, d]` and to `gradient`,
+    /// which lies as `numbers`.
+    pub fn backward(
+        &self,
+        input: Input<T>,
+        a: &Activations<T>,
+        [du, dratings]: [&[T]; 2],
+        dvectors: &mut [T],
+        gradient: &mut [T],
+    ) {
         let Input { events, vectors, first, contexts } = input;
         let (d, p) = (self.shape.dim, self.parts());
         let width = (POOLS + 1) * d;
@@ -229,6 +276,9 @@ impl<T: Real> UserTower<T> {
         }
         let mut dafter = vec![T::ZERO; a.after.len()];
         linear::backward(&a.after, p.w2, &dsum, dp.w2, dp.b2, &mut dafter);
+        if let Some(head) = &a.head {
+            p.head.backward(d, events, vectors, first, head, dratings, dvectors, &mut dafter, &mut dp.head);
+        }
         a.dropout[1].apply(&mut dafter);
         gelu::backward(&a.before, &mut dafter);
         let mut dx = vec![T::ZERO; a.x.len()];
@@ -247,18 +297,21 @@ impl<T: Real> UserTower<T> {
 }
 
 impl UserTower {
-    /// The forward pass of one query, as a page asks it: the vector `[d]`. `vectors` are those of the history's items, newest first, `[len, d]`.
-    pub fn forward_one(&self, query: &EncodedQuery, vectors: &[f32]) -> Vec<f32> {
+    /// The forward pass of one query, as a page asks it: the vector `[d]`, and `[c, w]` of the rating head or nothing. `vectors` are those of
+    /// the history's items, newest first, `[len, d]`.
+    pub fn forward_one(&self, query: &EncodedQuery, vectors: &[f32]) -> [Vec<f32>; 2] {
         let mut events = event_indices(&query.history);
         events.iter_mut().enumerate().for_each(|(i, event)| event.item = i as u32);
         events.reverse();
         let contexts = std::slice::from_ref(&query.context);
-        self.forward(Input { events: &events, vectors, first: events.len(), contexts }, Dropout::NONE).u
+        let a = self.forward(Input { events: &events, vectors, first: events.len(), contexts }, Dropout::NONE);
+        let rating = a.head.as_ref().map(|head| self.parts().head.unscaled(&head.out));
+        [a.u, rating.unwrap_or_default()]
     }
 
     /// The tower as ONNX. Inputs, L = `encoding.history.len`, C = `encoding.context_slots()`: `vectors` f32 `[batch, L, d]`; `types`, `values`,
     /// `gaps`, `runs` i64 `[batch, L]`; `mask` f32 `[batch, L]`; `context_slots` i64 `[batch, C]`, `context_weights` f32 `[batch, C]`.
-    /// Output: `user` f32 `[batch, d]`.
+    /// Outputs: `user` f32 `[batch, d]`, and of a tower with a rating head `rating` f32 `[batch, 1 + d]`.
     pub fn onnx(&self, encoding: &Encoding) -> Vec<u8> {
         let (d, len, p) = (self.shape.dim, encoding.history.len, self.parts());
         let mut g = GraphBuilder::new("user_tower");
@@ -286,6 +339,10 @@ impl UserTower {
         let scaled = |x: &[f32]| -> Vec<f32> { x.iter().map(|x| x * self.scale()).collect() };
         let user = layer_norm::onnx(&mut g, "norm", &sum, d, Some((&scaled(p.norm_gain), &scaled(p.norm_bias))));
         g.output_f32(&user, "user", &[Dim::Batch, Dim::Fixed(d)]);
+        if self.shape.rates {
+            let rating = p.head.onnx(&mut g, d, &hidden, [&vectors, &values, &mask]);
+            g.output_f32(&rating, "rating", &[Dim::Batch, Dim::Fixed(1 + d)]);
+        }
         g.finish()
     }
 
@@ -316,9 +373,10 @@ mod tests {
     use super::*;
     use crate::ops::check::{assert_gradient, numbers};
     use crate::ops::softmax::{self, Target};
+    use crate::ops::squared_error;
     use crate::towers::ItemTower;
 
-    const SHAPE: UserShape = UserShape { dim: 4, hidden: 6, rows: [3, 2, 3, 2], context: 5 };
+    const SHAPE: UserShape = UserShape { dim: 4, hidden: 6, rows: [3, 2, 3, 2], context: 5, rates: true };
 
     fn events() -> Vec<EventIndex> {
         let event = |item, value, kind, gap, run| EventIndex { item, value, kind, gap, run };
@@ -352,7 +410,10 @@ mod tests {
         let (mut du, mut dv, mut dbias) = (vec![0.0; a.u.len()], vec![0.0; v.len()], vec![0.0; bias.len()]);
         let (mut ditems, mut duser) = (vec![0.0; items.numbers.len()], vec![0.0; user.numbers.len()]);
         let loss = softmax::loss(4, (&a.u, &mut du), (&v, &mut dv), (&bias, &mut dbias), &[0.0; 3], &targets, 1.0);
-        user.backward(input, &a, &du, &mut dv, &mut duser);
+        let ratings: Vec<_> = (0..5).map(|r| vec![(r % 3, 0.5), ((r + 1) % 3, -1.0)][..(r % 3) as usize].to_vec()).collect();
+        let mut dratings = vec![0.0; a.ratings().len()];
+        let loss = loss + squared_error::loss(4, (a.ratings(), &mut dratings), (&v, &mut dv), &ratings, 0.3);
+        user.backward(input, &a, [&du, &dratings], &mut dv, &mut duser);
         items.backward(&ids, &bags, &dv, &dbias, &mut ditems);
         (loss, ditems, duser)
     }
@@ -380,7 +441,7 @@ mod tests {
 
     #[test]
     fn order_values_and_context_change_the_vector() {
-        let user = UserTower::<f64>::start(SHAPE, 1);
+        let user = UserTower::<f64>::start(SHAPE, [0.02, 0.08, 0.3, 1.0], 1);
         let (v, context) = (numbers(12, 5), vec![vec![(0, 1.0)]]);
         let vector = |events: &[EventIndex]| {
             user.forward(Input { events, vectors: &v, first: events.len(), contexts: &context }, Dropout::NONE).u

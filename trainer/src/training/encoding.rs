@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use foretaste::features::{Column, Encoding, EventType, History, Kind, Value, words};
 
-use super::Config;
+use super::{Config, Input};
 use crate::data::{self, Dataset};
 use crate::protocols::Sequence;
 
@@ -22,9 +22,11 @@ const RUN_BUCKETS: usize = 8;
 
 /// Fits the encoding: columns over the whole catalog and the users of `sequences`, values over their events.
 pub fn fit(data: &Dataset, sequences: &[Sequence], config: &Config) -> Encoding {
-    let items: Vec<usize> = (0..data.items.len()).collect();
-    let users: Vec<usize> = sequences.iter().map(|s| s.user as usize).collect();
-    let mut context = derived(data, sequences, config);
+    let [columns, times, values] = [Input::Columns, Input::Times, Input::Values].map(|input| config.inputs.contains(&input));
+    let times = times && data.has_times();
+    let items: Vec<usize> = if columns { (0..data.items.len()).collect() } else { vec![] };
+    let users: Vec<usize> = sequences.iter().filter(|_| columns).map(|s| s.user as usize).collect();
+    let mut context = derived(times, sequences, config);
     let declared = data.context_table.columns.iter().map(|column| {
         let rows: Vec<usize> = users.iter().flat_map(|user| data.offsets[*user]..data.offsets[*user + 1]).collect();
         fit_column(column, &rows)
@@ -40,9 +42,9 @@ pub fn fit(data: &Dataset, sequences: &[Sequence], config: &Config) -> Encoding 
             len: config.history_len,
             cap: config.history_cap,
             types: trained_types(data, sequences),
-            value_edges: value_edges(sequences),
-            gap_buckets: if data.has_times() { GAP_BUCKETS } else { 2 },
-            run_buckets: if data.has_times() { RUN_BUCKETS } else { 1 },
+            value_edges: if values { value_edges(sequences) } else { vec![] },
+            gap_buckets: if times { GAP_BUCKETS } else { 2 },
+            run_buckets: if times { RUN_BUCKETS } else { 1 },
         },
         items: data.item_table.columns.iter().filter_map(|column| fit_column(column, &items)).collect(),
         context,
@@ -63,12 +65,12 @@ fn value_edges(sequences: &[Sequence]) -> Vec<f64> {
 }
 
 /// Hour, weekday and length of the history, and the calendar period where it is asked for.
-fn derived(data: &Dataset, sequences: &[Sequence], config: &Config) -> Vec<Column> {
+fn derived(times: bool, sequences: &[Sequence], config: &Config) -> Vec<Column> {
     let column = |name: &str, kind| Column { name: name.into(), kind };
     // Training sees histories up to its window: longer ones take the last bucket.
     let buckets = (1.4 * libm::log2(config.window as f64)) as usize + 1;
     let mut out = vec![column("history_length", Kind::HistoryLength { buckets })];
-    if data.has_times() {
+    if times {
         out.extend([column("hour", Kind::Hour), column("weekday", Kind::Weekday)]);
         let times = || sequences.iter().flat_map(|s| &s.events).filter_map(|e| e.time);
         if let (Some(days), Some(first), Some(last)) = (config.period_days, times().min(), times().max()) {

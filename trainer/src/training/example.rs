@@ -1,15 +1,16 @@
 //! Training examples: a window of one visitor's history, every prefix of it a request whose next items are to be found.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use foretaste::features::{Column, Encoding, Fields, Slots, Value};
+use foretaste::features::{Column, Encoding, Fields, History, Slots, Value};
 
-use super::Config;
+use super::{Config, Ratings};
 use crate::data::Dataset;
 use crate::evaluate::{context_of, event_of};
-use crate::ops::dropout::mix;
+use crate::ops::dropout::{Dropout, mix};
 use crate::ops::event::EventIndex;
 use crate::ops::softmax::Target;
+use crate::ops::squared_error::Rated;
 use crate::protocols::Sequence;
 use crate::towers::event_indices;
 
@@ -22,6 +23,8 @@ pub struct Visitor {
     first: Vec<bool>,
     /// Weight of each event as a target; 0 is none.
     weights: Vec<f32>,
+    /// Rating of each event, less the mean, over the standard deviation.
+    ratings: Vec<Option<f32>>,
     /// Milliseconds UTC.
     times: Vec<Option<i64>>,
     /// Columns of the users table.
@@ -51,10 +54,12 @@ pub struct Example {
     pub contexts: Vec<Slots>,
     /// What is to be found.
     pub targets: Vec<Target>,
+    /// Ratings to predict.
+    pub ratings: Vec<Vec<Rated>>,
 }
 
 /// Encodes the sequences. Those with fewer than two events of known meaning are left out: nothing follows from them.
-pub fn visitors(data: &Dataset, sequences: &[Sequence], encoding: &Encoding) -> Vec<Visitor> {
+pub fn visitors(data: &Dataset, sequences: &[Sequence], encoding: &Encoding, ratings: Option<&Ratings>) -> Vec<Visitor> {
     let rows: HashMap<&str, u32> = data.items.iter().enumerate().map(|(i, id)| (id.as_str(), i as u32)).collect();
     // Every event is encoded, however long the history.
     let mut whole = encoding.clone();
@@ -73,6 +78,7 @@ pub fn visitors(data: &Dataset, sequences: &[Sequence], encoding: &Encoding) -> 
             events,
             weights: kept.iter().map(|(_, e)| weight(&e.kind)).collect(),
             times: kept.iter().map(|(_, e)| e.time).collect(),
+            ratings: kept.iter().map(|(_, e)| Some(ratings?.scaled(e.value?))).collect(),
             fields: context_of(data, sequence.user as usize, encoding),
             requests: requests(data, sequence, encoding, &kept.iter().map(|(row, e)| (*row, e.time)).collect::<Vec<_>>()),
         }
@@ -126,18 +132,60 @@ impl Visitor {
         };
         let dropped: Vec<&Column> =
             encoding.context.iter().enumerate().filter(|(i, _)| missing(2 + *i as u64)).map(|(_, c)| c).collect();
+        if config.held_out > 0.0 {
+            let hidden = Dropout { rate: config.held_out, seed: mix(seed, u64::MAX) };
+            let (hidden, kept): (Vec<usize>, Vec<usize>) = (start..start + len).partition(|at| hidden.drops(*at as u64));
+            let context = self.context(0, kept.last().map_or(start, |at| at + 1), &dropped, encoding, kept.len());
+            return Example {
+                events: self.thinned(&kept, &encoding.history).iter().map(event).collect(),
+                first: kept.len(),
+                contexts: vec![context],
+                targets: vec![self.hidden_target(&hidden, place)],
+                ratings: vec![hidden.iter().filter_map(|at| self.rated(*at, place)).collect()],
+            };
+        }
         let first = usize::from(start > 0);
         let prefixes = first..len;
         Example {
             events: self.events[start..start + len - 1].iter().map(event).collect(),
             first,
-            contexts: prefixes.clone().map(|p| self.context(start, p, &dropped, encoding)).collect(),
-            targets: prefixes.map(|p| self.target(start + p, place, config)).collect(),
+            contexts: prefixes.clone().map(|p| self.context(start, p, &dropped, encoding, p)).collect(),
+            targets: prefixes.clone().map(|p| self.target(start + p, place, config)).collect(),
+            ratings: prefixes.map(|p| self.rated(start + p, place).into_iter().collect()).collect(),
         }
     }
 
+    /// The rating of event `at`.
+    fn rated(&self, at: usize, place: &[u32]) -> Option<Rated> {
+        Some((place[self.events[at].item as usize], self.ratings[at]?))
+    }
+
+    /// The given events as if there were no others: gaps and runs are those between them.
+    fn thinned(&self, kept: &[usize], spec: &History) -> Vec<EventIndex> {
+        let second = |at: usize| self.times[at].map(|t| t.div_euclid(1000));
+        let mut run = 0;
+        let event = |(i, at): (usize, &usize)| {
+            let before = i.checked_sub(1).map(|i| kept[i]);
+            let same = before.is_some_and(|b| second(b).is_some() && second(b) == second(*at));
+            run = if same { (run + 1).min(spec.run_buckets - 1) } else { 0 };
+            let gap = spec.gap_bucket(before.and_then(|b| self.times[b]), self.times[*at]);
+            EventIndex { gap: gap as u16, run: run as u16, ..self.events[*at] }
+        };
+        kept.iter().enumerate().map(event).collect()
+    }
+
+    /// The hidden events by their weight, less items that are also known.
+    fn hidden_target(&self, hidden: &[usize], place: &[u32]) -> Target {
+        let others = (0..self.events.len()).filter(|at| hidden.binary_search(at).is_err());
+        let known: BTreeSet<u32> = others.map(|at| self.events[at].item).collect();
+        let new = hidden.iter().filter(|at| self.weights[**at] > 0.0 && !known.contains(&self.events[**at].item));
+        let wanted = new.map(|at| (place[self.events[*at].item as usize], self.weights[*at])).collect();
+        let masked = known.iter().map(|item| place[*item as usize]).filter(|p| *p != u32::MAX).collect();
+        Target { wanted, masked }
+    }
+
     /// The request after `prefix` events from `start` on: its clock stands at the last of them, as in the protocols.
-    fn context(&self, start: usize, prefix: usize, dropped: &[&Column], encoding: &Encoding) -> Slots {
+    fn context(&self, start: usize, prefix: usize, dropped: &[&Column], encoding: &Encoding, known: usize) -> Slots {
         let at = start + prefix;
         let mut fields = self.fields.clone();
         if let Some(request) = self.requests.get(at) {
@@ -145,7 +193,7 @@ impl Visitor {
         }
         fields.extend(dropped.iter().map(|c| (c.name.clone(), Value::Missing)));
         let time = self.times[at.saturating_sub(1)];
-        encoding.encode_context(&fields, time, 0, prefix).expect("fields are those of the encoding")
+        encoding.encode_context(&fields, time, 0, known).expect("fields are those of the encoding")
     }
 
     /// What is to be found before event `at`: `next_weight` on the next target, the rest over the horizon, falling by `horizon_decay`.
@@ -183,6 +231,7 @@ mod tests {
             events: items.iter().map(|item| EventIndex { item: *item, value: 1, gap: 1, ..EventIndex::default() }).collect(),
             weights: vec![1.0; items.len()],
             times: vec![Some(0); items.len()],
+            ratings: vec![None; items.len()],
             ..Visitor::default()
         }
     }
@@ -195,6 +244,31 @@ mod tests {
         assert_eq!(target.masked, [10]);
         assert_eq!(target.wanted, [(10, 0.6 / 1.5 + 0.4), (11, 0.6 * 0.5 / 1.5)]);
         assert!(visitor(&[0]).target(1, &place, &config).wanted.is_empty());
+    }
+
+    #[test]
+    fn hidden_events_are_found_from_the_others() {
+        let spec = History { len: 9, cap: 9, types: vec![], value_edges: vec![], gap_buckets: 4, run_buckets: 3 };
+        let encoding = Encoding { history: spec, items: vec![], context: vec![] };
+        let mut visitor = visitor(&[0, 1, 2, 3, 0, 4]);
+        visitor.times = [0, 0, 0, 0, 9_000, 9_000].map(Some).to_vec();
+        visitor.ratings[2] = Some(0.5);
+        let place = [10, 11, 12, 13, 14];
+        let config = Config { held_out: 0.5, missing: 0.0, ..Config::default() };
+        let mut hidden = 0;
+        for seed in 0..200 {
+            let example = visitor.example(Window { visitor: 0, start: 0, len: 6 }, &place, &encoding, &config, seed);
+            let known: BTreeSet<u32> = example.events.iter().map(|e| e.item).collect();
+            let wanted: BTreeSet<u32> = example.targets[0].wanted.iter().map(|(p, _)| *p).collect();
+            assert!(known.is_disjoint(&wanted) && known.len() + wanted.len() == 5, "{known:?} {wanted:?}");
+            assert_eq!(example.targets[0].masked, known.into_iter().collect::<Vec<_>>());
+            assert_eq!(example.ratings[0], if wanted.contains(&12) { vec![(12, 0.5)] } else { vec![] });
+            assert_eq!((example.first, example.contexts.len()), (example.events.len(), 1));
+            hidden += 6 - example.events.len();
+        }
+        assert!((500..700).contains(&hidden), "{hidden}");
+        let events = visitor.thinned(&[0, 2, 3, 4], &encoding.history);
+        assert_eq!(events.iter().map(|e| (e.gap, e.run)).collect::<Vec<_>>(), [(0, 0), (1, 1), (1, 2), (3, 0)]);
     }
 
     #[test]

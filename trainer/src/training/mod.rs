@@ -7,15 +7,17 @@ mod example;
 mod numbers;
 mod optimizer;
 mod progress;
+mod ratings;
 mod run;
 mod state;
 mod step;
 mod validation;
 
 pub use candidates::{Candidates, Sampler};
-pub use config::Config;
+pub use config::{Config, Input};
 pub use numbers::{Numbers, write_atomically};
 pub use optimizer::{Moments, clip};
+pub use ratings::Ratings;
 pub use run::{Run, RunCard, catalog_of};
 pub use state::stop_on_ctrl_c;
 
@@ -50,7 +52,7 @@ pub struct TrainOptions {
 
 /// Learns both towers from a split and leaves the run in the folder `out`; a checkpoint lies there until it is done.
 ///
-/// The number of epochs is chosen by NDCG@100 on validation. Where the protocol says so, the towers are then learnt again from
+/// The number of epochs is chosen on validation: by NDCG@100, of P2 by the RMSE. Where the protocol says so, the towers are then learnt again from
 /// train and validation with that number.
 ///
 /// # Errors
@@ -60,7 +62,8 @@ pub fn train(data: &Dataset, split: &Split, config: &Config, seed: u64, out: &Pa
     std::fs::create_dir_all(out).with_context(|| format!("{}: cannot be made", out.display()))?;
     let trained_on =
         TrainedOn { protocol: split.protocol.name().into(), fold: split.fold, data_sha256: data.sha256.clone(), seed };
-    let encoding = encoding::fit(data, split.refit.as_ref().unwrap_or(&split.train), config);
+    let encoding = encoding::fit(data, split.fitted(), config);
+    let ratings = (config.rating_weight > 0.0).then(|| Ratings::of(split.fitted(), &encoding.history)).flatten();
     let catalog = catalog_of(data);
     let trainer = Trainer {
         data,
@@ -68,7 +71,8 @@ pub fn train(data: &Dataset, split: &Split, config: &Config, seed: u64, out: &Pa
         seed,
         encoding: &encoding,
         bags: encode_catalog(&encoding, &catalog),
-        validation: Validation::new(data, &split.valid, &encoding)?,
+        ratings: ratings.as_ref(),
+        validation: Validation::new(data, split, &encoding, ratings.as_ref())?,
         out,
         fingerprint: serde_json::to_string(&(&trained_on, config))?,
     };
@@ -88,13 +92,23 @@ pub fn train(data: &Dataset, split: &Split, config: &Config, seed: u64, out: &Pa
         trainer.run(&mut state, split.refit.as_ref().context("the checkpoint is of another split")?, &mut progress)?;
     }
     let (mut items, user) = state.model();
-    items.forget_unseen(&counts(data, split.refit.as_ref().unwrap_or(&split.train)));
+    items.forget_unseen(&counts(data, split.fitted()));
     let metrics = match state.best {
-        Some(best) => BTreeMap::from([("valid_ndcg@100".to_owned(), best), ("epochs".to_owned(), f64::from(state.best_epoch))]),
+        Some(best) => BTreeMap::from([
+            (format!("valid_{}", trainer.validation.metric().name()), trainer.validation.metric().value(best)),
+            ("epochs".to_owned(), f64::from(state.best_epoch)),
+        ]),
         None => BTreeMap::new(),
     };
-    let card =
-        RunCard { name: data.name.clone(), licence: data.licence.clone(), config: config.clone(), encoding, trained_on, metrics };
+    let card = RunCard {
+        name: data.name.clone(),
+        licence: data.licence.clone(),
+        config: config.clone(),
+        encoding,
+        trained_on,
+        ratings: ratings.map(|r| r.range),
+        metrics,
+    };
     let run = Run { card, catalog, items, user };
     run.save(out)?;
     State::remove(out);
@@ -108,6 +122,7 @@ struct Trainer<'a> {
     seed: u64,
     encoding: &'a foretaste::features::Encoding,
     bags: Vec<Slots>,
+    ratings: Option<&'a Ratings>,
     validation: Validation<'a>,
     out: &'a Path,
     fingerprint: String,
@@ -117,13 +132,17 @@ impl Trainer<'_> {
     fn start(&self, sequences: &[Sequence], phase: Phase) -> State {
         let counts = counts(self.data, sequences);
         let items = ItemTower::start(self.config.dim, &counts, self.encoding.item_width(), mix(self.seed, 1));
-        let shape = UserShape::of(self.encoding, self.config.dim, self.config.hidden);
-        State::new(phase, items, UserTower::start(shape, mix(self.seed, 2)))
+        let shape = UserShape::of(self.encoding, self.config.dim, self.config.hidden, self.ratings.is_some());
+        let mut user = UserTower::start(shape, self.config.pool_rates, mix(self.seed, 2));
+        if let Some(ratings) = self.ratings {
+            user.start_ratings(ratings.moments, &ratings.by_row);
+        }
+        State::new(phase, items, user)
     }
 
     /// Epochs until the phase is over; a checkpoint after each.
     fn run(&self, state: &mut State, sequences: &[Sequence], progress: &mut Progress) -> Result<()> {
-        let visitors = example::visitors(self.data, sequences, self.encoding);
+        let visitors = example::visitors(self.data, sequences, self.encoding, self.ratings);
         ensure!(!visitors.is_empty(), "nothing to learn from: no user has two events of a known meaning");
         let sampler = Sampler::new(&counts(self.data, sequences), self.config.full_softmax_items, self.config.samples);
         let material =
@@ -139,7 +158,7 @@ impl Trainer<'_> {
             if state.phase == Phase::Search {
                 self.validate(state);
             }
-            progress.epoch(state, loss);
+            progress.epoch(state, loss, self.validation.metric());
             state.write(self.out, &self.fingerprint)?;
         }
         if state.phase == Phase::Search && self.validation.is_empty() {
@@ -180,7 +199,7 @@ impl Trainer<'_> {
         let (items, user) = state.averaged();
         let ids: Vec<u32> = (1..=self.bags.len() as u32).collect();
         let (vectors, biases) = items.forward(&ids, &self.bags);
-        state.judge(self.validation.ndcg(&user, &vectors, &biases));
+        state.judge(self.validation.quality(&user, &vectors, &biases));
     }
 }
 

@@ -3,6 +3,7 @@
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::state::{Phase, State};
+use super::validation::Metric;
 
 /// Speaks on standard error, or not at all.
 pub(super) struct Progress {
@@ -37,12 +38,14 @@ impl Progress {
         self.bar.inc(1);
     }
 
-    pub fn epoch(&self, state: &State, loss: f64) {
+    pub fn epoch(&self, state: &State, loss: f64, metric: Metric) {
         if self.quiet {
             return;
         }
         let validation = match (state.phase, state.best) {
-            (Phase::Search, Some(best)) => format!(", best NDCG@100 on validation {best:.4} (epoch {})", state.best_epoch),
+            (Phase::Search, Some(best)) => {
+                format!(", best {} on validation {:.4} (epoch {})", metric.name(), metric.value(best), state.best_epoch)
+            }
             (Phase::Refit, _) => format!(" of {}", state.best_epoch),
             _ => String::new(),
         };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use foretaste::bundle::{CatalogFile, TrainedOn};
+use foretaste::bundle::{CatalogFile, RatingRange, TrainedOn};
 use foretaste::features::Encoding;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,9 @@ pub struct RunCard {
     pub encoding: Encoding,
     /// The data and the split.
     pub trained_on: TrainedOn,
+    /// Least and greatest rating, where the user tower predicts ratings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ratings: Option<RatingRange>,
     /// Figures on the validation part.
     pub metrics: BTreeMap<String, f64>,
 }
@@ -60,7 +63,7 @@ impl Run {
         let catalog: CatalogFile = read_json(&folder.join(CATALOG))?;
         let (dim, encoding) = (card.config.dim, &card.encoding);
         let mut items = ItemTower::zeros(dim, catalog.ids.len(), encoding.item_width());
-        let mut user = UserTower::zeros(UserShape::of(encoding, dim, card.config.hidden));
+        let mut user = UserTower::zeros(UserShape::of(encoding, dim, card.config.hidden, card.ratings.is_some()));
         let numbers = Numbers::read(&folder.join(TOWERS))?;
         for (prefix, layout, flat) in [("item", &items.layout, &mut items.numbers), ("user", &user.layout, &mut user.numbers)] {
             let mut at = 0;

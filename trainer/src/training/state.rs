@@ -10,7 +10,7 @@ use super::Config;
 use super::numbers::Numbers;
 use super::optimizer::{Moments, clip};
 use super::step::Gradient;
-use crate::towers::{ItemTower, UserShape, UserTower};
+use crate::towers::{ItemTower, Tensor, UserShape, UserTower};
 
 static STOP: AtomicBool = AtomicBool::new(false);
 
@@ -48,7 +48,7 @@ pub(super) struct State {
     pub steps: u64,
     /// Epochs of the best validation.
     pub best_epoch: u32,
-    /// Its NDCG@100.
+    /// Its quality: higher is better.
     pub best: Option<f64>,
     pub items: ItemTower,
     pub user: UserTower,
@@ -70,6 +70,7 @@ struct Note {
     items: usize,
     item_slots: usize,
     user: [usize; 7],
+    rates: bool,
 }
 
 impl State {
@@ -89,6 +90,13 @@ impl State {
         self.steps += 1;
         let rate = config.learning_rate * (self.steps as f64 / config.warm_up.max(1) as f64).min(1.0);
         let [items, user] = &mut self.moments;
+        if config.weight_decay > 0.0 {
+            let keep = (1.0 - rate * config.weight_decay) as f32;
+            for (layout, numbers) in [(&self.items.layout, &mut self.items.numbers), (&self.user.layout, &mut self.user.numbers)]
+            {
+                decay(layout, numbers, keep);
+            }
+        }
         items.step(&mut self.items.numbers, &gradient.items, self.steps, rate, config.average);
         user.step(&mut self.user.numbers, &gradient.user, self.steps, rate, config.average);
     }
@@ -103,9 +111,9 @@ impl State {
     }
 
     /// Keeps what validation likes best.
-    pub fn judge(&mut self, ndcg: f64) {
-        if self.best.is_none_or(|best| ndcg > best) {
-            (self.best, self.best_epoch) = (Some(ndcg), self.epoch);
+    pub fn judge(&mut self, quality: f64) {
+        if self.best.is_none_or(|best| quality > best) {
+            (self.best, self.best_epoch) = (Some(quality), self.epoch);
             self.best_numbers = Some(self.moments.each_ref().map(|m| m.average.clone()));
         }
     }
@@ -141,6 +149,7 @@ impl State {
             items: self.items.layout[0].shape[0] - 1,
             item_slots: self.items.layout[1].shape[0],
             user: [shape.dim, shape.hidden, values, types, gaps, runs, shape.context],
+            rates: shape.rates,
         };
         numbers.write(&Self::path(folder), Some(serde_json::to_string(&note)?))
     }
@@ -182,7 +191,7 @@ impl State {
             path.display()
         );
         let [dim, hidden, values, types, gaps, runs, context] = note.user;
-        let shape = UserShape { dim, hidden, rows: [values, types, gaps, runs], context };
+        let shape = UserShape { dim, hidden, rows: [values, types, gaps, runs], context, rates: note.rates };
         let items = ItemTower::zeros(note.dim, note.items, note.item_slots);
         let mut state = State {
             epoch: note.epoch,
@@ -221,6 +230,17 @@ impl State {
     }
 }
 
+/// Scales the matrices down, not what is one number a dimension or an item: gains, biases, rates.
+fn decay(layout: &[Tensor], numbers: &mut [f32], keep: f32) {
+    let mut at = 0;
+    for tensor in layout {
+        if tensor.shape.len() > 1 {
+            numbers[at..at + tensor.len()].iter_mut().for_each(|x| *x *= keep);
+        }
+        at += tensor.len();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -228,8 +248,12 @@ mod tests {
     #[test]
     fn comes_back_from_its_checkpoint() {
         let folder = tempfile::tempdir().unwrap();
-        let shape = UserShape { dim: 2, hidden: 3, rows: [2, 2, 2, 1], context: 4 };
-        let mut state = State::new(Phase::Search, ItemTower::start(2, &[1, 2], 1, 5), UserTower::start(shape, 6));
+        let shape = UserShape { dim: 2, hidden: 3, rows: [2, 2, 2, 1], context: 4, rates: true };
+        let mut state = State::new(
+            Phase::Search,
+            ItemTower::start(2, &[1, 2], 1, 5),
+            UserTower::start(shape, Config::default().pool_rates, 6),
+        );
         let gradient = |state: &State| Gradient {
             loss: 1.0,
             items: vec![0.5; state.items.numbers.len()],

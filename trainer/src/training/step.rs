@@ -7,7 +7,7 @@ use super::Config;
 use super::candidates::{Candidates, Sampler};
 use super::example::{Visitor, Window};
 use crate::ops::dropout::{Dropout, mix};
-use crate::ops::softmax;
+use crate::ops::{softmax, squared_error};
 use crate::towers::{Input, ItemTower, UserTower};
 
 /// Parts of a batch: their number is fixed, so that any number of threads gives the same sums.
@@ -56,7 +56,9 @@ impl Material<'_> {
         let (vectors, biases) = items.forward(&ids, bags.clone());
 
         let requests: usize = batch.iter().map(|w| w.len - usize::from(w.start > 0)).sum();
-        let scale = 1.0 / requests.max(1) as f32;
+        // Hidden events are requests of a sort: as many as can be expected.
+        let share = if self.config.held_out > 0.0 { self.config.held_out as f32 } else { 1.0 };
+        let scale = 1.0 / (share * requests.max(1) as f32);
         let lanes: Vec<Lane> = lanes(batch)
             .par_iter()
             .map(|windows| self.lane(user, windows, &candidates, (&vectors, &biases), scale, mix(seed, 2)))
@@ -100,7 +102,19 @@ impl Material<'_> {
                 scale,
             );
             lane.loss += f64::from(loss);
-            user.backward(input, &a, &du, &mut lane.vectors, &mut lane.user);
+            let mut dratings = vec![0.0; a.ratings().len()];
+            if user.shape.rates {
+                let ratings = (a.ratings(), dratings.as_mut_slice());
+                let scale = scale * self.config.rating_weight as f32;
+                lane.loss += f64::from(squared_error::loss(
+                    user.shape.dim,
+                    ratings,
+                    (vectors, &mut lane.vectors),
+                    &example.ratings,
+                    scale,
+                ));
+            }
+            user.backward(input, &a, [&du, &dratings], &mut lane.vectors, &mut lane.user);
         }
         lane
     }

@@ -1,30 +1,71 @@
-//! NDCG@100 of the towers as they are in training, over the validation queries.
+//! How good the towers are in training, over the validation queries.
 
 use std::collections::HashMap;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
+use foretaste::bundle::RatingRange;
 use foretaste::features::{EncodedQuery, Encoding, Query};
 use rayon::prelude::*;
 
+use super::Ratings;
 use crate::data::Dataset;
 use crate::evaluate::{context_of, event_of};
 use crate::metrics;
-use crate::protocols;
+use crate::ops::squared_error;
+use crate::protocols::{self, Protocol, Split};
 use crate::towers::UserTower;
 
 /// Length of the list that validation looks at.
 const TOP: usize = 100;
+
+/// What decides: more of the quality is better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Metric {
+    /// NDCG@100 of the queries; of P1 of the single targets.
+    Ndcg,
+    /// Root mean squared error of the ratings; the quality is its negative.
+    Rmse,
+}
+
+impl Metric {
+    /// Name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Metric::Ndcg => "ndcg@100",
+            Metric::Rmse => "rmse",
+        }
+    }
+
+    /// The figure of a quality.
+    pub fn value(self, quality: f64) -> f64 {
+        match self {
+            Metric::Ndcg => quality,
+            Metric::Rmse => -quality,
+        }
+    }
+}
 
 /// Queries, encoded once.
 pub struct Validation<'a> {
     queries: Vec<(EncodedQuery, &'a protocols::Query)>,
     /// Items of the events.
     universe: &'a [bool],
+    protocol: Protocol,
+    /// The range of the ratings, where the protocol asks for ratings.
+    ratings: Option<RatingRange>,
 }
 
 impl<'a> Validation<'a> {
     /// Encodes the queries.
-    pub fn new(data: &'a Dataset, queries: &'a [protocols::Query], encoding: &Encoding) -> Result<Self> {
+    ///
+    /// # Errors
+    /// P2 without `ratings`: there is nothing to predict, or the settings do not ask for it.
+    pub fn new(data: &'a Dataset, split: &'a Split, encoding: &Encoding, ratings: Option<&Ratings>) -> Result<Self> {
+        let asked = split.protocol == Protocol::P2;
+        ensure!(
+            !asked || ratings.is_some(),
+            "p2 predicts ratings: it takes events with different ratings and a rating_weight above 0"
+        );
         let rows: HashMap<&str, u32> = data.items.iter().enumerate().map(|(i, id)| (id.as_str(), i as u32)).collect();
         let encode = |query: &'a protocols::Query| {
             let history: Vec<_> = query.history.iter().map(|e| event_of(data, e)).collect();
@@ -32,7 +73,12 @@ impl<'a> Validation<'a> {
             let raw = Query { history: &history, context: &context, time: None, tz_offset_min: None };
             Ok((encoding.encode_query(&raw, |id| rows.get(id).copied())?, query))
         };
-        Ok(Validation { queries: queries.iter().map(encode).collect::<Result<_>>()?, universe: &data.in_events })
+        Ok(Validation {
+            queries: split.valid.iter().map(encode).collect::<Result<_>>()?,
+            universe: &data.in_events,
+            protocol: split.protocol,
+            ratings: ratings.filter(|_| asked).map(|r| r.range),
+        })
     }
 
     /// Whether there is nothing to look at.
@@ -40,17 +86,40 @@ impl<'a> Validation<'a> {
         self.queries.is_empty()
     }
 
-    /// Mean NDCG@100; `vectors` `[items, d]` and `biases` `[items]` are those of the catalog.
-    pub fn ndcg(&self, user: &UserTower, vectors: &[f32], biases: &[f32]) -> f64 {
+    /// What decides.
+    pub fn metric(&self) -> Metric {
+        if self.ratings.is_some() { Metric::Rmse } else { Metric::Ndcg }
+    }
+
+    /// The quality; `vectors` `[items, d]` and `biases` `[items]` are those of the catalog.
+    pub fn quality(&self, user: &UserTower, vectors: &[f32], biases: &[f32]) -> f64 {
         let d = user.shape.dim;
-        let one = |(encoded, query): &(EncodedQuery, &protocols::Query)| {
-            let rows: Vec<f32> =
-                encoded.history.rows.iter().flat_map(|row| &vectors[*row as usize * d..][..d]).copied().collect();
-            let u = user.forward_one(encoded, &rows);
+        let vector = |row: u32| &vectors[row as usize * d..][..d];
+        // Sums of a query, and what they are the mean of.
+        let one = |(encoded, query): &(EncodedQuery, &protocols::Query)| -> (f64, f64) {
+            let rows: Vec<f32> = encoded.history.rows.iter().flat_map(|row| vector(*row)).copied().collect();
+            let [u, rating] = user.forward_one(encoded, &rows);
+            if let Some(range) = self.ratings {
+                let error = |(item, rated): (&u32, &f64)| {
+                    let predicted = f64::from(squared_error::predict(&rating, vector(*item)));
+                    predicted.max(range.least).min(range.most) - rated
+                };
+                let squares = query.targets.iter().zip(&query.ratings).map(error).map(|e| e * e);
+                return (squares.sum(), query.ratings.len() as f64);
+            }
             let score = |(v, b): (&[f32], &f32)| b + v.iter().zip(&u).map(|(v, u)| v * u).sum::<f32>();
             let scores: Vec<f32> = vectors.chunks_exact(d).zip(biases).map(score).collect();
-            metrics::ndcg(&metrics::ranks(&scores, query.universe(self.universe), &query.removed, &query.targets), TOP)
+            let ranks = metrics::ranks(&scores, query.universe(self.universe), &query.removed, &query.targets);
+            match self.protocol {
+                Protocol::P1 => (ranks.iter().map(|rank| metrics::ndcg(&[*rank], TOP)).sum(), ranks.len() as f64),
+                _ => (metrics::ndcg(&ranks, TOP), 1.0),
+            }
         };
-        self.queries.par_iter().map(one).collect::<Vec<f64>>().iter().sum::<f64>() / self.queries.len() as f64
+        let sums: Vec<(f64, f64)> = self.queries.par_iter().map(one).collect();
+        let (sum, n) = sums.iter().fold((0.0, 0.0), |(sum, n), one| (sum + one.0, n + one.1));
+        match self.metric() {
+            Metric::Ndcg => sum / n,
+            Metric::Rmse => -(sum / n).sqrt(),
+        }
     }
 }

@@ -9,7 +9,16 @@ use foretaste_trainer::training::{Config, Run, TrainOptions, train};
 
 /// Quick to train, and every setting another than the default's.
 pub fn small() -> Config {
-    Config { dim: 16, hidden: 32, history_len: 30, history_cap: 100, window: 40, max_epochs: 15, ..Config::default() }
+    Config {
+        dim: 16,
+        hidden: 32,
+        history_len: 30,
+        history_cap: 100,
+        window: 40,
+        max_epochs: 15,
+        rating_weight: 1.0,
+        ..Config::default()
+    }
 }
 
 /// Generated data in a folder.

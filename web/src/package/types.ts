@@ -60,6 +60,8 @@ export interface Item {
   title: string | null;
   /** Logits of the model; of `similar` the cosine, of `find` the popularity. */
   score: number;
+  /** The rating that the visitor would give; of slates and `rank`, where the bundle predicts ratings. */
+  rating?: number;
   /** P(this item in this slot | the slots before it); of slates alone. */
   propensity?: number;
   /** Columns of the catalog. */

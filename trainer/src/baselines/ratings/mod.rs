@@ -1,0 +1,99 @@
+//! Baselines that predict ratings (P2), one kind a file. Settings are chosen by the RMSE on the split's validation part.
+
+mod bias;
+mod funk;
+mod guess;
+mod knn;
+mod means;
+
+use anyhow::{Result, bail, ensure};
+
+use crate::data::Dataset;
+use crate::evaluate::measure_ratings;
+use crate::protocols::{Query, Sequence, Split};
+
+pub use knn::{Distance, Normalisation, RatingKnn, Side};
+
+/// A fitted model.
+pub trait RatingBaseline: Send + Sync {
+    /// Ratings of the query's targets, one each.
+    fn predict(&self, query: &Query) -> Vec<f64>;
+}
+
+/// Names of all rating baselines.
+pub const NAMES: [&str; 10] =
+    ["random", "weighted", "majority", "mean", "item-mean", "user-mean", "bias", "item-knn", "user-knn", "svd"];
+
+/// Fits a baseline on what the split's model may have seen.
+///
+/// # Errors
+/// An unknown name; more rows than a dense matrix of neighbours has.
+pub fn fit(name: &str, data: &Dataset, split: &Split) -> Result<Box<dyn RatingBaseline>> {
+    let (items, fitted) = (data.items.len(), split.fitted());
+    let knn = |side| -> Result<Box<dyn RatingBaseline>> {
+        let mut settings = Vec::new();
+        for normalisation in Normalisation::ALL {
+            // Some ratings cannot be divided by their means.
+            if let Err(error) = RatingKnn::check(items, fitted, side, normalisation) {
+                ensure!(normalisation == Normalisation::Ratio, error);
+                continue;
+            }
+            settings.extend(Distance::ALL.map(|distance| (distance, normalisation)));
+        }
+        Ok(Box::new(chosen(data, split, &settings, |fitted, (d, n)| RatingKnn::fit(items, fitted, side, d, n))))
+    };
+    Ok(match name {
+        "random" => Box::new(guess::Guess::fit(fitted, guess::Kind::Uniform)),
+        "weighted" => Box::new(guess::Guess::fit(fitted, guess::Kind::Weighted)),
+        "majority" => Box::new(guess::Guess::fit(fitted, guess::Kind::Majority)),
+        "mean" => Box::new(guess::Guess::fit(fitted, guess::Kind::Mean)),
+        "item-mean" => Box::new(means::ItemMean::fit(items, fitted)),
+        "user-mean" => Box::new(means::UserMean::fit(fitted)),
+        "bias" => Box::new(chosen(data, split, &bias::DAMPINGS, |fitted, damping| bias::Bias::fit(items, fitted, damping))),
+        "item-knn" => knn(Side::Items)?,
+        "user-knn" => knn(Side::Users)?,
+        "svd" => Box::new(chosen(data, split, &funk::SETTINGS, |fitted, s| funk::Funk::fit(data, fitted, s))),
+        other => bail!("no baseline `{other}` of ratings; there are: {}", NAMES.join(", ")),
+    })
+}
+
+/// A model with the setting of the least RMSE on validation; the first of equals.
+fn chosen<S: Copy, M: RatingBaseline>(data: &Dataset, split: &Split, settings: &[S], fit: impl Fn(&[Sequence], S) -> M) -> M {
+    let error = |setting| {
+        let model = fit(&split.train, setting);
+        let figures = measure_ratings(data, &split.valid, |query| Ok(model.predict(query))).unwrap_or_default();
+        figures.values.get("rmse").map_or(f64::MAX, |v| v.iter().sum::<f64>() / v.len() as f64)
+    };
+    let best = settings.iter().map(|s| (error(*s), *s)).reduce(|a, b| if b.0 < a.0 { b } else { a });
+    fit(split.fitted(), best.map_or(settings[0], |(_, setting)| setting))
+}
+
+/// Mean of all ratings, 0 for none.
+fn mean_rating(fitted: &[Sequence]) -> f64 {
+    let (sum, n) = ratings(fitted).fold((0.0, 0.0), |(sum, n), (.., r)| (sum + r, n + 1.0));
+    if n > 0.0 { sum / n } else { 0.0 }
+}
+
+/// Place of the sequence, item and rating of every rated event.
+fn ratings(fitted: &[Sequence]) -> impl Iterator<Item = (usize, u32, f64)> {
+    fitted.iter().enumerate().flat_map(|(s, of)| of.events.iter().filter_map(move |e| Some((s, e.item, e.rating?))))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use crate::data::Event;
+    use crate::protocols::{Query, Sequence};
+
+    pub fn rated(user: u32, ratings: &[(u32, f64)]) -> Vec<Event> {
+        let event = |(item, rating): &(u32, f64)| Event { user, item: *item, kind: 0, rating: Some(*rating), time: None };
+        ratings.iter().map(event).collect()
+    }
+
+    pub fn sequences(users: &[&[(u32, f64)]]) -> Vec<Sequence> {
+        users.iter().enumerate().map(|(u, r)| Sequence { user: u as u32, events: rated(u as u32, r) }).collect()
+    }
+
+    pub fn query(user: u32, history: &[(u32, f64)], targets: &[u32]) -> Query {
+        Query::new(user, rated(user, history), targets.to_vec(), vec![])
+    }
+}

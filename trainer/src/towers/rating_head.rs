@@ -1,0 +1,127 @@
+//! The rating head of the user tower: `[c, w]`, so that the visitor's rating of an item of the vector v is c + w · v.
+//!
+//! `[c, w]` = W · `[a, mean, tastes]` + b, with a the hidden numbers of the tower's perceptron and mean and tastes those of
+//! [`rating_pool`]. So the mean rating of an item is a linear part of its vector. Training sees ratings less their mean, over their
+//! standard deviation.
+
+use super::params::Tensor;
+use crate::onnx::{Attribute, GraphBuilder, Value};
+use crate::ops::event::EventIndex;
+use crate::ops::rating_pool::{self, Residuals};
+use crate::ops::{Real, linear};
+
+/// Tensors of a head.
+pub(super) const TENSORS: usize = 6;
+/// ln k at the start, of the mean and of the tastes.
+const START_LOG_PRIOR: f64 = 1.6;
+/// Weight of the tastes at the start.
+const START_TASTES: f64 = 0.1;
+
+/// The parameters, or their gradients.
+pub(super) struct Head<S> {
+    pub pool: Residuals<S>,
+    /// `[hidden + 1 + d, 1 + d]`.
+    pub weights: S,
+    /// `[1 + d]`.
+    pub bias: S,
+    /// Mean and standard deviation of the ratings; not learned.
+    pub scale: S,
+}
+
+impl<S> From<[S; TENSORS]> for Head<S> {
+    fn from([values, slope, log_priors, weights, bias, scale]: [S; TENSORS]) -> Self {
+        Head { pool: Residuals { values, slope, log_priors }, weights, bias, scale }
+    }
+}
+
+/// The tensors of a tower that rates, or empty ones.
+pub(super) fn layout(rates: bool, d: usize, hidden: usize, values: usize) -> [Tensor; TENSORS] {
+    let n = usize::from(rates);
+    [
+        Tensor::new("rating_values", &[n * values]),
+        Tensor::new("rating_slope", &[n * d]),
+        Tensor::new("rating_priors", &[n * 2]),
+        Tensor::new("rating_weights", &[n * (hidden + 1 + d), 1 + d]),
+        Tensor::new("rating_bias", &[n * (1 + d)]),
+        Tensor::new("rating_scale", &[n * 2]),
+    ]
+}
+
+/// What the backward pass needs.
+pub(super) struct Activations<T> {
+    /// `[rows, hidden + 1 + d]`.
+    input: Vec<T>,
+    /// c and w, in standard deviations: `[rows, 1 + d]`.
+    pub out: Vec<T>,
+}
+
+impl<T: Real> Head<&mut [T]> {
+    /// The start of a training: the mean of the visitor's ratings, and a little of the tastes.
+    ///
+    /// `values` has the mean rating of each row of the value table.
+    pub fn start(&mut self, d: usize, [mean, sd]: [f64; 2], values: &[f64]) {
+        self.scale.copy_from_slice(&[mean, sd].map(T::of));
+        self.pool.values.iter_mut().zip(values).for_each(|(t, value)| *t = T::of((value - mean) / sd));
+        self.pool.log_priors.fill(T::of(START_LOG_PRIOR));
+        let hidden = self.weights.len() / (1 + d) - (1 + d);
+        for i in 0..=d {
+            self.weights[(hidden + i) * (1 + d) + i] = if i == 0 { T::ONE } else { T::of(START_TASTES) };
+        }
+    }
+}
+
+impl<T: Real> Head<&[T]> {
+    /// `after` `[rows, hidden]` are the hidden numbers of the prefixes from `first` on.
+    pub fn forward(&self, d: usize, events: &[EventIndex], vectors: &[T], first: usize, after: &[T]) -> Activations<T> {
+        let rows = events.len() + 1 - first;
+        let hidden = after.len() / rows;
+        let mut pools = vec![T::ZERO; rows * (1 + d)];
+        rating_pool::forward(d, events, vectors, &self.pool, first, &mut pools);
+        let input: Vec<T> =
+            after.chunks_exact(hidden).zip(pools.chunks_exact(1 + d)).flat_map(|(a, p)| a.iter().chain(p)).copied().collect();
+        let mut out = vec![T::ZERO; rows * (1 + d)];
+        linear::forward(&input, self.weights, self.bias, &mut out);
+        Activations { input, out }
+    }
+
+    /// `dout` `[rows, 1 + d]`; adds to `dvectors`, `dafter` and `gradient`.
+    #[allow(clippy::too_many_arguments)]
+    pub fn backward(
+        &self,
+        d: usize,
+        events: &[EventIndex],
+        vectors: &[T],
+        first: usize,
+        a: &Activations<T>,
+        dout: &[T],
+        dvectors: &mut [T],
+        dafter: &mut [T],
+        gradient: &mut Head<&mut [T]>,
+    ) {
+        let rows = events.len() + 1 - first;
+        let hidden = dafter.len() / rows;
+        let mut dinput = vec![T::ZERO; a.input.len()];
+        linear::backward(&a.input, self.weights, dout, gradient.weights, gradient.bias, &mut dinput);
+        let mut dpools = Vec::with_capacity(rows * (1 + d));
+        for (dinput, dafter) in dinput.chunks_exact(hidden + 1 + d).zip(dafter.chunks_exact_mut(hidden)) {
+            dafter.iter_mut().zip(dinput).for_each(|(a, x)| *a += *x);
+            dpools.extend_from_slice(&dinput[hidden..]);
+        }
+        rating_pool::backward(d, events, vectors, &self.pool, first, &dpools, dvectors, &mut gradient.pool);
+    }
+
+    /// `[c, w]` of one row of [`Activations::out`], as ratings.
+    pub fn unscaled(&self, out: &[T]) -> Vec<T> {
+        out.iter().enumerate().map(|(i, x)| *x * self.scale[1] + if i == 0 { self.scale[0] } else { T::ZERO }).collect()
+    }
+}
+
+impl Head<&[f32]> {
+    /// `hidden` `[batch, hidden]` and the tower's inputs to `[c, w]` `[batch, 1 + d]`, as ratings.
+    pub fn onnx(&self, g: &mut GraphBuilder, d: usize, hidden: &Value, [vectors, values, mask]: [&Value; 3]) -> Value {
+        let pools = rating_pool::onnx(g, d, &self.pool, vectors, values, mask);
+        let input = g.node("Concat", &[hidden, &pools], &[("axis", Attribute::Int(1))]);
+        let weights: Vec<f32> = self.weights.iter().map(|x| x * self.scale[1]).collect();
+        linear::onnx(g, "rating", &input, &weights, &self.unscaled(self.bias))
+    }
+}
