@@ -45,7 +45,8 @@ fn histories_in_all_their_forms() {
     assert_ne!(slate(&["--history", "3@1700000000,14@1700000005", "-k", "5"]), plain, "times act");
     assert_ne!(slate(&["--history", "3,14", "--context", "segment=student", "-k", "5"]), plain, "context acts");
     assert_eq!(slate(&["--history", "", "-k", "100"]).len(), 60);
-    let json: Value = serde_json::from_str(&out(&["recommend", tiny().to_str().unwrap(), "--history", "3:5,14:4", "--json"])).unwrap();
+    let json: Value =
+        serde_json::from_str(&out(&["recommend", tiny().to_str().unwrap(), "--history", "3:5,14:4", "--json"])).unwrap();
     assert!((1.0..=5.0).contains(&json["items"][0]["rating"].as_f64().unwrap()), "the packaged bundle predicts ratings");
     let explored = slate(&["--history", "3,14", "-k", "5", "--epsilon", "1", "--seed", "2"]);
     assert_eq!(slate(&["--history", "3,14", "-k", "5", "--epsilon", "1", "--seed", "2"]), explored);

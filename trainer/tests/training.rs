@@ -65,7 +65,7 @@ fn beats_popularity_and_masked_ids_beat_random() {
         .map(|v| measure_bundle(&recommender, &f.data, &f.split, v).unwrap());
     let baseline = |name| {
         let model = baselines::fit(name, &f.data, &f.split).unwrap();
-        measure(&f.data, Protocol::P4, &f.split.test, |q| Ok(model.scores(q))).unwrap()
+        measure(&f.data, &f.split, &f.split.test, |q| Ok(model.scores(q))).unwrap()
     };
     let (popularity, random) = (baseline("popularity"), baseline("random"));
     let ndcg = |figures| mean(figures, "ndcg@100");
@@ -210,4 +210,29 @@ fn a_stopped_training_goes_on_to_the_same_run() {
     assert!(!run.join("run.json").exists());
     assert!(command().arg("--resume").status().unwrap().success());
     assert!(files(&run) == files(&f.folder.path().join("run")), "other bytes");
+}
+
+/// A run of one epoch against the whole training, and against itself.
+#[test]
+fn compare_says_which_run_is_better() {
+    let f = fixture();
+    let work = tempfile::tempdir().unwrap();
+    let short = Config { max_epochs: 1, ..common::small() };
+    common::trained(&f.data, &f.split, &short, work.path());
+    let compare = |first: &Path, second: &Path| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_foretaste"));
+        let out =
+            command.arg("compare").args([first, second]).arg("--data").arg(f.folder.path().join("data")).arg("--json").output();
+        let out = out.unwrap();
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        serde_json::from_slice::<serde_json::Value>(&out.stdout).unwrap()
+    };
+    let (short, long) = (work.path().join("run"), f.folder.path().join("run"));
+    let better = compare(&short, &long);
+    let ndcg = &better["metrics"]["ndcg@100"];
+    assert!(ndcg["diff"].as_f64().unwrap() > 0.0 && ndcg["p"].as_f64().unwrap() < 0.05, "{ndcg}");
+    assert!(better["gained"][0]["diff"].as_f64().unwrap() > 0.0 && better["lost"][0]["diff"].as_f64().unwrap() < 0.0);
+    let same = compare(&long, &long);
+    assert_eq!((&same["metrics"]["ndcg@100"]["diff"], &same["metrics"]["ndcg@100"]["p"]), (&0.0.into(), &1.0.into()));
+    assert_eq!(same["gained"].as_array().unwrap().len(), 0);
 }

@@ -69,7 +69,7 @@ fn chosen<S: Copy, M: Baseline>(data: &Dataset, split: &Split, settings: &[S], f
     let queries: Vec<Query> = split.valid.iter().step_by(split.valid.len() / CHOOSING + 1).cloned().collect();
     let quality = |setting| {
         let model = fit(&split.train, setting);
-        let figures = measure(data, split.protocol, &queries, |query| Ok(model.scores(query))).unwrap_or_default();
+        let figures = measure(data, split, &queries, |query| Ok(model.scores(query))).unwrap_or_default();
         figures.values.get(goal(split.protocol)).map_or(0.0, |values| values.iter().sum::<f64>())
     };
     let best = settings.iter().map(|s| (quality(*s), *s)).reduce(|a, b| if b.0 > a.0 { b } else { a });
@@ -121,7 +121,7 @@ fn weighted_rows(matrix: &[f32], items: usize, query: &Query, weight: impl Fn(us
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use crate::data::Event;
     use crate::protocols::{Query, Sequence};
 

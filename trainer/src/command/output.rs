@@ -6,19 +6,25 @@ use anyhow::{Context, Result};
 use foretaste_trainer::baselines;
 use foretaste_trainer::evaluate::Report;
 use foretaste_trainer::protocols::Protocol;
+use serde::Serialize;
 
 use super::Usage;
 
-/// `--json` alone writes to standard output, and the table is left out; `--json FILE` writes the file beside the table.
+/// A report with its table.
 pub fn write(report: &Report, json: Option<&Path>) -> Result<()> {
+    print(report, json, || report.table())
+}
+
+/// `--json` alone writes to standard output, and the table is left out; `--json FILE` writes the file beside the table.
+pub fn print(result: &impl Serialize, json: Option<&Path>, table: impl Fn() -> String) -> Result<()> {
     match json {
-        Some(path) if path == Path::new("-") => println!("{}", serde_json::to_string(report)?),
+        Some(path) if path == Path::new("-") => println!("{}", serde_json::to_string(result)?),
         Some(path) => {
-            let text = serde_json::to_string_pretty(report)?;
+            let text = serde_json::to_string_pretty(result)?;
             std::fs::write(path, text).with_context(|| format!("{}: cannot be written", path.display()))?;
-            print!("{}", report.table());
+            print!("{}", table());
         }
-        None => print!("{}", report.table()),
+        None => print!("{}", table()),
     }
     Ok(())
 }

@@ -66,7 +66,7 @@ pub fn measure_bundle(recommender: &Recommender, data: &Dataset, split: &Split, 
             Ok(query.targets.iter().filter_map(rating).map(f64::from).collect())
         });
     }
-    measure(data, split.protocol, &split.test, |query| {
+    measure(data, split, &split.test, |query| {
         let user = user_of(recommender, data, query)?.vector;
         Ok(match &rows {
             None => recommender.scores(&user),

@@ -58,7 +58,7 @@ impl<'a> Experiment<'a> {
                 super::measure_ratings(self.data, &split.test, |query| Ok(model.predict(query)))?
             } else {
                 let model = baselines::fit(name, self.data, split)?;
-                super::measure(self.data, self.protocol, &split.test, |query| Ok(model.scores(query)))?
+                super::measure(self.data, split, &split.test, |query| Ok(model.scores(query)))?
             };
             self.models.entry(name.clone()).or_default().push(figures);
         }

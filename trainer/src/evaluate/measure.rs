@@ -6,8 +6,8 @@ use anyhow::Result;
 
 use super::Values;
 use crate::data::Dataset;
-use crate::metrics::{coverage, gini, hit_rate, mrr, ndcg, ranks, recall, top};
-use crate::protocols::{Protocol, Query};
+use crate::metrics::{Beyond, auc, average_precision, coverage, gini, hit_rate, mrr, ndcg, precision, ranks, recall, top};
+use crate::protocols::{Protocol, Query, Split, distinct};
 
 /// Figures of one model on one split.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -18,25 +18,29 @@ pub struct Figures {
     pub overall: BTreeMap<String, f64>,
 }
 
-/// The metric by which settings are chosen on a protocol's validation part.
+/// The metric by which settings are chosen on a protocol's validation part: higher is better, but for the RMSE.
 pub fn goal(protocol: Protocol) -> &'static str {
     match protocol {
-        Protocol::P1 | Protocol::P2 => "rm@10",
+        Protocol::P1 => "rm@10",
+        Protocol::P2 => "rmse",
         Protocol::P3 | Protocol::P5 => "ndcg@10",
         Protocol::P4 | Protocol::All => "ndcg@100",
     }
 }
 
-/// Asks `score` for every query: it gives the scores of all items.
+/// Asks `score` for every query of a part of the split: it gives the scores of all items. What the split's model may have seen is what
+/// novelty, diversity and popularity are measured by.
 ///
 /// # Errors
 /// Those of `score`.
 pub fn measure(
     data: &Dataset,
-    protocol: Protocol,
+    split: &Split,
     queries: &[Query],
     mut score: impl FnMut(&Query) -> Result<Vec<f32>>,
 ) -> Result<Figures> {
+    let protocol = split.protocol;
+    let beyond = Beyond::new(data.items.len(), split.fitted());
     let mut out = Figures::default();
     let mut shown = vec![0u32; data.items.len()];
     let mut unknown = 0;
@@ -74,11 +78,22 @@ pub fn measure(
                 let ranks = rank(&query.removed);
                 add("recall@20".into(), recall(&ranks, 20));
                 add("ndcg@100".into(), ndcg(&ranks, 100));
+                add("precision@20".into(), precision(&ranks, 20));
+                add("map@100".into(), average_precision(&ranks, 100));
+                add("mrr".into(), ranks.iter().min().map_or(0.0, |rank| mrr(*rank)));
+                let candidates = universe.iter().filter(|is_in| **is_in).count() - query.removed.len();
+                add("auc".into(), auc(&ranks, candidates));
                 add("next_hr@10".into(), hit_rate(ranks[0], 10));
                 add("next_ndcg@10".into(), ndcg(&ranks[..1], 10));
             }
         }
-        top(&scores, universe, &query.removed, 10).into_iter().for_each(|item| shown[item as usize] += 1);
+        let list = top(&scores, universe, &query.removed, 10);
+        add("novelty@10".into(), beyond.novelty(&list));
+        add("ild@10".into(), beyond.intra_list_diversity(&list));
+        if let Some(lift) = beyond.popularity_lift(&list, &distinct(&query.history)) {
+            add("lift@10".into(), lift);
+        }
+        list.into_iter().for_each(|item| shown[item as usize] += 1);
     }
     let universe: Vec<u32> = shown.iter().zip(&data.in_events).filter(|(_, is_in)| **is_in).map(|(n, _)| *n).collect();
     out.overall = BTreeMap::from([("coverage@10".into(), coverage(&universe)), ("gini@10".into(), gini(&universe))]);
@@ -121,11 +136,15 @@ mod tests {
     use super::*;
     use crate::protocols::tests::dataset;
 
+    fn split(protocol: Protocol) -> Split {
+        Split { protocol, fold: None, train: vec![], valid: vec![], refit: None, test: vec![] }
+    }
+
     /// Items 0 to 4 with falling scores.
     fn figures(protocol: Protocol, targets: &[u32], removed: &[u32]) -> Figures {
         let data = dataset(&[&[0, 1, 2, 3, 4]]);
         let query = Query::new(0, vec![], targets.to_vec(), removed.to_vec());
-        measure(&data, protocol, &[query], |_| Ok(vec![5.0, 4.0, 3.0, 2.0, 1.0])).unwrap()
+        measure(&data, &split(protocol), &[query], |_| Ok(vec![5.0, 4.0, 3.0, 2.0, 1.0])).unwrap()
     }
 
     #[test]
@@ -133,7 +152,7 @@ mod tests {
         let data = dataset(&[&[0, 1, 2, 3, 4]]);
         let mut query = Query::new(0, vec![], vec![0], vec![]);
         let figures = |query: &Query| {
-            measure(&data, Protocol::P5, std::slice::from_ref(query), |_| Ok(vec![5.0, 4.0, 3.0, 2.0, 1.0])).unwrap()
+            measure(&data, &split(Protocol::P5), std::slice::from_ref(query), |_| Ok(vec![5.0, 4.0, 3.0, 2.0, 1.0])).unwrap()
         };
         let hit = figures(&query);
         assert_eq!((hit.values["hr@10"][0], hit.values["ndcg@10_known"][0], hit.overall["unknown_targets"]), (1.0, 1.0, 0.0));
@@ -148,7 +167,10 @@ mod tests {
     fn known_values_of_each_protocol() {
         let p4 = figures(Protocol::P4, &[3, 1], &[0]);
         assert_eq!((p4.values["recall@20"][0], p4.values["next_hr@10"][0], p4.values["next_ndcg@10"][0]), (1.0, 1.0, 0.5));
-        assert_eq!((p4.overall["coverage@10"], p4.values.len()), (0.8, 4));
+        assert_eq!(
+            (p4.overall["coverage@10"], p4.values["auc"][0], p4.values["map@100"][0]),
+            (0.8, 0.75, (1.0 + 2.0 / 3.0) / 2.0)
+        );
         let p3 = figures(Protocol::P3, &[1], &[0]);
         assert_eq!((p3.values["mrr"][0], p3.values["hr@10"][0]), (1.0, 1.0));
         let p1 = figures(Protocol::P1, &[1, 2], &[0]);

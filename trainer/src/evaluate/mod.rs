@@ -5,6 +5,7 @@ mod cost;
 mod experiment;
 mod measure;
 mod open;
+mod paired;
 mod report;
 mod visitor;
 
@@ -13,5 +14,6 @@ pub use cost::{Stopwatch, cpu_seconds, peak_mb};
 pub use experiment::Experiment;
 pub use measure::{Figures, goal, measure, measure_ratings};
 pub use open::open_bundle;
+pub use paired::Paired;
 pub use report::{Cell, Cost, DataSummary, Difference, FORETASTE, Report, Values};
 pub use visitor::{context_of, event_of};

@@ -1,6 +1,6 @@
 //! Figures of several models over the same queries: means, intervals, paired differences, as JSON and as a table.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -122,19 +122,18 @@ impl Report {
         }
     }
 
-    /// The table for the terminal: a model a line, with the half width of the interval.
+    /// The table for the terminal, a metric a line, with the half width of the interval.
     pub fn table(&self) -> String {
-        let metrics: Vec<&String> =
-            self.models.values().flat_map(|m| m.keys()).collect::<std::collections::BTreeSet<_>>().into_iter().collect();
+        let metrics: BTreeSet<&String> = self.models.values().flat_map(|m| m.keys()).collect();
+        let mut models: Vec<&String> = self.models.keys().collect();
+        models.sort_by_key(|name| (*name != FORETASTE, (*name).clone()));
         let mut out = format!("{:<16}", self.protocol);
-        metrics.iter().for_each(|m| out.push_str(&format!("{m:>16}")));
-        let mut rows: Vec<_> = self.models.iter().collect();
-        rows.sort_by_key(|(name, _)| (*name != FORETASTE, (*name).clone()));
-        for (name, cells) in rows {
-            out.push_str(&format!("\n{name:<16}"));
-            for metric in &metrics {
-                let cell = cells.get(*metric).map(|c| format!("{:.4} ±{:.4}", c.mean, (c.ci95[1] - c.ci95[0]) / 2.0));
-                out.push_str(&format!("{:>16}", cell.unwrap_or_default()));
+        models.iter().for_each(|name| out.push_str(&format!("{name:>19}")));
+        for metric in metrics {
+            out.push_str(&format!("\n{metric:<16}"));
+            for cells in models.iter().map(|name| &self.models[*name]) {
+                let cell = cells.get(metric).map(|c| format!("{:.4} ±{:.4}", c.mean, (c.ci95[1] - c.ci95[0]) / 2.0));
+                out.push_str(&format!("{:>19}", cell.unwrap_or_default()));
             }
         }
         out.push('\n');
