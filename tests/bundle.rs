@@ -101,6 +101,8 @@ fn every_wrong_manifest_has_its_own_code() {
     assert_eq!(refused(|f| edit(f, |m| m["files"][0]["path"] = "https://example.com/a".into())), "path");
     assert_eq!(refused(|f| edit(f, |m| m["dim"] = 513.into())), "range");
     assert_eq!(refused(|f| edit(f, |m| m["dim"] = (-1).into())), "malformed");
+    assert_eq!(refused(|f| edit(f, |m| m["ratings"] = serde_json::json!({ "least": 5, "most": 5 }))), "range");
+    assert_eq!(refused(|f| edit(f, |m| m["ratings"] = serde_json::json!({ "least": 1 }))), "malformed");
     assert_eq!(refused(|f| drop(f.insert("manifest.json".into(), b"<!doctype html>".to_vec()))), "malformed");
     assert_eq!(refused(|f| drop(f.insert("manifest.json".into(), b"[".repeat(200_000)))), "malformed");
     assert_eq!(refused(|f| edit(f, |m| m["files"][0]["bytes"] = u64::MAX.into())), "limit");
@@ -116,6 +118,29 @@ fn an_unknown_optional_feature_and_its_file_are_ignored() {
         });
     };
     assert_eq!(refused(with_feature), "accepted");
+}
+
+/// A tower with a rating head in a bundle that declares none is refused when it runs, and ratings stay in their range.
+#[test]
+fn ratings_are_declared_and_stay_in_their_range() {
+    let with = |range: Option<[f64; 2]>| {
+        let mut files = tiny();
+        edit(&mut files, |m| match range {
+            Some([least, most]) => m["ratings"] = serde_json::json!({ "least": least, "most": most }),
+            None => _ = m.as_object_mut().unwrap().remove("ratings"),
+        });
+        let mut recommender = open(&files).unwrap();
+        recommender.record(event("50")).unwrap();
+        recommender.recommend(&Request::default())
+    };
+    let ratings = |range| with(Some(range)).unwrap().items.iter().map(|i| i.rating.unwrap()).collect::<Vec<_>>();
+    let wide = ratings([-100.0, 100.0]);
+    let cut = ratings([f64::from(wide[0]) - 0.01, f64::from(wide[0])]);
+    assert!(
+        wide.iter().any(|r| *r != wide[0]) && cut.iter().all(|r| *r <= wide[0] && *r >= wide[0] - 0.0101),
+        "{wide:?} {cut:?}"
+    );
+    assert_eq!(with(None).unwrap_err().code(), "model");
 }
 
 #[test]

@@ -62,6 +62,10 @@ pub fn measure(
                 [10, 20, 50].into_iter().for_each(|k| add(format!("hr@{k}"), hit_rate(rank, k)));
                 [10, 20, 50].into_iter().for_each(|k| add(format!("ndcg@{k}"), ndcg(&[rank], k)));
                 add("mrr".into(), mrr(rank));
+                if let Some(tie) = tie(data, query) {
+                    add(format!("hr@10_{tie}"), hit_rate(rank, 10));
+                    add(format!("ndcg@10_{tie}"), ndcg(&[rank], 10));
+                }
             }
             Protocol::P5 => {
                 // What no list can hold is a miss.
@@ -85,6 +89,10 @@ pub fn measure(
                 add("auc".into(), auc(&ranks, candidates));
                 add("next_hr@10".into(), hit_rate(ranks[0], 10));
                 add("next_ndcg@10".into(), ndcg(&ranks[..1], 10));
+                if let Some(tie) = tie(data, query) {
+                    add(format!("ndcg@100_{tie}"), ndcg(&ranks, 100));
+                    add(format!("next_hr@10_{tie}"), hit_rate(ranks[0], 10));
+                }
             }
         }
         let list = top(&scores, universe, &query.removed, 10);
@@ -101,6 +109,14 @@ pub fn measure(
         out.overall.insert("unknown_targets".into(), f64::from(unknown));
     }
     Ok(out)
+}
+
+/// Whether the first target shares its second with the last event of the query, `tied`, or not, `untied`: where many do, their order can be learnt
+/// from how ties are broken. `None` without times.
+fn tie(data: &Dataset, query: &Query) -> Option<&'static str> {
+    let ahead = &data.history(query.user as usize)[query.history.len()..];
+    let target = ahead.iter().find(|e| e.item == query.targets[0])?;
+    Some(if query.history.last()?.time? == target.time? { "tied" } else { "untied" })
 }
 
 /// Asks `predict` for every query of P2: it gives the ratings of the targets, which are cut to the range of all ratings.
@@ -145,6 +161,21 @@ mod tests {
         let data = dataset(&[&[0, 1, 2, 3, 4]]);
         let query = Query::new(0, vec![], targets.to_vec(), removed.to_vec());
         measure(&data, &split(protocol), &[query], |_| Ok(vec![5.0, 4.0, 3.0, 2.0, 1.0])).unwrap()
+    }
+
+    #[test]
+    fn ties_are_told_apart() {
+        let mut data = dataset(&[&[0, 1, 2, 3]]);
+        assert_eq!(tie(&data, &query_at(&data, 2)), Some("untied"));
+        data.events[2].time = data.events[1].time;
+        assert_eq!(tie(&data, &query_at(&data, 2)), Some("tied"));
+        assert_eq!(tie(&data, &query_at(&data, 0)), None, "nothing to share a second with");
+        data.events[2].time = None;
+        assert_eq!(tie(&data, &query_at(&data, 2)), None);
+    }
+
+    fn query_at(data: &Dataset, known: usize) -> Query {
+        Query::new(0, data.events[..known].to_vec(), vec![data.events[known].item], vec![])
     }
 
     #[test]
