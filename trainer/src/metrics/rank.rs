@@ -20,8 +20,12 @@ pub fn top(scores: &[f32], universe: &[bool], removed: &[u32], k: usize) -> Vec<
     let allowed = candidates(universe, removed);
     let mut items: Vec<u32> = (0..scores.len() as u32).filter(|item| allowed[*item as usize]).collect();
     let key = |item: &u32| key(scores[*item as usize]);
-    items.sort_by(|a, b| key(b).total_cmp(&key(a)).then(a.cmp(b)));
-    items.truncate(k);
+    let order = |a: &u32, b: &u32| key(b).total_cmp(&key(a)).then(a.cmp(b));
+    if k < items.len() {
+        items.select_nth_unstable_by(k, order);
+        items.truncate(k);
+    }
+    items.sort_unstable_by(order);
     items
 }
 
