@@ -16,8 +16,10 @@ use crate::protocols::{Query, Sequence, Split};
 const DIM: usize = 64;
 /// Sweeps over users and items.
 const SWEEPS: usize = 12;
-/// Settings that are tried on the validation part: α, the weight of an item that was not seen, and λ.
-const SETTINGS: [(f64, f64); 4] = [(0.1, 0.03), (0.3, 0.02), (0.3, 0.01), (1.0, 0.003)];
+/// Settings that are tried on the validation part: α, the weight of an item that was not seen, and λ. The first ones are for dense data, the last
+/// ones for visitors of few among many items.
+const SETTINGS: [(f64, f64); 7] =
+    [(0.1, 0.03), (0.3, 0.02), (0.3, 0.01), (1.0, 0.003), (0.01, 0.02), (0.003, 0.05), (0.001, 0.05)];
 
 pub(super) struct Ials {
     /// Vectors of the items `[items, DIM]`.
