@@ -1,5 +1,6 @@
 //! Where a report goes: a table for people, one JSON object for scripts.
 
+use std::io::IsTerminal;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -12,7 +13,8 @@ use super::Usage;
 
 /// A report with its table.
 pub fn write(report: &Report, json: Option<&Path>) -> Result<()> {
-    print(report, json, || report.table())
+    let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    print(report, json, || report.table(colour))
 }
 
 /// `--json` alone writes to standard output, and the table is left out; `--json FILE` writes the file beside the table.

@@ -122,8 +122,9 @@ impl Report {
         }
     }
 
-    /// The table for the terminal, a metric a line, with the half width of the interval.
-    pub fn table(&self) -> String {
+    /// The table for the terminal, a metric a line, with the half width of the interval; in red, where there is colour, what is better than
+    /// ours.
+    pub fn table(&self, colour: bool) -> String {
         let metrics: BTreeSet<&String> = self.models.values().flat_map(|m| m.keys()).collect();
         let mut models: Vec<&String> = self.models.keys().collect();
         models.sort_by_key(|name| (*name != FORETASTE, (*name).clone()));
@@ -133,11 +134,23 @@ impl Report {
             out.push_str(&format!("\n{metric:<16}"));
             for cells in models.iter().map(|name| &self.models[*name]) {
                 let cell = cells.get(metric).map(|c| format!("{:.4} ±{:.4}", c.mean, (c.ci95[1] - c.ci95[0]) / 2.0));
-                out.push_str(&format!("{:>19}", cell.unwrap_or_default()));
+                let cell = format!("{:>19}", cell.unwrap_or_default());
+                let ours = self.models.get(FORETASTE).and_then(|cells| cells.get(metric));
+                let beaten = cells.get(metric).zip(ours).is_some_and(|(other, ours)| is_better(metric, other.mean, ours.mean));
+                out.push_str(&if colour && beaten { format!("\x1b[31m{cell}\x1b[0m") } else { cell });
             }
         }
         out.push('\n');
         out
+    }
+}
+
+/// Whether a value is the better one of a metric. Of what a list is beyond its hits (spread, novelty) neither is.
+fn is_better(metric: &str, value: f64, than: f64) -> bool {
+    match metric.split(['@', '_']).next().unwrap_or(metric) {
+        "rmse" | "mae" => value < than,
+        "hr" | "ndcg" | "recall" | "precision" | "map" | "mrr" | "auc" | "next" | "all" | "rm" => value > than,
+        _ => false,
     }
 }
 
@@ -154,6 +167,8 @@ mod tests {
         let d = Difference::of(&[1.0, 2.0, 3.0], &[0.0, 2.0, 1.0]);
         assert_eq!(d.diff, 1.0);
         assert!((d.ci95[1] - (1.0 + 1.96 / 3.0f64.sqrt())).abs() < 1e-12);
+        assert!(is_better("rmse", 0.9, 1.0) && is_better("next_hr@10", 0.2, 0.1) && is_better("hr@10_tied", 0.2, 0.1));
+        assert!(!is_better("ndcg@10", 0.1, 0.1) && !is_better("gini@10", 0.1, 0.2) && !is_better("novelty@10", 3.0, 2.0));
         assert_eq!(Cell::of(&[]), Cell { mean: 0.0, sd: 0.0, ci95: [0.0, 0.0], n: 0 });
     }
 }
