@@ -1,10 +1,10 @@
 //! Twenty training steps against PyTorch: `trace.json`, written by `trace.py`.
 
+use foretaste_trainer::losses::softmax::{self, Target};
 use foretaste_trainer::ops::Real;
 use foretaste_trainer::ops::dropout::Dropout;
 use foretaste_trainer::ops::event::EventIndex;
-use foretaste_trainer::ops::softmax::{self, Target};
-use foretaste_trainer::towers::{Input, ItemTower, Tensor, UserShape, UserTower};
+use foretaste_trainer::towers::{Encoder, Input, ItemTower, Tensor, UserShape, UserTower};
 use foretaste_trainer::training::{Moments, clip};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -50,13 +50,14 @@ struct Wanted {
 
 /// The named lists in the order of a tower's tensors.
 fn flat(layout: &[Tensor], lists: &BTreeMap<String, Vec<f64>>) -> Vec<f64> {
-    layout.iter().filter(|t| !t.is_empty()).flat_map(|t| lists[t.name].clone()).collect()
+    layout.iter().filter(|t| !t.is_empty()).flat_map(|t| lists[&t.name].clone()).collect()
 }
 
 /// Losses of the steps, and the averages of both towers' numbers, in the precision of `T`.
 fn replay<T: Real>(trace: &Trace) -> (Vec<f64>, [Vec<f64>; 2]) {
     let s = &trace.shape;
-    let shape = UserShape { dim: s.dim, hidden: s.hidden, rows: s.rows, context: s.context, rates: false };
+    let shape =
+        UserShape { encoder: Encoder::Pools, dim: s.dim, hidden: s.hidden, rows: s.rows, context: s.context, rates: false };
     let (mut items, mut user) = (ItemTower::<T>::zeros(s.dim, s.items, s.slots), UserTower::<T>::zeros(shape));
     let convert = |xs: Vec<f64>| xs.into_iter().map(T::of).collect::<Vec<T>>();
     items.numbers = convert(flat(&items.layout, &trace.starts));
@@ -109,8 +110,15 @@ fn twenty_steps_are_those_of_pytorch() {
         assert!(far(&losses, &trace.losses) < tolerance, "losses {losses:?}, PyTorch {:?}", trace.losses);
         let layouts = (ItemTower::<f64>::zeros(trace.shape.dim, trace.shape.items, trace.shape.slots).layout, {
             let s = &trace.shape;
-            UserTower::<f64>::zeros(UserShape { dim: s.dim, hidden: s.hidden, rows: s.rows, context: s.context, rates: false })
-                .layout
+            UserTower::<f64>::zeros(UserShape {
+                encoder: Encoder::Pools,
+                dim: s.dim,
+                hidden: s.hidden,
+                rows: s.rows,
+                context: s.context,
+                rates: false,
+            })
+            .layout
         });
         // Adam divides by the gradient's size: where that is near 0, rounding shows more in the numbers than in the losses.
         let looser = 10.0 * tolerance;

@@ -5,7 +5,7 @@ use foretaste::{Query as Request, Recommender, User};
 
 use super::{Figures, context_of, event_of, measure, measure_ratings};
 use crate::data::Dataset;
-use crate::ops::squared_error;
+use crate::losses::squared_error;
 use crate::protocols::{Protocol, Query, Split};
 
 /// Which item vectors score.

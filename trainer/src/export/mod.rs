@@ -51,7 +51,7 @@ pub fn export(run: &Run, out: &Path, planes: Planes) -> Result<()> {
         "the run has numbers that are not finite: train with a smaller learning_rate"
     );
     let mut files = vec![
-        File::hashed("user_tower", "user_tower", "onnx", None, run.user.onnx(encoding)),
+        File::hashed("user_tower", "user_tower", "onnx", None, run.user.onnx(encoding.history.len, encoding.context_slots())),
         File::hashed("item_tower", "item_tower", "onnx", None, run.items.onnx(encoding)),
     ];
     files.extend(items::files(&run.catalog, run.card.config.dim, &vectors, &biases, planes)?);

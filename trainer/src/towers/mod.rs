@@ -1,10 +1,12 @@
 //! The item tower and the user tower.
 
+mod encoders;
 mod item_tower;
 mod params;
 mod rating_head;
 mod user_tower;
 
+pub use encoders::{Encoder, HEADS};
 pub use item_tower::{ItemTower, encode_catalog};
 pub use params::{Tensor, total};
 pub use user_tower::{Activations, Input, UserShape, UserTower, event_indices};

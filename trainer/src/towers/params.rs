@@ -7,14 +7,14 @@ use crate::ops::dropout::mix;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tensor {
     /// Name in checkpoints.
-    pub name: &'static str,
+    pub name: String,
     /// Dimensions.
     pub shape: Vec<usize>,
 }
 
 impl Tensor {
-    pub(super) fn new(name: &'static str, shape: &[usize]) -> Tensor {
-        Tensor { name, shape: shape.to_vec() }
+    pub(super) fn new(name: impl Into<String>, shape: &[usize]) -> Tensor {
+        Tensor { name: name.into(), shape: shape.to_vec() }
     }
 
     /// Numbers.

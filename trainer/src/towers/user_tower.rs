@@ -1,27 +1,31 @@
 //! History and context to the visitor's vector.
 //!
-//! Each event becomes a vector ([`event`]), the history five pools ([`decay_pool`]), and with P = the pools and c = the context's
+//! Each event becomes a vector ([`event`]), the history a summary P of one vector or more ([`Encoder`]), and with c = the context's
 //! embedding: u = ½ eˢ · LN( Σ_k m_k ⊙ P_k + W2 · GELU(W1 · `[LN(P), c]`) ). There is no user id.
 
 use foretaste::EncodedQuery;
 use foretaste::features::{EncodedHistory, Encoding, Slots};
+use serde::{Deserialize, Serialize};
 
+use super::encoders::{Encoded, Encoder};
 use super::params::{Tensor, fill_uniform, split, split_mut, total};
 use super::rating_head::{self, Head, TENSORS};
 use crate::onnx::{Attribute, Dim, GraphBuilder, Value};
-use crate::ops::decay_pool::{POOLS, RATES};
+use crate::ops::decay_pool::RATES;
 use crate::ops::dropout::{Dropout, mix};
 use crate::ops::event::{EventIndex, Tables};
-use crate::ops::{Real, bag, decay_pool, event, gelu, layer_norm, linear};
+use crate::ops::{Real, bag, event, gelu, layer_norm, linear};
 
 /// Gains of the lowest and the highest value bucket at the start: a disliked item counts less.
 const START_GAIN: [f64; 2] = [-0.3, 0.2];
 /// The perceptron's share of the vector at the start.
 const START_SHARE: f64 = 0.5;
 
-/// Widths of the tower.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a tower is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserShape {
+    /// Reads the events.
+    pub encoder: Encoder,
     /// Dimensions of a vector.
     pub dim: usize,
     /// Width of the perceptron.
@@ -36,9 +40,10 @@ pub struct UserShape {
 
 impl UserShape {
     /// The shape that an encoding asks for.
-    pub fn of(encoding: &Encoding, dim: usize, hidden: usize, rates: bool) -> Self {
+    pub fn of(encoding: &Encoding, encoder: Encoder, dim: usize, hidden: usize, rates: bool) -> Self {
         let h = &encoding.history;
         UserShape {
+            encoder,
             dim,
             hidden,
             rows: [h.value_rows(), h.type_rows(), h.gap_buckets, h.run_buckets],
@@ -49,24 +54,24 @@ impl UserShape {
 
     fn layout(&self) -> Vec<Tensor> {
         let (d, hidden, [values, types, gaps, runs]) = (self.dim, self.hidden, self.rows);
-        let width = (POOLS + 1) * d;
-        let mut layout = vec![
+        let parts = self.encoder.parts();
+        let mut layout = self.encoder.layout(d);
+        layout.extend([
             Tensor::new("gain", &[values]),
             Tensor::new("values", &[values, d]),
             Tensor::new("types", &[types, d]),
             Tensor::new("gaps", &[gaps, d]),
             Tensor::new("runs", &[runs, d]),
-            Tensor::new("log_rates", &[RATES]),
-            Tensor::new("mix", &[POOLS, d]),
+            Tensor::new("mix", &[parts, d]),
             Tensor::new("context", &[self.context, d]),
-            Tensor::new("w1", &[width, hidden]),
+            Tensor::new("w1", &[(parts + 1) * d, hidden]),
             Tensor::new("b1", &[hidden]),
             Tensor::new("w2", &[hidden, d]),
             Tensor::new("b2", &[d]),
             Tensor::new("norm_gain", &[d]),
             Tensor::new("norm_bias", &[d]),
             Tensor::new("log_scale", &[1]),
-        ];
+        ]);
         layout.extend(rating_head::layout(self.rates, d, hidden, values));
         layout
     }
@@ -75,7 +80,7 @@ impl UserShape {
 /// Parameters of the user tower.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UserTower<T = f32> {
-    /// Widths.
+    /// What it is made of.
     pub shape: UserShape,
     /// Tensors of `numbers`.
     pub layout: Vec<Tensor>,
@@ -83,10 +88,14 @@ pub struct UserTower<T = f32> {
     pub numbers: Vec<T>,
 }
 
+/// Tensors that every tower has.
+const COMMON: usize = 14 + TENSORS;
+
 /// The tensors, or their gradients.
 struct Parts<S> {
+    /// Those of the encoder.
+    encoder: S,
     tables: Tables<S>,
-    log_rates: S,
     mix: S,
     context: S,
     w1: S,
@@ -99,28 +108,11 @@ struct Parts<S> {
     head: Head<S>,
 }
 
-impl<S> From<[S; 15 + TENSORS]> for Parts<S> {
-    fn from(parts: [S; 15 + TENSORS]) -> Self {
-        let [
-            gain,
-            values,
-            types,
-            gaps,
-            runs,
-            log_rates,
-            mix,
-            context,
-            w1,
-            b1,
-            w2,
-            b2,
-            norm_gain,
-            norm_bias,
-            log_scale,
-            head @ ..,
-        ] = parts;
+impl<S> Parts<S> {
+    fn new(encoder: S, common: [S; COMMON]) -> Self {
+        let [gain, values, types, gaps, runs, mix, context, w1, b1, w2, b2, norm_gain, norm_bias, log_scale, head @ ..] = common;
         let tables = Tables { gain, values, types, gaps, runs };
-        Parts { tables, log_rates, mix, context, w1, b1, w2, b2, norm_gain, norm_bias, log_scale, head: head.into() }
+        Parts { encoder, tables, mix, context, w1, b1, w2, b2, norm_gain, norm_bias, log_scale, head: head.into() }
     }
 }
 
@@ -141,9 +133,10 @@ pub struct Input<'a, T> {
 pub struct Activations<T> {
     /// The visitor's vectors, a prefix a row: `[rows, d]`.
     pub u: Vec<T>,
-    /// Of all prefixes: `[events + 1, POOLS, d]`.
-    pools: Vec<T>,
-    /// Input of the perceptron, after dropout: `[rows, (POOLS + 1) d]`.
+    /// Events as vectors: `[events, d]`.
+    h: Vec<T>,
+    encoded: Encoded<T>,
+    /// Input of the perceptron, after dropout: `[rows, (parts + 1) d]`.
     x: Vec<T>,
     /// Before GELU: `[rows, hidden]`.
     before: Vec<T>,
@@ -151,7 +144,7 @@ pub struct Activations<T> {
     after: Vec<T>,
     /// Before the last norm: `[rows, d]`.
     sum: Vec<T>,
-    dropout: [Dropout; 2],
+    dropout: [Dropout; 3],
     head: Option<rating_head::Activations<T>>,
 }
 
@@ -172,17 +165,18 @@ impl<T: Real> UserTower<T> {
     /// The start of a training: the mean of the pools with a small random perceptron beside it.
     pub fn start(shape: UserShape, rates: [f64; RATES], seed: u64) -> Self {
         let mut tower = Self::zeros(shape);
-        let p = Parts::from(split_mut(&tower.layout, &mut tower.numbers));
+        let p = parts_mut(&tower.layout, &mut tower.numbers);
+        shape.encoder.start(shape.dim, rates, p.encoder, mix(seed, 0));
         let buckets = p.tables.gain.len() - 1;
         for (i, gain) in p.tables.gain[1..].iter_mut().enumerate() {
             let place = if buckets > 1 { i as f64 / (buckets - 1) as f64 } else { 0.5 };
             *gain = T::of(START_GAIN[0] + place * (START_GAIN[1] - START_GAIN[0]));
         }
-        p.log_rates.iter_mut().zip(rates).for_each(|(rate, start)| *rate = T::of(libm::log(start)));
-        p.mix.fill(T::of(1.0 / POOLS as f64));
+        let parts = shape.encoder.parts();
+        p.mix.fill(T::of(1.0 / parts as f64));
         let bound = |inputs: usize| 1.0 / libm::sqrt(inputs as f64);
-        fill_uniform(p.w1, bound((POOLS + 1) * shape.dim), seed);
-        fill_uniform(p.b1, bound((POOLS + 1) * shape.dim), seed + 1);
+        fill_uniform(p.w1, bound((parts + 1) * shape.dim), seed);
+        fill_uniform(p.b1, bound((parts + 1) * shape.dim), seed + 1);
         fill_uniform(p.w2, START_SHARE * bound(shape.hidden), seed + 2);
         fill_uniform(p.b2, START_SHARE * bound(shape.hidden), seed + 3);
         p.norm_gain.fill(T::ONE);
@@ -192,11 +186,13 @@ impl<T: Real> UserTower<T> {
     /// The start of the rating head: mean and standard deviation of the ratings, and their mean by row of the value table.
     pub fn start_ratings(&mut self, moments: [f64; 2], by_row: &[f64]) {
         let d = self.shape.dim;
-        Parts::from(split_mut(&self.layout, &mut self.numbers)).head.start(d, moments, by_row);
+        parts_mut(&self.layout, &mut self.numbers).head.start(d, moments, by_row);
     }
 
     fn parts(&self) -> Parts<&[T]> {
-        split(&self.layout, &self.numbers).into()
+        let (encoder, common) = self.layout.split_at(self.layout.len() - COMMON);
+        let (own, rest) = self.numbers.split_at(total(encoder));
+        Parts::new(own, split(common, rest))
     }
 
     /// ½ eˢ.
@@ -208,19 +204,19 @@ impl<T: Real> UserTower<T> {
     pub fn forward(&self, input: Input<T>, dropout: Dropout) -> Activations<T> {
         let Input { events, vectors, first, contexts } = input;
         let (d, p, rows) = (self.shape.dim, self.parts(), events.len() + 1 - first);
-        let width = (POOLS + 1) * d;
+        let (encoder, wide) = (self.shape.encoder, self.shape.encoder.parts() * d);
+        let width = wide + d;
         let mut h = vec![T::ZERO; events.len() * d];
         event::forward(d, events, vectors, &p.tables, &mut h);
-        let mut pools = vec![T::ZERO; (events.len() + 1) * POOLS * d];
-        decay_pool::forward(d, &h, p.log_rates, &mut pools);
-        let asked = &pools[first * POOLS * d..];
+        let dropout = [0, 1, 2].map(|i| Dropout { seed: mix(dropout.seed, i), ..dropout });
+        let encoded = encoder.forward(d, p.encoder, &h, dropout[2]);
+        let asked = &encoded.summary[first * wide..];
 
         let mut x = vec![T::ZERO; rows * width];
-        for ((x, pools), context) in x.chunks_exact_mut(width).zip(asked.chunks_exact(POOLS * d)).zip(contexts) {
-            layer_norm::forward(pools, d, None, &mut x[..POOLS * d]);
-            bag::forward(p.context, d, [context], &mut x[POOLS * d..]);
+        for ((x, pools), context) in x.chunks_exact_mut(width).zip(asked.chunks_exact(wide)).zip(contexts) {
+            layer_norm::forward(pools, d, None, &mut x[..wide]);
+            bag::forward(p.context, d, [context], &mut x[wide..]);
         }
-        let dropout = [0, 1].map(|i| Dropout { seed: mix(dropout.seed, i), ..dropout });
         dropout[0].apply(&mut x);
         let mut before = vec![T::ZERO; rows * self.shape.hidden];
         linear::forward(&x, p.w1, p.b1, &mut before);
@@ -229,7 +225,7 @@ impl<T: Real> UserTower<T> {
         dropout[1].apply(&mut after);
         let mut sum = vec![T::ZERO; rows * d];
         linear::forward(&after, p.w2, p.b2, &mut sum);
-        for (sum, pools) in sum.chunks_exact_mut(d).zip(asked.chunks_exact(POOLS * d)) {
+        for (sum, pools) in sum.chunks_exact_mut(d).zip(asked.chunks_exact(wide)) {
             for (mix, pool) in p.mix.chunks_exact(d).zip(pools.chunks_exact(d)) {
                 sum.iter_mut().zip(mix.iter().zip(pool)).for_each(|(s, (m, p))| *s += *m * *p);
             }
@@ -239,7 +235,7 @@ impl<T: Real> UserTower<T> {
         let scale = self.scale();
         u.iter_mut().for_each(|u| *u *= scale);
         let head = self.shape.rates.then(|| p.head.forward(d, events, vectors, first, &after));
-        Activations { u, pools, x, before, after, sum, dropout, head }
+        Activations { u, h, encoded, x, before, after, sum, dropout, head }
     }
 
     /// `du` `[rows, d]` of the vectors and `dratings` as [`Activations::ratings`]; adds to `dvectors` `[items, d]` and to `gradient`,
@@ -253,21 +249,20 @@ impl<T: Real> UserTower<T> {
         gradient: &mut [T],
     ) {
         let Input { events, vectors, first, contexts } = input;
-        let (d, p) = (self.shape.dim, self.parts());
-        let width = (POOLS + 1) * d;
-        let mut dp = Parts::from(split_mut(&self.layout, gradient));
+        let (d, encoder, p) = (self.shape.dim, self.shape.encoder, self.parts());
+        let (parts, wide) = (encoder.parts(), encoder.parts() * d);
+        let width = wide + d;
+        let mut dp = parts_mut(&self.layout, gradient);
         dp.log_scale[0] += du.iter().zip(&a.u).map(|(du, u)| *du * *u).sum::<T>();
         let scale = self.scale();
         let dnormed: Vec<T> = du.iter().map(|du| *du * scale).collect();
         let mut dsum = vec![T::ZERO; a.sum.len()];
         layer_norm::backward(&a.sum, d, Some(p.norm_gain), &dnormed, Some((dp.norm_gain, dp.norm_bias)), &mut dsum);
 
-        let mut dpools = vec![T::ZERO; a.pools.len()];
-        let (asked, dasked) = (&a.pools[first * POOLS * d..], &mut dpools[first * POOLS * d..]);
-        for ((dsum, pools), dpools) in
-            dsum.chunks_exact(d).zip(asked.chunks_exact(POOLS * d)).zip(dasked.chunks_exact_mut(POOLS * d))
-        {
-            for k in 0..POOLS {
+        let mut dsummary = vec![T::ZERO; a.encoded.summary.len()];
+        let (asked, dasked) = (&a.encoded.summary[first * wide..], &mut dsummary[first * wide..]);
+        for ((dsum, pools), dpools) in dsum.chunks_exact(d).zip(asked.chunks_exact(wide)).zip(dasked.chunks_exact_mut(wide)) {
+            for k in 0..parts {
                 for i in 0..d {
                     dp.mix[k * d + i] += dsum[i] * pools[k * d + i];
                     dpools[k * d + i] += dsum[i] * p.mix[k * d + i];
@@ -285,13 +280,13 @@ impl<T: Real> UserTower<T> {
         linear::backward(&a.x, p.w1, &dafter, dp.w1, dp.b1, &mut dx);
         a.dropout[0].apply(&mut dx);
         for (((dx, pools), dpools), context) in
-            dx.chunks_exact(width).zip(asked.chunks_exact(POOLS * d)).zip(dasked.chunks_exact_mut(POOLS * d)).zip(contexts)
+            dx.chunks_exact(width).zip(asked.chunks_exact(wide)).zip(dasked.chunks_exact_mut(wide)).zip(contexts)
         {
-            layer_norm::backward(pools, d, None, &dx[..POOLS * d], None, dpools);
-            bag::backward(d, [context], &dx[POOLS * d..], dp.context);
+            layer_norm::backward(pools, d, None, &dx[..wide], None, dpools);
+            bag::backward(d, [context], &dx[wide..], dp.context);
         }
         let mut dh = vec![T::ZERO; events.len() * d];
-        decay_pool::backward(d, &a.pools, p.log_rates, &dpools, &mut dh, dp.log_rates);
+        encoder.backward(d, p.encoder, (&a.h, &mut dh), &a.encoded, &dsummary, dp.encoder);
         event::backward(d, events, vectors, p.tables.gain, &dh, dvectors, &mut dp.tables);
     }
 }
@@ -309,24 +304,25 @@ impl UserTower {
         [a.u, rating.unwrap_or_default()]
     }
 
-    /// The tower as ONNX. Inputs, L = `encoding.history.len`, C = `encoding.context_slots()`: `vectors` f32 `[batch, L, d]`; `types`, `values`,
+    /// The tower as ONNX, for histories of L = `len` events and C = `context_slots`. Inputs: `vectors` f32 `[batch, L, d]`; `types`, `values`,
     /// `gaps`, `runs` i64 `[batch, L]`; `mask` f32 `[batch, L]`; `context_slots` i64 `[batch, C]`, `context_weights` f32 `[batch, C]`.
     /// Outputs: `user` f32 `[batch, d]`, and of a tower with a rating head `rating` f32 `[batch, 1 + d]`.
-    pub fn onnx(&self, encoding: &Encoding) -> Vec<u8> {
-        let (d, len, p) = (self.shape.dim, encoding.history.len, self.parts());
+    pub fn onnx(&self, len: usize, context_slots: usize) -> Vec<u8> {
+        let (d, p) = (self.shape.dim, self.parts());
         let mut g = GraphBuilder::new("user_tower");
         let row = [Dim::Batch, Dim::Fixed(len)];
         let vectors = g.input_f32("vectors", &[Dim::Batch, Dim::Fixed(len), Dim::Fixed(d)]);
         let [types, values, gaps, runs] = ["types", "values", "gaps", "runs"].map(|name| g.input_i64(name, &row));
         let mask = g.input_f32("mask", &row);
-        let bag_row = [Dim::Batch, Dim::Fixed(encoding.context_slots())];
+        let bag_row = [Dim::Batch, Dim::Fixed(context_slots)];
         let slots = g.input_i64("context_slots", &bag_row);
         let weights = g.input_f32("context_weights", &bag_row);
 
         let h = event::onnx(&mut g, d, &p.tables, &vectors, [&values, &types, &gaps, &runs]);
-        let pools = decay_pool::onnx(&mut g, len, p.log_rates, &h, &mask);
+        let encoder = self.shape.encoder;
+        let pools = encoder.onnx(&mut g, [d, len], p.encoder, &h, &mask);
         let normed = layer_norm::onnx(&mut g, "pool.norm", &pools, d, None);
-        let flat = g.constant_i64("pool.flat", &[2], &[-1, (POOLS * d) as i64]);
+        let flat = g.constant_i64("pool.flat", &[2], &[-1, (encoder.parts() * d) as i64]);
         let normed = g.node("Reshape", &[&normed, &flat], &[]);
         let context = bag::onnx(&mut g, "context", p.context, d, &slots, &weights);
         let x = g.node("Concat", &[&normed, &context], &[("axis", Attribute::Int(1))]);
@@ -346,13 +342,19 @@ impl UserTower {
         g.finish()
     }
 
-    /// Σ_k m_k ⊙ P_k of the pools `[batch, POOLS, d]`.
+    /// Σ_k m_k ⊙ P_k of the summary `[batch, parts, d]`.
     fn mixed(&self, g: &mut GraphBuilder, pools: &Value) -> Value {
-        let mix = g.constant_f32("mix", &[1, POOLS, self.shape.dim], self.parts().mix);
+        let mix = g.constant_f32("mix", &[1, self.shape.encoder.parts(), self.shape.dim], self.parts().mix);
         let axis = g.constant_i64("mix.axis", &[1], &[1]);
         let weighted = g.node("Mul", &[pools, &mix], &[]);
         g.node("ReduceSum", &[&weighted, &axis], &[("keepdims", Attribute::Int(0))])
     }
+}
+
+fn parts_mut<'a, T>(layout: &[Tensor], numbers: &'a mut [T]) -> Parts<&'a mut [T]> {
+    let (encoder, common) = layout.split_at(layout.len() - COMMON);
+    let (own, rest) = numbers.split_at_mut(total(encoder));
+    Parts::new(own, split_mut(common, rest))
 }
 
 /// The events of an encoded history, newest first as it is; items are catalog rows.
@@ -371,12 +373,16 @@ pub fn event_indices(history: &EncodedHistory) -> Vec<EventIndex> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::losses::softmax::{self, Target};
+    use crate::losses::squared_error;
     use crate::ops::check::{assert_gradient, numbers};
-    use crate::ops::softmax::{self, Target};
-    use crate::ops::squared_error;
     use crate::towers::ItemTower;
 
-    const SHAPE: UserShape = UserShape { dim: 4, hidden: 6, rows: [3, 2, 3, 2], context: 5, rates: true };
+    const ENCODERS: [Encoder; 5] = [Encoder::Pools, Encoder::Mean, Encoder::Sum, Encoder::Gru, Encoder::Transformer];
+
+    fn shape(encoder: Encoder) -> UserShape {
+        UserShape { encoder, dim: 4, hidden: 6, rows: [3, 2, 3, 2], context: 5, rates: true }
+    }
 
     fn events() -> Vec<EventIndex> {
         let event = |item, value, kind, gap, run| EventIndex { item, value, kind, gap, run };
@@ -387,8 +393,8 @@ mod tests {
         vec![vec![(0, 1.0)], vec![(1, 0.7), (4, -0.5)], vec![], vec![(2, 1.0), (3, 1.0)], vec![(0, 0.3)]]
     }
 
-    fn towers() -> (ItemTower<f64>, UserTower<f64>) {
-        let (mut items, mut user) = (ItemTower::zeros(4, 3, 2), UserTower::zeros(SHAPE));
+    fn towers(encoder: Encoder) -> (ItemTower<f64>, UserTower<f64>) {
+        let (mut items, mut user) = (ItemTower::zeros(4, 3, 2), UserTower::zeros(shape(encoder)));
         items.numbers = numbers(items.numbers.len(), 1);
         user.numbers = numbers(user.numbers.len(), 2);
         (items, user)
@@ -420,28 +426,37 @@ mod tests {
 
     #[test]
     fn both_towers_and_their_loss_have_the_gradient_of_finite_differences() {
-        let (items, user) = towers();
-        let (_, ditems, duser) = loss(&items, &user);
-        assert_gradient("items", &items.numbers, &ditems, |n| loss(&ItemTower { numbers: n.to_vec(), ..items.clone() }, &user).0);
-        assert_gradient("user", &user.numbers, &duser, |n| loss(&items, &UserTower { numbers: n.to_vec(), ..user.clone() }).0);
+        for encoder in ENCODERS {
+            let (items, user) = towers(encoder);
+            let (_, ditems, duser) = loss(&items, &user);
+            let named = format!("{encoder:?}");
+            assert_gradient(&named, &items.numbers, &ditems, |n| {
+                loss(&ItemTower { numbers: n.to_vec(), ..items.clone() }, &user).0
+            });
+            assert_gradient(&named, &user.numbers, &duser, |n| {
+                loss(&items, &UserTower { numbers: n.to_vec(), ..user.clone() }).0
+            });
+        }
     }
 
     #[test]
     fn prefixes_are_histories_of_their_own() {
-        let (_, user) = towers();
-        let (v, events, contexts) = (numbers(12, 5), events(), contexts());
-        let input = Input { events: &events, vectors: &v, first: 0, contexts: &contexts };
-        let all = user.forward(input, Dropout::NONE).u;
-        for p in 0..=events.len() {
-            let alone = Input { events: &events[..p], first: p, contexts: &contexts[p..=p], ..input };
-            let one = user.forward(alone, Dropout::NONE).u;
-            assert!(one.iter().zip(&all[p * 4..]).all(|(a, b)| (a - b).abs() < 1e-12));
+        for encoder in ENCODERS {
+            let (_, user) = towers(encoder);
+            let (v, events, contexts) = (numbers(12, 5), events(), contexts());
+            let input = Input { events: &events, vectors: &v, first: 0, contexts: &contexts };
+            let all = user.forward(input, Dropout::NONE).u;
+            for p in 0..=events.len() {
+                let alone = Input { events: &events[..p], first: p, contexts: &contexts[p..=p], ..input };
+                let one = user.forward(alone, Dropout::NONE).u;
+                assert!(one.iter().zip(&all[p * 4..]).all(|(a, b)| (a - b).abs() < 1e-12), "{encoder:?}");
+            }
         }
     }
 
     #[test]
     fn order_values_and_context_change_the_vector() {
-        let user = UserTower::<f64>::start(SHAPE, [0.02, 0.08, 0.3, 1.0], 1);
+        let user = UserTower::<f64>::start(shape(Encoder::Pools), [0.02, 0.08, 0.3, 1.0], 1);
         let (v, context) = (numbers(12, 5), vec![vec![(0, 1.0)]]);
         let vector = |events: &[EventIndex]| {
             user.forward(Input { events, vectors: &v, first: events.len(), contexts: &context }, Dropout::NONE).u

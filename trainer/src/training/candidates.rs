@@ -66,11 +66,53 @@ impl Sampler {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::losses::softmax::{self, Target};
 
     #[test]
     fn all_that_have_events() {
         let c = Sampler::new(&[2, 0, 1], 3, 1).draw([].into_iter(), 0);
         assert_eq!((c.rows, c.place, c.shift), (vec![0, 2], vec![0, u32::MAX, 1], vec![0.0, 0.0]));
+    }
+
+    /// Sampled softmax over the batch's items and a sample learns the distribution of all; of the wrong sign, it would learn another.
+    #[test]
+    fn the_correction_recovers_a_known_distribution() {
+        let counts = [400, 300, 150, 100, 50];
+        let share = |i: usize| f64::from(counts[i]) / 1000.0;
+        let learnt = |sign: f32| {
+            let sampler = Sampler::new(&counts, 1, 3);
+            let mut bias = [0.0f32; 5];
+            let mut mean = [0.0; 5];
+            let steps = 60_000;
+            for step in 0..steps {
+                let event = mix(7, step) % 1000;
+                let item = counts
+                    .iter()
+                    .scan(0, |sum, n| {
+                        *sum += *n;
+                        Some(*sum)
+                    })
+                    .position(|sum| u64::from(sum) > event)
+                    .unwrap();
+                let c = sampler.draw([item as u32].into_iter(), mix(8, step));
+                let shift: Vec<f32> = c.shift.iter().map(|s| s * sign).collect();
+                let own: Vec<f32> = c.rows.iter().map(|row| bias[*row as usize]).collect();
+                let target = Target { wanted: vec![(c.place[item], 1.0)], masked: vec![] };
+                let zeros = vec![0.0; c.rows.len()];
+                let (mut du, mut dv, mut dbias) = ([0.0], zeros.clone(), zeros.clone());
+                softmax::loss(1, (&[0.0], &mut du), (&zeros, &mut dv), (&own, &mut dbias), &shift, &[target], 1.0);
+                c.rows.iter().zip(dbias).for_each(|(row, d)| bias[*row as usize] -= 0.02 * d);
+                if step >= steps / 2 {
+                    mean.iter_mut().zip(bias).for_each(|(m, b)| *m += f64::from(b) / (steps / 2) as f64);
+                }
+            }
+            let sum: f64 = mean.iter().map(|b| b.exp()).sum();
+            mean.map(|b| b.exp() / sum)
+        };
+        let worst = |p: [f64; 5]| (0..5).map(|i| (p[i] / share(i)).ln().abs()).fold(0.0, f64::max);
+        let (right, wrong) = (learnt(1.0), learnt(-1.0));
+        assert!(worst(right) < 0.12, "{right:?}");
+        assert!(worst(wrong) > 0.5, "{wrong:?}");
     }
 
     #[test]

@@ -6,8 +6,10 @@ use anyhow::{Context, Result, ensure};
 use foretaste::bundle::MAX_DIM;
 use serde::{Deserialize, Serialize};
 
+use crate::losses::Loss;
 use crate::ops::decay_pool::RATES;
 use crate::protocols::Protocol;
+use crate::towers::{Encoder, HEADS};
 
 /// What the towers read beside items and their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +31,8 @@ pub struct Config {
     pub dim: usize,
     /// Width of the user tower's perceptron.
     pub hidden: usize,
+    /// What reads the history: `pools`, `mean`, `sum`, `gru` or `transformer`.
+    pub encoder: Encoder,
     /// What the towers read beside items and their order: any of `columns`, `times`, `values`. None: ids alone.
     pub inputs: Vec<Input>,
     /// L: events of the history that the tower reads, the newest.
@@ -58,6 +62,12 @@ pub struct Config {
     /// Share of a window's events that are hidden and to be found from the others, below 1: for histories whose order tells little. 0: after each
     /// event the next ones are to be found from those before.
     pub held_out: f64,
+    /// What is made small: `softmax` (listwise), `bpr` (pairwise), `bce` or `gbce` (pointwise).
+    pub loss: Loss,
+    /// Items that a request did not want, of the losses that compare a few.
+    pub negatives: usize,
+    /// Items drawn for each of these: the highest scored are kept. 1 keeps them as they come.
+    pub hardness: usize,
     /// Weight of the next item in the target; the rest lies on the items of the horizon. 1 learns the next item alone.
     pub next_weight: f64,
     /// Events ahead that count as targets.
@@ -74,7 +84,7 @@ pub struct Config {
     pub patience: u32,
     /// Items above which the softmax runs over a sample.
     pub full_softmax_items: usize,
-    /// Sampled items of a step.
+    /// Items of that sample, beside those of the batch; 0: the batch's alone.
     pub samples: usize,
     /// Days of a calendar period in the context: for data whose items come and go. Absent: none.
     pub period_days: Option<u32>,
@@ -85,6 +95,7 @@ impl Default for Config {
         Config {
             dim: 64,
             hidden: 256,
+            encoder: Encoder::Pools,
             inputs: vec![Input::Columns, Input::Times, Input::Values],
             history_len: 400,
             history_cap: 2000,
@@ -99,6 +110,9 @@ impl Default for Config {
             id_dropout: 0.05,
             missing: 0.1,
             held_out: 0.0,
+            loss: Loss::Softmax,
+            negatives: 64,
+            hardness: 1,
             next_weight: 0.5,
             horizon: 20,
             horizon_decay: 0.95,
@@ -154,12 +168,15 @@ impl Config {
 
     fn check(&self) -> Result<()> {
         ensure!((1..=MAX_DIM).contains(&self.dim), "dim: expected 1 to {MAX_DIM}, got {}", self.dim);
+        let divides = self.encoder != Encoder::Transformer || self.dim % HEADS == 0;
+        ensure!(divides, "dim: expected a multiple of the transformer's {HEADS} heads, got {}", self.dim);
         let counts = [
             ("hidden", self.hidden),
             ("history_len", self.history_len),
             ("batch", self.batch),
             ("horizon", self.horizon),
-            ("samples", self.samples),
+            ("negatives", self.negatives),
+            ("hardness", self.hardness),
             ("max_epochs", self.max_epochs as usize),
             ("patience", self.patience as usize),
             ("period_days", self.period_days.unwrap_or(1) as usize),
@@ -167,6 +184,7 @@ impl Config {
         for (name, count) in counts {
             ensure!((1..=1 << 24).contains(&count), "{name}: expected 1 to {}, got {count}", 1 << 24);
         }
+        ensure!(self.samples <= 1 << 24, "samples: expected 0 to {}, got {}", 1 << 24, self.samples);
         ensure!(self.window >= 2, "window: expected 2 or more, got {}", self.window);
         let cap = self.history_cap;
         ensure!((self.history_len..=65_536).contains(&cap), "history_cap: expected history_len to 65536, got {cap}");

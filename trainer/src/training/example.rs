@@ -7,10 +7,10 @@ use foretaste::features::{Column, Encoding, Fields, History, Slots, Value};
 use super::{Config, Ratings};
 use crate::data::Dataset;
 use crate::evaluate::{context_of, event_of};
+use crate::losses::softmax::Target;
+use crate::losses::squared_error::Rated;
 use crate::ops::dropout::{Dropout, mix};
 use crate::ops::event::EventIndex;
-use crate::ops::softmax::Target;
-use crate::ops::squared_error::Rated;
 use crate::protocols::Sequence;
 use crate::towers::event_indices;
 

@@ -132,7 +132,8 @@ impl Trainer<'_> {
     fn start(&self, sequences: &[Sequence], phase: Phase) -> State {
         let counts = counts(self.data, sequences);
         let items = ItemTower::start(self.config.dim, &counts, self.encoding.item_width(), mix(self.seed, 1));
-        let shape = UserShape::of(self.encoding, self.config.dim, self.config.hidden, self.ratings.is_some());
+        let shape =
+            UserShape::of(self.encoding, self.config.encoder, self.config.dim, self.config.hidden, self.ratings.is_some());
         let mut user = UserTower::start(shape, self.config.pool_rates, mix(self.seed, 2));
         if let Some(ratings) = self.ratings {
             user.start_ratings(ratings.moments, &ratings.by_row);

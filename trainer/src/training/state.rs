@@ -69,8 +69,7 @@ struct Note {
     dim: usize,
     items: usize,
     item_slots: usize,
-    user: [usize; 7],
-    rates: bool,
+    user: UserShape,
 }
 
 impl State {
@@ -136,8 +135,6 @@ impl State {
         for (name, list) in self.lists() {
             numbers.add(name, &[list.len()], list);
         }
-        let shape = self.user.shape;
-        let [values, types, gaps, runs] = shape.rows;
         let note = Note {
             fingerprint: fingerprint.into(),
             phase: self.phase,
@@ -145,11 +142,10 @@ impl State {
             steps: self.steps,
             best_epoch: self.best_epoch,
             best: self.best,
-            dim: shape.dim,
+            dim: self.items.dim,
             items: self.items.layout[0].shape[0] - 1,
             item_slots: self.items.layout[1].shape[0],
-            user: [shape.dim, shape.hidden, values, types, gaps, runs, shape.context],
-            rates: shape.rates,
+            user: self.user.shape,
         };
         numbers.write(&Self::path(folder), Some(serde_json::to_string(&note)?))
     }
@@ -190,15 +186,13 @@ impl State {
             "{}: the checkpoint is of other data, settings or seed; train without --resume, or into another folder",
             path.display()
         );
-        let [dim, hidden, values, types, gaps, runs, context] = note.user;
-        let shape = UserShape { dim, hidden, rows: [values, types, gaps, runs], context, rates: note.rates };
         let items = ItemTower::zeros(note.dim, note.items, note.item_slots);
         let mut state = State {
             epoch: note.epoch,
             steps: note.steps,
             best_epoch: note.best_epoch,
             best: note.best,
-            ..State::new(note.phase, items, UserTower::zeros(shape))
+            ..State::new(note.phase, items, UserTower::zeros(note.user))
         };
         if numbers.has("item.best") {
             state.best_numbers = Some([state.items.numbers.clone(), state.user.numbers.clone()]);
@@ -244,11 +238,12 @@ fn decay(layout: &[Tensor], numbers: &mut [f32], keep: f32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::towers::Encoder;
 
     #[test]
     fn comes_back_from_its_checkpoint() {
         let folder = tempfile::tempdir().unwrap();
-        let shape = UserShape { dim: 2, hidden: 3, rows: [2, 2, 2, 1], context: 4, rates: true };
+        let shape = UserShape { encoder: Encoder::Gru, dim: 2, hidden: 3, rows: [2, 2, 2, 1], context: 4, rates: true };
         let mut state = State::new(
             Phase::Search,
             ItemTower::start(2, &[1, 2], 1, 5),

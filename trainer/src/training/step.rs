@@ -6,8 +6,8 @@ use rayon::prelude::*;
 use super::Config;
 use super::candidates::{Candidates, Sampler};
 use super::example::{Visitor, Window};
+use crate::losses::{Negatives, squared_error};
 use crate::ops::dropout::{Dropout, mix};
-use crate::ops::{softmax, squared_error};
 use crate::towers::{Input, ItemTower, UserTower};
 
 /// Parts of a batch: their number is fixed, so that any number of threads gives the same sums.
@@ -92,7 +92,8 @@ impl Material<'_> {
             let input = Input { events: &example.events, vectors, first: example.first, contexts: &example.contexts };
             let a = user.forward(input, dropout);
             let mut du = vec![0.0; a.u.len()];
-            let loss = softmax::loss(
+            let negatives = Negatives { count: self.config.negatives, hardness: self.config.hardness, seed: mix(seed, 2) };
+            let loss = self.config.loss.run(
                 user.shape.dim,
                 (&a.u, &mut du),
                 (vectors, &mut lane.vectors),
@@ -100,6 +101,7 @@ impl Material<'_> {
                 &candidates.shift,
                 &example.targets,
                 scale,
+                negatives,
             );
             lane.loss += f64::from(loss);
             let mut dratings = vec![0.0; a.ratings().len()];

@@ -10,8 +10,8 @@ use rayon::prelude::*;
 use super::Ratings;
 use crate::data::Dataset;
 use crate::evaluate::{context_of, event_of};
+use crate::losses::squared_error;
 use crate::metrics;
-use crate::ops::squared_error;
 use crate::protocols::{self, Protocol, Split};
 use crate::towers::UserTower;
 

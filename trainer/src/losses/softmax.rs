@@ -3,7 +3,7 @@
 //! The targets of a row are soft: weights, whose sum is the weight of the row. Candidates that the row may not name (the items of its history) take no
 //! part. `shift` corrects candidates that were sampled with probability q by −ln q (Bengio and Senécal, 2008; Yi et al., 2019).
 
-use super::{Op, Real, matmul};
+use crate::ops::{Op, Real, matmul};
 
 /// Rows whose logits exist at a time.
 const CHUNK: usize = 64;

@@ -1,6 +1,6 @@
 //! Squared error of predicted ratings: the prediction for an item of the vector v is c + w · v, with `[c, w]` the visitor's.
 
-use super::Real;
+use crate::ops::Real;
 
 /// A rating to predict: the item's place among the vectors, and the rating.
 pub type Rated = (u32, f32);

@@ -1,0 +1,187 @@
+//! Causal self-attention of several heads, each with a learned bias by distance. Vaswani et al., Attention is all you need, 2017; Shaw et al.,
+//! Self-attention with relative position representations, 2018. A history has no first place that means anything, so distance is all that is told.
+
+use super::{Op, Real, matmul};
+use crate::onnx::{Attribute, GraphBuilder, Value};
+
+/// Distances that share a bias: 0 to 7 one by one, then two for each doubling; the last takes all from 363 on.
+pub const DISTANCES: usize = 20;
+/// What hides a key.
+const HIDDEN: f32 = -1e9;
+
+/// Bucket of a distance in events.
+fn bucket(distance: usize) -> usize {
+    if distance < 8 {
+        return distance;
+    }
+    let octave = distance.ilog2() as usize;
+    // Past the middle of the doubling, in the sense of the logarithm?
+    let half = usize::from(distance * distance >= 1 << (2 * octave + 1));
+    (2 + 2 * octave + half).min(DISTANCES - 1)
+}
+
+/// Columns `at..at + width` of `x` `[rows, d]`, `[rows, width]`.
+fn columns<T: Real>(x: &[T], d: usize, at: usize, width: usize) -> Vec<T> {
+    x.chunks_exact(d).flat_map(|row| &row[at..at + width]).copied().collect()
+}
+
+/// Adds `x` `[rows, width]` to those columns of `out`.
+fn add_columns<T: Real>(x: &[T], d: usize, at: usize, width: usize, out: &mut [T]) {
+    for (x, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(d)) {
+        out[at..at + width].iter_mut().zip(x).for_each(|(o, x)| *o += *x);
+    }
+}
+
+/// Queries, keys and values `[rows, 3 d]` and `bias` `[heads, DISTANCES]`; writes `out` `[rows, d]` and gives the shares `[heads, rows, rows]`.
+pub fn forward<T: Real>(d: usize, heads: usize, qkv: &[T], bias: &[T], out: &mut [T]) -> Vec<T> {
+    let (rows, width) = (out.len() / d, d / heads);
+    let scale = T::of(1.0 / libm::sqrt(width as f64));
+    let mut shares = vec![T::ZERO; heads * rows * rows];
+    out.fill(T::ZERO);
+    for (head, (shares, bias)) in shares.chunks_exact_mut(rows * rows).zip(bias.chunks_exact(DISTANCES)).enumerate() {
+        let [q, k, v] = [0, 1, 2].map(|part| columns(qkv, 3 * d, part * d + head * width, width));
+        matmul([rows, width, rows], (&q, Op::Plain), (&k, Op::Transposed), T::ZERO, shares);
+        for (i, row) in shares.chunks_exact_mut(rows).enumerate() {
+            let (seen, newer) = row.split_at_mut(i + 1);
+            newer.fill(T::ZERO);
+            let mut max = T::of(f64::NEG_INFINITY);
+            for (j, x) in seen.iter_mut().enumerate() {
+                *x = *x * scale + bias[bucket(i - j)];
+                max = max.max(*x);
+            }
+            let mut sum = T::ZERO;
+            for x in seen.iter_mut() {
+                *x = (*x - max).exp();
+                sum += *x;
+            }
+            seen.iter_mut().for_each(|x| *x /= sum);
+        }
+        let mut seen = vec![T::ZERO; rows * width];
+        matmul([rows, rows, width], (shares, Op::Plain), (&v, Op::Plain), T::ZERO, &mut seen);
+        add_columns(&seen, d, head * width, width, out);
+    }
+    shares
+}
+
+/// `dout` `[rows, d]`; writes `dqkv` `[rows, 3 d]`, adds to `dbias`.
+pub fn backward<T: Real>(d: usize, heads: usize, qkv: &[T], shares: &[T], dout: &[T], dqkv: &mut [T], dbias: &mut [T]) {
+    let (rows, width) = (dout.len() / d, d / heads);
+    let scale = T::of(1.0 / libm::sqrt(width as f64));
+    dqkv.fill(T::ZERO);
+    let mut dscores = vec![T::ZERO; rows * rows];
+    for (head, (shares, dbias)) in shares.chunks_exact(rows * rows).zip(dbias.chunks_exact_mut(DISTANCES)).enumerate() {
+        let [q, k, v] = [0, 1, 2].map(|part| columns(qkv, 3 * d, part * d + head * width, width));
+        let dseen = columns(dout, d, head * width, width);
+        matmul([rows, width, rows], (&dseen, Op::Plain), (&v, Op::Transposed), T::ZERO, &mut dscores);
+        for (i, (dscores, shares)) in dscores.chunks_exact_mut(rows).zip(shares.chunks_exact(rows)).enumerate() {
+            let along = dscores[..=i].iter().zip(shares).map(|(d, p)| *d * *p).sum::<T>();
+            for (j, (d, p)) in dscores.iter_mut().zip(shares).enumerate() {
+                // The shares of newer events are 0.
+                *d = *p * (*d - along);
+                if j <= i {
+                    dbias[bucket(i - j)] += *d;
+                }
+                *d *= scale;
+            }
+        }
+        let mut part = vec![T::ZERO; rows * width];
+        let mut add = |part_of: usize, shape: [usize; 3], a: (&[T], Op), b: &[T]| {
+            matmul(shape, a, (b, Op::Plain), T::ZERO, &mut part);
+            add_columns(&part, 3 * d, part_of * d + head * width, width, dqkv);
+        };
+        add(0, [rows, rows, width], (&dscores, Op::Plain), &k);
+        add(1, [rows, rows, width], (&dscores, Op::Transposed), &q);
+        add(2, [rows, rows, width], (shares, Op::Transposed), &dseen);
+    }
+}
+
+/// What is added to the scores of `asking` rows, the newest, over `len` keys, newest first: `[1, heads, asking, len]`.
+fn biases(heads: usize, len: usize, asking: usize, bias: &[f32]) -> Vec<f32> {
+    let one = |head: usize, i: usize, j: usize| if j < i { HIDDEN } else { bias[head * DISTANCES + bucket(j - i)] };
+    (0..heads).flat_map(|h| (0..asking).flat_map(move |i| (0..len).map(move |j| one(h, i, j)))).collect()
+}
+
+/// −10⁹ where `mask` f32 `[batch, L]` says that there is no event: `[batch, 1, 1, L]`.
+pub fn absent(g: &mut GraphBuilder, len: usize, mask: &Value) -> Value {
+    let one = g.constant_f32("attention.one", &[], &[1.0]);
+    let far = g.constant_f32("attention.far", &[], &[-HIDDEN]);
+    let absent = g.node("Sub", &[mask, &one], &[]);
+    let absent = g.node("Mul", &[&absent, &far], &[]);
+    let shape = g.constant_i64("attention.mask", &[4], &[-1, 1, 1, len as i64]);
+    g.node("Reshape", &[&absent, &shape], &[])
+}
+
+/// Queries `[batch, asking, d]` of the newest rows, keys and values `[batch, L, d]`, newest first, to `[batch, asking, d]`; `absent` as [`absent`].
+#[allow(clippy::too_many_arguments)]
+pub fn onnx(
+    g: &mut GraphBuilder,
+    name: &str,
+    [d, heads, len, asking]: [usize; 4],
+    [q, k, v]: [&Value; 3],
+    bias: &[f32],
+    absent: &Value,
+) -> Value {
+    let mut split = |part: &str, x: &Value, rows: usize| {
+        let shape = [-1, rows as i64, heads as i64, (d / heads) as i64];
+        let shape = g.constant_i64(&format!("{name}.{part}"), &[4], &shape);
+        g.node("Reshape", &[x, &shape], &[])
+    };
+    let (q, k, v) = (split("queries", q, asking), split("keys", k, len), split("values", v, len));
+    let scale = g.constant_f32(&format!("{name}.scale"), &[], &[1.0 / ((d / heads) as f32).sqrt()]);
+    let bias = g.constant_f32(&format!("{name}.bias"), &[1, heads, asking, len], &biases(heads, len, asking, bias));
+    let equation = |text| [("equation", Attribute::Text(text))];
+    let scores = g.node("Einsum", &[&q, &k], &equation("bihd,bjhd->bhij"));
+    let scores = g.node("Mul", &[&scores, &scale], &[]);
+    let scores = g.node("Add", &[&scores, &bias], &[]);
+    let scores = g.node("Add", &[&scores, absent], &[]);
+    let shares = g.node("Softmax", &[&scores], &[("axis", Attribute::Int(-1))]);
+    let seen = g.node("Einsum", &[&shares, &v], &equation("bhij,bjhd->bihd"));
+    let shape = g.constant_i64(&format!("{name}.joined"), &[3], &[-1, asking as i64, d as i64]);
+    g.node("Reshape", &[&seen, &shape], &[])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::check::{assert_gradient, numbers};
+
+    #[test]
+    fn distances_have_their_buckets() {
+        let buckets: Vec<usize> = [0, 7, 8, 11, 12, 15, 16, 22, 23, 31, 32, 361, 363, 9999].map(bucket).to_vec();
+        assert_eq!(buckets, [0, 7, 8, 8, 9, 9, 10, 10, 11, 11, 12, 18, 19, 19]);
+    }
+
+    #[test]
+    fn equal_scores_give_the_mean_of_what_is_older_or_oneself() {
+        let (d, heads) = (2, 1);
+        // Queries and keys of zeros; values 1, 3, 8 in the first dimension.
+        let qkv = [0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 3.0, 0.0, 0.0, 0.0, 0.0, 0.0, 8.0, 0.0];
+        let mut out = [9.0f64; 6];
+        forward(d, heads, &qkv, &[0.0; DISTANCES], &mut out);
+        for (got, expected) in out.iter().zip([1.0, 0.0, 2.0, 0.0, 4.0, 0.0]) {
+            assert!((got - expected).abs() < 1e-12);
+        }
+        // A bias of ln 2 on oneself counts oneself twice.
+        let mut bias = [0.0; DISTANCES];
+        bias[0] = std::f64::consts::LN_2;
+        forward(d, heads, &qkv, &bias, &mut out);
+        assert!((out[2] - 7.0 / 3.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn gradients() {
+        let (d, heads, rows) = (4, 2, 10);
+        let (qkv, bias, dout) = (numbers(rows * 3 * d, 1), numbers(heads * DISTANCES, 2), numbers(rows * d, 3));
+        let loss = |qkv: &[f64], bias: &[f64]| {
+            let mut out = vec![0.0; rows * d];
+            forward(d, heads, qkv, bias, &mut out);
+            out.iter().zip(&dout).map(|(y, d)| y * d).sum()
+        };
+        let mut out = vec![0.0; rows * d];
+        let shares = forward(d, heads, &qkv, &bias, &mut out);
+        let (mut dqkv, mut dbias) = (vec![9.0; qkv.len()], vec![0.0; bias.len()]);
+        backward(d, heads, &qkv, &shares, &dout, &mut dqkv, &mut dbias);
+        assert_gradient("qkv", &qkv, &dqkv, |qkv| loss(qkv, &bias));
+        assert_gradient("bias", &bias, &dbias, |bias| loss(&qkv, bias));
+    }
+}

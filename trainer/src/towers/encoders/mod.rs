@@ -1,0 +1,124 @@
+//! How a history becomes a summary, and each of its prefixes one.
+
+mod recurrent;
+mod transformer;
+
+pub use transformer::HEADS;
+
+use serde::{Deserialize, Serialize};
+
+use super::params::Tensor;
+use crate::onnx::{GraphBuilder, Value};
+use crate::ops::decay_pool::{POOLS, RATES};
+use crate::ops::dropout::Dropout;
+use crate::ops::{Real, decay_pool, gru, sum_pool};
+
+/// The part of the user tower that reads the events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Encoder {
+    /// Four means that forget at learned rates, and the last event.
+    #[default]
+    Pools,
+    /// The mean of all events.
+    Mean,
+    /// The sum over the root of their number: with item vectors of its own for the history, an autoencoder.
+    Sum,
+    /// A gated recurrent unit.
+    Gru,
+    /// Two blocks of causal attention.
+    Transformer,
+}
+
+/// The summaries of all prefixes.
+pub(super) struct Encoded<T> {
+    /// `[events + 1, parts, d]`; row 0, of nothing, is 0.
+    pub summary: Vec<T>,
+    passed: Passed<T>,
+}
+
+/// What a backward pass needs beside them.
+enum Passed<T> {
+    Nothing,
+    Gates(gru::Passed<T>),
+    Blocks(Vec<transformer::Passed<T>>),
+}
+
+impl Encoder {
+    /// Vectors of a summary.
+    pub(super) fn parts(self) -> usize {
+        if self == Encoder::Pools { POOLS } else { 1 }
+    }
+
+    /// The exponent of [`crate::ops::sum_pool`].
+    fn power(self) -> f64 {
+        if self == Encoder::Sum { 0.5 } else { 1.0 }
+    }
+
+    pub(super) fn layout(self, d: usize) -> Vec<Tensor> {
+        match self {
+            Encoder::Pools => vec![Tensor::new("log_rates", &[RATES])],
+            Encoder::Mean | Encoder::Sum => Vec::new(),
+            Encoder::Gru => recurrent::layout(d),
+            Encoder::Transformer => transformer::layout(d),
+        }
+    }
+
+    /// The start of a training; `rates` are those of the pools.
+    pub(super) fn start<T: Real>(self, d: usize, rates: [f64; RATES], numbers: &mut [T], seed: u64) {
+        match self {
+            Encoder::Pools => numbers.iter_mut().zip(rates).for_each(|(rate, start)| *rate = T::of(libm::log(start))),
+            Encoder::Mean | Encoder::Sum => {}
+            Encoder::Gru => recurrent::start(d, numbers, seed),
+            Encoder::Transformer => transformer::start(d, numbers, seed),
+        }
+    }
+
+    /// `h` `[events, d]`, oldest first.
+    pub(super) fn forward<T: Real>(self, d: usize, numbers: &[T], h: &[T], dropout: Dropout) -> Encoded<T> {
+        let mut summary = vec![T::ZERO; (h.len() / d + 1) * self.parts() * d];
+        let passed = match self {
+            Encoder::Pools => {
+                decay_pool::forward(d, h, numbers, &mut summary);
+                Passed::Nothing
+            }
+            Encoder::Mean | Encoder::Sum => {
+                sum_pool::forward(d, h, self.power(), &mut summary);
+                Passed::Nothing
+            }
+            Encoder::Gru => Passed::Gates(recurrent::forward(d, numbers, h, &mut summary)),
+            Encoder::Transformer => Passed::Blocks(transformer::forward(d, numbers, h, dropout, &mut summary)),
+        };
+        Encoded { summary, passed }
+    }
+
+    /// `dsummary` as the summaries; adds to `dh` and `dnumbers`.
+    pub(super) fn backward<T: Real>(
+        self,
+        d: usize,
+        numbers: &[T],
+        (h, dh): (&[T], &mut [T]),
+        encoded: &Encoded<T>,
+        dsummary: &[T],
+        dnumbers: &mut [T],
+    ) {
+        match &encoded.passed {
+            Passed::Nothing if self == Encoder::Pools => {
+                decay_pool::backward(d, &encoded.summary, numbers, dsummary, dh, dnumbers);
+            }
+            Passed::Nothing => sum_pool::backward(d, self.power(), dsummary, dh),
+            Passed::Gates(gates) => recurrent::backward(d, numbers, (h, dh), (&encoded.summary, gates), dsummary, dnumbers),
+            Passed::Blocks(blocks) => transformer::backward(d, numbers, dh, blocks, dsummary, dnumbers),
+        }
+    }
+
+    /// `h` `[batch, len, d]`, newest first, and `mask` f32 `[batch, len]`, 1 for an event, to the summary `[batch, parts, d]`.
+    pub(super) fn onnx(self, g: &mut GraphBuilder, [d, len]: [usize; 2], numbers: &[f32], h: &Value, mask: &Value) -> Value {
+        match self {
+            Encoder::Pools => decay_pool::onnx(g, len, numbers, h, mask),
+            Encoder::Mean | Encoder::Sum => sum_pool::onnx(g, self.power(), h, mask),
+            Encoder::Gru => recurrent::onnx(g, d, numbers, h, mask),
+            Encoder::Transformer => transformer::onnx(g, [d, len], numbers, h, mask),
+        }
+    }
+}
