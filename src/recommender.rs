@@ -293,7 +293,7 @@ impl Recommender {
         let (slots, weights) = padded(bag, self.bundle.manifest.encoding.item_slots());
         let outputs = runtime.run(Graph::ItemTower, &[Tensor::I64(vec![1], vec![id]), slots, weights])?;
         match outputs.as_slice() {
-            [vector, bias] if vector.len() == self.bundle.manifest.dim && bias.len() == 1 => Ok((vector.clone(), bias[0])),
+            [vector, bias, ..] if vector.len() == self.bundle.manifest.dim && bias.len() == 1 => Ok((vector.clone(), bias[0])),
             _ => Err(ErrorKind::Model("the outputs are not a vector and a bias".into()).at("item_tower")),
         }
     }
@@ -446,7 +446,7 @@ impl Recommender {
         let history = &query.history;
         let mut vectors = vec![0.0; len * dim];
         for (out, row) in vectors.chunks_exact_mut(dim).zip(&history.rows) {
-            self.bundle.rows.vector_into(*row, out);
+            self.bundle.rows.input_into(*row, out);
         }
         let indices = |values: &[u16]| {
             let mut out: Vec<i64> = values.iter().map(|v| i64::from(*v)).collect();

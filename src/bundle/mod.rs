@@ -7,7 +7,7 @@ mod rows;
 
 pub use catalog::{Catalog, CatalogFile, by_number, is_whole};
 pub(crate) use manifest::range;
-pub use manifest::{FORMAT_VERSION, Features, FileEntry, MAX_DIM, MAX_ROWS_PER_FILE, Manifest, RatingRange, TrainedOn};
+pub use manifest::{FORMAT_VERSION, Features, FileEntry, INPUTS, MAX_DIM, MAX_ROWS_PER_FILE, Manifest, RatingRange, TrainedOn};
 #[cfg(feature = "wasm-core")]
 pub(crate) use reader::sha256;
 pub use reader::{Bundle, BundleReader, DEFAULT_MAX_BYTES, sha256_hex};

@@ -18,6 +18,8 @@ pub struct ItemFile {
     vectors: Range<usize>,
     scales: Range<usize>,
     biases: Range<usize>,
+    /// int8 vectors and their scales, as the history reads the items; absent: as they are scored.
+    inputs: Option<[Range<usize>; 2]>,
     residuals: Option<Range<usize>>,
     codes: Option<Range<usize>>,
     codebook: Vec<f32>,
@@ -27,16 +29,18 @@ pub struct ItemFile {
 }
 
 impl ItemFile {
-    /// Finds and checks the tensors of `rows` rows of `dim` dimensions.
+    /// Finds and checks the tensors of `rows` rows of `dim` dimensions, with vectors of their own for the history where `inputs` says so.
     ///
     /// # Errors
     /// `malformed` for what is no safetensors, `missing` for a tensor, `range` for a shape, a type or a number.
-    pub(super) fn new(bytes: Vec<u8>, rows: usize, dim: usize) -> Result<ItemFile> {
+    pub(super) fn new(bytes: Vec<u8>, rows: usize, dim: usize, inputs: bool) -> Result<ItemFile> {
         let header = Header::read(&bytes)?;
         let place = |name: &str, dtype: &str, shape: &[usize]| header.place(name, dtype, shape);
         let optional = |name: &str, dtype: &str, shape: &[usize]| header.has(name).then(|| place(name, dtype, shape)).transpose();
         let vectors = place("vectors", "I8", &[rows, dim])?;
         let (scales, biases) = (place("scales", "F32", &[rows])?, place("biases", "F32", &[rows])?);
+        let inputs =
+            inputs.then(|| Ok([place("inputs", "I8", &[rows, dim])?, place("input_scales", "F32", &[rows])?])).transpose()?;
         let residuals = optional("residuals", "U8", &[rows, dim.div_ceil(2)])?;
         let codes = optional("codes", "U8", &[blocks(rows), pairs(dim), BLOCK])?;
         let codebook = codes.is_some().then(|| place("codebook", "F32", &[subspaces(dim), CENTROIDS, 2])).transpose()?;
@@ -47,6 +51,9 @@ impl ItemFile {
             }
         };
         finite("scales", scales.clone(), 0.0)?;
+        if let Some([_, scales]) = &inputs {
+            finite("input_scales", scales.clone(), 0.0)?;
+        }
         finite("biases", biases.clone(), f32::NEG_INFINITY)?;
         finite("codebook", codebook.clone().unwrap_or_default(), f32::NEG_INFINITY)?;
         if let Some(at) = least(&bytes[vectors.clone()]) {
@@ -54,7 +61,20 @@ impl ItemFile {
         }
         let codebook = floats(&bytes[codebook.unwrap_or_default()]).collect();
         let weights = side_by_side(&bytes[scales.clone()], &bytes[biases.clone()]);
-        Ok(ItemFile { weights, rows, dim, vectors, scales, biases, residuals, codes, codebook, bias_codes: Vec::new(), bytes })
+        Ok(ItemFile {
+            weights,
+            rows,
+            dim,
+            vectors,
+            scales,
+            biases,
+            inputs,
+            residuals,
+            codes,
+            codebook,
+            bias_codes: Vec::new(),
+            bytes,
+        })
     }
 
     /// Number of rows.
@@ -80,6 +100,15 @@ impl ItemFile {
     /// Bias of a row of this file, in logits.
     pub fn bias(&self, row: usize) -> f32 {
         self.weights[row][1]
+    }
+
+    /// int8 vector and scale of a row as the history reads it.
+    fn input(&self, row: usize) -> (&[i8], f32) {
+        let (vectors, scale) = match &self.inputs {
+            None => (&self.vectors, self.scale(row)),
+            Some([vectors, scales]) => (vectors, floats(&self.bytes[scales.start + 4 * row..]).next().unwrap_or(1.0)),
+        };
+        (bytemuck::cast_slice(&self.bytes[vectors.start + row * self.dim..][..self.dim]), scale)
     }
 
     /// The bytes of scales and of biases, f32 each, of rows from `start` on.
@@ -251,9 +280,18 @@ impl Rows {
     /// Writes the dequantised vector of an item to `out`, `[d]`.
     pub fn vector_into(&self, row: u32, out: &mut [f32]) {
         let (file, at) = self.locate(row);
-        let scale = file.scale(at);
-        out.iter_mut().zip(self.vector(row)).for_each(|(x, q)| *x = f32::from(*q) * scale);
+        dequantize((self.vector(row), file.scale(at)), out);
     }
+
+    /// Writes the vector of an item as the history reads it to `out`, `[d]`.
+    pub fn input_into(&self, row: u32, out: &mut [f32]) {
+        let (file, at) = self.locate(row);
+        dequantize(file.input(at), out);
+    }
+}
+
+fn dequantize((vector, scale): (&[i8], f32), out: &mut [f32]) {
+    out.iter_mut().zip(vector).for_each(|(x, q)| *x = f32::from(*q) * scale);
 }
 
 /// The first byte that is −128 as an int8.
@@ -318,7 +356,21 @@ pub(crate) mod tests {
             });
             let (residuals, codes) = (Some(residuals).filter(|_| planes), Some(codes).filter(|_| planes));
             let weights = side_by_side(&bytes[scales.clone()], &bytes[biases.clone()]);
-            ItemFile { bytes, rows: *n, dim, vectors, scales, biases, residuals, codes, codebook, bias_codes: vec![], weights }
+            let inputs = None;
+            ItemFile {
+                bytes,
+                rows: *n,
+                dim,
+                vectors,
+                scales,
+                biases,
+                inputs,
+                residuals,
+                codes,
+                codebook,
+                bias_codes: vec![],
+                weights,
+            }
         };
         Rows::new(dim, sizes.iter().map(file).collect())
     }
@@ -329,7 +381,7 @@ pub(crate) mod tests {
             let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
             bytes.extend(header.bytes());
             bytes.resize(8 + header.len() + data, 1);
-            ItemFile::new(bytes, 2, 3)
+            ItemFile::new(bytes, 2, 3, false)
         };
         let with = |vectors: &str| {
             format!(
@@ -347,7 +399,7 @@ pub(crate) mod tests {
         assert_eq!(code(&with(r#"{"dtype":"U8","shape":[2,3],"data_offsets":[0,6]}"#), 22), "range");
         assert_eq!((code("{}", 22), code("[", 22)), ("missing", "malformed"));
         for bytes in [&[][..], &[1; 7], &[255; 40]] {
-            assert_eq!(ItemFile::new(bytes.to_vec(), 2, 3).err().unwrap().code(), "malformed");
+            assert_eq!(ItemFile::new(bytes.to_vec(), 2, 3, false).err().unwrap().code(), "malformed");
         }
     }
 

@@ -17,6 +17,7 @@ use foretaste_trainer::data::read_folder;
 use foretaste_trainer::evaluate::{event_of, open_bundle};
 use foretaste_trainer::export::{Planes, export, item_file};
 use foretaste_trainer::ops::dropout::mix;
+use foretaste_trainer::towers::{CatalogRows, encode_catalog};
 use foretaste_trainer::training::Run;
 use rayon::prelude::*;
 
@@ -74,7 +75,7 @@ fn main() -> Result<()> {
 
 /// Item vectors and the vectors of visitors, by the towers of the training.
 fn trained(args: &Args, run: &Run, recommender: &Recommender) -> Result<Set> {
-    let (vectors, biases) = run.items.rows(&run.card.encoding, &run.catalog);
+    let CatalogRows { vectors, biases, .. } = run.items.rows(&encode_catalog(&run.card.encoding, &run.catalog));
     let data = read_folder(&args.data, &Default::default())?;
     let mut queries = Vec::new();
     for user in (0..data.users.len()).step_by(data.users.len() / args.queries).take(args.queries) {
@@ -191,7 +192,7 @@ fn write(out: &Path, set: &Set, recommender: &Recommender) -> Result<()> {
     for (i, biases) in set.biases.chunks(MAX_ROWS_PER_FILE).enumerate() {
         let start = i * MAX_ROWS_PER_FILE;
         let vectors = &set.vectors[start * set.dim..][..biases.len() * set.dim];
-        add(format!("items-{i:03}.safetensors"), "items", Some(biases.len()), item_file(set.dim, vectors, biases, true)?)?;
+        add(format!("items-{i:03}.safetensors"), "items", Some(biases.len()), item_file(set.dim, vectors, biases, None, true)?)?;
     }
     for start in (0..n).step_by(MAX_ROWS_PER_FILE) {
         let rows = start..n.min(start + MAX_ROWS_PER_FILE);

@@ -23,7 +23,8 @@ fn the_checker_passes_and_onnxruntime_agrees() {
         let folder = tempfile::tempdir().unwrap();
         let data = common::generated(folder.path(), 100, 40, 2000);
         let split = Split::of(&data, Protocol::All, None).unwrap();
-        let run = common::trained(&data, &split, &Config { encoder, max_epochs: 5, ..common::small() }, folder.path());
+        let config = Config { encoder, untied: encoder == Encoder::Sum, max_epochs: 5, ..common::small() };
+        let run = common::trained(&data, &split, &config, folder.path());
         let expected = folder.path().join("expected.json");
         std::fs::write(&expected, expected_numbers(&run, &folder.path().join("bundle")).to_string()).unwrap();
         check(&folder.path().join("bundle"), &expected);
@@ -137,7 +138,7 @@ fn expected_numbers(run: &foretaste_trainer::training::Run, bundle: &Path) -> se
     for row in &golden.rows {
         let h = &row.encoded.history;
         let mut own = vec![0.0; h.rows.len() * dim];
-        own.chunks_exact_mut(dim).zip(&h.rows).for_each(|(out, r)| recommender.bundle().rows.vector_into(*r, out));
+        own.chunks_exact_mut(dim).zip(&h.rows).for_each(|(out, r)| recommender.bundle().rows.input_into(*r, out));
         let [u, r] = run.user.forward_one(&row.encoded, &own);
         let rated = recommender.user(&row.encoded).unwrap().rating.unwrap_or_default();
         assert_eq!(r.len(), rated.len());
@@ -155,7 +156,7 @@ fn expected_numbers(run: &foretaste_trainer::training::Run, bundle: &Path) -> se
     }
     assert!(worst <= 1e-4, "tract differs from the trainer by {worst}: {:?}", run.card.config.encoder);
 
-    let (item_vectors, item_biases) = run.items.rows(encoding, &run.catalog);
+    let rows_of = run.items.rows(&encode_catalog(encoding, &run.catalog));
     let mut items = (vec![], vec![]);
     encode_catalog(encoding, &run.catalog).iter().for_each(|bag| push_bag(bag, encoding.item_slots(), &mut items));
     let [types, values, gaps, runs] = rows;
@@ -169,7 +170,7 @@ fn expected_numbers(run: &foretaste_trainer::training::Run, bundle: &Path) -> se
         },
         "item_tower": {
             "inputs": { "id": (1..=run.catalog.ids.len()).collect::<Vec<_>>(), "slots": items.0, "weights": items.1 },
-            "outputs": { "vector": item_vectors, "bias": item_biases },
+            "outputs": { "vector": rows_of.vectors, "bias": rows_of.biases, "input": rows_of.inputs.unwrap_or_default() },
         },
     })
 }

@@ -58,7 +58,7 @@ fn replay<T: Real>(trace: &Trace) -> (Vec<f64>, [Vec<f64>; 2]) {
     let s = &trace.shape;
     let shape =
         UserShape { encoder: Encoder::Pools, dim: s.dim, hidden: s.hidden, rows: s.rows, context: s.context, rates: false };
-    let (mut items, mut user) = (ItemTower::<T>::zeros(s.dim, s.items, s.slots), UserTower::<T>::zeros(shape));
+    let (mut items, mut user) = (ItemTower::<T>::zeros(s.dim, s.items, s.slots, false), UserTower::<T>::zeros(shape));
     let convert = |xs: Vec<f64>| xs.into_iter().map(T::of).collect::<Vec<T>>();
     items.numbers = convert(flat(&items.layout, &trace.starts));
     user.numbers = convert(flat(&user.layout, &trace.starts));
@@ -108,7 +108,7 @@ fn twenty_steps_are_those_of_pytorch() {
     for (got, tolerance) in [(replay::<f64>(&trace), 1e-6), (replay::<f32>(&trace), 1e-4)] {
         let (losses, [items, user]) = got;
         assert!(far(&losses, &trace.losses) < tolerance, "losses {losses:?}, PyTorch {:?}", trace.losses);
-        let layouts = (ItemTower::<f64>::zeros(trace.shape.dim, trace.shape.items, trace.shape.slots).layout, {
+        let layouts = (ItemTower::<f64>::zeros(trace.shape.dim, trace.shape.items, trace.shape.slots, false).layout, {
             let s = &trace.shape;
             UserTower::<f64>::zeros(UserShape {
                 encoder: Encoder::Pools,

@@ -109,8 +109,8 @@ fn check(model: &ModelProto, inputs: usize) -> std::result::Result<(), String> {
     let graph = model.graph.as_ref().ok_or("no graph")?;
     let constants: HashSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
     let given = graph.input.iter().filter(|i| !constants.contains(i.name.as_str())).count();
-    if given != inputs || graph.output.is_empty() || graph.output.len() > 2 {
-        return Err(format!("expected {inputs} inputs and 1 or 2 outputs, got {given} and {}", graph.output.len()));
+    if given != inputs || graph.output.is_empty() || graph.output.len() > 3 {
+        return Err(format!("expected {inputs} inputs and 1 to 3 outputs, got {given} and {}", graph.output.len()));
     }
     if graph.node.len() > MAX_NODES {
         return Err(format!("expected at most {MAX_NODES} nodes, got {}", graph.node.len()));

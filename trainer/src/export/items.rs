@@ -8,6 +8,7 @@ use foretaste::kernels::{BLOCK, CENTROIDS, blocks, pairs, quantize_row, residual
 use safetensors::tensor::{Dtype, TensorView, serialize};
 
 use super::{File, codes};
+use crate::towers::CatalogRows;
 
 /// Rows of a catalog from which on the finer and the coarser plane are worth their bytes: below, a plain scan takes under .1 ms and
 /// int8 tells neighbours apart.
@@ -26,12 +27,15 @@ pub enum Planes {
 }
 
 /// Item files, then catalogs, each in row order.
-pub(super) fn files(catalog: &CatalogFile, dim: usize, vectors: &[f32], biases: &[f32], planes: Planes) -> Result<Vec<File>> {
+pub(super) fn files(catalog: &CatalogFile, dim: usize, rows: &CatalogRows, planes: Planes) -> Result<Vec<File>> {
+    let CatalogRows { vectors, biases, inputs } = rows;
     let planes = planes == Planes::Always || planes == Planes::Auto && biases.len() >= PLANES_FROM;
     let (mut items, mut catalogs) = (Vec::new(), Vec::new());
     for (i, biases) in biases.chunks(MAX_ROWS_PER_FILE).enumerate() {
         let (start, n) = (i * MAX_ROWS_PER_FILE, biases.len());
-        let bytes = item_file(dim, &vectors[start * dim..(start + n) * dim], biases, planes)?;
+        let part = start * dim..(start + n) * dim;
+        let inputs = inputs.as_ref().map(|inputs| &inputs[part.clone()]);
+        let bytes = item_file(dim, &vectors[part], biases, inputs, planes)?;
         items.push(File::hashed(&format!("items-{i:03}"), "items", "safetensors", Some(n), bytes));
         let part = CatalogFile {
             ids: catalog.ids[start..start + n].to_vec(),
@@ -44,15 +48,15 @@ pub(super) fn files(catalog: &CatalogFile, dim: usize, vectors: &[f32], biases: 
     Ok(items)
 }
 
-/// The bytes of an item file: `vectors` i8 `[n, d]`, `scales` f32 `[n]`, `biases` f32 `[n]`, and the planes where asked for.
+/// The bytes of an item file: `vectors` i8 `[n, d]`, `scales` f32 `[n]`, `biases` f32 `[n]`, the vectors that a history reads where they are
+/// others, and the planes where asked for.
 ///
 /// # Errors
 /// None for finite numbers.
-pub fn item_file(dim: usize, vectors: &[f32], biases: &[f32], planes: bool) -> Result<Vec<u8>> {
+pub fn item_file(dim: usize, vectors: &[f32], biases: &[f32], inputs: Option<&[f32]>, planes: bool) -> Result<Vec<u8>> {
     let n = biases.len();
-    let mut quantized = vec![0i8; vectors.len()];
-    let scales: Vec<f32> =
-        vectors.chunks_exact(dim).zip(quantized.chunks_exact_mut(dim)).map(|(row, out)| quantize_row(row, out)).collect();
+    let (quantized, scales) = quantize(dim, vectors);
+    let (inputs, input_scales) = quantize(dim, inputs.unwrap_or_default());
     let floats = |xs: &[f32]| -> Vec<u8> { xs.iter().flat_map(|x| x.to_le_bytes()).collect() };
     let mut residuals = vec![0; n * dim.div_ceil(2)];
     for (((row, q), scale), out) in
@@ -60,7 +64,9 @@ pub fn item_file(dim: usize, vectors: &[f32], biases: &[f32], planes: bool) -> R
     {
         residual_row(row, q, *scale, out);
     }
-    let (quantized, scales, biases) = (quantized.iter().map(|q| *q as u8).collect::<Vec<u8>>(), floats(&scales), floats(biases));
+    let bytes = |ints: Vec<i8>| -> Vec<u8> { ints.into_iter().map(|q| q as u8).collect() };
+    let (quantized, scales, biases) = (bytes(quantized), floats(&scales), floats(biases));
+    let (inputs, input_scales) = (bytes(inputs), floats(&input_scales));
     let (codebook, codes) = if planes { codes::encode(dim, vectors) } else { Default::default() };
     let codebook = floats(&codebook);
     let mut tensors = BTreeMap::from([
@@ -68,10 +74,22 @@ pub fn item_file(dim: usize, vectors: &[f32], biases: &[f32], planes: bool) -> R
         ("scales", TensorView::new(Dtype::F32, vec![n], &scales)?),
         ("biases", TensorView::new(Dtype::F32, vec![n], &biases)?),
     ]);
+    if !inputs.is_empty() {
+        tensors.insert("inputs", TensorView::new(Dtype::I8, vec![n, dim], &inputs)?);
+        tensors.insert("input_scales", TensorView::new(Dtype::F32, vec![n], &input_scales)?);
+    }
     if planes {
         tensors.insert("residuals", TensorView::new(Dtype::U8, vec![n, dim.div_ceil(2)], &residuals)?);
         tensors.insert("codes", TensorView::new(Dtype::U8, vec![blocks(n), pairs(dim), BLOCK], &codes)?);
         tensors.insert("codebook", TensorView::new(Dtype::F32, vec![subspaces(dim), CENTROIDS, 2], &codebook)?);
     }
     Ok(serialize(tensors, None)?)
+}
+
+/// int8 rows and their scales.
+fn quantize(dim: usize, vectors: &[f32]) -> (Vec<i8>, Vec<f32>) {
+    let mut quantized = vec![0; vectors.len()];
+    let rows = vectors.chunks_exact(dim).zip(quantized.chunks_exact_mut(dim));
+    let scales = rows.map(|(row, out)| quantize_row(row, out)).collect();
+    (quantized, scales)
 }

@@ -8,10 +8,11 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use foretaste::Recommender;
-use foretaste::bundle::{BundleReader, DEFAULT_MAX_BYTES, FORMAT_VERSION, Features, FileEntry, Manifest, sha256_hex};
+use foretaste::bundle::{BundleReader, DEFAULT_MAX_BYTES, FORMAT_VERSION, Features, FileEntry, INPUTS, Manifest, sha256_hex};
 use foretaste::model::TractRuntime;
 
 pub use self::items::{Planes, item_file};
+use crate::towers::encode_catalog;
 use crate::training::{Run, write_atomically};
 
 /// Digits of a file's hash in its name.
@@ -45,16 +46,16 @@ impl File {
 /// Numbers that are not finite, a folder that cannot be written, a bundle that does not open again.
 pub fn export(run: &Run, out: &Path, planes: Planes) -> Result<()> {
     let encoding = &run.card.encoding;
-    let (vectors, biases) = run.items.rows(encoding, &run.catalog);
+    let rows = run.items.rows(&encode_catalog(encoding, &run.catalog));
     ensure!(
-        vectors.iter().chain(&biases).chain(&run.user.numbers).all(|x| x.is_finite()),
+        rows.vectors.iter().chain(&rows.biases).chain(rows.read()).chain(&run.user.numbers).all(|x| x.is_finite()),
         "the run has numbers that are not finite: train with a smaller learning_rate"
     );
     let mut files = vec![
         File::hashed("user_tower", "user_tower", "onnx", None, run.user.onnx(encoding.history.len, encoding.context_slots())),
         File::hashed("item_tower", "item_tower", "onnx", None, run.items.onnx(encoding)),
     ];
-    files.extend(items::files(&run.catalog, run.card.config.dim, &vectors, &biases, planes)?);
+    files.extend(items::files(&run.catalog, run.card.config.dim, &rows, planes)?);
     let golden = |rows: &golden::Golden| {
         Ok::<_, anyhow::Error>(File::named("golden.json".into(), "golden", None, serde_json::to_vec(rows)?))
     };
@@ -82,6 +83,7 @@ pub fn export(run: &Run, out: &Path, planes: Planes) -> Result<()> {
 
 fn manifest(run: &Run, files: &[File]) -> Manifest {
     let hashes: String = files.iter().map(|f| f.entry.sha256.as_str()).collect();
+    let required = if run.card.config.untied { vec![INPUTS.to_owned()] } else { vec![] };
     Manifest {
         format_version: FORMAT_VERSION,
         model_id: sha256_hex(hashes.as_bytes())[..16].into(),
@@ -89,7 +91,7 @@ fn manifest(run: &Run, files: &[File]) -> Manifest {
         dim: run.card.config.dim,
         items: run.catalog.ids.len(),
         files: files.iter().map(|f| f.entry.clone()).collect(),
-        features: Features::default(),
+        features: Features { required, ..Features::default() },
         encoding: run.card.encoding.clone(),
         trained_on: run.card.trained_on.clone(),
         ratings: run.card.ratings,

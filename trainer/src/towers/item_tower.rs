@@ -1,4 +1,5 @@
-//! Item id and columns to a vector and a bias: v = E`[id]` + x F, b = B`[id]` + x f, for the weighted slots x of the columns.
+//! Item id and columns to a vector and a bias: v = E`[id]` + x F, b = B`[id]` + x f, for the weighted slots x of the columns. A history may read
+//! the items by vectors of their own, E′`[id]` + x F′.
 //!
 //! Id index 0 stands for an unknown id: training gives it to items at random, so that columns alone make a fair vector.
 
@@ -17,7 +18,8 @@ const START_SD: f64 = 0.05;
 pub struct ItemTower<T = f32> {
     /// Dimensions of a vector.
     pub dim: usize,
-    /// Tensors of `numbers`: `ids` `[n + 1, d]`, `features` `[slots, d]`, `id_bias` `[n + 1]`, `feature_bias` `[slots]`.
+    /// Tensors of `numbers`: `ids` `[n + 1, d]`, `features` `[slots, d]`, `id_bias` `[n + 1]`, `feature_bias` `[slots]`; of a tower with inputs of
+    /// their own `input_ids` and `input_features`, as the first two.
     pub layout: Vec<Tensor>,
     /// All numbers.
     pub numbers: Vec<T>,
@@ -29,28 +31,43 @@ struct Parts<S> {
     features: S,
     id_bias: S,
     feature_bias: S,
+    input_ids: S,
+    input_features: S,
+}
+
+impl<S> From<[S; 6]> for Parts<S> {
+    fn from([ids, features, id_bias, feature_bias, input_ids, input_features]: [S; 6]) -> Self {
+        Parts { ids, features, id_bias, feature_bias, input_ids, input_features }
+    }
 }
 
 impl<T: Real> ItemTower<T> {
-    /// A tower of zeros for `items` items and `slots` slots of columns.
-    pub fn zeros(dim: usize, items: usize, slots: usize) -> Self {
+    /// A tower of zeros for `items` items and `slots` slots of columns; `untied` has vectors of their own for the history.
+    pub fn zeros(dim: usize, items: usize, slots: usize, untied: bool) -> Self {
+        let n = usize::from(untied);
         let layout = vec![
             Tensor::new("ids", &[items + 1, dim]),
             Tensor::new("features", &[slots, dim]),
             Tensor::new("id_bias", &[items + 1]),
             Tensor::new("feature_bias", &[slots]),
+            Tensor::new("input_ids", &[n * (items + 1), dim]),
+            Tensor::new("input_features", &[n * slots, dim]),
         ];
         ItemTower { dim, numbers: vec![T::ZERO; total(&layout)], layout }
     }
 
     /// The start of a training: vectors are random, biases follow the events of each item: ½ ln((count + 1) / (mean + 1)).
-    pub fn start(dim: usize, counts: &[u32], slots: usize, seed: u64) -> Self {
-        let mut tower = Self::zeros(dim, counts.len(), slots);
-        let [ids, features, id_bias, _] = split_mut(&tower.layout, &mut tower.numbers);
-        fill_normal(&mut ids[dim..], START_SD, seed);
-        fill_normal(features, START_SD, seed + 1);
+    pub fn start(dim: usize, counts: &[u32], slots: usize, untied: bool, seed: u64) -> Self {
+        let mut tower = Self::zeros(dim, counts.len(), slots, untied);
+        let p = Parts::from(split_mut(&tower.layout, &mut tower.numbers));
+        fill_normal(&mut p.ids[dim..], START_SD, seed);
+        fill_normal(p.features, START_SD, seed + 1);
+        if untied {
+            fill_normal(&mut p.input_ids[dim..], START_SD, seed + 2);
+            fill_normal(p.input_features, START_SD, seed + 3);
+        }
         let mean = counts.iter().map(|c| f64::from(*c)).sum::<f64>() / counts.len() as f64;
-        for (bias, count) in id_bias[1..].iter_mut().zip(counts) {
+        for (bias, count) in p.id_bias[1..].iter_mut().zip(counts) {
             *bias = T::of(0.5 * libm::log((f64::from(*count) + 1.0) / (mean + 1.0)));
         }
         tower
@@ -59,26 +76,41 @@ impl<T: Real> ItemTower<T> {
     /// Gives items without training events the id of an unknown item: nothing was learnt of their own.
     pub fn forget_unseen(&mut self, counts: &[u32]) {
         let d = self.dim;
-        let [ids, _, id_bias, _] = split_mut(&self.layout, &mut self.numbers);
+        let p = Parts::from(split_mut(&self.layout, &mut self.numbers));
         for row in (0..counts.len()).filter(|row| counts[*row] == 0) {
-            ids.copy_within(..d, (row + 1) * d);
-            id_bias[row + 1] = id_bias[0];
+            p.ids.copy_within(..d, (row + 1) * d);
+            p.id_bias[row + 1] = p.id_bias[0];
+            if !p.input_ids.is_empty() {
+                p.input_ids.copy_within(..d, (row + 1) * d);
+            }
         }
     }
 
     fn parts(&self) -> Parts<&[T]> {
-        let [ids, features, id_bias, feature_bias] = split(&self.layout, &self.numbers);
-        Parts { ids, features, id_bias, feature_bias }
+        split(&self.layout, &self.numbers).into()
     }
 
     /// Vectors `[items, d]` and biases `[items]` of items with the given id indices and bags of column slots.
     pub fn forward<'a>(&self, ids: &[u32], bags: impl IntoIterator<Item = &'a Slots> + Clone) -> (Vec<T>, Vec<T>) {
         let (d, p) = (self.dim, self.parts());
-        let mut vectors: Vec<T> = ids.iter().flat_map(|id| &p.ids[*id as usize * d..][..d]).copied().collect();
+        let vectors = embed(d, (p.ids, p.features), ids, bags.clone());
         let mut biases: Vec<T> = ids.iter().map(|id| p.id_bias[*id as usize]).collect();
-        bag::forward(p.features, d, bags.clone(), &mut vectors);
         bag::forward(p.feature_bias, 1, bags, &mut biases);
         (vectors, biases)
+    }
+
+    /// Vectors `[items, d]` of these items as the history reads them; `None` where it reads those of [`ItemTower::forward`].
+    pub fn inputs<'a>(&self, ids: &[u32], bags: impl IntoIterator<Item = &'a Slots>) -> Option<Vec<T>> {
+        let p = self.parts();
+        (!p.input_ids.is_empty()).then(|| embed(self.dim, (p.input_ids, p.input_features), ids, bags))
+    }
+
+    /// Adds the gradient of [`ItemTower::inputs`], where there are any, to `gradient`, which lies as `numbers`.
+    pub fn backward_inputs<'a>(&self, ids: &[u32], bags: impl IntoIterator<Item = &'a Slots>, dinputs: &[T], gradient: &mut [T]) {
+        let dp = Parts::from(split_mut(&self.layout, gradient));
+        if !dp.input_ids.is_empty() {
+            embed_backward(self.dim, ids, bags, dinputs, (dp.input_ids, dp.input_features));
+        }
     }
 
     /// Adds to `gradient`, which lies as `numbers`.
@@ -91,26 +123,67 @@ impl<T: Real> ItemTower<T> {
         gradient: &mut [T],
     ) {
         let d = self.dim;
-        let [dids, dfeatures, did_bias, dfeature_bias] = split_mut(&self.layout, gradient);
-        let dp = Parts { ids: dids, features: dfeatures, id_bias: did_bias, feature_bias: dfeature_bias };
-        for ((id, dv), db) in ids.iter().zip(dvectors.chunks_exact(d)).zip(dbiases) {
-            dp.ids[*id as usize * d..][..d].iter_mut().zip(dv).for_each(|(e, v)| *e += *v);
-            dp.id_bias[*id as usize] += *db;
-        }
-        bag::backward(d, bags.clone(), dvectors, dp.features);
+        let dp = Parts::from(split_mut(&self.layout, gradient));
+        embed_backward(d, ids, bags.clone(), dvectors, (dp.ids, dp.features));
+        ids.iter().zip(dbiases).for_each(|(id, db)| dp.id_bias[*id as usize] += *db);
         bag::backward(1, bags, dbiases, dp.feature_bias);
     }
 }
 
+/// Rows of the id table and the sums of the columns: `[items, d]`.
+fn embed<'a, T: Real>(
+    d: usize,
+    (table, columns): (&[T], &[T]),
+    ids: &[u32],
+    bags: impl IntoIterator<Item = &'a Slots>,
+) -> Vec<T> {
+    let mut vectors: Vec<T> = ids.iter().flat_map(|id| &table[*id as usize * d..][..d]).copied().collect();
+    bag::forward(columns, d, bags, &mut vectors);
+    vectors
+}
+
+/// Adds to the gradients of both tables.
+fn embed_backward<'a, T: Real>(
+    d: usize,
+    ids: &[u32],
+    bags: impl IntoIterator<Item = &'a Slots>,
+    dvectors: &[T],
+    (dtable, dcolumns): (&mut [T], &mut [T]),
+) {
+    for (id, dv) in ids.iter().zip(dvectors.chunks_exact(d)) {
+        dtable[*id as usize * d..][..d].iter_mut().zip(dv).for_each(|(e, v)| *e += *v);
+    }
+    bag::backward(d, bags, dvectors, dcolumns);
+}
+
+/// The catalog through the item tower; row i has the id index i + 1.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CatalogRows {
+    /// `[n, d]`.
+    pub vectors: Vec<f32>,
+    /// `[n]`.
+    pub biases: Vec<f32>,
+    /// As the history reads them, where it reads others: `[n, d]`.
+    pub inputs: Option<Vec<f32>>,
+}
+
+impl CatalogRows {
+    /// What the history reads: `[n, d]`.
+    pub fn read(&self) -> &[f32] {
+        self.inputs.as_ref().unwrap_or(&self.vectors)
+    }
+}
+
 impl ItemTower {
-    /// Vectors `[n, d]` and biases `[n]` of the catalog; row i has the id index i + 1.
-    pub fn rows(&self, encoding: &Encoding, catalog: &CatalogFile) -> (Vec<f32>, Vec<f32>) {
-        let ids: Vec<u32> = (1..=catalog.ids.len() as u32).collect();
-        self.forward(&ids, &encode_catalog(encoding, catalog))
+    /// The rows of a catalog, of whose items `bags` are the columns.
+    pub fn rows(&self, bags: &[Slots]) -> CatalogRows {
+        let ids: Vec<u32> = (1..=bags.len() as u32).collect();
+        let (vectors, biases) = self.forward(&ids, bags);
+        CatalogRows { vectors, biases, inputs: self.inputs(&ids, bags) }
     }
 
     /// The tower as ONNX. Inputs: `id` i64 `[batch]`, `slots` i64 `[batch, S]`, `weights` f32 `[batch, S]`, S = `encoding.item_slots()`.
-    /// Outputs: `vector` f32 `[batch, d]`, `bias` f32 `[batch]`.
+    /// Outputs: `vector` f32 `[batch, d]`, `bias` f32 `[batch]`, and where the history reads other vectors `input` f32 `[batch, d]`.
     pub fn onnx(&self, encoding: &Encoding) -> Vec<u8> {
         let (d, slots, p) = (self.dim, encoding.item_slots(), self.parts());
         let mut g = GraphBuilder::new("item_tower");
@@ -129,6 +202,10 @@ impl ItemTower {
         let bias = g.node("Squeeze", &[&bias, &axis], &[]);
         g.output_f32(&vector, "vector", &[Dim::Batch, Dim::Fixed(d)]);
         g.output_f32(&bias, "bias", &[Dim::Batch]);
+        if !p.input_ids.is_empty() {
+            let input = sum(&mut g, "input", p.input_ids, p.input_features, d);
+            g.output_f32(&input, "input", &[Dim::Batch, Dim::Fixed(d)]);
+        }
         g.finish()
     }
 }
@@ -146,7 +223,7 @@ mod tests {
 
     #[test]
     fn known_values_and_gradient() {
-        let mut tower = ItemTower::<f64>::zeros(2, 2, 3);
+        let mut tower = ItemTower::<f64>::zeros(2, 2, 3, true);
         tower.numbers = numbers(tower.numbers.len(), 1);
         let (ids, bags) = ([2, 0], vec![vec![(0, 1.0), (2, 0.5)], vec![(1, 2.0)]]);
         let (v, b) = tower.forward(&ids, &bags);
@@ -154,21 +231,27 @@ mod tests {
         assert_eq!(v[0], n[4] + n[6] + 0.5 * n[10]);
         assert_eq!(b, [n[14] + n[15] + 0.5 * n[17], n[12] + 2.0 * n[16]]);
 
-        let (dv, db) = (numbers(4, 2), numbers(2, 3));
+        assert_eq!(tower.inputs(&ids, &bags).unwrap()[0], n[18 + 4] + n[24] + 0.5 * n[28]);
+        assert_eq!(ItemTower::<f64>::zeros(2, 2, 3, false).inputs(&ids, &bags), None);
+
+        let (dv, db, dinputs) = (numbers(4, 2), numbers(2, 3), numbers(4, 4));
         let mut gradient = vec![0.0; n.len()];
         tower.backward(&ids, &bags, &dv, &db, &mut gradient);
+        tower.backward_inputs(&ids, &bags, &dinputs, &mut gradient);
         assert_gradient("tower", n, &gradient, |n| {
-            let (v, b) = ItemTower { numbers: n.to_vec(), ..tower.clone() }.forward(&ids, &bags);
-            v.iter().zip(&dv).chain(b.iter().zip(&db)).map(|(y, d)| y * d).sum()
+            let tower = ItemTower { numbers: n.to_vec(), ..tower.clone() };
+            let ((v, b), inputs) = (tower.forward(&ids, &bags), tower.inputs(&ids, &bags).unwrap());
+            let sum = |y: &[f64], d: &[f64]| y.iter().zip(d).map(|(y, d)| y * d).sum::<f64>();
+            sum(&v, &dv) + sum(&b, &db) + sum(&inputs, &dinputs)
         });
     }
 
     #[test]
     fn starts_with_popular_items_ahead() {
-        let tower = ItemTower::<f64>::start(4, &[0, 9, 99], 1, 7);
+        let tower = ItemTower::<f64>::start(4, &[0, 9, 99], 1, true, 7);
         let bias = tower.parts().id_bias;
         assert!(bias[1] < bias[2] && bias[2] < bias[3] && bias[0] == 0.0);
-        assert_eq!(tower, ItemTower::start(4, &[0, 9, 99], 1, 7));
-        assert_ne!(tower.numbers, ItemTower::<f64>::start(4, &[0, 9, 99], 1, 8).numbers);
+        assert_eq!(tower, ItemTower::start(4, &[0, 9, 99], 1, true, 7));
+        assert_ne!(tower.numbers, ItemTower::<f64>::start(4, &[0, 9, 99], 1, true, 8).numbers);
     }
 }

@@ -7,6 +7,6 @@ mod rating_head;
 mod user_tower;
 
 pub use encoders::{Encoder, HEADS};
-pub use item_tower::{ItemTower, encode_catalog};
+pub use item_tower::{CatalogRows, ItemTower, encode_catalog};
 pub use params::{Tensor, total};
 pub use user_tower::{Activations, Input, UserShape, UserTower, event_indices};

@@ -121,7 +121,7 @@ impl<S> Parts<S> {
 pub struct Input<'a, T> {
     /// Oldest first; items are rows of `vectors`.
     pub events: &'a [EventIndex],
-    /// Item vectors `[items, d]`.
+    /// Item vectors as the history reads them, `[items, d]`.
     pub vectors: &'a [T],
     /// Events of the first prefix that is asked for.
     pub first: usize,
@@ -394,7 +394,7 @@ mod tests {
     }
 
     fn towers(encoder: Encoder) -> (ItemTower<f64>, UserTower<f64>) {
-        let (mut items, mut user) = (ItemTower::zeros(4, 3, 2), UserTower::zeros(shape(encoder)));
+        let (mut items, mut user) = (ItemTower::zeros(4, 3, 2, false), UserTower::zeros(shape(encoder)));
         items.numbers = numbers(items.numbers.len(), 1);
         user.numbers = numbers(user.numbers.len(), 2);
         (items, user)

@@ -33,6 +33,8 @@ pub struct Config {
     pub hidden: usize,
     /// What reads the history: `pools`, `mean`, `sum`, `gru` or `transformer`.
     pub encoder: Encoder,
+    /// Whether the history reads items by vectors of their own: twice the bytes of a row.
+    pub untied: bool,
     /// What the towers read beside items and their order: any of `columns`, `times`, `values`. None: ids alone.
     pub inputs: Vec<Input>,
     /// L: events of the history that the tower reads, the newest.
@@ -96,6 +98,7 @@ impl Default for Config {
             dim: 64,
             hidden: 256,
             encoder: Encoder::Pools,
+            untied: false,
             inputs: vec![Input::Columns, Input::Times, Input::Values],
             history_len: 400,
             history_cap: 2000,

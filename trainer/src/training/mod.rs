@@ -131,7 +131,7 @@ struct Trainer<'a> {
 impl Trainer<'_> {
     fn start(&self, sequences: &[Sequence], phase: Phase) -> State {
         let counts = counts(self.data, sequences);
-        let items = ItemTower::start(self.config.dim, &counts, self.encoding.item_width(), mix(self.seed, 1));
+        let items = ItemTower::start(self.config.dim, &counts, self.encoding.item_width(), self.config.untied, mix(self.seed, 1));
         let shape =
             UserShape::of(self.encoding, self.config.encoder, self.config.dim, self.config.hidden, self.ratings.is_some());
         let mut user = UserTower::start(shape, self.config.pool_rates, mix(self.seed, 2));
@@ -198,9 +198,7 @@ impl Trainer<'_> {
             return;
         }
         let (items, user) = state.averaged();
-        let ids: Vec<u32> = (1..=self.bags.len() as u32).collect();
-        let (vectors, biases) = items.forward(&ids, &self.bags);
-        state.judge(self.validation.quality(&user, &vectors, &biases));
+        state.judge(self.validation.quality(&user, &items.rows(&self.bags)));
     }
 }
 

@@ -62,7 +62,7 @@ impl Run {
         let card: RunCard = read_json(&folder.join(CARD))?;
         let catalog: CatalogFile = read_json(&folder.join(CATALOG))?;
         let (dim, encoding) = (card.config.dim, &card.encoding);
-        let mut items = ItemTower::zeros(dim, catalog.ids.len(), encoding.item_width());
+        let mut items = ItemTower::zeros(dim, catalog.ids.len(), encoding.item_width(), card.config.untied);
         let mut user =
             UserTower::zeros(UserShape::of(encoding, card.config.encoder, dim, card.config.hidden, card.ratings.is_some()));
         let numbers = Numbers::read(&folder.join(TOWERS))?;

@@ -69,6 +69,7 @@ struct Note {
     dim: usize,
     items: usize,
     item_slots: usize,
+    untied: bool,
     user: UserShape,
 }
 
@@ -145,6 +146,7 @@ impl State {
             dim: self.items.dim,
             items: self.items.layout[0].shape[0] - 1,
             item_slots: self.items.layout[1].shape[0],
+            untied: !self.items.layout[4].is_empty(),
             user: self.user.shape,
         };
         numbers.write(&Self::path(folder), Some(serde_json::to_string(&note)?))
@@ -186,7 +188,7 @@ impl State {
             "{}: the checkpoint is of other data, settings or seed; train without --resume, or into another folder",
             path.display()
         );
-        let items = ItemTower::zeros(note.dim, note.items, note.item_slots);
+        let items = ItemTower::zeros(note.dim, note.items, note.item_slots, note.untied);
         let mut state = State {
             epoch: note.epoch,
             steps: note.steps,
@@ -246,7 +248,7 @@ mod tests {
         let shape = UserShape { encoder: Encoder::Gru, dim: 2, hidden: 3, rows: [2, 2, 2, 1], context: 4, rates: true };
         let mut state = State::new(
             Phase::Search,
-            ItemTower::start(2, &[1, 2], 1, 5),
+            ItemTower::start(2, &[1, 2], 1, true, 5),
             UserTower::start(shape, Config::default().pool_rates, 6),
         );
         let gradient = |state: &State| Gradient {

@@ -8,7 +8,7 @@ use super::candidates::{Candidates, Sampler};
 use super::example::{Visitor, Window};
 use crate::losses::{Negatives, squared_error};
 use crate::ops::dropout::{Dropout, mix};
-use crate::towers::{Input, ItemTower, UserTower};
+use crate::towers::{CatalogRows, Input, ItemTower, UserTower};
 
 /// Parts of a batch: their number is fixed, so that any number of threads gives the same sums.
 const LANES: usize = 8;
@@ -43,6 +43,8 @@ struct Lane {
     user: Vec<f32>,
     vectors: Vec<f32>,
     biases: Vec<f32>,
+    /// Of the vectors that the history reads, where they are others.
+    inputs: Option<Vec<f32>>,
 }
 
 impl Material<'_> {
@@ -54,18 +56,18 @@ impl Material<'_> {
         let ids: Vec<u32> = candidates.rows.iter().map(|row| if hidden.drops(u64::from(*row)) { 0 } else { row + 1 }).collect();
         let bags = candidates.rows.iter().map(|row| &self.bags[*row as usize]);
         let (vectors, biases) = items.forward(&ids, bags.clone());
+        let rows = CatalogRows { vectors, biases, inputs: items.inputs(&ids, bags.clone()) };
 
         let requests: usize = batch.iter().map(|w| w.len - usize::from(w.start > 0)).sum();
         // Hidden events are requests of a sort: as many as can be expected.
         let share = if self.config.held_out > 0.0 { self.config.held_out as f32 } else { 1.0 };
         let scale = 1.0 / (share * requests.max(1) as f32);
-        let lanes: Vec<Lane> = lanes(batch)
-            .par_iter()
-            .map(|windows| self.lane(user, windows, &candidates, (&vectors, &biases), scale, mix(seed, 2)))
-            .collect();
+        let lanes: Vec<Lane> =
+            lanes(batch).par_iter().map(|windows| self.lane(user, windows, &candidates, &rows, scale, mix(seed, 2))).collect();
         let sum = lanes.into_iter().reduce(Lane::plus).expect("there are lanes");
         let mut gradient = Gradient { loss: sum.loss, items: vec![0.0; items.numbers.len()], user: sum.user };
-        items.backward(&ids, bags, &sum.vectors, &sum.biases, &mut gradient.items);
+        items.backward(&ids, bags.clone(), &sum.vectors, &sum.biases, &mut gradient.items);
+        items.backward_inputs(&ids, bags, &sum.inputs.unwrap_or_default(), &mut gradient.items);
         gradient
     }
 
@@ -74,22 +76,25 @@ impl Material<'_> {
         user: &UserTower,
         windows: &[Window],
         candidates: &Candidates,
-        (vectors, biases): (&[f32], &[f32]),
+        rows: &CatalogRows,
         scale: f32,
         seed: u64,
     ) -> Lane {
+        let CatalogRows { vectors, biases, inputs } = rows;
         let mut lane = Lane {
             loss: 0.0,
             user: vec![0.0; user.numbers.len()],
             vectors: vec![0.0; vectors.len()],
             biases: vec![0.0; biases.len()],
+            inputs: inputs.as_ref().map(|inputs| vec![0.0; inputs.len()]),
         };
         for window in windows {
             let seed = mix(seed, window.visitor as u64);
             let example =
                 self.visitors[window.visitor].example(*window, &candidates.place, self.encoding, self.config, mix(seed, 0));
             let dropout = Dropout { rate: self.config.dropout, seed: mix(seed, 1) };
-            let input = Input { events: &example.events, vectors, first: example.first, contexts: &example.contexts };
+            let input =
+                Input { events: &example.events, vectors: rows.read(), first: example.first, contexts: &example.contexts };
             let a = user.forward(input, dropout);
             let mut du = vec![0.0; a.u.len()];
             let negatives = Negatives { count: self.config.negatives, hardness: self.config.hardness, seed: mix(seed, 2) };
@@ -116,7 +121,8 @@ impl Material<'_> {
                     scale,
                 ));
             }
-            user.backward(input, &a, [&du, &dratings], &mut lane.vectors, &mut lane.user);
+            let read = lane.inputs.as_mut().unwrap_or(&mut lane.vectors);
+            user.backward(input, &a, [&du, &dratings], read, &mut lane.user);
         }
         lane
     }
@@ -128,6 +134,9 @@ impl Lane {
         add(&mut self.user, &other.user);
         add(&mut self.vectors, &other.vectors);
         add(&mut self.biases, &other.biases);
+        if let (Some(a), Some(b)) = (&mut self.inputs, &other.inputs) {
+            add(a, b);
+        }
         Lane { loss: self.loss + other.loss, ..self }
     }
 }

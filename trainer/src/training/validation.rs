@@ -13,7 +13,7 @@ use crate::evaluate::{context_of, event_of};
 use crate::losses::squared_error;
 use crate::metrics;
 use crate::protocols::{self, Protocol, Split};
-use crate::towers::UserTower;
+use crate::towers::{CatalogRows, UserTower};
 
 /// Length of the list that validation looks at.
 const TOP: usize = 100;
@@ -91,13 +91,15 @@ impl<'a> Validation<'a> {
         if self.ratings.is_some() { Metric::Rmse } else { Metric::Ndcg }
     }
 
-    /// The quality; `vectors` `[items, d]` and `biases` `[items]` are those of the catalog.
-    pub fn quality(&self, user: &UserTower, vectors: &[f32], biases: &[f32]) -> f64 {
+    /// The quality of a user tower over a catalog.
+    pub fn quality(&self, user: &UserTower, rows: &CatalogRows) -> f64 {
         let d = user.shape.dim;
+        let CatalogRows { vectors, biases, .. } = rows;
         let vector = |row: u32| &vectors[row as usize * d..][..d];
+        let read = |row: u32| &rows.read()[row as usize * d..][..d];
         // Sums of a query, and what they are the mean of.
         let one = |(encoded, query): &(EncodedQuery, &protocols::Query)| -> (f64, f64) {
-            let rows: Vec<f32> = encoded.history.rows.iter().flat_map(|row| vector(*row)).copied().collect();
+            let rows: Vec<f32> = encoded.history.rows.iter().flat_map(|row| read(*row)).copied().collect();
             let [u, rating] = user.forward_one(encoded, &rows);
             if let Some(range) = self.ratings {
                 let error = |(item, rated): (&u32, &f64)| {
