@@ -10,4 +10,5 @@ pub mod onnx;
 pub mod ops;
 pub mod protocols;
 pub mod towers;
+pub mod tracking;
 pub mod training;

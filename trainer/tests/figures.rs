@@ -116,7 +116,7 @@ fn the_towers_are_towers() {
     let data = data();
     let split = Split::of(&data, Protocol::P4, Some(0)).unwrap();
     let work = tempfile::tempdir().unwrap();
-    let options = TrainOptions { quiet: true, resume: false };
+    let options = TrainOptions { quiet: true, ..TrainOptions::default() };
     let run = train(&data, &split, &Config::of(Protocol::P4), 0, &work.path().join("run"), options).unwrap();
     export(&run, &work.path().join("bundle"), Planes::Auto).unwrap();
     let recommender = open(&work.path().join("bundle"));

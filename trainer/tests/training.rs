@@ -17,7 +17,7 @@ use foretaste_trainer::evaluate::{
     Figures, Vectors, check_fits, context_of, event_of, measure, measure_bundle, measure_ratings, open_bundle,
 };
 use foretaste_trainer::protocols::{Protocol, Split};
-use foretaste_trainer::training::{Config, TrainOptions, train};
+use foretaste_trainer::training::{Config, Space, TrainOptions, search, train};
 use tempfile::TempDir;
 
 /// Generated data, and a bundle for fold 0 of P4.
@@ -95,7 +95,8 @@ fn predicts_the_ratings_of_hidden_events() {
     }
 
     let none = Config { rating_weight: 0.0, ..config };
-    let refused = train(&data, &split, &none, 0, &folder.path().join("none"), TrainOptions { quiet: true, resume: false });
+    let refused =
+        train(&data, &split, &none, 0, &folder.path().join("none"), TrainOptions { quiet: true, ..TrainOptions::default() });
     assert!(refused.unwrap_err().to_string().contains("rating_weight"));
 }
 
@@ -213,6 +214,32 @@ fn a_stopped_training_goes_on_to_the_same_run() {
 }
 
 /// A run of one epoch against the whole training, and against itself.
+/// The best trial goes on as a training of its settings would: to the same towers; and it is no worse on validation than any other.
+#[test]
+fn a_search_ends_as_a_training_of_the_settings_that_it_chose() {
+    let f = fixture();
+    let work = tempfile::tempdir().unwrap();
+    let file = work.path().join("search.toml");
+    let ranges = "[search]\ntrials = 4\nlearning_rate = { log = [1e-3, 3e-2] }\nencoder = { choice = [\"pools\", \"gru\"] }\n";
+    fs::write(&file, ranges).unwrap();
+    let (base, space) = (Config { max_epochs: 6, ..common::small() }, Space::read(Some(&file)).unwrap());
+    let quiet = TrainOptions { quiet: true, ..TrainOptions::default() };
+    let out = work.path().join("searched");
+    let chosen = search(&f.data, &f.split, (&base, &space), 3, &out, quiet).unwrap();
+    let list: serde_json::Value = serde_json::from_slice(&fs::read(out.join("search.json")).unwrap()).unwrap();
+    let valid: Vec<f64> = list.as_array().unwrap().iter().map(|t| t["valid"].as_f64().unwrap()).collect();
+    assert_eq!(valid.len(), 4);
+    assert_eq!(list[0]["epochs"], 6);
+
+    let searched = train(&f.data, &f.split, &chosen, 3, &out, TrainOptions { resume: true, ..quiet }).unwrap();
+    assert_eq!(searched.card.metrics["valid_ndcg@100"], valid[0]);
+    let again = search(&f.data, &f.split, (&base, &space), 3, &out, TrainOptions { resume: true, ..quiet }).unwrap();
+    assert_eq!(again, chosen, "a search that is over is not done again");
+    let alone = train(&f.data, &f.split, &chosen, 3, &work.path().join("alone"), quiet).unwrap();
+    assert_eq!(alone, searched);
+    assert_eq!(files(&work.path().join("alone"))["towers.safetensors"], files(&out)["towers.safetensors"]);
+}
+
 #[test]
 fn compare_says_which_run_is_better() {
     let f = fixture();

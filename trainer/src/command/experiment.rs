@@ -64,7 +64,7 @@ pub fn run(args: Args) -> Result<()> {
     let data = read_folder(&args.data, &args.reading.options(true))?;
     let temporary = tempfile::tempdir().context("no temporary folder")?;
     let work = args.keep.as_deref().unwrap_or(temporary.path());
-    let options = TrainOptions { resume: false, quiet: true };
+    let options = TrainOptions { quiet: true, ..TrainOptions::default() };
 
     let mut experiment = Experiment::new(&data, args.protocol);
     for fold in folds {

@@ -6,7 +6,7 @@ use anyhow::Result;
 use foretaste_trainer::data::read_folder;
 use foretaste_trainer::evaluate::Stopwatch;
 use foretaste_trainer::protocols::{Protocol, Split};
-use foretaste_trainer::training::{Config, TrainOptions, stop_on_ctrl_c, train};
+use foretaste_trainer::training::{Config, Space, TrainOptions, search, stop_on_ctrl_c, train};
 
 use super::reading::Reading;
 
@@ -35,9 +35,16 @@ pub struct Args {
     /// Fixes every draw: equal seeds give equal bytes.
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// First choose settings on validation: trials drawn from the ranges of the table [search] in F.toml, or from usual ones.
+    #[arg(long)]
+    search: bool,
     /// Go on from the checkpoint in RUN, where there is one.
     #[arg(long)]
     resume: bool,
+    /// Record the training while it runs: `tensorboard --logdir DIR/tensorboard`, and for MLflow `MLFLOW_ALLOW_FILE_STORE=true mlflow ui
+    /// --backend-store-uri DIR/mlruns` or `mlflow migrate-filestore`.
+    #[arg(long, value_name = "DIR")]
+    track: Option<PathBuf>,
     /// No progress.
     #[arg(long)]
     quiet: bool,
@@ -49,10 +56,15 @@ pub struct Args {
 pub fn run(args: Args) -> Result<()> {
     stop_on_ctrl_c();
     let watch = Stopwatch::start();
-    let config = Config::read(args.config.as_deref(), args.protocol)?;
+    let mut config = Config::read(args.config.as_deref(), args.protocol)?;
     let data = read_folder(&args.data, &args.reading.options(args.quiet))?;
     let split = Split::of(&data, args.protocol, args.fold)?;
-    let options = TrainOptions { resume: args.resume, quiet: args.quiet };
+    let mut options = TrainOptions { resume: args.resume, quiet: args.quiet, track: args.track.as_deref() };
+    if args.search {
+        let space = Space::read(args.config.as_deref())?;
+        config = search(&data, &split, (&config, &space), args.seed, &args.out, options)?;
+        options.resume = true;
+    }
     let run = train(&data, &split, &config, args.seed, &args.out, options)?;
     if !args.quiet {
         let (wall, cpu) = watch.seconds();

@@ -162,10 +162,21 @@ impl Config {
         let Some(file) = file else { return Ok(Config::of(protocol)) };
         let named = || format!("{}", file.display());
         let text = std::fs::read_to_string(file).with_context(named)?;
-        let mut settings = toml::Table::try_from(Config::of(protocol))?;
-        settings.extend(toml::from_str::<toml::Table>(&text).with_context(named)?);
-        let config: Config = settings.try_into().with_context(named)?;
-        config.check().with_context(named)?;
+        let mut settings = toml::from_str::<toml::Table>(&text).with_context(named)?;
+        // Ranges, for `--search`.
+        settings.remove("search");
+        Config::of(protocol).with(&settings).with_context(named)
+    }
+
+    /// These settings with others in their place.
+    ///
+    /// # Errors
+    /// An unknown key, a value out of its range.
+    pub fn with(&self, settings: &toml::Table) -> Result<Config> {
+        let mut all = toml::Table::try_from(self)?;
+        all.extend(settings.clone());
+        let config: Config = all.try_into()?;
+        config.check()?;
         Ok(config)
     }
 

@@ -2,6 +2,7 @@
 
 mod candidates;
 mod config;
+mod curve;
 mod encoding;
 mod example;
 mod numbers;
@@ -9,45 +10,52 @@ mod optimizer;
 mod progress;
 mod ratings;
 mod run;
+mod search;
 mod state;
 mod step;
 mod validation;
 
 pub use candidates::{Candidates, Sampler};
 pub use config::{Config, Input};
+pub use curve::{Epoch, Phase};
 pub use numbers::{Numbers, write_atomically};
 pub use optimizer::{Moments, clip};
 pub use ratings::Ratings;
 pub use run::{Run, RunCard, catalog_of};
+pub use search::{Space, search};
 pub use state::stop_on_ctrl_c;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
-use foretaste::bundle::TrainedOn;
-use foretaste::features::Slots;
+use foretaste::bundle::{CatalogFile, TrainedOn};
+use foretaste::features::{Encoding, Slots};
+use serde_json::Value;
 
 use crate::data::Dataset;
 use crate::ops::dropout::mix;
 use crate::protocols::{Sequence, Split};
 use crate::towers::{ItemTower, UserShape, UserTower, encode_catalog};
+use crate::tracking::{Subject, Tracker};
 use example::{Visitor, Window};
 use progress::Progress;
-use state::{Phase, State};
+use state::State;
 use step::Material;
-use validation::Validation;
+use validation::{Metric, Validation};
 
 /// Epochs where there is nothing to validate on.
 const BLIND_EPOCHS: u32 = 10;
 
 /// How a training is carried out; changes nothing of its result.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct TrainOptions {
+pub struct TrainOptions<'a> {
     /// Continue from the last checkpoint in the folder, where there is one.
     pub resume: bool,
     /// No progress on standard error.
     pub quiet: bool,
+    /// Record it for TensorBoard and MLflow in this folder.
+    pub track: Option<&'a Path>,
 }
 
 /// Learns both towers from a split and leaves the run in the folder `out`; a checkpoint lies there until it is done.
@@ -59,37 +67,25 @@ pub struct TrainOptions {
 /// Where the data gives nothing to learn from, the folder cannot be written, `resume` meets a checkpoint of other data or settings, or
 /// Ctrl-C stopped it (the last checkpoint is kept).
 pub fn train(data: &Dataset, split: &Split, config: &Config, seed: u64, out: &Path, options: TrainOptions) -> Result<Run> {
-    std::fs::create_dir_all(out).with_context(|| format!("{}: cannot be made", out.display()))?;
-    let trained_on =
-        TrainedOn { protocol: split.protocol.name().into(), fold: split.fold, data_sha256: data.sha256.clone(), seed };
-    let encoding = encoding::fit(data, split.fitted(), config);
-    let ratings = (config.rating_weight > 0.0).then(|| Ratings::of(split.fitted(), &encoding.history)).flatten();
-    let catalog = catalog_of(data);
-    let trainer = Trainer {
-        data,
-        config,
-        seed,
-        encoding: &encoding,
-        bags: encode_catalog(&encoding, &catalog),
-        ratings: ratings.as_ref(),
-        validation: Validation::new(data, split, &encoding, ratings.as_ref())?,
-        out,
-        fingerprint: serde_json::to_string(&(&trained_on, config))?,
-    };
-    let mut state = match State::resume(out, &trainer.fingerprint, options.resume)? {
-        Some(state) => state,
-        None => trainer.start(&split.train, Phase::Search),
-    };
-    let mut progress = Progress::new(options.quiet);
+    let known = Known::new(data, split, config);
+    let trainer = Trainer::new(data, split, config, seed, &known, out)?;
+    let mut state = trainer.state(split, options)?;
+    let revision = revision();
+    let mut progress = Progress::new(options.quiet, trainer.validation.metric());
+    if let Some(folder) = options.track {
+        progress.track(trainer.tracker(folder, revision.as_deref())?, &state.curve)?;
+    }
     if state.phase == Phase::Search {
-        trainer.run(&mut state, &split.train, &mut progress)?;
+        trainer.run(&mut state, &split.train, config.max_epochs, &mut progress)?;
         if let Some(refit) = &split.refit {
             let start = trainer.start(refit, Phase::Refit);
-            state = start.with_choice_of(&state);
+            state = start.after(state);
         }
     }
     if state.phase == Phase::Refit {
-        trainer.run(&mut state, split.refit.as_ref().context("the checkpoint is of another split")?, &mut progress)?;
+        let refit = split.refit.as_ref().context("the checkpoint is of another split")?;
+        let epochs = state.best_epoch;
+        trainer.run(&mut state, refit, epochs, &mut progress)?;
     }
     let (mut items, user) = state.model();
     items.forget_unseen(&counts(data, split.fitted()));
@@ -104,15 +100,50 @@ pub fn train(data: &Dataset, split: &Split, config: &Config, seed: u64, out: &Pa
         name: data.name.clone(),
         licence: data.licence.clone(),
         config: config.clone(),
-        encoding,
-        trained_on,
-        ratings: ratings.map(|r| r.range),
+        encoding: known.encoding.clone(),
+        trained_on: trainer.trained_on,
+        ratings: known.ratings.as_ref().map(|r| r.range),
         metrics,
+        curve: state.curve,
+        revision,
     };
-    let run = Run { card, catalog, items, user };
-    run.save(out)?;
+    let run = Run { card, catalog: known.catalog, items, user };
+    progress.finish(&run.save(out)?)?;
     State::remove(out);
     Ok(run)
+}
+
+/// The first epochs of a training, or more of them: what decides, and the best quality so far. The checkpoint stays in `out`.
+fn probe(
+    data: &Dataset,
+    split: &Split,
+    config: &Config,
+    seed: u64,
+    out: &Path,
+    epochs: u32,
+    options: TrainOptions,
+) -> Result<(Metric, f64)> {
+    let known = Known::new(data, split, config);
+    let trainer = Trainer::new(data, split, config, seed, &known, out)?;
+    let mut state = trainer.state(split, options)?;
+    let metric = trainer.validation.metric();
+    trainer.run(&mut state, &split.train, epochs, &mut Progress::new(true, metric))?;
+    Ok((metric, state.best.unwrap_or(f64::NEG_INFINITY)))
+}
+
+/// What is known before training.
+struct Known {
+    encoding: Encoding,
+    ratings: Option<Ratings>,
+    catalog: CatalogFile,
+}
+
+impl Known {
+    fn new(data: &Dataset, split: &Split, config: &Config) -> Known {
+        let encoding = encoding::fit(data, split.fitted(), config);
+        let ratings = (config.rating_weight > 0.0).then(|| Ratings::of(split.fitted(), &encoding.history)).flatten();
+        Known { encoding, ratings, catalog: catalog_of(data) }
+    }
 }
 
 /// What stays the same from phase to phase.
@@ -120,7 +151,8 @@ struct Trainer<'a> {
     data: &'a Dataset,
     config: &'a Config,
     seed: u64,
-    encoding: &'a foretaste::features::Encoding,
+    trained_on: TrainedOn,
+    encoding: &'a Encoding,
     bags: Vec<Slots>,
     ratings: Option<&'a Ratings>,
     validation: Validation<'a>,
@@ -128,7 +160,42 @@ struct Trainer<'a> {
     fingerprint: String,
 }
 
-impl Trainer<'_> {
+impl<'a> Trainer<'a> {
+    fn new(data: &'a Dataset, split: &'a Split, config: &'a Config, seed: u64, known: &'a Known, out: &'a Path) -> Result<Self> {
+        std::fs::create_dir_all(out).with_context(|| format!("{}: cannot be made", out.display()))?;
+        let trained_on =
+            TrainedOn { protocol: split.protocol.name().into(), fold: split.fold, data_sha256: data.sha256.clone(), seed };
+        let (encoding, ratings) = (&known.encoding, known.ratings.as_ref());
+        Ok(Trainer {
+            data,
+            config,
+            seed,
+            encoding,
+            bags: encode_catalog(encoding, &known.catalog),
+            ratings,
+            validation: Validation::new(data, split, encoding, ratings)?,
+            out,
+            fingerprint: serde_json::to_string(&(&trained_on, config))?,
+            trained_on,
+        })
+    }
+
+    /// The checkpoint, where it is asked for and there is one, else the start.
+    fn state(&self, split: &Split, options: TrainOptions) -> Result<State> {
+        let kept = State::resume(self.out, &self.fingerprint, options.resume)?;
+        Ok(kept.unwrap_or_else(|| self.start(&split.train, Phase::Search)))
+    }
+
+    fn tracker(&self, folder: &Path, revision: Option<&str>) -> Result<Tracker> {
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let mut params = Vec::new();
+        for settings in [serde_json::to_value(self.config)?, serde_json::to_value(&self.trained_on)?] {
+            params.extend(settings.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), text(value))));
+        }
+        let name = self.out.file_name().unwrap_or(self.out.as_os_str()).to_string_lossy();
+        Tracker::start(folder, &Subject { name: &name, data: &self.data.name, params, revision })
+    }
+
     fn start(&self, sequences: &[Sequence], phase: Phase) -> State {
         let counts = counts(self.data, sequences);
         let items = ItemTower::start(self.config.dim, &counts, self.encoding.item_width(), self.config.untied, mix(self.seed, 1));
@@ -141,25 +208,21 @@ impl Trainer<'_> {
         State::new(phase, items, user)
     }
 
-    /// Epochs until the phase is over; a checkpoint after each.
-    fn run(&self, state: &mut State, sequences: &[Sequence], progress: &mut Progress) -> Result<()> {
+    /// Up to so many epochs of the phase; a checkpoint after each.
+    fn run(&self, state: &mut State, sequences: &[Sequence], epochs: u32, progress: &mut Progress) -> Result<()> {
         let visitors = example::visitors(self.data, sequences, self.encoding, self.ratings);
         ensure!(!visitors.is_empty(), "nothing to learn from: no user has two events of a known meaning");
         let sampler = Sampler::new(&counts(self.data, sequences), self.config.full_softmax_items, self.config.samples);
         let material =
             Material { encoding: self.encoding, config: self.config, visitors: &visitors, bags: &self.bags, sampler: &sampler };
-        let most = match state.phase {
-            Phase::Refit => state.best_epoch,
-            Phase::Search if self.validation.is_empty() => BLIND_EPOCHS,
-            Phase::Search => self.config.max_epochs,
-        };
+        let is_blind = state.phase == Phase::Search && self.validation.is_empty();
+        let most = if is_blind { BLIND_EPOCHS } else { epochs };
         progress.phase(state.phase, most, state.epoch, visitors.len().div_ceil(self.config.batch));
         while state.epoch < most && !self.is_over(state) {
             let loss = self.epoch(state, &material, progress)?;
-            if state.phase == Phase::Search {
-                self.validate(state);
-            }
-            progress.epoch(state, loss, self.validation.metric());
+            let valid = if state.phase == Phase::Search { self.validate(state) } else { None };
+            state.curve.push(Epoch { phase: state.phase, epoch: state.epoch, steps: state.steps, loss, valid });
+            progress.epoch(state)?;
             state.write(self.out, &self.fingerprint)?;
         }
         if state.phase == Phase::Search && self.validation.is_empty() {
@@ -193,13 +256,22 @@ impl Trainer<'_> {
         Ok(sum / steps)
     }
 
-    fn validate(&self, state: &mut State) {
+    /// Judges the towers and gives their figure.
+    fn validate(&self, state: &mut State) -> Option<f64> {
         if self.validation.is_empty() {
-            return;
+            return None;
         }
         let (items, user) = state.averaged();
-        state.judge(self.validation.quality(&user, &items.rows(&self.bags)));
+        let quality = self.validation.quality(&user, &items.rows(&self.bags));
+        state.judge(quality);
+        Some(self.validation.metric().value(quality))
     }
+}
+
+/// The git revision of the working folder, where it has one.
+fn revision() -> Option<String> {
+    let out = std::process::Command::new("git").args(["rev-parse", "HEAD"]).output().ok().filter(|out| out.status.success())?;
+    Some(String::from_utf8_lossy(&out.stdout).trim().to_owned())
 }
 
 /// A window of every visitor, in random order.

@@ -1,19 +1,38 @@
 //! What a training says while it runs: a bar with the time left, and a line an epoch.
 
+use std::path::Path;
+
+use anyhow::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::state::{Phase, State};
+use super::curve::{Epoch, Phase};
+use super::state::State;
 use super::validation::Metric;
+use crate::tracking::Tracker;
 
-/// Speaks on standard error, or not at all.
+/// Speaks on standard error, or not at all, and to a tracker.
 pub(super) struct Progress {
     quiet: bool,
+    metric: Metric,
     bar: ProgressBar,
+    tracker: Option<Tracker>,
 }
 
 impl Progress {
-    pub fn new(quiet: bool) -> Self {
-        Progress { quiet, bar: ProgressBar::hidden() }
+    pub fn new(quiet: bool, metric: Metric) -> Self {
+        Progress { quiet, metric, bar: ProgressBar::hidden(), tracker: None }
+    }
+
+    /// Records all that has been and what comes.
+    pub fn track(&mut self, mut tracker: Tracker, curve: &[Epoch]) -> Result<()> {
+        curve.iter().try_for_each(|epoch| tracker.add(epoch.steps, &self.figures(epoch)))?;
+        self.tracker = Some(tracker);
+        Ok(())
+    }
+
+    fn figures(&self, epoch: &Epoch) -> Vec<(String, f64)> {
+        let valid = epoch.valid.map(|x| (format!("valid_{}", self.metric.name()), x));
+        [(format!("{}_loss", epoch.phase.name()), epoch.loss)].into_iter().chain(valid).collect()
     }
 
     /// A phase of at most `epochs`, of which some are done.
@@ -38,18 +57,30 @@ impl Progress {
         self.bar.inc(1);
     }
 
-    pub fn epoch(&self, state: &State, loss: f64, metric: Metric) {
-        if self.quiet {
-            return;
+    /// The epoch that ends the curve.
+    pub fn epoch(&mut self, state: &State) -> Result<()> {
+        let Some(epoch) = state.curve.last() else { return Ok(()) };
+        let figures = self.figures(epoch);
+        if let Some(tracker) = &mut self.tracker {
+            tracker.add(epoch.steps, &figures)?;
         }
-        let validation = match (state.phase, state.best) {
-            (Phase::Search, Some(best)) => {
-                format!(", best {} on validation {:.4} (epoch {})", metric.name(), metric.value(best), state.best_epoch)
-            }
-            (Phase::Refit, _) => format!(" of {}", state.best_epoch),
-            _ => String::new(),
-        };
-        self.bar.suspend(|| eprintln!("epoch {:>3}: loss {loss:.4}{validation}", state.epoch));
+        if !self.quiet {
+            let validation = match (state.phase, state.best) {
+                (Phase::Search, Some(best)) => {
+                    let (name, best) = (self.metric.name(), self.metric.value(best));
+                    format!(", best {name} on validation {best:.4} (epoch {})", state.best_epoch)
+                }
+                (Phase::Refit, _) => format!(" of {}", state.best_epoch),
+                _ => String::new(),
+            };
+            self.bar.suspend(|| eprintln!("epoch {:>3}: loss {:.4}{validation}", epoch.epoch, epoch.loss));
+        }
+        Ok(())
+    }
+
+    /// The training is done and described in a file.
+    pub fn finish(&mut self, file: &Path) -> Result<()> {
+        self.tracker.take().map_or(Ok(()), |tracker| tracker.finish(file))
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a training leaves and an export reads: the folder RUN with `run.json`, `catalog.json` and `towers.safetensors`.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use foretaste::bundle::{CatalogFile, RatingRange, TrainedOn};
@@ -9,8 +9,8 @@ use foretaste::features::Encoding;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::Config;
 use super::numbers::{Numbers, write_atomically};
+use super::{Config, Epoch};
 use crate::data::Dataset;
 use crate::towers::{ItemTower, UserShape, UserTower};
 
@@ -37,6 +37,12 @@ pub struct RunCard {
     pub ratings: Option<RatingRange>,
     /// Figures on the validation part.
     pub metrics: BTreeMap<String, f64>,
+    /// How it went.
+    #[serde(default)]
+    pub curve: Vec<Epoch>,
+    /// Git revision of the folder that it was started in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
 }
 
 /// A finished training.
@@ -76,8 +82,8 @@ impl Run {
         Ok(Run { card, catalog, items, user })
     }
 
-    /// Writes the run; `run.json` comes last, so a folder that has it is whole.
-    pub(super) fn save(&self, folder: &Path) -> Result<()> {
+    /// Writes the run; `run.json` comes last, so a folder that has it is whole. Gives its path.
+    pub(super) fn save(&self, folder: &Path) -> Result<PathBuf> {
         let mut numbers = Numbers::default();
         for (prefix, layout, flat) in
             [("item", &self.items.layout, &self.items.numbers), ("user", &self.user.layout, &self.user.numbers)]
@@ -91,7 +97,9 @@ impl Run {
         }
         numbers.write(&folder.join(TOWERS), None)?;
         write_atomically(&folder.join(CATALOG), &serde_json::to_vec(&self.catalog)?)?;
-        write_atomically(&folder.join(CARD), &serde_json::to_vec_pretty(&self.card)?)
+        let card = folder.join(CARD);
+        write_atomically(&card, &serde_json::to_vec_pretty(&self.card)?)?;
+        Ok(card)
     }
 }
 

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::Config;
+use super::curve::{Epoch, Phase};
 use super::numbers::Numbers;
 use super::optimizer::{Moments, clip};
 use super::step::Gradient;
@@ -28,16 +29,6 @@ pub(super) fn stop_asked() -> bool {
     STOP.load(Ordering::Relaxed)
 }
 
-/// Part of a training.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Phase {
-    /// Validation chooses the number of epochs.
-    Search,
-    /// Train and validation, that number of epochs.
-    Refit,
-}
-
 /// Everything that the next step depends on.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct State {
@@ -52,6 +43,8 @@ pub(super) struct State {
     pub best: Option<f64>,
     pub items: ItemTower,
     pub user: UserTower,
+    /// Of both phases.
+    pub curve: Vec<Epoch>,
     moments: [Moments; 2],
     /// Numbers of both towers at the best validation.
     best_numbers: Option<[Vec<f32>; 2]>,
@@ -66,6 +59,7 @@ struct Note {
     steps: u64,
     best_epoch: u32,
     best: Option<f64>,
+    curve: Vec<Epoch>,
     dim: usize,
     items: usize,
     item_slots: usize,
@@ -76,12 +70,23 @@ struct Note {
 impl State {
     pub fn new(phase: Phase, items: ItemTower, user: UserTower) -> Self {
         let moments = [Moments::start(&items.numbers), Moments::start(&user.numbers)];
-        State { phase, epoch: 0, steps: 0, best_epoch: 0, best: None, items, user, moments, best_numbers: None }
+        State {
+            phase,
+            epoch: 0,
+            steps: 0,
+            best_epoch: 0,
+            best: None,
+            curve: Vec::new(),
+            items,
+            user,
+            moments,
+            best_numbers: None,
+        }
     }
 
-    /// With the number of epochs that another phase has chosen.
-    pub fn with_choice_of(self, chosen: &State) -> Self {
-        State { best_epoch: chosen.best_epoch, best: chosen.best, ..self }
+    /// The phase after another: with its curve, and the number of epochs that it has chosen.
+    pub fn after(self, chosen: State) -> Self {
+        State { best_epoch: chosen.best_epoch, best: chosen.best, curve: chosen.curve, ..self }
     }
 
     /// Moves both towers along a gradient.
@@ -143,6 +148,7 @@ impl State {
             steps: self.steps,
             best_epoch: self.best_epoch,
             best: self.best,
+            curve: self.curve.clone(),
             dim: self.items.dim,
             items: self.items.layout[0].shape[0] - 1,
             item_slots: self.items.layout[1].shape[0],
@@ -194,6 +200,7 @@ impl State {
             steps: note.steps,
             best_epoch: note.best_epoch,
             best: note.best,
+            curve: note.curve,
             ..State::new(note.phase, items, UserTower::zeros(note.user))
         };
         if numbers.has("item.best") {
@@ -217,6 +224,12 @@ impl State {
             numbers.copy_to(name, list).with_context(named)?;
         }
         Ok(Some(state))
+    }
+
+    /// Moves the checkpoint of a folder to another.
+    pub fn take_over(from: &Path, to: &Path) -> Result<()> {
+        let (from, to) = (Self::path(from), Self::path(to));
+        std::fs::rename(&from, &to).with_context(|| format!("{}: cannot be moved", from.display()))
     }
 
     /// Removes the checkpoint of a folder.
@@ -259,6 +272,7 @@ mod tests {
         state.step(&mut gradient(&state), &Config::default());
         state.epoch = 1;
         state.judge(0.25);
+        state.curve.push(Epoch { phase: Phase::Search, epoch: 1, steps: 1, loss: 0.1, valid: Some(0.25) });
         state.step(&mut gradient(&state), &Config::default());
         state.write(folder.path(), "x").unwrap();
         assert_eq!(State::resume(folder.path(), "x", true).unwrap(), Some(state));

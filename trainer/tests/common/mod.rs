@@ -31,7 +31,8 @@ pub fn generated(folder: &Path, users: u32, items: u32, events: u32) -> Dataset 
 
 /// Trains and exports into `folder/run` and `folder/bundle`.
 pub fn trained(data: &Dataset, split: &Split, config: &Config, folder: &Path) -> Run {
-    let run = train(data, split, config, 3, &folder.join("run"), TrainOptions { quiet: true, resume: false }).unwrap();
+    let run =
+        train(data, split, config, 3, &folder.join("run"), TrainOptions { quiet: true, ..TrainOptions::default() }).unwrap();
     export(&run, &folder.join("bundle"), Planes::Auto).unwrap();
     run
 }
