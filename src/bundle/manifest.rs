@@ -56,6 +56,9 @@ pub struct Manifest {
     /// Licence of the data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub licence: Option<String>,
+    /// What the model was learnt from, and what its figures do not say: a sentence or a few.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<String>,
 }
 
 /// One file of the bundle.

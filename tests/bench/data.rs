@@ -219,6 +219,7 @@ fn write(out: &Path, set: &Set, recommender: &Recommender) -> Result<()> {
         ratings: None,
         metrics: BTreeMap::new(),
         licence: None,
+        limits: None,
     };
     Ok(std::fs::write(out.join("manifest.json"), serde_json::to_vec(&manifest)?)?)
 }

@@ -9,6 +9,7 @@ pub mod metrics;
 pub mod onnx;
 pub mod ops;
 pub mod protocols;
+pub mod report;
 pub mod towers;
 pub mod tracking;
 pub mod training;

@@ -4,7 +4,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use foretaste::features::Value;
-use foretaste_trainer::data::{Dataset, Notes, ReadOptions, inspect_folder, read_folder, report_html, write_tables};
+use foretaste_trainer::data::{Dataset, Notes, ReadOptions, inspect_folder, read_folder, write_tables};
+use foretaste_trainer::report::data_report;
 
 /// A folder of files, gone at the end.
 fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
@@ -390,7 +391,7 @@ fn the_report_escapes_and_needs_nothing_else() {
         ("data.toml", b"name = '<script>y</script>'\nlicence = '<a href=z>'"),
     ];
     let (data, notes) = read(folder(files).path(), 1.0).unwrap();
-    let html = report_html(&data, &notes);
+    let html = data_report(&data, &notes);
     for raw in ["<script", "<img", "<a ", "<i>", "<u>", "http:", "https:", "url(", "NaN", "inf"] {
         assert!(!html.contains(raw), "{raw}");
     }

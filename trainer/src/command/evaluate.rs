@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use foretaste_trainer::data::read_folder;
-use foretaste_trainer::evaluate::{Experiment, Vectors, check_fits, measure_bundle, open_bundle};
+use foretaste_trainer::evaluate::{Experiment, Vectors, check_fits, examples, measure_bundle, open_bundle};
 use foretaste_trainer::protocols::{Protocol, Split};
+use foretaste_trainer::report::experiment_report;
 
 use super::output;
 use super::reading::Reading;
@@ -37,6 +38,9 @@ pub struct Args {
     /// One JSON object: on standard output, or in FILE.
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     json: Option<PathBuf>,
+    /// A page to look at: figures beside the baselines, for whom and of what, and some slates.
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
     #[command(flatten)]
     reading: Reading,
 }
@@ -44,7 +48,7 @@ pub struct Args {
 /// Runs the verb.
 pub fn run(args: Args) -> Result<()> {
     let baselines = output::baselines(&args.baselines, args.protocol)?;
-    let recommender = open_bundle(&args.bundle)?;
+    let mut recommender = open_bundle(&args.bundle)?;
     let data = read_folder(&args.data, &args.reading.options(true))?;
     let split = Split::of(&data, args.protocol, args.fold)?;
     check_fits(&recommender, &data, &split)?;
@@ -55,5 +59,10 @@ pub fn run(args: Args) -> Result<()> {
     let seed = recommender.bundle().manifest.trained_on.seed;
     experiment.add_ours(split.fold, &[seed], &[shipped], &[float]);
     experiment.add_baselines(&baselines, &split)?;
-    output::write(&experiment.report(), args.json.as_deref())
+    let report = experiment.report();
+    if let Some(file) = &args.report {
+        let slates = examples(&mut recommender, &data, &split, output::SLATES)?;
+        output::page(file, &experiment_report(&report, &[], &slates))?;
+    }
+    output::write(&report, args.json.as_deref())
 }

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use foretaste_trainer::data::read_folder;
-use foretaste_trainer::evaluate::{Experiment, Vectors, check_fits, measure_bundle, open_bundle};
+use foretaste_trainer::evaluate::{Experiment, Vectors, check_fits, examples, measure_bundle, open_bundle};
 use foretaste_trainer::export::{Planes, export};
 use foretaste_trainer::protocols::{Protocol, Split};
+use foretaste_trainer::report::experiment_report;
 use foretaste_trainer::training::{Config, TrainOptions, stop_on_ctrl_c, train};
 
 use super::output;
@@ -40,6 +41,9 @@ pub struct Args {
     /// One JSON object: on standard output, or in FILE.
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     json: Option<PathBuf>,
+    /// A page to look at: figures beside the baselines, for whom and of what, and some slates.
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
     /// Keep runs and bundles in this folder; without it they are temporary.
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
@@ -67,6 +71,8 @@ pub fn run(args: Args) -> Result<()> {
     let options = TrainOptions { quiet: true, ..TrainOptions::default() };
 
     let mut experiment = Experiment::new(&data, args.protocol);
+    // Of the first training.
+    let (mut curve, mut slates) = (Vec::new(), Vec::new());
     for fold in folds {
         let split = Split::of(&data, args.protocol, fold)?;
         let (mut shipped, mut float) = (Vec::new(), Vec::new());
@@ -75,7 +81,7 @@ pub fn run(args: Args) -> Result<()> {
             let (run, bundle) = (work.join(format!("run-{name}")), work.join(format!("bundle-{name}")));
             let trained = experiment.timed("train", || train(&data, &split, &config, *seed, &run, options))?;
             experiment.timed("export", || export(&trained, &bundle, Planes::Auto))?;
-            let recommender = open_bundle(&bundle)?;
+            let mut recommender = open_bundle(&bundle)?;
             check_fits(&recommender, &data, &split)?;
             let figures = experiment.timed("evaluate", || measure_bundle(&recommender, &data, &split, Vectors::Shipped))?;
             if !args.quiet {
@@ -83,11 +89,18 @@ pub fn run(args: Args) -> Result<()> {
                     figures.values.iter().map(|(m, v)| format!("  {m} {:.4}", v.iter().sum::<f64>() / v.len() as f64)).collect();
                 eprintln!("{name}{means}");
             }
+            if args.report.is_some() && slates.is_empty() {
+                (curve, slates) = (trained.card.curve, examples(&mut recommender, &data, &split, output::SLATES)?);
+            }
             shipped.push(figures);
             float.push(measure_bundle(&recommender, &data, &split, Vectors::Float)?);
         }
         experiment.add_ours(split.fold, &seeds, &shipped, &float);
         experiment.add_baselines(&baselines, &split)?;
     }
-    output::write(&experiment.report(), args.json.as_deref())
+    let report = experiment.report();
+    if let Some(file) = &args.report {
+        output::page(file, &experiment_report(&report, &curve, &slates))?;
+    }
+    output::write(&report, args.json.as_deref())
 }

@@ -31,6 +31,14 @@ pub fn print(result: &impl Serialize, json: Option<&Path>, table: impl Fn() -> S
     Ok(())
 }
 
+/// Slates on a page.
+pub const SLATES: usize = 6;
+
+/// A page for people.
+pub fn page(file: &Path, html: &str) -> Result<()> {
+    std::fs::write(file, html).with_context(|| format!("{}: cannot be written", file.display()))
+}
+
 /// The baselines of a list with commas, or `all` that the protocol has.
 pub fn baselines(list: &str, protocol: Protocol) -> Result<Vec<String>> {
     let known = baselines::names(protocol);

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use foretaste_trainer::data::{inspect_folder, place_folder, report_html, write_tables};
+use foretaste_trainer::data::{inspect_folder, place_folder, write_tables};
+use foretaste_trainer::report::data_report;
 use serde_json::json;
 
 use super::reading::Reading;
@@ -33,7 +34,7 @@ pub fn run(args: Args) -> Result<()> {
     let (data, notes) = inspect_folder(&args.data, &args.reading.options(args.quiet))?;
     place_folder(&args.out, |folder| {
         write_tables(&data, folder)?;
-        fs::write(folder.join("report.html"), report_html(&data, &notes)).context("report.html")
+        fs::write(folder.join("report.html"), data_report(&data, &notes)).context("report.html")
     })?;
     let (users, items, events) = (data.users.len(), data.items.len(), data.events.len());
     let found = json!({

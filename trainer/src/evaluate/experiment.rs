@@ -67,13 +67,15 @@ impl<'a> Experiment<'a> {
 
     /// The report over all folds: values of all queries in one list.
     pub fn report(&self) -> Report {
-        let joined = |folds: &[Figures]| {
+        let join = |folds: &[Figures], pick: fn(&Figures) -> &super::Values| {
             let mut values = super::Values::new();
             for figures in folds {
-                figures.values.iter().for_each(|(metric, v)| values.entry(metric.clone()).or_default().extend(v));
+                pick(figures).iter().for_each(|(metric, v)| values.entry(metric.clone()).or_default().extend(v));
             }
             values
         };
+        let joined = |folds: &[Figures]| join(folds, |figures| &figures.values);
+        let cells = |values: super::Values| values.iter().map(|(name, v)| (name.clone(), Cell::of(v))).collect();
         let cost =
             |pick: fn(&(f64, f64, u32)) -> f64| self.cost.iter().map(|(part, c)| (*part, pick(c) / f64::from(c.2))).collect();
         let mut report = Report {
@@ -88,6 +90,13 @@ impl<'a> Experiment<'a> {
             folds: self.folds.clone(),
             seeds: self.seeds.clone(),
             models: BTreeMap::new(),
+            goal: super::goal(self.protocol),
+            slices: self.models.iter().map(|(name, folds)| (name.clone(), cells(join(folds, |f| &f.slices)))).collect(),
+            exposure: self
+                .models
+                .iter()
+                .map(|(name, folds)| (name.clone(), mean_of(folds.iter().map(|f| &f.exposure))))
+                .collect(),
             paired: BTreeMap::new(),
             float: joined(&self.float).iter().map(|(metric, v)| (metric.clone(), Cell::of(v).mean)).collect(),
             seconds: cost(|c| c.0),
@@ -110,13 +119,26 @@ impl<'a> Experiment<'a> {
 fn mean(figures: &[Figures]) -> Figures {
     let n = figures.len() as f64;
     let mut out = figures[0].clone();
-    for (metric, values) in &mut out.values {
-        for (i, value) in values.iter_mut().enumerate() {
-            *value = figures.iter().map(|f| f.values[metric][i]).sum::<f64>() / n;
+    let average = |values: &mut super::Values, pick: fn(&Figures) -> &super::Values| {
+        for (name, values) in values {
+            for (i, value) in values.iter_mut().enumerate() {
+                *value = figures.iter().map(|f| pick(f)[name][i]).sum::<f64>() / n;
+            }
         }
-    }
-    for (metric, value) in &mut out.overall {
-        *value = figures.iter().map(|f| f.overall[metric]).sum::<f64>() / n;
-    }
+    };
+    average(&mut out.values, |f| &f.values);
+    average(&mut out.slices, |f| &f.slices);
+    out.overall = mean_of(figures.iter().map(|f| &f.overall));
+    out.exposure = mean_of(figures.iter().map(|f| &f.exposure));
     out
+}
+
+/// Mean of figures by name; of a name that some lack, over those that have it.
+fn mean_of<'a>(figures: impl Iterator<Item = &'a BTreeMap<String, f64>>) -> BTreeMap<String, f64> {
+    let mut sums: BTreeMap<String, (f64, f64)> = BTreeMap::new();
+    for (name, value) in figures.flatten() {
+        let (sum, n) = sums.entry(name.clone()).or_default();
+        (*sum, *n) = (*sum + value, *n + 1.0);
+    }
+    sums.into_iter().map(|(name, (sum, n))| (name, sum / n)).collect()
 }

@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 
 use super::Values;
+use super::groups::Groups;
 use crate::data::Dataset;
-use crate::metrics::{Beyond, auc, average_precision, coverage, gini, hit_rate, mrr, ndcg, precision, ranks, recall, top};
+use crate::metrics::{
+    Beyond, Calibration, auc, average_precision, coverage, gini, hit_rate, mrr, ndcg, precision, ranks, recall, serendipity, top,
+};
 use crate::protocols::{Protocol, Query, Split, distinct};
 
 /// Figures of one model on one split.
@@ -16,6 +19,10 @@ pub struct Figures {
     pub values: Values,
     /// By metric, one value for all queries together.
     pub overall: BTreeMap<String, f64>,
+    /// Of the metric that decides ([`goal`]), by group of users: one value a query.
+    pub slices: Values,
+    /// Share of the top ten of all lists by group of items.
+    pub exposure: BTreeMap<String, f64>,
 }
 
 /// The metric by which settings are chosen on a protocol's validation part: higher is better, but for the RMSE.
@@ -41,6 +48,9 @@ pub fn measure(
 ) -> Result<Figures> {
     let protocol = split.protocol;
     let beyond = Beyond::new(data.items.len(), split.fitted());
+    let (users, items) = (Groups::of_users(data), Groups::of_items(data));
+    let usual = beyond.popularity();
+    let calibration = calibration(data);
     let mut out = Figures::default();
     let mut shown = vec![0u32; data.items.len()];
     let mut unknown = 0;
@@ -48,7 +58,14 @@ pub fn measure(
         let scores = score(query)?;
         let universe = query.universe(&data.in_events);
         let rank = |removed: &[u32]| ranks(&scores, universe, removed, &query.targets);
-        let mut add = |metric: String, value: f64| out.values.entry(metric).or_default().push(value);
+        let mut add = |metric: String, value: f64| {
+            if metric == goal(protocol) {
+                for group in &users.of[query.user as usize] {
+                    out.slices.entry(users.names[*group].clone()).or_default().push(value);
+                }
+            }
+            out.values.entry(metric).or_default().push(value);
+        };
         match protocol {
             Protocol::P1 => {
                 for (name, ranks) in [("all", rank(&[])), ("rm", rank(&query.removed))] {
@@ -101,14 +118,24 @@ pub fn measure(
         if let Some(lift) = beyond.popularity_lift(&list, &distinct(&query.history)) {
             add("lift@10".into(), lift);
         }
+        add("serendipity@10".into(), serendipity(&list, &query.targets, &top(&usual, universe, &query.removed, 10)));
+        if let Some(divergence) = calibration.as_ref().and_then(|c| c.divergence(&distinct(&query.history), &list)) {
+            add("calibration@10".into(), divergence);
+        }
         list.into_iter().for_each(|item| shown[item as usize] += 1);
     }
+    out.exposure = items.shares(&shown);
     let universe: Vec<u32> = shown.iter().zip(&data.in_events).filter(|(_, is_in)| **is_in).map(|(n, _)| *n).collect();
     out.overall = BTreeMap::from([("coverage@10".into(), coverage(&universe)), ("gini@10".into(), gini(&universe))]);
     if protocol == Protocol::P5 {
         out.overall.insert("unknown_targets".into(), f64::from(unknown));
     }
     Ok(out)
+}
+
+/// By the first column of items that has categories or sets.
+fn calibration(data: &Dataset) -> Option<Calibration> {
+    data.item_table.columns.iter().find(|c| c.kind == "category" || c.kind == "set").map(Calibration::new)
 }
 
 /// Whether the first target shares its second with the last event of the query, `tied`, or not, `untied`: where many do, their order can be learnt
@@ -144,7 +171,7 @@ pub fn measure_ratings(
     let spread = |e: &f64| if root > 0.0 { root + (e - mean) / (2.0 * root) } else { 0.0 };
     let values =
         [("rmse".to_owned(), squares.iter().map(spread).collect()), ("mae".to_owned(), errors.iter().map(|e| e.abs()).collect())];
-    Ok(Figures { values: values.into(), overall: BTreeMap::new() })
+    Ok(Figures { values: values.into(), ..Figures::default() })
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 
 mod bundle;
 mod cost;
+mod examples;
 mod experiment;
+mod groups;
 mod measure;
 mod open;
 mod paired;
@@ -11,9 +13,11 @@ mod visitor;
 
 pub use bundle::{Vectors, check_fits, measure_bundle};
 pub use cost::{Stopwatch, cpu_seconds, peak_mb};
+pub use examples::{Example, examples};
 pub use experiment::Experiment;
 pub use measure::{Figures, goal, measure, measure_ratings};
 pub use open::open_bundle;
 pub use paired::Paired;
+pub(crate) use report::is_better;
 pub use report::{Cell, Cost, DataSummary, Difference, FORETASTE, Report, Values};
 pub use visitor::{context_of, event_of};

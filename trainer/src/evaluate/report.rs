@@ -54,7 +54,8 @@ fn mean_sd(values: &[f64]) -> (f64, f64) {
     if values.is_empty() {
         return (0.0, 0.0);
     }
-    let mean = values.iter().sum::<f64>() / n;
+    // A sum of nothing is −0.
+    let mean = values.iter().sum::<f64>() / n + 0.0;
     let squares = values.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>();
     (mean, if values.len() > 1 { (squares / (n - 1.0)).sqrt() } else { 0.0 })
 }
@@ -94,6 +95,12 @@ pub struct Report {
     pub seeds: Vec<u64>,
     /// Figures by model and metric.
     pub models: BTreeMap<String, BTreeMap<String, Cell>>,
+    /// The metric that decides.
+    pub goal: &'static str,
+    /// That metric by model and group of users.
+    pub slices: BTreeMap<String, BTreeMap<String, Cell>>,
+    /// Share of the top ten of all lists by model and group of items.
+    pub exposure: BTreeMap<String, BTreeMap<String, f64>>,
     /// `foretaste - OTHER` by metric.
     pub paired: BTreeMap<String, BTreeMap<String, Difference>>,
     /// Means of the unquantised vectors, where they were at hand.
@@ -146,10 +153,10 @@ impl Report {
 }
 
 /// Whether a value is the better one of a metric. Of what a list is beyond its hits (spread, novelty) neither is.
-fn is_better(metric: &str, value: f64, than: f64) -> bool {
+pub(crate) fn is_better(metric: &str, value: f64, than: f64) -> bool {
     match metric.split(['@', '_']).next().unwrap_or(metric) {
-        "rmse" | "mae" => value < than,
-        "hr" | "ndcg" | "recall" | "precision" | "map" | "mrr" | "auc" | "next" | "all" | "rm" => value > than,
+        "rmse" | "mae" | "calibration" => value < than,
+        "hr" | "ndcg" | "recall" | "precision" | "map" | "mrr" | "auc" | "next" | "all" | "rm" | "serendipity" => value > than,
         _ => false,
     }
 }

@@ -97,6 +97,7 @@ fn manifest(run: &Run, files: &[File]) -> Manifest {
         ratings: run.card.ratings,
         metrics: run.card.metrics.clone(),
         licence: run.card.licence.clone(),
+        limits: Some(run.card.limits.clone()).filter(|text| !text.is_empty()),
     }
 }
 

@@ -19,6 +19,11 @@ impl Beyond {
         Beyond { users: fitted.len(), users_of }
     }
 
+    /// How many users had each item: `[items]`.
+    pub fn popularity(&self) -> Vec<f32> {
+        self.users_of.iter().map(|users| users.len() as f32).collect()
+    }
+
     /// Share of the users who had an item.
     fn share(&self, item: u32) -> f64 {
         self.users_of[item as usize].len() as f64 / self.users.max(1) as f64

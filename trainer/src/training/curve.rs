@@ -36,4 +36,7 @@ pub struct Epoch {
     pub loss: f64,
     /// The figure on validation after it, where there is one.
     pub valid: Option<f64>,
+    /// Half of its 95 % interval over the queries.
+    #[serde(default)]
+    pub valid_half: Option<f64>,
 }

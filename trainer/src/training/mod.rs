@@ -89,13 +89,13 @@ pub fn train(data: &Dataset, split: &Split, config: &Config, seed: u64, out: &Pa
     }
     let (mut items, user) = state.model();
     items.forget_unseen(&counts(data, split.fitted()));
-    let metrics = match state.best {
-        Some(best) => BTreeMap::from([
-            (format!("valid_{}", trainer.validation.metric().name()), trainer.validation.metric().value(best)),
-            ("epochs".to_owned(), f64::from(state.best_epoch)),
-        ]),
-        None => BTreeMap::new(),
-    };
+    let mut metrics = BTreeMap::new();
+    let best = state.curve.iter().find(|e| e.phase == Phase::Search && e.epoch == state.best_epoch);
+    if let Some((valid, half)) = best.and_then(|e| e.valid.zip(e.valid_half)) {
+        let name = format!("valid_{}", trainer.validation.metric().name());
+        metrics.extend([(format!("{name}_low"), valid - half), (format!("{name}_high"), valid + half), (name, valid)]);
+        metrics.insert("epochs".into(), f64::from(state.best_epoch));
+    }
     let card = RunCard {
         name: data.name.clone(),
         licence: data.licence.clone(),
@@ -104,6 +104,7 @@ pub fn train(data: &Dataset, split: &Split, config: &Config, seed: u64, out: &Pa
         trained_on: trainer.trained_on,
         ratings: known.ratings.as_ref().map(|r| r.range),
         metrics,
+        limits: limits(data, split, config),
         curve: state.curve,
         revision,
     };
@@ -220,8 +221,8 @@ impl<'a> Trainer<'a> {
         progress.phase(state.phase, most, state.epoch, visitors.len().div_ceil(self.config.batch));
         while state.epoch < most && !self.is_over(state) {
             let loss = self.epoch(state, &material, progress)?;
-            let valid = if state.phase == Phase::Search { self.validate(state) } else { None };
-            state.curve.push(Epoch { phase: state.phase, epoch: state.epoch, steps: state.steps, loss, valid });
+            let (valid, valid_half) = if state.phase == Phase::Search { self.validate(state) } else { None }.unzip();
+            state.curve.push(Epoch { phase: state.phase, epoch: state.epoch, steps: state.steps, loss, valid, valid_half });
             progress.epoch(state)?;
             state.write(self.out, &self.fingerprint)?;
         }
@@ -256,16 +257,27 @@ impl<'a> Trainer<'a> {
         Ok(sum / steps)
     }
 
-    /// Judges the towers and gives their figure.
-    fn validate(&self, state: &mut State) -> Option<f64> {
+    /// Judges the towers and gives their figure and half of its interval.
+    fn validate(&self, state: &mut State) -> Option<(f64, f64)> {
         if self.validation.is_empty() {
             return None;
         }
         let (items, user) = state.averaged();
-        let quality = self.validation.quality(&user, &items.rows(&self.bags));
+        let (quality, half) = self.validation.quality(&user, &items.rows(&self.bags));
         state.judge(quality);
-        Some(self.validation.metric().value(quality))
+        Some((self.validation.metric().value(quality), half))
     }
+}
+
+/// For the model card.
+fn limits(data: &Dataset, split: &Split, config: &Config) -> String {
+    let (users, events) = (split.fitted().len(), split.fitted().iter().map(|s| s.events.len()).sum::<usize>());
+    let unseen = counts(data, split.fitted()).iter().filter(|n| **n == 0).count();
+    let (items, len) = (data.items.len(), config.history_len);
+    format!(
+        "Learnt from {events} events of {users} users. {unseen} of {items} items had none: they are known by their columns alone. Of a history the \
+         last {len} events are read. The figures are of events that were held back, before the vectors were quantised."
+    )
 }
 
 /// The git revision of the working folder, where it has one.

@@ -37,6 +37,9 @@ pub struct RunCard {
     pub ratings: Option<RatingRange>,
     /// Figures on the validation part.
     pub metrics: BTreeMap<String, f64>,
+    /// What it was learnt from, and what the figures do not say.
+    #[serde(default)]
+    pub limits: String,
     /// How it went.
     #[serde(default)]
     pub curve: Vec<Epoch>,

@@ -272,7 +272,14 @@ mod tests {
         state.step(&mut gradient(&state), &Config::default());
         state.epoch = 1;
         state.judge(0.25);
-        state.curve.push(Epoch { phase: Phase::Search, epoch: 1, steps: 1, loss: 0.1, valid: Some(0.25) });
+        state.curve.push(Epoch {
+            phase: Phase::Search,
+            epoch: 1,
+            steps: 1,
+            loss: 0.1,
+            valid: Some(0.25),
+            valid_half: Some(0.01),
+        });
         state.step(&mut gradient(&state), &Config::default());
         state.write(folder.path(), "x").unwrap();
         assert_eq!(State::resume(folder.path(), "x", true).unwrap(), Some(state));

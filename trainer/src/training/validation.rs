@@ -91,8 +91,8 @@ impl<'a> Validation<'a> {
         if self.ratings.is_some() { Metric::Rmse } else { Metric::Ndcg }
     }
 
-    /// The quality of a user tower over a catalog.
-    pub fn quality(&self, user: &UserTower, rows: &CatalogRows) -> f64 {
+    /// The quality of a user tower over a catalog, and half of the 95 % interval of its figure.
+    pub fn quality(&self, user: &UserTower, rows: &CatalogRows) -> (f64, f64) {
         let d = user.shape.dim;
         let CatalogRows { vectors, biases, .. } = rows;
         let vector = |row: u32| &vectors[row as usize * d..][..d];
@@ -119,9 +119,13 @@ impl<'a> Validation<'a> {
         };
         let sums: Vec<(f64, f64)> = self.queries.par_iter().map(one).collect();
         let (sum, n) = sums.iter().fold((0.0, 0.0), |(sum, n), one| (sum + one.0, n + one.1));
+        let mean = sum / n;
+        // Of a ratio of sums, by its linear part (the delta method).
+        let squares = sums.iter().map(|(s, m)| (s - mean * m) * (s - mean * m)).sum::<f64>();
+        let half = 1.96 * squares.sqrt() / n;
         match self.metric() {
-            Metric::Ndcg => sum / n,
-            Metric::Rmse => -(sum / n).sqrt(),
+            Metric::Ndcg => (mean, half),
+            Metric::Rmse => (-mean.sqrt(), half / (2.0 * mean.sqrt()).max(f64::MIN_POSITIVE)),
         }
     }
 }

@@ -96,6 +96,8 @@ export interface Info {
   items: number;
   metrics: Record<string, number>;
   licence?: string;
+  /** What the model was learnt from, and what its figures do not say. */
+  limits?: string;
   encoding: {
     history: { len: number; cap: number; value_edges: number[]; types: { name: string }[] };
     items: { name: string }[];

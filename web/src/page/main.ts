@@ -209,8 +209,8 @@ async function saveLog(page: Page): Promise<void> {
   setTimeout(() => URL.revokeObjectURL(address), 1000);
 }
 
-function about({ name, items, dim, model_id, licence }: Info): void {
-  const parts = [name, `${items.toLocaleString()} items`, `${dim} dimensions`, `model ${model_id}`, licence ?? ''];
+function about({ name, items, dim, model_id, licence, limits }: Info): void {
+  const parts = [name, `${items.toLocaleString()} items`, `${dim} dimensions`, `model ${model_id}`, licence ?? '', limits ?? ''];
   byId('about').textContent = parts.filter(Boolean).join(' · ');
 }
 

@@ -1,17 +1,14 @@
-//! The report of `prepare`: one HTML page that needs nothing but itself.
-
-mod chart;
+//! The report of `prepare`.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
 use foretaste::features::Value;
 
-use self::chart::{bars, escape, grouped, ranks};
-use super::{Column, Dataset, Notes};
+use super::chart::{bars, escape, grouped, ranks};
+use super::{figure, page, tiles};
+use crate::data::{Column, Dataset, Notes};
 
-/// The style, light and dark by the reader's system.
-const STYLE: &str = include_str!("report.css");
 /// Bars of a chart over time, of history lengths and of ratings.
 const SPANS: i64 = 48;
 const RATING_BARS: usize = 20;
@@ -21,19 +18,12 @@ const EXAMPLES: usize = 4;
 
 /// The page.
 pub fn html(data: &Dataset, notes: &Notes) -> String {
-    let name = escape(&data.name);
-    let mut out = format!(
-        "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>\
-         <meta http-equiv='Content-Security-Policy' content=\"default-src 'none'; style-src 'unsafe-inline'\">\
-         <meta name='viewport' content='width=device-width, initial-scale=1'><meta name='color-scheme' content='light dark'>\
-         <title>{name}: data report</title><style>{STYLE}</style></head><body><main>\
-         <header><p class='over'>data report</p><h1>{name}</h1>"
-    );
+    let mut out = String::new();
     if let Some(licence) = &data.licence {
         _ = write!(out, "<p class='licence'>{}</p>", escape(licence));
     }
     _ = write!(out, "<p class='hash'>SHA-256 of the content <code>{}</code></p></header>", data.sha256);
-    out += &tiles(data);
+    out += &numbers(data);
     out += &left_out(notes);
     let mut counts = vec![0u64; data.items.len()];
     data.events.iter().for_each(|e| counts[e.item as usize] += 1);
@@ -50,20 +40,16 @@ pub fn html(data: &Dataset, notes: &Notes) -> String {
     out += &most_popular(data, &counts);
     out += &columns(data, notes);
     out += &types(data);
-    out + "</main></body></html>\n"
+    page("data report", &data.name, &out)
 }
 
-fn figure(title: &str, says: &str, chart: &str) -> String {
-    format!("<figure><figcaption><h2>{title}</h2><p>{says}</p></figcaption>{chart}</figure>")
-}
-
-fn tiles(data: &Dataset) -> String {
+fn numbers(data: &Dataset) -> String {
     let cold = data.in_events.iter().filter(|known| !**known).count();
     let mut lengths: Vec<usize> = (0..data.users.len()).map(|u| data.history(u).len()).collect();
     lengths.sort_unstable();
     let universe = (data.items.len() - cold).max(1) as f64;
     let density = 100.0 * data.events.len() as f64 / (data.users.len() as f64 * universe);
-    let mut tiles = vec![
+    let mut numbers = vec![
         ("events", grouped(data.events.len() as u64)),
         ("users", grouped(data.users.len() as u64)),
         ("items", grouped(data.items.len() as u64)),
@@ -72,11 +58,10 @@ fn tiles(data: &Dataset) -> String {
         ("of all pairs", format!("{density:.2} %")),
     ];
     if let Some((first, last)) = time_range(data) {
-        tiles.push(("first event", day(first)));
-        tiles.push(("last event", day(last)));
+        numbers.push(("first event", day(first)));
+        numbers.push(("last event", day(last)));
     }
-    let tile = |(says, value): &(&str, String)| format!("<li><b>{value}</b><span>{says}</span></li>");
-    format!("<ul class='tiles'>{}</ul>", tiles.iter().map(tile).collect::<String>())
+    tiles(numbers)
 }
 
 /// Rows that are bad or repeated, and what the tables lack of each other.

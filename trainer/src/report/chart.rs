@@ -85,6 +85,29 @@ pub(super) fn ranks(title: &str, counts: &[u64]) -> String {
     out + &format!("<path d='{path}'/></svg>")
 }
 
+/// A line over steps; the axis begins at the least value.
+pub(super) fn line(title: &str, values: &[f64]) -> String {
+    let (low, high) = values.iter().fold((f64::MAX, f64::MIN), |(low, high), x| (low.min(*x), high.max(*x)));
+    let range = (high - low).max(1e-9);
+    let mut out = open(title);
+    if values.is_empty() {
+        return out + "</svg>";
+    }
+    for step in 0..=4 {
+        let share = f64::from(step) / 4.0;
+        grid(&mut out, HEIGHT * (1.0 - share), &format!("{:.3}", low + share * range));
+    }
+    let x = |i: usize| LEFT + WIDTH * i as f64 / (values.len() - 1).max(1) as f64;
+    let point = |(i, value): (usize, &f64)| {
+        format!("{}{:.1},{:.1}", if i == 0 { "M" } else { "L" }, x(i), TOP + HEIGHT * (1.0 - (value - low) / range))
+    };
+    let path: String = values.iter().enumerate().map(point).collect();
+    for i in [0, values.len() / 2, values.len() - 1] {
+        _ = write!(out, "<text x='{:.1}' y='{:.1}' class='x'>{}</text>", x(i), TOP + HEIGHT + 17.0, i + 1);
+    }
+    out + &format!("<path d='{path}'/></svg>")
+}
+
 fn open(title: &str) -> String {
     let title = escape(title);
     format!("<svg viewBox='0 0 {} {}' role='img' aria-label='{title}'>", LEFT + WIDTH + 8.0, TOP + HEIGHT + BOTTOM)
@@ -123,6 +146,9 @@ mod tests {
         let svg = bars("t", &[("<a>".into(), 10), ("b".into(), 5)]);
         assert!(svg.contains("height='180.0'") && svg.contains("height='90.0'") && svg.contains("&lt;a&gt;: 10"));
         assert!(bars("t", &[]).ends_with("</svg>") && ranks("t", &[]).ends_with("</svg>"));
+        let svg = line("t", &[2.0, 1.0, 1.5]);
+        assert!(svg.contains("M52.0,10.0L292.0,190.0L532.0,100.0") && svg.contains(">1.250<"), "{svg}");
+        assert!(line("t", &[]).ends_with("</svg>") && line("t", &[3.0]).contains("M52.0,190.0"));
         let svg = ranks("t", &[100, 10, 1]);
         assert!(svg.contains("M52.0,10.0L") && svg.contains("L532.0,190.0"), "{svg}");
     }

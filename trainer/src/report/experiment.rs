@@ -1,0 +1,187 @@
+//! The report of `experiment` and `evaluate`: how good, beside what, for whom, what is shown, and how the training went.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+use super::chart::{escape, grouped, line};
+use super::{figure, page, tiles};
+use crate::evaluate::{Cell, Example, FORETASTE, Report, is_better};
+use crate::training::{Epoch, Phase};
+
+/// The page; `curve` is that of the first training, empty where none was seen.
+pub fn html(report: &Report, curve: &[Epoch], slates: &[Example]) -> String {
+    let mut out = format!("<p class='hash'>SHA-256 of the data <code>{}</code></p></header>", escape(&report.data.sha256));
+    out += &summary(report);
+    out += &comparison(report);
+    out += "<div class='pair'>";
+    for phase in [Phase::Search, Phase::Refit] {
+        let losses: Vec<f64> = curve.iter().filter(|e| e.phase == phase).map(|e| e.loss).collect();
+        let says =
+            if phase == Phase::Search { "while validation chooses the number of epochs" } else { "over train and validation" };
+        if !losses.is_empty() {
+            out += &figure("Loss", &format!("mean of an epoch, {says}"), &line("Loss by epoch", &losses));
+        }
+        let valid: Vec<f64> = curve.iter().filter(|e| e.phase == phase).filter_map(|e| e.valid).collect();
+        if !valid.is_empty() {
+            out += &figure("Validation", "what decides, after each epoch", &line("Validation by epoch", &valid));
+        }
+    }
+    out += "</div>";
+    out += &groups(&format!("For whom: {}", report.goal), "group of users", &report.slices, |cell: &Cell| {
+        format!("{}<span class='half'> ±{:.4}, {}</span>", figures(cell.mean), half(cell), grouped(cell.n as u64))
+    });
+    out += &groups("What is shown", "share of all slots", &report.exposure, |share: &f64| format!("{:.1} %", 100.0 * share));
+    out += &examples(slates);
+    page(&format!("evaluation, {}", report.protocol), &report.data.name, &out)
+}
+
+fn half(cell: &Cell) -> f64 {
+    (cell.ci95[1] - cell.ci95[0]) / 2.0
+}
+
+fn figures(x: f64) -> String {
+    format!("{x:.4}")
+}
+
+/// Ours first, the others by name.
+fn models<T>(by_model: &BTreeMap<String, T>) -> Vec<&String> {
+    let mut models: Vec<&String> = by_model.keys().collect();
+    models.sort_by_key(|name| (*name != FORETASTE, (*name).clone()));
+    models
+}
+
+fn summary(report: &Report) -> String {
+    let goal = report.goal;
+    let mean = |model: &str| report.models.get(model).and_then(|cells| cells.get(goal)).map(|cell| cell.mean);
+    let mut numbers = Vec::new();
+    if let Some(ours) = mean(FORETASTE) {
+        numbers.push((goal, figures(ours)));
+        let others = report.models.keys().filter(|name| *name != FORETASTE);
+        let best = others
+            .filter_map(|name| Some((name, mean(name)?)))
+            .reduce(|best, other| if is_better(goal, other.1, best.1) { other } else { best });
+        if let Some((name, value)) = best {
+            numbers.push(("of the best baseline", format!("{} <small>{}</small>", figures(value), escape(name))));
+            if let Some(d) = report.paired.get(&format!("{FORETASTE} - {name}")).and_then(|metrics| metrics.get(goal)) {
+                numbers.push(("difference, paired", format!("{:+.4}", d.diff)));
+                numbers.push(("its 95 % interval", format!("{:+.4} to {:+.4}", d.ci95[0], d.ci95[1])));
+            }
+        }
+    }
+    let data = &report.data;
+    numbers.extend(
+        [("events", data.events), ("users", data.users), ("items", data.items)].map(|(says, n)| (says, grouped(n as u64))),
+    );
+    if let Some(seconds) = report.seconds.get("train") {
+        numbers.push(("seconds of a training", format!("{seconds:.1}")));
+    }
+    tiles(numbers)
+}
+
+/// A metric a line, a model a column; what is better than ours is marked.
+fn comparison(report: &Report) -> String {
+    let models = models(&report.models);
+    let metrics: BTreeSet<&String> = report.models.values().flat_map(|cells| cells.keys()).collect();
+    let head: String = models.iter().map(|name| format!("<th class='n'>{}</th>", escape(name))).collect();
+    let mut rows = String::new();
+    for metric in metrics {
+        let ours = report.models.get(FORETASTE).and_then(|cells| cells.get(metric));
+        let cell = |name: &&String| match report.models[*name].get(metric) {
+            None => "<td></td>".to_owned(),
+            Some(cell) => {
+                let beats = ours.is_some_and(|ours| is_better(metric, cell.mean, ours.mean));
+                let (class, word) = if beats { ("n less", " <small>better</small>") } else { ("n", "") };
+                format!("<td class='{class}'>{}{word}<br><span class='half'>±{:.4}</span></td>", figures(cell.mean), half(cell))
+            }
+        };
+        _ = write!(rows, "<tr><th>{}</th>{}</tr>", escape(metric), models.iter().map(cell).collect::<String>());
+    }
+    format!(
+        "<section><h2>Beside the baselines</h2><p class='licence'>Means over visitors, and half of their 95 % intervals. Marked: what is better than \
+         ours.</p><table><tr><th>metric</th>{head}</tr>{rows}</table></section>"
+    )
+}
+
+/// A group a line, a model a column.
+fn groups<T>(title: &str, says: &str, by_model: &BTreeMap<String, BTreeMap<String, T>>, show: impl Fn(&T) -> String) -> String {
+    let models = models(by_model);
+    let names: BTreeSet<&String> = by_model.values().flat_map(|groups| groups.keys()).collect();
+    if names.is_empty() {
+        return String::new();
+    }
+    let head: String = models.iter().map(|name| format!("<th class='n'>{}</th>", escape(name))).collect();
+    let row = |group: &&String| {
+        let cell = |name: &&String| format!("<td class='n'>{}</td>", by_model[*name].get(*group).map(&show).unwrap_or_default());
+        format!("<tr><td>{}</td>{}</tr>", escape(group), models.iter().map(cell).collect::<String>())
+    };
+    let rows: String = names.iter().map(row).collect();
+    format!("<section><h2>{}</h2><table><tr><th>{says}</th>{head}</tr>{rows}</table></section>", escape(title))
+}
+
+fn examples(slates: &[Example]) -> String {
+    if slates.is_empty() {
+        return String::new();
+    }
+    let item = |(title, is_hit): &(String, bool)| match is_hit {
+        true => format!("<span class='hit'>{} ✓</span>", escape(title)),
+        false => escape(title),
+    };
+    let row = |slate: &Example| {
+        let history: Vec<String> = slate.history.iter().map(|title| escape(title)).collect();
+        let items: Vec<String> = slate.items.iter().map(item).collect();
+        let (user, history, items) = (escape(&slate.user), history.join("<br>"), items.join("<br>"));
+        format!("<tr><td><code>{user}</code></td><td class='wide'>{history}</td><td class='wide'>{items}</td></tr>")
+    };
+    let rows: String = slates.iter().map(row).collect();
+    format!(
+        "<section><h2>Slates</h2><p class='licence'>Visitors of the test part: what they did last, and what they would have been shown. ✓ is what \
+         they took up later.</p><table><tr><th>user</th><th>newest events</th><th>slate</th></tr>{rows}</table></section>"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evaluate::{DataSummary, Difference};
+
+    #[test]
+    fn what_beats_ours_is_marked_and_names_are_harmless() {
+        let cell = |mean| Cell { mean, sd: 0.0, ci95: [mean - 0.01, mean + 0.01], n: 9 };
+        let models = |ours, theirs| {
+            let one = |x| BTreeMap::from([("ndcg@10".to_owned(), cell(x))]);
+            BTreeMap::from([(FORETASTE.to_owned(), one(ours)), ("<ease>".to_owned(), one(theirs))])
+        };
+        let report = |ours, theirs| Report {
+            data: DataSummary { name: "a<b".into(), sha256: "00".into(), users: 1, items: 2, events: 3000 },
+            protocol: "p3".into(),
+            folds: vec![],
+            seeds: vec![0],
+            models: models(ours, theirs),
+            goal: "ndcg@10",
+            slices: models(ours, theirs),
+            exposure: BTreeMap::from([(FORETASTE.to_owned(), BTreeMap::from([("tail".to_owned(), 0.125)]))]),
+            paired: BTreeMap::from([(
+                "foretaste - <ease>".to_owned(),
+                BTreeMap::from([("ndcg@10".to_owned(), Difference { diff: 0.1, ci95: [0.05, 0.15] })]),
+            )]),
+            float: BTreeMap::new(),
+            seconds: BTreeMap::from([("train", 1.25)]),
+            cpu_seconds: BTreeMap::new(),
+            peak_mb: 1.0,
+        };
+        let epoch = |phase, valid| Epoch { phase, epoch: 1, steps: 1, loss: 2.5, valid, valid_half: None };
+        let slate =
+            Example { user: "u".into(), history: vec!["<i>".into()], items: vec![("x".into(), true), ("y".into(), false)] };
+        let page = html(&report(0.3, 0.2), &[epoch(Phase::Search, Some(0.25)), epoch(Phase::Refit, None)], &[slate]);
+        assert!(page.contains("a&lt;b: evaluation, p3") && page.contains("&lt;ease&gt;") && !page.contains("<ease>"));
+        assert!(
+            page.contains("+0.0500 to +0.1500")
+                && page.contains("12.5 %")
+                && page.contains("class='hit'>x ✓")
+                && page.contains("&lt;i&gt;")
+        );
+        assert_eq!((page.matches("<figure>").count(), page.contains("n less")), (3, false));
+        let beaten = html(&report(0.2, 0.3), &[], &[]);
+        assert!(beaten.contains("class='n less'>0.3000 <small>better</small>") && !beaten.contains("<figure>"));
+    }
+}
