@@ -22,7 +22,7 @@ impl Content {
         let counted: Vec<BTreeMap<u32, f32>> = (0..n)
             .map(|item| {
                 let mut counts = BTreeMap::new();
-                for term in terms(&data.item_table, item) {
+                for term in terms(&data.item_table, item, true) {
                     let next = names.len() as u32;
                     *counts.entry(*names.entry(term).or_insert(next)).or_insert(0.0) += 1.0;
                 }
@@ -46,13 +46,15 @@ impl Content {
     }
 }
 
-/// What is said of an item: words of texts, categories, members of sets, each with its column's name.
-fn terms(table: &Table, item: usize) -> Vec<String> {
+/// What is said of an item: words of texts where asked for, categories, members of sets, each with its column's name.
+pub(super) fn terms(table: &Table, item: usize, texts: bool) -> Vec<String> {
     let mut terms = Vec::new();
     for column in &table.columns {
         let mut add = |text: &str| terms.push(format!("{}\t{}", column.name, text.to_lowercase()));
         match (&column.values[item], column.kind) {
-            (Value::Text(text), "text") => text.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).for_each(add),
+            (Value::Text(text), "text") if texts => {
+                text.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).for_each(add)
+            }
             (value, "set") => value.set().iter().for_each(|member| add(member)),
             (value, "category") => value.text().iter().for_each(|text| add(text)),
             _ => {}

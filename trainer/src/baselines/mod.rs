@@ -8,6 +8,7 @@ mod ials;
 mod inverse;
 mod item_knn;
 mod popularity;
+mod popularity_category;
 mod popularity_decayed;
 mod random;
 pub mod ratings;
@@ -28,7 +29,11 @@ pub trait Baseline: Send + Sync {
 
 /// Names of the baselines that a protocol can be measured with.
 pub fn names(protocol: Protocol) -> &'static [&'static str] {
-    if protocol == Protocol::P2 { &ratings::NAMES } else { &NAMES }
+    match protocol {
+        Protocol::P2 => &ratings::NAMES,
+        Protocol::Cold => &["random", "popularity-category", "content"],
+        _ => &NAMES,
+    }
 }
 
 /// Names of all baselines that rank.
@@ -45,6 +50,7 @@ pub fn fit(name: &str, data: &Dataset, split: &Split) -> Result<Box<dyn Baseline
         "random" => Box::new(random::Random { items }),
         "popularity" => Box::new(popularity::Popularity::fit(items, fitted)),
         "popularity-decayed" => Box::new(popularity_decayed::DecayedPopularity::fit(data, split)),
+        "popularity-category" => Box::new(popularity_category::CategoryPopularity::fit(data, fitted)),
         "content" => Box::new(content::Content::fit(data)),
         "user-knn" => Box::new(user_knn::UserKnn::fit(items, fitted)),
         "svd" => Box::new(svd::Svd::fit(data, split)),

@@ -61,7 +61,7 @@ pub fn run(args: Args) -> Result<()> {
     let seeds = output::numbers(&args.seeds)?;
     let folds: Vec<Option<u32>> = match (&args.folds, args.protocol) {
         (Some(list), _) => output::numbers(list)?.into_iter().map(|k| Some(k as u32)).collect(),
-        (None, Protocol::P4) => (0..10).map(Some).collect(),
+        (None, Protocol::P4 | Protocol::Cold) => (0..10).map(Some).collect(),
         (None, _) => vec![None],
     };
     let config = Config::read(args.config.as_deref(), args.protocol)?;

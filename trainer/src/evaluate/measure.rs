@@ -32,6 +32,7 @@ pub fn goal(protocol: Protocol) -> &'static str {
         Protocol::P2 => "rmse",
         Protocol::P3 | Protocol::P5 => "ndcg@10",
         Protocol::P4 | Protocol::All => "ndcg@100",
+        Protocol::Cold => "recall@20",
     }
 }
 
@@ -95,7 +96,12 @@ pub fn measure(
                 }
                 unknown += u32::from(!universe[query.targets[0] as usize]);
             }
-            _ => {
+            Protocol::Cold => {
+                let ranks = rank(&query.removed);
+                add("recall@20".into(), recall(&ranks, 20));
+                add("ndcg@100".into(), ndcg(&ranks, 100));
+            }
+            Protocol::P2 | Protocol::P4 | Protocol::All => {
                 let ranks = rank(&query.removed);
                 add("recall@20".into(), recall(&ranks, 20));
                 add("ndcg@100".into(), ndcg(&ranks, 100));

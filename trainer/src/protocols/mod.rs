@@ -1,6 +1,7 @@
 //! Splits of the events: who is asked what, and what was known. A protocol a file.
 
 mod all;
+mod cold;
 mod hash;
 mod p1;
 mod p3;
@@ -31,6 +32,8 @@ pub enum Protocol {
     P4,
     /// The frozen bundle.
     P5,
+    /// Items that nobody had in training, asked for by visitors as in P4.
+    Cold,
     /// Every event; a part of the users is held back for early stopping. What one ships.
     All,
 }
@@ -44,6 +47,7 @@ impl Protocol {
             Protocol::P3 => "p3",
             Protocol::P4 => "p4",
             Protocol::P5 => "p5",
+            Protocol::Cold => "cold",
             Protocol::All => "all",
         }
     }
@@ -139,17 +143,17 @@ pub struct Split {
 }
 
 impl Split {
-    /// Splits a data set. `fold` is the fold of P4 (0 to 9) or the salt of P1 and P2; absent: 0.
+    /// Splits a data set. `fold` is the fold of P4 and of the cold items (0 to 9) or the salt of P1 and P2; absent: 0.
     ///
     /// # Errors
     /// A fold that the protocol does not have, events without ratings for P2 or without times for P5.
     pub fn of(data: &Dataset, protocol: Protocol, fold: Option<u32>) -> Result<Split> {
         match (protocol, fold) {
             (Protocol::P1 | Protocol::P2, salt) => p1::split(data, protocol, salt.unwrap_or(0)),
-            (Protocol::P4, fold) => {
-                let fold = fold.unwrap_or(0);
-                ensure!(fold < p4::FOLDS, "p4 has the folds 0 to {}, got {fold}", p4::FOLDS - 1);
-                Ok(p4::split(data, fold))
+            (Protocol::P4 | Protocol::Cold, fold) => {
+                let (fold, name) = (fold.unwrap_or(0), protocol.name());
+                ensure!(fold < p4::FOLDS, "{name} has the folds 0 to {}, got {fold}", p4::FOLDS - 1);
+                Ok(if protocol == Protocol::P4 { p4::split(data, fold) } else { cold::split(data, fold) })
             }
             (_, Some(fold)) => bail!("the protocol {} has no folds, got {fold}", protocol.name()),
             (Protocol::P3, None) => Ok(p3::split(data)),

@@ -31,7 +31,7 @@ pub fn write_split(data: &Dataset, protocol: Protocol, salt: u32, out: impl Writ
                     let role = if i < p4::query_len(history.len()) { "query" } else { "target" };
                     vec![p4::fold_of(data, user).to_string(), role.into()]
                 }
-                Protocol::P5 | Protocol::All => bail!("the protocol {} has no split file", protocol.name()),
+                Protocol::P5 | Protocol::Cold | Protocol::All => bail!("the protocol {} has no split file", protocol.name()),
             };
             let fields = fields(data, event);
             csv.write_record(fields.iter().chain(&parts))?;
