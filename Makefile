@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-all test-native test-wasm test-wasm-core test-web bench bench-browser test-readme lint package clean tiny
+.PHONY: help setup build demo test test-all test-native test-wasm test-wasm-core test-web bench bench-browser bench-train test-readme lint package clean tiny
 
 BIN := target/release/foretaste
 SEED := 1
@@ -81,6 +81,11 @@ tiny: ## make models/tiny again, the packaged bundle of the tests (committed)
 bench: ## natively: similar items against Annoy and hnswlib, the top 100 against numpy; writes target/figures/bench.{json,md}
 	cargo build --release
 	@.ci/bench $(SETS)
+	$(TOOK)
+
+bench-train: ## an epoch beside PyTorch and TensorFlow Recommenders; writes target/figures/bench-train.{json,md}
+	cargo build --release
+	@.ci/bench-train
 	$(TOOK)
 
 bench-browser: build ## our scoring and the peers' in one page of headless Chromium; writes target/figures/bench-browser.{json,md} (SETS="…" takes some)

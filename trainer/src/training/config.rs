@@ -47,6 +47,8 @@ pub struct Config {
     pub window: usize,
     /// Windows of a step: few make many noisy steps, many make few smooth ones.
     pub batch: usize,
+    /// Least events of a step: where histories are short, a step takes more windows.
+    pub batch_events: usize,
     /// Step size of AdamW after the warm-up.
     pub learning_rate: f64,
     /// Steps over which the step size rises from 0.
@@ -105,6 +107,7 @@ impl Default for Config {
             pool_rates: [0.02, 0.08, 0.3, 1.0],
             window: 200,
             batch: 16,
+            batch_events: 0,
             learning_rate: 2e-3,
             warm_up: 50,
             weight_decay: 0.0,

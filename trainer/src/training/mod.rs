@@ -218,7 +218,8 @@ impl<'a> Trainer<'a> {
             Material { encoding: self.encoding, config: self.config, visitors: &visitors, bags: &self.bags, sampler: &sampler };
         let is_blind = state.phase == Phase::Search && self.validation.is_empty();
         let most = if is_blind { BLIND_EPOCHS } else { epochs };
-        progress.phase(state.phase, most, state.epoch, visitors.len().div_ceil(self.config.batch));
+        let steps = batches(&windows(&visitors, self.config.window, 0), self.config).len();
+        progress.phase(state.phase, most, state.epoch, steps);
         while state.epoch < most && !self.is_over(state) {
             let loss = self.epoch(state, &material, progress)?;
             let (valid, valid_half) = if state.phase == Phase::Search { self.validate(state) } else { None }.unzip();
@@ -241,7 +242,7 @@ impl<'a> Trainer<'a> {
         let seed = mix(mix(self.seed, 3 + state.phase as u64), u64::from(state.epoch));
         let windows = windows(material.visitors, self.config.window, seed);
         let (mut sum, mut steps) = (0.0, 0.0);
-        for (i, batch) in windows.chunks(self.config.batch).enumerate() {
+        for (i, batch) in batches(&windows, self.config).into_iter().enumerate() {
             let mut gradient = material.gradient(&state.items, &state.user, batch, mix(mix(seed, 2), i as u64));
             if !gradient.loss.is_finite() {
                 bail!("the loss is not finite in epoch {}: a smaller learning_rate may help", state.epoch + 1);
@@ -293,9 +294,43 @@ fn windows(visitors: &[Visitor], most: usize, seed: u64) -> Vec<Window> {
     order.into_iter().map(|i| visitors[i].window(i, most, mix(mix(seed, 1), i as u64))).collect()
 }
 
+/// The windows of each step: `batch`, and more until they have `batch_events`.
+fn batches<'a>(windows: &'a [Window], config: &Config) -> Vec<&'a [Window]> {
+    let (mut batches, mut rest) = (Vec::new(), windows);
+    while !rest.is_empty() {
+        let mut events = 0;
+        let full = rest.iter().position(|w| {
+            events += w.len;
+            events >= config.batch_events
+        });
+        let (batch, after) = rest.split_at(full.map_or(rest.len(), |i| i + 1).max(config.batch).min(rest.len()));
+        batches.push(batch);
+        rest = after;
+    }
+    batches
+}
+
 /// Events of each item.
 fn counts(data: &Dataset, sequences: &[Sequence]) -> Vec<u32> {
     let mut counts = vec![0; data.items.len()];
     sequences.iter().flat_map(|s| &s.events).for_each(|e| counts[e.item as usize] += 1);
     counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_has_enough_windows_and_events() {
+        let windows: Vec<Window> = [5, 5, 5, 40, 1, 1, 1].map(|len| Window { visitor: 0, start: 0, len }).to_vec();
+        let sizes = |batch, batch_events| {
+            let config = Config { batch, batch_events, ..Config::default() };
+            batches(&windows, &config).into_iter().map(<[Window]>::len).collect::<Vec<_>>()
+        };
+        assert_eq!(sizes(3, 0), [3, 3, 1]);
+        assert_eq!(sizes(1, 10), [2, 2, 3]);
+        assert_eq!(sizes(2, 1000), [7]);
+        assert!(batches(&[], &Config::default()).is_empty());
+    }
 }
