@@ -404,6 +404,36 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_history_reads_vectors_of_its_own_where_there_are_any() {
+        let tensor = |name: &str, dtype: &str, shape: &str, from: usize, to: usize| {
+            format!(r#""{name}":{{"dtype":"{dtype}","shape":{shape},"data_offsets":[{from},{to}]}}"#)
+        };
+        let scored = [
+            tensor("vectors", "I8", "[2,2]", 0, 4),
+            tensor("scales", "F32", "[2]", 4, 12),
+            tensor("biases", "F32", "[2]", 12, 20),
+        ];
+        let read = [tensor("inputs", "I8", "[2,2]", 20, 24), tensor("input_scales", "F32", "[2]", 24, 32)];
+        let floats = |xs: [f32; 2]| xs.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
+        let file = |tensors: &[String], inputs: bool| {
+            let header = format!("{{{}}}", tensors.join(","));
+            let data = [vec![1, 2, 3, 4], floats([2.0, 0.5]), floats([0.0, 0.0]), vec![5, 6, 7, 8], floats([1.0, 10.0])].concat();
+            let bytes = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &data].concat();
+            ItemFile::new(bytes, 2, 2, inputs)
+        };
+        let all = [&scored[..], &read[..]].concat();
+        let second = |file: ItemFile| {
+            let (rows, mut input, mut vector) = (Rows::new(2, vec![file]), [0.0; 2], [0.0; 2]);
+            rows.input_into(1, &mut input);
+            rows.vector_into(1, &mut vector);
+            (input, vector)
+        };
+        assert_eq!(second(file(&all, true).unwrap()), ([70.0, 80.0], [1.5, 2.0]));
+        assert_eq!(second(file(&all, false).unwrap()), ([1.5, 2.0], [1.5, 2.0]));
+        assert_eq!(file(&scored, true).err().unwrap().code(), "missing");
+    }
+
+    #[test]
     fn the_number_that_has_no_opposite_is_found() {
         for (len, at) in [(1, 0), (7, 6), (8, 0), (8, 7), (9, 8), (30, 13), (30, 29)] {
             let mut bytes: Vec<u8> = (0..len as u8).map(|x| [0, 1, 0x7f, 0x81, 0xff][x as usize % 5]).collect();

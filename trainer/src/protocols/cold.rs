@@ -7,7 +7,7 @@ use crate::data::Dataset;
 
 /// Items that are cold: `H("cold/0:{item}") mod 10 = 0`.
 fn cold(data: &Dataset) -> Vec<bool> {
-    let is_cold = |(id, in_events): (&String, &bool)| *in_events && hash(&format!("cold/0:{id}")) % 10 == 0;
+    let is_cold = |(id, in_events): (&String, &bool)| *in_events && hash(&format!("cold/0:{id}")).is_multiple_of(10);
     data.items.iter().zip(&data.in_events).map(is_cold).collect()
 }
 

@@ -47,7 +47,7 @@ pub struct Config {
     pub window: usize,
     /// Windows of a step: few make many noisy steps, many make few smooth ones.
     pub batch: usize,
-    /// Least events of a step: where histories are short, a step takes more windows.
+    /// Least events of a step: where histories are short, a step takes more windows, as far as an epoch keeps 128 steps.
     pub batch_events: usize,
     /// Step size of AdamW after the warm-up.
     pub learning_rate: f64,
@@ -107,7 +107,7 @@ impl Default for Config {
             pool_rates: [0.02, 0.08, 0.3, 1.0],
             window: 200,
             batch: 16,
-            batch_events: 0,
+            batch_events: 1024,
             learning_rate: 2e-3,
             warm_up: 50,
             weight_decay: 0.0,
@@ -185,7 +185,7 @@ impl Config {
 
     fn check(&self) -> Result<()> {
         ensure!((1..=MAX_DIM).contains(&self.dim), "dim: expected 1 to {MAX_DIM}, got {}", self.dim);
-        let divides = self.encoder != Encoder::Transformer || self.dim % HEADS == 0;
+        let divides = self.encoder != Encoder::Transformer || self.dim.is_multiple_of(HEADS);
         ensure!(divides, "dim: expected a multiple of the transformer's {HEADS} heads, got {}", self.dim);
         let counts = [
             ("hidden", self.hidden),

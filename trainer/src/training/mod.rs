@@ -294,14 +294,18 @@ fn windows(visitors: &[Visitor], most: usize, seed: u64) -> Vec<Window> {
     order.into_iter().map(|i| visitors[i].window(i, most, mix(mix(seed, 1), i as u64))).collect()
 }
 
-/// The windows of each step: `batch`, and more until they have `batch_events`.
+/// Steps of an epoch that large batches leave.
+const LEAST_STEPS: usize = 128;
+
+/// The windows of each step: `batch`, and more until they have `batch_events`, or their part of an epoch of [`LEAST_STEPS`].
 fn batches<'a>(windows: &'a [Window], config: &Config) -> Vec<&'a [Window]> {
+    let least = config.batch_events.min(windows.iter().map(|w| w.len).sum::<usize>() / LEAST_STEPS);
     let (mut batches, mut rest) = (Vec::new(), windows);
     while !rest.is_empty() {
         let mut events = 0;
         let full = rest.iter().position(|w| {
             events += w.len;
-            events >= config.batch_events
+            events >= least
         });
         let (batch, after) = rest.split_at(full.map_or(rest.len(), |i| i + 1).max(config.batch).min(rest.len()));
         batches.push(batch);
@@ -323,14 +327,15 @@ mod tests {
 
     #[test]
     fn a_step_has_enough_windows_and_events() {
-        let windows: Vec<Window> = [5, 5, 5, 40, 1, 1, 1].map(|len| Window { visitor: 0, start: 0, len }).to_vec();
-        let sizes = |batch, batch_events| {
+        let sizes = |windows: usize, batch, batch_events| {
+            let windows = vec![Window { visitor: 0, start: 0, len: 10 }; windows];
             let config = Config { batch, batch_events, ..Config::default() };
             batches(&windows, &config).into_iter().map(<[Window]>::len).collect::<Vec<_>>()
         };
-        assert_eq!(sizes(3, 0), [3, 3, 1]);
-        assert_eq!(sizes(1, 10), [2, 2, 3]);
-        assert_eq!(sizes(2, 1000), [7]);
+        assert_eq!(sizes(7, 3, 0), [3, 3, 1]);
+        assert_eq!(sizes(7, 3, 1000), [3, 3, 1], "few windows make small steps");
+        assert_eq!(sizes(1280, 3, 1000), [10; 128]);
+        assert_eq!(sizes(1280, 3, 45), [5; 256]);
         assert!(batches(&[], &Config::default()).is_empty());
     }
 }
