@@ -12,7 +12,7 @@ use crate::losses::squared_error::Rated;
 use crate::ops::dropout::{Dropout, mix};
 use crate::ops::event::EventIndex;
 use crate::protocols::Sequence;
-use crate::towers::event_indices;
+use crate::towers::{CatalogRows, Input, event_indices};
 
 /// One user's events as the tower reads them, oldest first. Slices have one length.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -56,6 +56,13 @@ pub struct Example {
     pub targets: Vec<Target>,
     /// Ratings to predict.
     pub ratings: Vec<Vec<Rated>>,
+}
+
+impl Example {
+    /// What the user tower reads, of candidates that are `rows`.
+    pub fn input<'a>(&'a self, rows: &'a CatalogRows) -> Input<'a, f32> {
+        Input { events: &self.events, vectors: rows.read(), first: self.first, contexts: &self.contexts }
+    }
 }
 
 /// Encodes the sequences. Those with fewer than two events of known meaning are left out: nothing follows from them.

@@ -5,10 +5,11 @@ use rayon::prelude::*;
 
 use super::Config;
 use super::candidates::{Candidates, Sampler};
-use super::example::{Visitor, Window};
+use super::example::{Example, Visitor, Window};
+use crate::losses::softmax::Target;
 use crate::losses::{Negatives, squared_error};
 use crate::ops::dropout::{Dropout, mix};
-use crate::towers::{CatalogRows, Input, ItemTower, UserTower};
+use crate::towers::{Activations, CatalogRows, ItemTower, UserTower};
 
 /// Parts of a batch: their number is fixed, so that any number of threads gives the same sums.
 const LANES: usize = 8;
@@ -88,41 +89,50 @@ impl Material<'_> {
             biases: vec![0.0; biases.len()],
             inputs: inputs.as_ref().map(|inputs| vec![0.0; inputs.len()]),
         };
-        for window in windows {
-            let seed = mix(seed, window.visitor as u64);
-            let example =
-                self.visitors[window.visitor].example(*window, &candidates.place, self.encoding, self.config, mix(seed, 0));
-            let dropout = Dropout { rate: self.config.dropout, seed: mix(seed, 1) };
-            let input =
-                Input { events: &example.events, vectors: rows.read(), first: example.first, contexts: &example.contexts };
-            let a = user.forward(input, dropout);
-            let mut du = vec![0.0; a.u.len()];
-            let negatives = Negatives { count: self.config.negatives, hardness: self.config.hardness, seed: mix(seed, 2) };
-            let loss = self.config.loss.run(
-                user.shape.dim,
-                (&a.u, &mut du),
-                (vectors, &mut lane.vectors),
-                (biases, &mut lane.biases),
-                &candidates.shift,
-                &example.targets,
-                scale,
-                negatives,
-            );
-            lane.loss += f64::from(loss);
+        let d = user.shape.dim;
+        let seed_of = |window: &Window| mix(seed, window.visitor as u64);
+        let mut examples: Vec<Example> = windows
+            .iter()
+            .map(|w| self.visitors[w.visitor].example(*w, &candidates.place, self.encoding, self.config, mix(seed_of(w), 0)))
+            .collect();
+        let passes: Vec<Activations<f32>> = windows
+            .iter()
+            .zip(&examples)
+            .map(|(w, example)| {
+                user.forward(example.input(rows), Dropout { rate: self.config.dropout, seed: mix(seed_of(w), 1) })
+            })
+            .collect();
+
+        // All requests of the lane at once: the softmax reads the candidates once for many rows.
+        let u: Vec<f32> = passes.iter().flat_map(|a| &a.u).copied().collect();
+        let mut du = vec![0.0; u.len()];
+        let targets: Vec<Target> = examples.iter_mut().flat_map(|example| std::mem::take(&mut example.targets)).collect();
+        let seed = windows.first().map_or(seed, seed_of);
+        let negatives = Negatives { count: self.config.negatives, hardness: self.config.hardness, seed: mix(seed, 2) };
+        let loss = self.config.loss.run(
+            d,
+            (&u, &mut du),
+            (vectors, &mut lane.vectors),
+            (biases, &mut lane.biases),
+            &candidates.shift,
+            &targets,
+            scale,
+            negatives,
+        );
+        lane.loss += f64::from(loss);
+        let mut du = du.as_slice();
+        for (example, a) in examples.iter().zip(&passes) {
+            let (own, rest) = du.split_at(a.u.len());
+            du = rest;
             let mut dratings = vec![0.0; a.ratings().len()];
             if user.shape.rates {
                 let ratings = (a.ratings(), dratings.as_mut_slice());
                 let scale = scale * self.config.rating_weight as f32;
-                lane.loss += f64::from(squared_error::loss(
-                    user.shape.dim,
-                    ratings,
-                    (vectors, &mut lane.vectors),
-                    &example.ratings,
-                    scale,
-                ));
+                let loss = squared_error::loss(d, ratings, (vectors, &mut lane.vectors), &example.ratings, scale);
+                lane.loss += f64::from(loss);
             }
             let read = lane.inputs.as_mut().unwrap_or(&mut lane.vectors);
-            user.backward(input, &a, [&du, &dratings], read, &mut lane.user);
+            user.backward(example.input(rows), a, [own, &dratings], read, &mut lane.user);
         }
         lane
     }
