@@ -22,7 +22,8 @@ pub mod wasm;
 
 pub use error::{Error, ErrorKind, Result};
 pub use features::{EncodedQuery, Query};
-pub use recommender::{Clock, Explore, Item, Recommender, Request, Slate, Timings, User};
+pub use explore::Explore;
+pub use recommender::{Clock, Item, Recommender, Request, Slate, Timings, User};
 
 // The unit tests run in a browser too.
 #[cfg(all(test, target_arch = "wasm32"))]

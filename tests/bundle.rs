@@ -5,14 +5,12 @@
 use std::collections::BTreeMap;
 
 use foretaste::bundle::{BundleReader, DEFAULT_MAX_BYTES, sha256_hex};
-use foretaste::explore::{Candidates, EpsilonGreedy, Greedy, decision_rng};
+use foretaste::explore::POLICIES;
 use foretaste::features::{Fields, Value};
 use foretaste::golden::Golden;
 use foretaste::model::TractRuntime;
 use foretaste::profile::Event;
-use foretaste::retrieve::{Bitmap, top_k};
-use foretaste::slate::build;
-use foretaste::{Explore, Query, Recommender, Request};
+use foretaste::{Explore, Recommender, Request};
 use include_dir::{Dir, include_dir};
 
 #[cfg(target_arch = "wasm32")]
@@ -189,8 +187,12 @@ fn wrong_requests_have_codes() {
         code(Request { explore: Explore { policy: "best".into(), ..Explore::default() }, ..Request::default() }),
         "argument"
     );
-    let wild = Explore { policy: "epsilon-greedy".into(), epsilon: f64::NAN, ..Explore::default() };
+    let wild = Explore { policy: "epsilon-greedy".into(), epsilon: Some(f64::NAN), ..Explore::default() };
     assert_eq!(code(Request { explore: wild, ..Request::default() }), "range");
+    assert_eq!(code(Request { diversity: -0.1, ..Request::default() }), "range");
+    assert_eq!(code(Request { diversity: f64::NAN, ..Request::default() }), "range");
+    assert_eq!(code(Request { caps: BTreeMap::from([("category".into(), 0)]), ..Request::default() }), "range");
+    assert_eq!(code(Request { caps: BTreeMap::from([("shoe".into(), 1)]), ..Request::default() }), "unknown-key");
     let lost = Fields::from([("hour".into(), Value::Number(f64::NAN))]);
     assert_eq!(
         code(Request { k: usize::MAX, context: lost, time: Some(i64::MIN), tz_offset_min: Some(i32::MAX), ..Request::default() }),
@@ -239,7 +241,13 @@ fn similar_is_the_cosine_without_the_item_itself() {
 #[test]
 fn the_log_holds_slates_and_events() {
     let mut recommender = open(&tiny()).unwrap();
-    let explore = Explore { policy: "epsilon-greedy".into(), epsilon: 0.5, seed: 7, decision: Some("d1".into()) };
+    let explore = Explore {
+        policy: "epsilon-greedy".into(),
+        epsilon: Some(0.5),
+        seed: 7,
+        decision: Some("d1".into()),
+        ..Explore::default()
+    };
     let request = Request { k: 5, explore, ..Request::default() };
     let slate = recommender.recommend(&request).unwrap();
     assert_eq!(recommender.recommend(&request).unwrap().items, slate.items);
@@ -255,38 +263,51 @@ fn the_log_holds_slates_and_events() {
     assert_eq!((&lines[2]["type"], &lines[2]["slate"]), (&"like".into(), &slate.id.as_str().into()));
 }
 
-/// Chi-square of the first and of the second slot over 20,000 seeds against the stated propensities.
+/// Slates of every policy after a like and a hide, as they are committed: the same natively, in WASM and through npm.
 #[test]
-fn epsilon_greedy_frequencies_fit_the_propensities() {
-    let recommender = open(&tiny()).unwrap();
-    let context = Fields::new();
-    let query = Query { history: &[], context: &context, time: None, tz_offset_min: None };
-    let scores = recommender.scores(&recommender.user_vector(&recommender.encode(&query).unwrap()).unwrap());
-    // Thirty items, so that each cell expects enough draws.
-    let mut allowed = Bitmap::full(scores.len());
-    (30..scores.len() as u32).for_each(|row| allowed.remove(row));
-    let candidates = Candidates::new(top_k(&scores, &allowed, 2), allowed.clone());
-    let policy = EpsilonGreedy::new(0.4).unwrap();
-    let (seeds, mut first, mut second) = (20_000u64, BTreeMap::new(), BTreeMap::new());
-    for seed in 0..seeds {
-        let slate = build(candidates.clone(), 2, &policy, &mut decision_rng(seed, "slate"));
-        *first.entry(slate[0].row).or_insert(0u32) += 1;
-        *second.entry((slate[0].row, slate[1].row)).or_insert(0u32) += 1;
+fn golden_draws_are_drawn_again() {
+    let golden: serde_json::Value = serde_json::from_str(include_str!("fixtures/draws.json")).unwrap();
+    let mut recommender = open(&tiny()).unwrap();
+    recommender.record(Event { time: Some(1_000), ..event("50") }).unwrap();
+    recommender.record(Event { kind: "hide".into(), time: Some(2_000), ..event("7") }).unwrap();
+    let mut policies = Vec::new();
+    for row in golden.as_array().unwrap() {
+        let request: Request = serde_json::from_value(row["request"].clone()).unwrap();
+        let slate = recommender.recommend(&request).unwrap();
+        let ids: Vec<&str> = slate.items.iter().map(|i| i.id.as_str()).collect();
+        let propensities: Vec<f64> = slate.items.iter().map(|i| i.propensity.unwrap()).collect();
+        assert_eq!(serde_json::json!(ids), row["ids"], "{} {propensities:?}", slate.policy);
+        for (got, expected) in propensities.iter().zip(row["propensities"].as_array().unwrap()) {
+            assert!((got - expected.as_f64().unwrap()).abs() < 1e-4, "{}: {propensities:?}", slate.policy);
+        }
+        // Asked afterwards, the policy says the same of its own slate.
+        let decision = Some(request.explore.decision.unwrap());
+        let again = Request { explore: Explore { decision, ..request.explore }, ..request };
+        let ids: Vec<String> = slate.items.iter().map(|i| i.id.clone()).collect();
+        assert_eq!(recommender.propensities(&again, &ids).unwrap(), propensities);
+        policies.push(slate.policy);
     }
-    let greedy = build(candidates.clone(), 2, &Greedy, &mut decision_rng(0, ""));
-    let n = allowed.len() as f64;
-    let p = |best: bool, n: f64| if best { 1.0 - 0.4 + 0.4 / n } else { 0.4 / n };
-    let p_first = |row: u32| p(row == greedy[0].row, n);
-    let p_second = |before: u32, row: u32| p(row == if before == greedy[0].row { greedy[1].row } else { greedy[0].row }, n - 1.0);
-    let cell = |count: u32, p: f64| libm::pow(f64::from(count) - p * seeds as f64, 2.0) / (p * seeds as f64);
-    let chi_first: f64 = allowed.iter().map(|row| cell(first.get(&row).copied().unwrap_or(0), p_first(row))).sum();
-    // The second slot over all slates: its row's share, whatever came first.
-    let mut totals = BTreeMap::new();
-    second.iter().for_each(|((_, row), count)| *totals.entry(*row).or_insert(0) += count);
-    let share = |row: u32| {
-        allowed.iter().filter(|before| *before != row).map(|before| p_first(before) * p_second(before, row)).sum::<f64>()
+    assert_eq!(policies, POLICIES);
+}
+
+/// What one like changes: the posterior moves what is like the item up at once, and a hide down.
+#[test]
+fn one_answer_changes_the_next_slate() {
+    let scores = |kind: &str, policy: &str| {
+        let mut recommender = open(&tiny()).unwrap();
+        let tower_alone = [event("20"), event("30")];
+        recommender.import_profile(tower_alone.to_vec()).unwrap();
+        if !kind.is_empty() {
+            recommender.record(Event { kind: kind.into(), ..event("50") }).unwrap();
+        }
+        let near = recommender.similar("50", 1).unwrap().remove(0).id;
+        let explore = Explore { policy: policy.into(), alpha: 0.0, epsilon: Some(0.0), ..Explore::default() };
+        let slate = recommender.recommend(&Request { k: 60, explore, ..Request::default() }).unwrap();
+        slate.items.iter().find(|i| i.id == near).unwrap().score
     };
-    let chi_second: f64 = allowed.iter().map(|row| cell(totals.get(&row).copied().unwrap_or(0), share(row))).sum();
-    // 29 degrees of freedom: the 99.95th percentile is 61.0, a family-wise error of .001 over the two.
-    assert!(chi_first < 61.0 && chi_second < 61.0, "chi-square {chi_first} and {chi_second}");
+    for policy in ["ucb", "thompson"] {
+        let [none, like, hide] = ["", "like", "hide"].map(|kind| scores(kind, policy));
+        assert!(like > none && hide < none, "{policy}: {like} {none} {hide}");
+        assert!(scores("like", policy) > scores("like", "greedy"), "{policy}");
+    }
 }

@@ -141,6 +141,11 @@ impl Catalog {
         self.columns.get(column).map(|values| &values[row as usize])
     }
 
+    /// Whether there is a column of this name.
+    pub fn has(&self, column: &str) -> bool {
+        self.columns.contains_key(column)
+    }
+
     /// Raw values of a row, missing ones left out.
     pub fn fields(&self, row: u32) -> Fields {
         let mut fields = Fields::new();
@@ -155,10 +160,15 @@ impl Catalog {
 
     #[cfg(test)]
     pub(crate) fn of_titles(titles: &[&str]) -> Catalog {
+        Catalog::of_columns(titles, BTreeMap::new())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of_columns(titles: &[&str], columns: BTreeMap<String, Vec<Value>>) -> Catalog {
         let mut catalog = Catalog::default();
         let ids = (0..titles.len()).map(|i| i.to_string()).collect();
         let titles = titles.iter().map(|t| Some(t.to_string())).collect();
-        catalog.append(CatalogFile { ids, titles, columns: BTreeMap::new() }).unwrap();
+        catalog.append(CatalogFile { ids, titles, columns }).unwrap();
         catalog
     }
 }

@@ -12,5 +12,5 @@ pub use manifest::{FORMAT_VERSION, Features, FileEntry, INPUTS, MAX_DIM, MAX_ROW
 pub(crate) use reader::sha256;
 pub use reader::{Bundle, BundleReader, DEFAULT_MAX_BYTES, sha256_hex};
 #[cfg(test)]
-pub(crate) use rows::tests::rows as rows_for_tests;
+pub(crate) use rows::tests::{rows as rows_for_tests, rows_with_counts};
 pub use rows::{ItemFile, Rows};

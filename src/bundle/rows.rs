@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use serde::Deserialize;
 
@@ -20,6 +21,8 @@ pub struct ItemFile {
     biases: Range<usize>,
     /// int8 vectors and their scales, as the history reads the items; absent: as they are scored.
     inputs: Option<[Range<usize>; 2]>,
+    /// Training events of each item, where the file says.
+    counts: Option<Range<usize>>,
     residuals: Option<Range<usize>>,
     codes: Option<Range<usize>>,
     codebook: Vec<f32>,
@@ -41,6 +44,7 @@ impl ItemFile {
         let (scales, biases) = (place("scales", "F32", &[rows])?, place("biases", "F32", &[rows])?);
         let inputs =
             inputs.then(|| Ok([place("inputs", "I8", &[rows, dim])?, place("input_scales", "F32", &[rows])?])).transpose()?;
+        let counts = optional("counts", "F32", &[rows])?;
         let residuals = optional("residuals", "U8", &[rows, dim.div_ceil(2)])?;
         let codes = optional("codes", "U8", &[blocks(rows), pairs(dim), BLOCK])?;
         let codebook = codes.is_some().then(|| place("codebook", "F32", &[subspaces(dim), CENTROIDS, 2])).transpose()?;
@@ -55,6 +59,7 @@ impl ItemFile {
             finite("input_scales", scales.clone(), 0.0)?;
         }
         finite("biases", biases.clone(), f32::NEG_INFINITY)?;
+        finite("counts", counts.clone().unwrap_or_default(), -f32::MIN_POSITIVE)?;
         finite("codebook", codebook.clone().unwrap_or_default(), f32::NEG_INFINITY)?;
         if let Some(at) = least(&bytes[vectors.clone()]) {
             return Err(range("-127 to 127", -128).at(format!("vectors/{}", at / dim)));
@@ -69,6 +74,7 @@ impl ItemFile {
             scales,
             biases,
             inputs,
+            counts,
             residuals,
             codes,
             codebook,
@@ -109,6 +115,12 @@ impl ItemFile {
             Some([vectors, scales]) => (vectors, floats(&self.bytes[scales.start + 4 * row..]).next().unwrap_or(1.0)),
         };
         (bytemuck::cast_slice(&self.bytes[vectors.start + row * self.dim..][..self.dim]), scale)
+    }
+
+    /// 1 / √(1 + n) of the rows of this file, n the training events of each; nothing where the file does not say.
+    fn rarities(&self) -> Option<impl Iterator<Item = f32> + '_> {
+        let counts = self.counts.as_ref()?;
+        Some(floats(&self.bytes[counts.clone()]).map(|count| 1.0 / libm::sqrtf(1.0 + count)))
     }
 
     /// The bytes of scales and of biases, f32 each, of rows from `start` on.
@@ -187,6 +199,9 @@ pub struct Rows {
     /// First row of each file, and the number of all rows.
     starts: Vec<u32>,
     bias_range: f32,
+    inverse_lengths: OnceLock<Vec<f32>>,
+    lengths: OnceLock<Vec<f32>>,
+    rarities: OnceLock<Vec<f32>>,
 }
 
 impl Rows {
@@ -208,7 +223,8 @@ impl Rows {
                 file.bias_codes = codes;
             }
         }
-        Rows { dim, files, starts, bias_range }
+        let (inverse_lengths, lengths, rarities) = Default::default();
+        Rows { dim, files, starts, bias_range, inverse_lengths, lengths, rarities }
     }
 
     /// Number of rows.
@@ -267,14 +283,37 @@ impl Rows {
         file.bias(at)
     }
 
-    /// 1 / length of each int8 row `[n]`, 0 for a row of zeros.
-    pub fn inverse_lengths(&self) -> Vec<f32> {
+    /// 1 / length of each int8 row `[n]`, 0 for a row of zeros. Made at the first call.
+    pub fn inverse_lengths(&self) -> &[f32] {
         let square = |row: &[i8]| row.iter().map(|q| i32::from(*q) * i32::from(*q)).sum::<i32>();
         let inverse = |row| match square(row) {
             0 => 0.0,
             square => (1.0 / libm::sqrt(f64::from(square))) as f32,
         };
-        self.files.iter().flat_map(|f| f.vectors().chunks_exact(self.dim)).map(inverse).collect()
+        let all = || self.files.iter().flat_map(|f| f.vectors().chunks_exact(self.dim)).map(inverse).collect();
+        self.inverse_lengths.get_or_init(all)
+    }
+
+    /// Length of each vector `[n]`. Made at the first call.
+    pub fn lengths(&self) -> &[f32] {
+        let length = |(weights, inverse): (&[f32; 2], &f32)| if *inverse > 0.0 { weights[0] / inverse } else { 0.0 };
+        let all = || self.files.iter().flat_map(|f| &f.weights).zip(self.inverse_lengths()).map(length).collect();
+        self.lengths.get_or_init(all)
+    }
+
+    /// 1 / √(1 + n) of each item `[n]`, n its training events: 1 for one that no training has seen, 0 where the bundle does not say.
+    /// Made at the first call.
+    pub fn rarities(&self) -> &[f32] {
+        self.rarities.get_or_init(|| {
+            let mut all = Vec::with_capacity(self.len());
+            for file in &self.files {
+                match file.rarities() {
+                    Some(rarities) => all.extend(rarities),
+                    None => all.resize(all.len() + file.rows, 0.0),
+                }
+            }
+            all
+        })
     }
 
     /// Writes the dequantised vector of an item to `out`, `[d]`.
@@ -325,6 +364,16 @@ pub(crate) mod tests {
     use super::*;
     use crate::kernels::{quantize_row, residual_row};
 
+    /// One file of rows with the training events of each.
+    pub(crate) fn rows_with_counts(dim: usize, vectors: &[f32], biases: &[f32], counts: &[f32]) -> Rows {
+        let mut rows = rows(dim, vectors, biases, &[biases.len()], false);
+        let file = &mut rows.files[0];
+        let start = file.bytes.len();
+        file.bytes.extend(counts.iter().flat_map(|x| x.to_le_bytes()));
+        file.counts = Some(start..file.bytes.len());
+        rows
+    }
+
     /// Files of rows `[n, d]`, as the trainer writes them, but with the codebook of the normal distribution: four levels a dimension.
     /// Max, Quantizing for minimum distortion, 1960.
     pub(crate) fn rows(dim: usize, vectors: &[f32], biases: &[f32], sizes: &[usize], planes: bool) -> Rows {
@@ -356,7 +405,7 @@ pub(crate) mod tests {
             });
             let (residuals, codes) = (Some(residuals).filter(|_| planes), Some(codes).filter(|_| planes));
             let weights = side_by_side(&bytes[scales.clone()], &bytes[biases.clone()]);
-            let inputs = None;
+            let (inputs, counts) = (None, None);
             ItemFile {
                 bytes,
                 rows: *n,
@@ -365,6 +414,7 @@ pub(crate) mod tests {
                 scales,
                 biases,
                 inputs,
+                counts,
                 residuals,
                 codes,
                 codebook,

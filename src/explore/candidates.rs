@@ -2,49 +2,115 @@
 
 use crate::retrieve::Bitmap;
 
-/// The allowed rows less those of the slots before.
+/// The allowed rows of the whole catalog, and the pool: the best of them, with the scores by which a policy compares them.
 #[derive(Debug, Clone)]
 pub struct Candidates {
     allowed: Bitmap,
-    /// The best rows at the start with their scores, as many as there are slots: one of them is always left.
-    ranked: Vec<(f32, u32)>,
-    /// Entries of `ranked` before this one are taken.
+    /// Best first by score; some may be allowed no longer.
+    pool: Vec<(f32, u32)>,
+    /// What a place of the pool loses to the slots before, in logits; empty where none does.
+    penalties: Vec<f32>,
+    /// Places before this one are taken.
     next: usize,
 }
 
 impl Candidates {
-    /// All allowed rows; `ranked` are the best of them with their scores, best first, as many as there will be draws.
-    pub fn new(ranked: Vec<(f32, u32)>, allowed: Bitmap) -> Self {
-        Candidates { allowed, ranked, next: 0 }
+    /// All allowed rows; `pool` are the best of them with their scores, best first, ties by row.
+    pub fn new(pool: Vec<(f32, u32)>, allowed: Bitmap) -> Self {
+        let mut candidates = Candidates { allowed, pool: Vec::new(), penalties: Vec::new(), next: 0 };
+        candidates.refill(pool);
+        candidates
     }
 
-    /// Number of rows left.
-    pub fn len(&self) -> usize {
-        self.allowed.len()
+    /// Takes another pool; no place of it has a penalty.
+    pub fn refill(&mut self, pool: Vec<(f32, u32)>) {
+        (self.pool, self.next) = (pool, 0);
+        self.penalties.clear();
+        self.advance();
     }
 
-    /// Whether no row is left.
-    pub fn is_empty(&self) -> bool {
-        self.allowed.is_empty()
+    /// Rows left, in the pool or not.
+    pub fn allowed(&self) -> &Bitmap {
+        &self.allowed
     }
 
-    /// The row of the highest score, ties by row.
+    /// Whether no row of the pool is left.
+    pub fn is_exhausted(&self) -> bool {
+        self.next == self.pool.len()
+    }
+
+    /// Rows of the pool, those that are left and the others.
+    pub fn pool(&self) -> impl Iterator<Item = u32> + '_ {
+        self.pool.iter().map(|(_, row)| *row)
+    }
+
+    /// Row of a place of the pool.
     ///
     /// # Panics
-    /// If no row is left, or more are taken than there were slots.
-    pub fn best(&self) -> u32 {
-        self.ranked[self.next].1
+    /// If the place is past the end.
+    pub fn row(&self, place: usize) -> u32 {
+        self.pool[place].1
     }
 
-    /// Row number `n` of those left, in ascending order.
-    pub fn nth(&self, n: usize) -> Option<u32> {
-        self.allowed.nth(n)
+    /// Place of a row in the pool, if it is there and left.
+    pub fn place(&self, row: u32) -> Option<usize> {
+        let there = self.pool[self.next..].iter().position(|(_, other)| *other == row);
+        there.map(|place| self.next + place).filter(|_| self.allowed.contains(row))
+    }
+
+    /// Score of a place less its penalty, in logits.
+    pub fn score(&self, place: usize) -> f32 {
+        self.pool[place].0 - self.penalty(place)
+    }
+
+    /// Penalty of a place, in logits.
+    pub fn penalty(&self, place: usize) -> f32 {
+        self.penalties.get(place).copied().unwrap_or(0.0)
+    }
+
+    /// Places whose row is left, in order.
+    pub fn places(&self) -> impl Iterator<Item = usize> + '_ {
+        (self.next..self.pool.len()).filter(|place| self.allowed.contains(self.row(*place)))
+    }
+
+    /// The place of the highest score less penalty, ties by place.
+    ///
+    /// # Panics
+    /// If the pool is exhausted.
+    pub fn best(&self) -> usize {
+        assert!(!self.is_exhausted(), "no candidate is left");
+        if self.penalties.is_empty() { self.next } else { self.best_by(|place| self.score(place)) }
+    }
+
+    /// The place of the highest value, ties by place.
+    ///
+    /// # Panics
+    /// If the pool is exhausted.
+    pub fn best_by(&self, value: impl Fn(usize) -> f32) -> usize {
+        let mut best = (f32::NEG_INFINITY, self.next);
+        for place in self.places() {
+            let value = value(place);
+            if value > best.0 {
+                best = (value, place);
+            }
+        }
+        best.1
+    }
+
+    /// Raises the penalty of a place to `penalty`, in logits.
+    pub fn penalize(&mut self, place: usize, penalty: f32) {
+        self.penalties.resize(self.pool.len(), 0.0);
+        self.penalties[place] = self.penalties[place].max(penalty);
     }
 
     /// Takes a row out.
-    pub fn take(&mut self, row: u32) {
+    pub fn remove(&mut self, row: u32) {
         self.allowed.remove(row);
-        while self.ranked.get(self.next).is_some_and(|(_, row)| !self.allowed.contains(*row)) {
+        self.advance();
+    }
+
+    fn advance(&mut self) {
+        while self.pool.get(self.next).is_some_and(|(_, row)| !self.allowed.contains(*row)) {
             self.next += 1;
         }
     }
@@ -63,11 +129,19 @@ mod tests {
         let scores = [1.0, 3.0, 3.0, 2.0, 9.0];
         let mut allowed = Bitmap::full(5);
         allowed.remove(4);
-        let mut c = Candidates::new(top_k(&scores, &allowed, 3), allowed);
-        assert_eq!((c.len(), c.best(), c.nth(3), c.nth(4)), (4, 1, Some(3), None));
-        c.take(2);
-        assert_eq!(c.best(), 1);
-        c.take(1);
-        assert_eq!((c.best(), c.len()), (3, 2));
+        let mut c = Candidates::new(top_k(&scores, &allowed, 4), allowed);
+        let best = |c: &Candidates| c.row(c.best());
+        assert_eq!((best(&c), c.place(2), c.place(4)), (1, Some(1), None));
+        c.remove(2);
+        assert_eq!((best(&c), c.place(2)), (1, None));
+        c.remove(1);
+        assert_eq!((best(&c), c.allowed().len(), c.places().count()), (3, 2, 2));
+        c.penalize(c.best(), 1.5);
+        assert_eq!((best(&c), c.score(c.place(3).unwrap())), (0, 0.5));
+        c.remove(0);
+        c.remove(3);
+        assert!(c.is_exhausted());
+        c.refill(vec![(7.0, 0)]);
+        assert!(c.is_exhausted());
     }
 }

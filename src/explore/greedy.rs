@@ -2,17 +2,18 @@
 
 use rand_chacha::rand_core::Rng;
 
-use super::{Candidates, Draw, Policy};
+use super::{Candidates, Policy};
 
-/// Shows the highest score, ties by row; every propensity is 1.
+/// Shows the highest score, ties by place. With upper confidence bounds for scores it is LinUCB: Li, Chu, Langford and Schapire, A
+/// contextual-bandit approach to personalized news article recommendation, 2010.
 pub struct Greedy;
 
 impl Policy for Greedy {
-    fn name(&self) -> &'static str {
-        "greedy"
+    fn draw(&mut self, candidates: &Candidates, _: &mut dyn Rng) -> usize {
+        candidates.best()
     }
 
-    fn draw(&self, candidates: &Candidates, _: &mut dyn Rng) -> Draw {
-        Draw { row: candidates.best(), propensity: 1.0 }
+    fn probability(&mut self, candidates: &Candidates, place: usize) -> f64 {
+        f64::from(u8::from(candidates.best() == place))
     }
 }

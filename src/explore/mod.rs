@@ -1,31 +1,37 @@
-//! Policies: what fills a slot, and with which probability. Invariant: a policy reads no clock and no global randomness.
+//! Policies: what fills a slot, and with which probability. Invariants: a policy reads no clock and no global randomness, and knows
+//! neither filters nor constraints: it sees the candidates that they leave.
 
 mod candidates;
-mod epsilon_greedy;
 mod greedy;
+mod posterior;
 mod random;
+mod settings;
+mod softmax;
+mod thompson;
 
 pub use candidates::Candidates;
-pub use epsilon_greedy::EpsilonGreedy;
 pub use greedy::Greedy;
-pub use random::{below, decision_rng, unit};
+pub use posterior::{Feedback, Posterior};
+pub use random::{below, decision_rng, normal, stream, unit};
+pub use settings::{Explore, Kind, POLICIES};
+pub use softmax::Softmax;
+pub use thompson::{SAMPLES, Thompson};
 
 use rand_chacha::rand_core::Rng;
 
-/// The item of one slot.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Draw {
-    /// Catalog row.
-    pub row: u32,
-    /// P(this row in this slot | the slots before), in 0 < p ≤ 1.
-    pub propensity: f64,
-}
-
-/// Chooses the item of a slot.
+/// Chooses among the candidates of a slot, of which there is at least one in the pool.
 pub trait Policy {
-    /// Name in the log.
-    fn name(&self) -> &'static str;
+    /// Looks at the rows of a new pool, before the first draw from it.
+    fn look(&mut self, _pool: &[u32]) {}
 
-    /// Draws one of the candidates, of which there is at least one.
-    fn draw(&self, candidates: &Candidates, rng: &mut dyn Rng) -> Draw;
+    /// Draws a place of the pool whose row is left.
+    fn draw(&mut self, candidates: &Candidates, rng: &mut dyn Rng) -> usize;
+
+    /// Probability that [`Policy::draw`] gives this place, whose row is left, in 0 ≤ p ≤ 1.
+    fn probability(&mut self, candidates: &Candidates, place: usize) -> f64;
+
+    /// Standard error of a probability that was estimated from samples; nothing where it is exact.
+    fn standard_error(&self, _probability: f64) -> Option<f64> {
+        None
+    }
 }

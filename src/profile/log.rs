@@ -5,9 +5,10 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::Event;
+use crate::explore::Explore;
 
 /// A slate that was shown.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Impression {
     /// Always `impression`: tells the line from an event's.
     #[serde(rename = "type")]
@@ -21,6 +22,9 @@ pub struct Impression {
     pub model: String,
     /// Policy name.
     pub policy: String,
+    /// All knobs of it, with the seed and the decision id: what repeats the slate.
+    #[serde(default)]
+    pub explore: Explore,
     /// First 16 hexadecimal digits of the SHA-256 over the encoded context.
     pub context: String,
     /// The slots from the top.
@@ -28,7 +32,7 @@ pub struct Impression {
 }
 
 /// One slot of a shown slate.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Slot {
     /// Item id.
     pub item: String,
@@ -36,6 +40,9 @@ pub struct Slot {
     pub score: f32,
     /// P(item in this slot | the slots before), under the policy.
     pub propensity: f64,
+    /// Standard error of the propensity, where samples estimate it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standard_error: Option<f64>,
 }
 
 /// A line of the log.
@@ -64,6 +71,11 @@ impl EventLog {
             self.lines.pop_front();
         }
         self.lines.push_back(line);
+    }
+
+    /// The lines, newest first.
+    pub fn newest_first(&self) -> impl Iterator<Item = &LogLine> {
+        self.lines.iter().rev()
     }
 
     /// The lines, oldest first.

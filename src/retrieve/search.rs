@@ -48,9 +48,29 @@ impl Effort {
 /// Rows below which reading all int8 numbers is as fast.
 const CODES_FROM: usize = 20_000;
 
-/// The `k` best of the allowed rows with their scores, best first, ties by row; fewer where fewer are allowed.
-pub fn search(scorer: &Scorer, allowed: &Bitmap, k: usize, effort: Effort) -> Vec<(f32, u32)> {
+/// What is added to scores: this for each unit of an item's length, and of its rarity ([`Rows::rarities`]).
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Lift {
+    /// In logits a unit of length.
+    pub length: f32,
+    /// In logits.
+    pub rarity: f32,
+}
+
+impl Lift {
+    /// Whether nothing is added.
+    pub fn is_none(self) -> bool {
+        self == Lift::default()
+    }
+}
+
+/// The `k` best of the allowed rows with their scores, best first, ties by row; fewer where fewer are allowed. With a lift the scores
+/// are those of the int8 numbers alone, lifted.
+pub fn search(scorer: &Scorer, allowed: &Bitmap, k: usize, effort: Effort, lift: Lift) -> Vec<(f32, u32)> {
     let n = scorer.len();
+    if !lift.is_none() {
+        return lifted(scorer, allowed, k, lift);
+    }
     let k = k.min(allowed.len());
     let (wanted, short) = (effort.candidates(k, n), 2 * k + 32);
     let codes = tables(scorer).filter(|_| n >= CODES_FROM && wanted < n / 4 && short < allowed.len());
@@ -68,6 +88,19 @@ pub fn search(scorer: &Scorer, allowed: &Bitmap, k: usize, effort: Effort) -> Ve
     best.into_ranked()
 }
 
+fn lifted(scorer: &Scorer, allowed: &Bitmap, k: usize, lift: Lift) -> Vec<(f32, u32)> {
+    let (lengths, rarities) = (scorer.rows.lengths(), scorer.rows.rarities());
+    let (mut best, mut raised) = (TopK::new(k), Vec::new());
+    scorer.each_tile(|first, scores| {
+        let at = first as usize..first as usize + scores.len();
+        let lifts = lengths[at.clone()].iter().zip(&rarities[at]);
+        raised.clear();
+        raised.extend(scores.iter().zip(lifts).map(|(score, (l, r))| score + lift.length * l + lift.rarity * r));
+        best.offer_run(first, &raised, allowed);
+    });
+    best.into_ranked()
+}
+
 /// The `k` best rows of the first `files` item files for any vector `[d]`, less the removed ones: a part of a catalog that others search
 /// the rest of.
 ///
@@ -78,6 +111,7 @@ pub fn search_part(
     vector: &[f32],
     k: usize,
     effort: Effort,
+    lift: Lift,
     removed: &[u32],
     files: usize,
 ) -> Result<Vec<(f32, u32)>> {
@@ -88,7 +122,7 @@ pub fn search_part(
         return Err(range("a finite number", "another").at(format!("vector/{at}")));
     }
     let scorer = Scorer { files, ..Scorer::new(rows, vector) };
-    Ok(search(&scorer, &Bitmap::without(scorer.len(), removed), k, effort))
+    Ok(search(&scorer, &Bitmap::without(scorer.len(), removed), k, effort, lift))
 }
 
 /// The query's tables, where all files have codes.
@@ -213,12 +247,12 @@ mod tests {
             let best = oracle(dim, &vectors, &biases, &user, &allowed, 100);
             for (i, k) in [1, 10, 100].into_iter().enumerate() {
                 let expected = &best[..k];
-                let got = search(&fine, &allowed, k, Effort::Accurate);
+                let got = search(&fine, &allowed, k, Effort::Accurate, Lift::default());
                 assert!(got.iter().all(|(score, row)| *score == fine.score(*row) && row % 7 != 3));
                 assert!(got.is_sorted_by(|a, b| precedes(*a, *b).is_lt()));
                 accurate[i] += recall(&got, expected) / queries as f64;
-                fast[i] += recall(&search(&fine, &allowed, k, Effort::Fast), expected) / queries as f64;
-                int8[i] += recall(&search(&coarse, &allowed, k, Effort::Accurate), expected) / queries as f64;
+                fast[i] += recall(&search(&fine, &allowed, k, Effort::Fast, Lift::default()), expected) / queries as f64;
+                int8[i] += recall(&search(&coarse, &allowed, k, Effort::Accurate, Lift::default()), expected) / queries as f64;
             }
         }
         // Four hundred rows of the lists of ten tell no more than .9975 from 1.
@@ -243,7 +277,7 @@ mod tests {
                 if k < 1_000 && planes {
                     continue;
                 }
-                assert_eq!(search(&scorer, &allowed, k, Effort::Accurate), top_k(&scores, &allowed, k), "{planes} {k}");
+                assert_eq!(search(&scorer, &allowed, k, Effort::Accurate, Lift::default()), top_k(&scores, &allowed, k), "{planes} {k}");
             }
             assert_eq!(scores[7], scorer.score(7));
         }
@@ -258,7 +292,9 @@ mod tests {
         let shard = rows(dim, &vectors[first * dim..], &biases[first..], &[2_500], true);
         let removed: Vec<u32> = (0..n as u32).filter(|row| row % 5 == 2).collect();
         for k in [1, 40, 3_000] {
-            let part = |rows, removed: &[u32], files| search_part(rows, &user, k, Effort::Accurate, removed, files).unwrap();
+            let part = |rows, removed: &[u32], files| {
+                search_part(rows, &user, k, Effort::Accurate, Lift::default(), removed, files).unwrap()
+            };
             let elsewhere = removed.iter().filter_map(|row| row.checked_sub(first as u32)).collect::<Vec<_>>();
             let mut both = part(&whole, &removed, 1);
             assert!(both.iter().all(|(_, row)| (*row as usize) < first) && both.len() == k.min(1_200));
@@ -267,8 +303,8 @@ mod tests {
             both.truncate(k);
             assert_eq!(both, part(&whole, &removed, usize::MAX), "{k}");
         }
-        assert_eq!(search_part(&whole, &user[1..], 1, Effort::Fast, &[], 1).unwrap_err().code(), "length");
-        assert_eq!(search_part(&whole, &[f32::NAN; 6], 1, Effort::Fast, &[], 1).unwrap_err().code(), "range");
+        assert_eq!(search_part(&whole, &user[1..], 1, Effort::Fast, Lift::default(), &[], 1).unwrap_err().code(), "length");
+        assert_eq!(search_part(&whole, &[f32::NAN; 6], 1, Effort::Fast, Lift::default(), &[], 1).unwrap_err().code(), "range");
     }
 
     /// Equal rows, a user of zeros, one row allowed: ties go by row and nothing is lost.
@@ -279,7 +315,7 @@ mod tests {
         for user in [[1.0; 4], [0.0; 4]] {
             let scorer = Scorer::new(&rows, &user);
             let found =
-                |allowed: &Bitmap, k| search(&scorer, allowed, k, Effort::Accurate).into_iter().map(|e| e.1).collect::<Vec<_>>();
+                |allowed: &Bitmap, k| search(&scorer, allowed, k, Effort::Accurate, Lift::default()).into_iter().map(|e| e.1).collect::<Vec<_>>();
             assert_eq!(found(&Bitmap::full(n), 3), [0, 1, 2]);
             let mut few = Bitmap::full(n);
             (0..n as u32).filter(|row| ![17, 4_000, 4_999].contains(row)).for_each(|row| few.remove(row));
@@ -296,7 +332,7 @@ mod tests {
         let rows = rows(dim, &vectors, &biases, &[n], true);
         let lists = crate::kernels::Kernels::all().into_iter().map(|kernels| {
             let scorer = Scorer { kernels, ..Scorer::new(&rows, &user) };
-            search(&scorer, &Bitmap::full(n), 50, Effort::Accurate)
+            search(&scorer, &Bitmap::full(n), 50, Effort::Accurate, Lift::default())
         });
         let lists: Vec<Vec<(f32, u32)>> = lists.collect();
         assert!(lists.iter().all(|list| *list == lists[0]));

@@ -11,12 +11,13 @@ use super::convert::{JsResult, set, to_js_error};
 use super::imported::ImportedRuntime;
 use crate::bundle::{self, BundleReader, DEFAULT_MAX_BYTES, Manifest, Rows};
 use crate::error::ErrorKind;
+use crate::explore::POLICIES;
 use crate::golden::Golden;
 use crate::json;
 use crate::model::Shapes;
 use crate::profile::Event;
 use crate::recommender::{self, Clock, Recommender, Request};
-use crate::retrieve::{Effort, search_part};
+use crate::retrieve::{Effort, Lift, search_part};
 
 #[wasm_bindgen]
 extern "C" {
@@ -47,6 +48,11 @@ impl Core {
         let limit = max_bytes.map_or(DEFAULT_MAX_BYTES, |b| b as u64);
         let reader = BundleReader::new(manifest, limit).map_err(to_js_error)?;
         Ok(Core { state: State::Loading(Box::new(reader)) })
+    }
+
+    /// Names of the policies.
+    pub fn policies() -> Vec<String> {
+        POLICIES.map(Into::into).to_vec()
     }
 
     /// The files of the bundle: `{ path, role, bytes, sha256 }[]`.
@@ -201,13 +207,23 @@ impl Core {
     }
 
     /// The best rows for a given vector less the removed ones, of the first `files` item files: `{ rows: Uint32Array, scores: Float32Array }`.
-    pub fn search(&self, vector: &[f32], k: usize, fast: bool, removed: &[u32], files: Option<usize>) -> JsResult<JsValue> {
+    /// `lift` are two numbers, or none.
+    pub fn search(
+        &self,
+        vector: &[f32],
+        k: usize,
+        fast: bool,
+        lift: &[f32],
+        removed: &[u32],
+        files: Option<usize>,
+    ) -> JsResult<JsValue> {
         let rows = match &self.state {
             State::Shard(rows) => rows,
             _ => &self.get()?.bundle().rows,
         };
         let effort = if fast { Effort::Fast } else { Effort::Accurate };
-        let best = search_part(rows, vector, k, effort, removed, files.unwrap_or(usize::MAX)).map_err(to_js_error)?;
+        let lift = lift.first_chunk().map_or(Lift::default(), |[length, rarity]| Lift { length: *length, rarity: *rarity });
+        let best = search_part(rows, vector, k, effort, lift, removed, files.unwrap_or(usize::MAX)).map_err(to_js_error)?;
         let (scores, rows): (Vec<f32>, Vec<u32>) = best.into_iter().unzip();
         let found = Object::new().into();
         set(&found, "rows", &Uint32Array::from(rows.as_slice()).into());
@@ -285,10 +301,10 @@ pub struct Asked {
 
 #[wasm_bindgen]
 impl Asked {
-    /// The visitor's vector `[d]`.
+    /// The vector `[d]` to look for.
     #[wasm_bindgen(getter)]
     pub fn vector(&self) -> Vec<f32> {
-        self.asked.user().to_vec()
+        self.asked.vector().to_vec()
     }
 
     /// Rows that are wanted.
@@ -301,6 +317,13 @@ impl Asked {
     #[wasm_bindgen(getter)]
     pub fn fast(&self) -> bool {
         self.asked.effort() == Effort::Fast
+    }
+
+    /// What to add to scores, for a unit of length and of rarity.
+    #[wasm_bindgen(getter)]
+    pub fn lift(&self) -> Vec<f32> {
+        let Lift { length, rarity } = self.asked.lift();
+        vec![length, rarity]
     }
 
     /// Rows that are not allowed.

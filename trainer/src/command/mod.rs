@@ -4,6 +4,7 @@ pub mod compare;
 pub mod data;
 pub mod evaluate;
 pub mod experiment;
+pub mod explore;
 pub mod export;
 pub mod output;
 pub mod prepare;
@@ -25,3 +26,8 @@ impl std::fmt::Display for Usage {
 }
 
 impl std::error::Error for Usage {}
+
+/// A [`Usage`] error.
+pub fn usage(text: impl Into<String>) -> anyhow::Error {
+    Usage(text.into()).into()
+}

@@ -8,11 +8,12 @@ use clap::Args as ClapArgs;
 use foretaste::bundle::Catalog;
 use foretaste::features::{Fields, Value};
 use foretaste::profile::{Event, LogLine};
-use foretaste::{Explore, Recommender, Request, Slate};
+use foretaste::{Recommender, Request, Slate};
 use foretaste_trainer::data::read_folder;
 use foretaste_trainer::evaluate::{context_of, event_of, open_bundle};
 
-use super::Usage;
+use super::explore::Exploring;
+use super::usage;
 use super::reading::Reading;
 
 /// Recommend from a bundle, through the code that the page runs.
@@ -48,15 +49,11 @@ pub struct Args {
     /// Values of context columns: key=value,…
     #[arg(long, allow_hyphen_values = true)]
     context: Option<String>,
-    /// Explore: the share of slots that are drawn from the whole allowed catalog; 0 shows the best alone, 1 any item.
-    #[arg(long, default_value_t = 0.0)]
-    epsilon: f64,
-    /// Fixes what exploration draws.
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
     /// One JSON object on standard output.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    exploring: Exploring,
     #[command(flatten)]
     reading: Reading,
 }
@@ -85,15 +82,9 @@ pub fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
-fn usage(text: &str) -> anyhow::Error {
-    Usage(text.into()).into()
-}
-
 fn slate(args: &Args, recommender: &mut Recommender, events: Vec<Event>, context: Fields) -> Result<Slate> {
     recommender.import_profile(events)?;
-    let policy = if args.epsilon == 0.0 { "greedy" } else { "epsilon-greedy" };
-    let explore = Explore { policy: policy.into(), epsilon: args.epsilon, seed: args.seed, ..Explore::default() };
-    Ok(recommender.recommend(&Request { k: args.k as usize, context, explore, ..Request::default() })?)
+    Ok(recommender.recommend(&Request { context, ..args.exploring.request(args.k as usize)? })?)
 }
 
 fn of_data(args: &Args, folder: &Path, recommender: &mut Recommender) -> Result<()> {

@@ -27,7 +27,7 @@ pub enum Planes {
 }
 
 /// Item files, then catalogs, each in row order.
-pub(super) fn files(catalog: &CatalogFile, dim: usize, rows: &CatalogRows, planes: Planes) -> Result<Vec<File>> {
+pub(super) fn files(catalog: &CatalogFile, dim: usize, rows: &CatalogRows, counts: &[f32], planes: Planes) -> Result<Vec<File>> {
     let CatalogRows { vectors, biases, inputs } = rows;
     let planes = planes == Planes::Always || planes == Planes::Auto && biases.len() >= PLANES_FROM;
     let (mut items, mut catalogs) = (Vec::new(), Vec::new());
@@ -35,7 +35,7 @@ pub(super) fn files(catalog: &CatalogFile, dim: usize, rows: &CatalogRows, plane
         let (start, n) = (i * MAX_ROWS_PER_FILE, biases.len());
         let part = start * dim..(start + n) * dim;
         let inputs = inputs.as_ref().map(|inputs| &inputs[part.clone()]);
-        let bytes = item_file(dim, &vectors[part], biases, inputs, planes)?;
+        let bytes = item_file(dim, &vectors[part], biases, inputs, Some(&counts[start..start + n]), planes)?;
         items.push(File::hashed(&format!("items-{i:03}"), "items", "safetensors", Some(n), bytes));
         let part = CatalogFile {
             ids: catalog.ids[start..start + n].to_vec(),
@@ -49,11 +49,18 @@ pub(super) fn files(catalog: &CatalogFile, dim: usize, rows: &CatalogRows, plane
 }
 
 /// The bytes of an item file: `vectors` i8 `[n, d]`, `scales` f32 `[n]`, `biases` f32 `[n]`, the vectors that a history reads where they are
-/// others, and the planes where asked for.
+/// others, the training events of each item where known, and the planes where asked for.
 ///
 /// # Errors
 /// None for finite numbers.
-pub fn item_file(dim: usize, vectors: &[f32], biases: &[f32], inputs: Option<&[f32]>, planes: bool) -> Result<Vec<u8>> {
+pub fn item_file(
+    dim: usize,
+    vectors: &[f32],
+    biases: &[f32],
+    inputs: Option<&[f32]>,
+    counts: Option<&[f32]>,
+    planes: bool,
+) -> Result<Vec<u8>> {
     let n = biases.len();
     let (quantized, scales) = quantize(dim, vectors);
     let (inputs, input_scales) = quantize(dim, inputs.unwrap_or_default());
@@ -74,6 +81,10 @@ pub fn item_file(dim: usize, vectors: &[f32], biases: &[f32], inputs: Option<&[f
         ("scales", TensorView::new(Dtype::F32, vec![n], &scales)?),
         ("biases", TensorView::new(Dtype::F32, vec![n], &biases)?),
     ]);
+    let counts = counts.map(floats);
+    if let Some(counts) = &counts {
+        tensors.insert("counts", TensorView::new(Dtype::F32, vec![n], counts)?);
+    }
     if !inputs.is_empty() {
         tensors.insert("inputs", TensorView::new(Dtype::I8, vec![n, dim], &inputs)?);
         tensors.insert("input_scales", TensorView::new(Dtype::F32, vec![n], &input_scales)?);

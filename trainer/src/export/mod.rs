@@ -55,7 +55,7 @@ pub fn export(run: &Run, out: &Path, planes: Planes) -> Result<()> {
         File::hashed("user_tower", "user_tower", "onnx", None, run.user.onnx(encoding.history.len, encoding.context_slots())),
         File::hashed("item_tower", "item_tower", "onnx", None, run.items.onnx(encoding)),
     ];
-    files.extend(items::files(&run.catalog, run.card.config.dim, &rows, planes)?);
+    files.extend(items::files(&run.catalog, run.card.config.dim, &rows, &run.counts, planes)?);
     let golden = |rows: &golden::Golden| {
         Ok::<_, anyhow::Error>(File::named("golden.json".into(), "golden", None, serde_json::to_vec(rows)?))
     };

@@ -88,7 +88,8 @@ pub fn train(data: &Dataset, split: &Split, config: &Config, seed: u64, out: &Pa
         trainer.run(&mut state, refit, epochs, &mut progress)?;
     }
     let (mut items, user) = state.model();
-    items.forget_unseen(&counts(data, split.fitted()));
+    let counts = counts(data, split.fitted());
+    items.forget_unseen(&counts);
     let mut metrics = BTreeMap::new();
     let best = state.curve.iter().find(|e| e.phase == Phase::Search && e.epoch == state.best_epoch);
     if let Some((valid, half)) = best.and_then(|e| e.valid.zip(e.valid_half)) {
@@ -108,7 +109,8 @@ pub fn train(data: &Dataset, split: &Split, config: &Config, seed: u64, out: &Pa
         curve: state.curve,
         revision,
     };
-    let run = Run { card, catalog: known.catalog, items, user };
+    let counts = counts.into_iter().map(|n| n as f32).collect();
+    let run = Run { card, catalog: known.catalog, items, user, counts };
     progress.finish(&run.save(out)?)?;
     State::remove(out);
     Ok(run)

@@ -17,6 +17,8 @@ use crate::towers::{ItemTower, UserShape, UserTower};
 const CARD: &str = "run.json";
 const CATALOG: &str = "catalog.json";
 const TOWERS: &str = "towers.safetensors";
+/// The tensor of the training events.
+const COUNTS: &str = "counts";
 
 /// Everything of a run but its numbers: `run.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -59,6 +61,8 @@ pub struct Run {
     pub items: ItemTower,
     /// The user tower.
     pub user: UserTower,
+    /// Training events of each item, in row order.
+    pub counts: Vec<f32>,
 }
 
 impl Run {
@@ -82,7 +86,9 @@ impl Run {
                 at += tensor.len();
             }
         }
-        Ok(Run { card, catalog, items, user })
+        let mut counts = vec![0.0; catalog.ids.len()];
+        numbers.copy_to(COUNTS, &mut counts)?;
+        Ok(Run { card, catalog, items, user, counts })
     }
 
     /// Writes the run; `run.json` comes last, so a folder that has it is whole. Gives its path.
@@ -98,6 +104,7 @@ impl Run {
                 rest = after;
             }
         }
+        numbers.add(COUNTS, &[self.counts.len()], &self.counts);
         numbers.write(&folder.join(TOWERS), None)?;
         write_atomically(&folder.join(CATALOG), &serde_json::to_vec(&self.catalog)?)?;
         let card = folder.join(CARD);

@@ -3,7 +3,7 @@ import { sha256, type Towers } from './modules.js';
 import { restore, type Store } from './store.js';
 import type { Found, Shards } from './shards.js';
 import type { Event, Features, Info, Item, KeptEvent, Profile, Recommender, Request, Slate } from './types.js';
-import type { Core } from './wasm/core.js';
+import { Core } from './wasm/core.js';
 
 /** What a recommender is made of. */
 export interface Parts {
@@ -19,6 +19,9 @@ export interface Parts {
   /** Workers that search a part of the catalog each. */
   shards: Shards | undefined;
 }
+
+/** A search of all rows by their scores alone. */
+const NOTHING = { lift: new Float32Array(), removed: new Uint32Array() };
 
 /** A recommender that works where it was loaded. */
 export class LocalRecommender implements Recommender {
@@ -84,8 +87,8 @@ export class LocalRecommender implements Recommender {
     const core = this.core();
     const { shards } = this.parts;
     const { rows, scores } = shards
-      ? await shards.search(core, { vector, k, fast: effort === 'fast', removed: new Uint32Array() })
-      : typed(() => core.search(vector, k, effort === 'fast', new Uint32Array()) as Found);
+      ? await shards.search(core, { vector, k, fast: effort === 'fast', ...NOTHING })
+      : typed(() => core.search(vector, k, effort === 'fast', NOTHING.lift, NOTHING.removed) as Found);
     return typed(() => this.core().items(rows, scores) as Item[]);
   }
 
@@ -121,7 +124,7 @@ export class LocalRecommender implements Recommender {
       storage: store ? 'indexeddb' : 'memory',
       ...(storageError !== undefined && { storageError }),
       model: this.model,
-      policies: ['greedy', 'epsilon-greedy'],
+      policies: Core.policies(),
       workers: this.parts.shards?.count ?? 0,
     };
   }

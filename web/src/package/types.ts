@@ -25,12 +25,32 @@ export interface KeptEvent extends Event {
   type: string;
 }
 
-/** How slots are filled. */
+/** How slots are filled. A knob that the policy does not have is not looked at. */
 export interface Explore {
-  /** `greedy` shows the best; `epsilon-greedy` draws a share of the slots from all allowed items. */
-  policy: 'greedy' | 'epsilon-greedy';
-  /** Share of explored slots, 0 to 1. */
+  /**
+   * `greedy` shows the best; `softmax` the better the likelier; `ucb` what may be best, by upper confidence bounds; `thompson` each item as
+   * often as it may be best. The last two learn from the visitor's answers at once.
+   */
+  policy: 'greedy' | 'epsilon-greedy' | 'softmax' | 'ucb' | 'thompson';
+  /**
+   * Share of slots that are drawn from all allowed items alike, 0 (none) to 1 (all). Above 0 every allowed item has a propensity of at least
+   * epsilon / n, as off-policy evaluation asks for. Absent: .1 of `epsilon-greedy`, 0 of `greedy`, .02 of the others.
+   */
   epsilon?: number;
+  /** Of `softmax`, in logits, above 0: small ones show the best, large ones any of the best few hundred. Absent: .5. */
+  temperature?: number;
+  /** Of `ucb`: standard deviations added to a score. 0 is greedy; many show what is least known. Absent: 1. */
+  alpha?: number;
+  /** Of `ucb` and `thompson`: logits by which the visitor's true score of an item may differ from the tower's. 0 believes the tower. Absent: .5. */
+  prior?: number;
+  /** Of `ucb` and `thompson`: the same of an item that no training has seen, whatever the visitor. 0 believes the item tower. Absent: .5. */
+  cold?: number;
+  /** Of `ucb` and `thompson`: an answer counts half after as many further ones. Small ones forget soon. Absent: 20. */
+  half_life?: number;
+  /** Of `ucb` and `thompson`: logits that an item loses that was shown and got no answer. Absent: 0. */
+  ignored?: number;
+  /** Added to the score of an item that no training has seen, in logits; after n events divided by √(1 + n). Absent: 0. */
+  boost?: number;
   /** With the decision id it fixes every draw. */
   seed?: number;
   /** Id of the decision. Absent: the number of slates so far. */
@@ -45,6 +65,10 @@ export interface Request {
   context?: Record<string, Value>;
   /** Ids that must not be shown. */
   exclude?: string[];
+  /** How unlike each other the items are to be, 0 to 1: 0 (the default) looks at scores alone, 1 at likeness alone. */
+  diversity?: number;
+  /** Most items of a slate that share a value of a column, 1 or more, by column. */
+  caps?: Record<string, number>;
   explore?: Explore;
   /** `accurate` (the default; recall of at least .999 against the scores of all items) or `fast` (.99, in less time on large catalogs). */
   effort?: 'accurate' | 'fast';
@@ -64,6 +88,8 @@ export interface Item {
   rating?: number;
   /** P(this item in this slot | the slots before it); of slates alone. */
   propensity?: number;
+  /** Standard error of the propensity, where samples estimate it (`thompson`). */
+  standard_error?: number;
   /** Columns of the catalog. */
   fields: Record<string, Value>;
 }
@@ -75,6 +101,7 @@ export interface Timings {
   score: number;
   filter: number;
   slate: number;
+  propensity: number;
 }
 
 /** An ordered list of items, drawn by a policy. */

@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
-use foretaste::explore::{below, decision_rng, unit};
+use foretaste::explore::{below, decision_rng, normal, unit};
 use rand_chacha::rand_core::Rng;
 
 use super::Size;
-use super::world::{MOODS, SEGMENTS, SPANS, World, index, normal};
+use super::world::{MOODS, SEGMENTS, SPANS, World, index};
 
 /// 2023-01-01, Unix seconds, and how long the world lasts.
 const START: u64 = 1_672_531_200;

@@ -1,6 +1,6 @@
 //! The hidden truth: stories and readers, and how much a reader likes a story in a mood.
 
-use foretaste::explore::{below, decision_rng, unit};
+use foretaste::explore::{below, decision_rng, normal, unit};
 use rand_chacha::rand_core::Rng;
 
 use super::Size;
@@ -102,12 +102,6 @@ pub(super) struct World {
     pub users: Vec<User>,
     /// When each category is in fashion.
     phases: [f64; CATEGORIES.len()],
-}
-
-/// A number from the normal distribution with mean 0 and deviation 1. Box and Muller, 1958.
-pub(super) fn normal(rng: &mut dyn Rng) -> f64 {
-    let radius = libm::sqrt(-2.0 * libm::log(1.0 - unit(rng)));
-    radius * libm::cos(std::f64::consts::TAU * unit(rng))
 }
 
 /// An index below `n`.

@@ -1,117 +1,22 @@
 //! The one door: a bundle, the visitor's profile, and what is recommended.
 
-use std::sync::OnceLock;
+mod decision;
+mod request;
 
-use serde::{Deserialize, Serialize};
+pub use request::{Item, Request, Slate, Timings};
 
-use crate::bundle::{Bundle, range, sha256_hex};
+use self::decision::{Decision, feedback};
+use crate::bundle::{Bundle, Catalog, Rows, sha256_hex};
 use crate::error::{ErrorKind, Result};
-use crate::explore::{Candidates, EpsilonGreedy, Greedy, Policy, decision_rng};
+use crate::explore::decision_rng;
 use crate::features::{EncodedQuery, Fields, Query, Slots};
 use crate::kernels::Kernels;
 use crate::model::{Graph, ModelRuntime, Tensor};
 use crate::profile::{Event, EventLog, Impression, LogLine, Profile, Slot};
-use crate::retrieve::{Bitmap, Effort, Scorer, TopK, find, search, search_part};
-use crate::slate;
+use crate::retrieve::{Bitmap, Effort, Lift, Scorer, TopK, find, search, search_part};
 
 /// Microseconds since any fixed moment: the core reads no clock of its own.
 pub type Clock = Box<dyn Fn() -> f64>;
-
-/// What is asked of [`Recommender::recommend`]. Unknown keys are refused.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Request {
-    /// Slots, 1 or more; fewer are filled where fewer items are allowed.
-    pub k: usize,
-    /// Values of context columns; each may be missing.
-    pub context: Fields,
-    /// Milliseconds UTC of the request; absent: the time of the last event.
-    pub time: Option<i64>,
-    /// Minutes to add to UTC for local time; absent: that of the last event, else 0.
-    pub tz_offset_min: Option<i32>,
-    /// Items that must not be shown.
-    pub exclude: Vec<String>,
-    /// How slots are filled.
-    pub explore: Explore,
-    /// `accurate` (recall of at least .999 against the scores of all items) or `fast` (.99, in less time on large catalogs).
-    pub effort: Effort,
-}
-
-impl Default for Request {
-    fn default() -> Self {
-        let (context, exclude, explore, effort) = Default::default();
-        Request { k: 10, context, time: None, tz_offset_min: None, exclude, explore, effort }
-    }
-}
-
-/// The policy of a request.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Explore {
-    /// `greedy` or `epsilon-greedy`.
-    pub policy: String,
-    /// Of `epsilon-greedy`: 0 is greedy, 1 is uniform over all allowed items.
-    pub epsilon: f64,
-    /// With the decision id it fixes every draw.
-    pub seed: u64,
-    /// Id of the decision; absent: the number of slates so far.
-    pub decision: Option<String>,
-}
-
-impl Default for Explore {
-    fn default() -> Self {
-        Explore { policy: "greedy".into(), epsilon: 0.1, seed: 0, decision: None }
-    }
-}
-
-/// An ordered list of items that was drawn by a policy.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Slate {
-    /// Names the decision: the log and later feedback refer to it.
-    pub id: String,
-    /// Items from the top.
-    pub items: Vec<Item>,
-    /// Policy name.
-    pub policy: &'static str,
-    /// Model id of the bundle.
-    pub model: String,
-    /// Microseconds of each stage.
-    pub timings_us: Timings,
-}
-
-/// A recommended item.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Item {
-    /// Item id.
-    pub id: String,
-    /// Title, where the catalog has one.
-    pub title: Option<String>,
-    /// Logits of the model; of `similar` the cosine.
-    pub score: f32,
-    /// The rating that the visitor would give, where the bundle predicts ratings; absent where no visitor takes part.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rating: Option<f32>,
-    /// P(this item in this slot | the slots before); absent outside slates.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub propensity: Option<f64>,
-    /// Columns of the catalog.
-    pub fields: Fields,
-}
-
-/// Microseconds of each stage of one call.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-pub struct Timings {
-    /// Raw history and context to numbers.
-    pub encode: f64,
-    /// The user tower.
-    pub tower: f64,
-    /// Seen and excluded items.
-    pub filter: f64,
-    /// The best of the whole catalog.
-    pub score: f64,
-    /// The slot loop.
-    pub slate: f64,
-}
 
 /// What the user tower says of a visitor.
 #[derive(Debug, Clone, PartialEq)]
@@ -127,6 +32,7 @@ pub struct Asked {
     request: Request,
     encoded: EncodedQuery,
     user: User,
+    decision: Decision,
     removed: Vec<u32>,
     allowed: Bitmap,
     timings: Timings,
@@ -135,9 +41,9 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// The visitor's vector `[d]`.
-    pub fn user(&self) -> &[f32] {
-        &self.user.vector
+    /// The vector `[d]` to look for.
+    pub fn vector(&self) -> &[f32] {
+        self.decision.vector(&self.user.vector)
     }
 
     /// Rows that the slate must not show.
@@ -145,14 +51,19 @@ impl Asked {
         &self.removed
     }
 
-    /// Rows to look for: the slots of the slate.
+    /// Rows to look for: what the policy chooses from.
     pub fn k(&self) -> usize {
-        self.request.k
+        self.decision.pool
     }
 
     /// How closely to look.
     pub fn effort(&self) -> Effort {
         self.request.effort
+    }
+
+    /// What to add to scores.
+    pub fn lift(&self) -> Lift {
+        self.decision.lift
     }
 }
 
@@ -164,15 +75,13 @@ pub struct Recommender {
     log: EventLog,
     decisions: u64,
     clock: Clock,
-    /// 1 / length of the int8 rows `[n]`: made at the first call of `similar`.
-    lengths: OnceLock<Vec<f32>>,
 }
 
 impl Recommender {
     /// A recommender with an empty profile and no model yet.
     pub fn new(bundle: Bundle, clock: Clock) -> Self {
         let profile = Profile::new(bundle.manifest.encoding.history.cap);
-        Recommender { bundle, runtime: None, profile, log: EventLog::default(), decisions: 0, clock, lengths: OnceLock::new() }
+        Recommender { bundle, runtime: None, profile, log: EventLog::default(), decisions: 0, clock }
     }
 
     /// Gives the model runtime, or a new one after a fault of the old.
@@ -308,7 +217,7 @@ impl Recommender {
     /// # Errors
     /// Those of [`search_part`].
     pub fn search(&self, vector: &[f32], k: usize, effort: Effort) -> Result<Vec<(f32, u32)>> {
-        search_part(&self.bundle.rows, vector, k, effort, &[], usize::MAX)
+        search_part(&self.bundle.rows, vector, k, effort, Lift::default(), &[], usize::MAX)
     }
 
     /// A slate for the profile; it is written to the log.
@@ -317,8 +226,27 @@ impl Recommender {
     /// Those of [`Recommender::ask`].
     pub fn recommend(&mut self, request: &Request) -> Result<Slate> {
         let asked = self.ask(request.clone())?;
-        let best = search(&Scorer::new(&self.bundle.rows, asked.user()), &asked.allowed, request.k, request.effort);
+        let best = self.found(&asked);
         self.answer(asked, best)
+    }
+
+    fn found(&self, asked: &Asked) -> Vec<(f32, u32)> {
+        search(&Scorer::new(&self.bundle.rows, asked.vector()), &asked.allowed, asked.k(), asked.effort(), asked.lift())
+    }
+
+    /// P(item in its slot | the slots before) of each item of a given slate, if the request's policy had filled it now; 0 from the first item
+    /// on that may not stand where it does. With the propensities of a log it tells what the policy would have earned.
+    ///
+    /// # Errors
+    /// Those of [`Recommender::ask`], and `unknown-item`.
+    pub fn propensities(&self, request: &Request, slate: &[String]) -> Result<Vec<f64>> {
+        let rows: Vec<u32> = slate.iter().map(|id| self.row(id)).collect::<Result<_>>()?;
+        let asked = self.ask(request.clone())?;
+        let found = self.found(&asked);
+        let scorer = Scorer::new(&self.bundle.rows, asked.vector());
+        let name = request.explore.decision.as_deref().unwrap_or_default();
+        let slots = asked.decision.slots(self.catalog(), request, name, &scorer, (&asked.allowed, found), |slots| slots.propensities(&rows));
+        Ok(slots.into_iter().map(|(propensity, _)| propensity).collect())
     }
 
     /// The first half of [`Recommender::recommend`]: everything before the search.
@@ -326,66 +254,77 @@ impl Recommender {
     /// # Errors
     /// `argument`, `range`, `unknown-key` for a request that makes no sense; `no-model` and `model` of the tower.
     pub fn ask(&self, request: Request) -> Result<Asked> {
-        if request.k == 0 {
-            return Err(range("1 or more", 0).at("recommend.k"));
-        }
-        policy_of(&request.explore)?;
+        let policy = request.check(&self.bundle.catalog)?;
         let mut timings = Timings::default();
         let mut since = (self.clock)();
         let encoded = self.encode(&self.query(&request))?;
         timings.encode = self.lap(&mut since);
         let user = self.user(&encoded)?;
         timings.tower = self.lap(&mut since);
+        let answers = || feedback(&self.bundle, &self.profile, &self.log, &request.explore);
+        let decision = Decision::new(&self.bundle.rows, &request, policy, &user.vector, answers);
         let removed = self.removed(self.profile.events(), &request.exclude);
         let allowed = Bitmap::without(self.bundle.manifest.items, &removed);
         timings.filter = self.lap(&mut since);
-        Ok(Asked { request, encoded, user, removed, allowed, timings, since })
+        Ok(Asked { request, encoded, user, decision, removed, allowed, timings, since })
     }
 
-    /// The second half: the slate of the `k` best allowed rows, best first, ties by row; it is written to the log.
+    /// The second half: the slate from the best allowed rows, as many as [`Asked::k`] says, best first, ties by row; it is written to the log.
     ///
     /// # Errors
     /// `argument` for rows that are not allowed, or fewer of them than slots can be filled.
     pub fn answer(&mut self, asked: Asked, best: Vec<(f32, u32)>) -> Result<Slate> {
-        let Asked { request, encoded, user, allowed, mut timings, mut since, .. } = asked;
+        let Asked { mut request, encoded, user, decision, allowed, mut timings, mut since, .. } = asked;
         let slots = request.k.min(allowed.len());
         if best.len() < slots || !best.iter().all(|(_, row)| allowed.contains(*row)) {
             return Err(ErrorKind::Argument(format!("expected {slots} allowed rows, got others")).at("answer"));
         }
         timings.score = self.lap(&mut since);
-        let policy = policy_of(&request.explore)?;
-        let decision = request.explore.decision.clone().unwrap_or_else(|| self.decisions.to_string());
-        let mut rng = decision_rng(request.explore.seed, &decision);
-        let draws = slate::build(Candidates::new(best, allowed), request.k, policy.as_ref(), &mut rng);
-        timings.slate = self.lap(&mut since);
-
-        self.decisions += 1;
+        let name = request.explore.decision.get_or_insert_with(|| self.decisions.to_string()).clone();
+        let scorer = Scorer::new(&self.bundle.rows, decision.vector(&user.vector));
+        let (rows, propensities) = decision.slots(self.catalog(), &request, &name, &scorer, (&allowed, best), |slots| {
+            let rows = slots.draw(request.k, &mut decision_rng(request.explore.seed, &name));
+            timings.slate = self.lap(&mut since);
+            let propensities = slots.propensities(&rows);
+            timings.propensity = self.lap(&mut since);
+            (rows, propensities)
+        });
         let model = self.bundle.manifest.model_id.clone();
-        let id = short_hash(&format!("{model}\n{}\n{decision}", request.explore.seed));
-        let scorer = Scorer::new(&self.bundle.rows, &user.vector);
-        let items: Vec<Item> = draws
+        let id = short_hash(&format!("{model}\n{}\n{name}", request.explore.seed));
+        let items: Vec<Item> = rows
             .iter()
-            .map(|draw| Item {
-                propensity: Some(draw.propensity),
-                rating: self.rating(&user, draw.row),
-                ..self.item(draw.row, scorer.score(draw.row))
+            .zip(propensities)
+            .map(|(row, (propensity, standard_error))| Item {
+                propensity: Some(propensity),
+                standard_error,
+                rating: self.rating(&user, *row),
+                ..self.item(*row, scorer.score(*row))
             })
             .collect();
-        let slots = items
-            .iter()
-            .zip(&draws)
-            .map(|(i, d)| Slot { item: i.id.clone(), score: i.score, propensity: d.propensity })
-            .collect();
-        self.log.push(LogLine::Impression(Impression {
+        let slots = items.iter().map(|item| Slot {
+            item: item.id.clone(),
+            score: item.score,
+            propensity: item.propensity.unwrap_or_default(),
+            standard_error: item.standard_error,
+        });
+        let (policy, slots) = (request.explore.policy.clone(), slots.collect());
+        let line = Impression {
             kind: "impression".into(),
             slate: id.clone(),
             time: self.query(&request).time,
             model: model.clone(),
-            policy: policy.name().into(),
+            policy: policy.clone(),
             context: short_hash(&hashed(&encoded.context)),
             slots,
-        }));
-        Ok(Slate { id, items, policy: policy.name(), model, timings_us: timings })
+            explore: request.explore,
+        };
+        self.decisions += 1;
+        self.log.push(LogLine::Impression(line));
+        Ok(Slate { id, items, policy, model, timings_us: timings })
+    }
+
+    fn catalog(&self) -> (&Rows, &Catalog) {
+        (&self.bundle.rows, &self.bundle.catalog)
     }
 
     /// Microseconds since the last lap.
@@ -417,7 +356,7 @@ impl Recommender {
     pub fn similar(&self, id: &str, k: usize) -> Result<Vec<Item>> {
         let row = self.row(id)?;
         let rows = &self.bundle.rows;
-        let lengths = self.lengths.get_or_init(|| rows.inverse_lengths());
+        let lengths = rows.inverse_lengths();
         let query: Vec<i16> = rows.vector(row).iter().map(|q| i16::from(*q)).collect();
         let mut best = TopK::new(k);
         let mut dots = Vec::new();
@@ -480,7 +419,7 @@ impl Recommender {
     /// The `k` best rows that a history leaves, with their scores.
     pub(crate) fn best_unseen(&self, history: &[Event], user: &[f32], k: usize) -> Vec<(f32, u32)> {
         let allowed = Bitmap::without(self.bundle.manifest.items, &self.removed(history, &[]));
-        search(&Scorer::new(&self.bundle.rows, user), &allowed, k, Effort::Accurate)
+        search(&Scorer::new(&self.bundle.rows, user), &allowed, k, Effort::Accurate, Lift::default())
     }
 
     /// Rows of seen, hidden and excluded items. A type that the bundle does not declare counts as seen.
@@ -506,16 +445,9 @@ impl Recommender {
             score,
             rating: None,
             propensity: None,
+            standard_error: None,
             fields: catalog.fields(row),
         }
-    }
-}
-
-fn policy_of(explore: &Explore) -> Result<Box<dyn Policy>> {
-    match explore.policy.as_str() {
-        "greedy" => Ok(Box::new(Greedy)),
-        "epsilon-greedy" => Ok(Box::new(EpsilonGreedy::new(explore.epsilon)?)),
-        other => Err(ErrorKind::Argument(format!("no policy `{other}`; there are: greedy, epsilon-greedy")).at("explore.policy")),
     }
 }
 

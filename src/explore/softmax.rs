@@ -1,0 +1,55 @@
+//! The better, the likelier.
+
+use rand_chacha::rand_core::Rng;
+
+use super::{Candidates, Policy, unit};
+
+/// P(i) = exp(s_i / τ) / Σ_j exp(s_j / τ) over the candidates left in the pool.
+///
+/// Slot by slot this is the Plackett–Luce model: the slate has the distribution of the k largest s_i / τ + Gumbel noise. Yellott, The
+/// relationship between Luce's choice axiom, Thurstone's theory of comparative judgment, and the double exponential distribution, 1977.
+pub struct Softmax {
+    temperature: f64,
+}
+
+impl Softmax {
+    /// `temperature` τ > 0, in logits: towards 0 it is greedy, towards infinity uniform over the pool.
+    pub fn new(temperature: f64) -> Self {
+        Softmax { temperature }
+    }
+
+    /// exp((s − best) / τ) of each place left.
+    fn weights<'a>(&'a self, candidates: &'a Candidates) -> impl Iterator<Item = (usize, f64)> + 'a {
+        let best = candidates.score(candidates.best());
+        candidates.places().map(move |place| {
+            (place, libm::exp((f64::from(candidates.score(place)) - f64::from(best)) / self.temperature))
+        })
+    }
+}
+
+impl Policy for Softmax {
+    fn draw(&mut self, candidates: &Candidates, rng: &mut dyn Rng) -> usize {
+        let sum: f64 = self.weights(candidates).map(|(_, weight)| weight).sum();
+        let mut rest = unit(rng) * sum;
+        let mut last = candidates.best();
+        for (place, weight) in self.weights(candidates).filter(|(_, weight)| *weight > 0.0) {
+            if rest < weight {
+                return place;
+            }
+            (rest, last) = (rest - weight, place);
+        }
+        // The sum was rounded up.
+        last
+    }
+
+    fn probability(&mut self, candidates: &Candidates, place: usize) -> f64 {
+        let (mut sum, mut own) = (0.0, 0.0);
+        for (other, weight) in self.weights(candidates) {
+            sum += weight;
+            if other == place {
+                own = weight;
+            }
+        }
+        own / sum
+    }
+}

@@ -1,0 +1,94 @@
+//! What the kept events and slates say of items, as answers.
+
+use std::collections::BTreeSet;
+
+use super::{Event, EventLog, LogLine};
+use crate::bundle::RatingRange;
+use crate::features::History;
+
+/// Items with what the visitor's answers say of them, in the order of time: a positive type its weight, with a rating that times its place
+/// in the range of ratings, −1 to 1; a type that hides −1. Others say nothing.
+#[allow(clippy::manual_clamp)] // std's brings the printing of floats into the WASM.
+pub fn answers<'a>(events: &'a [Event], types: &History, ratings: Option<RatingRange>) -> Vec<(&'a str, f64)> {
+    let reward = |event: &Event| {
+        let kind = types.type_of(&event.kind);
+        match (kind, event.value, ratings) {
+            (Some(kind), _, _) if kind.hide => Some(-1.0),
+            (Some(kind), Some(value), Some(RatingRange { least, most })) if kind.positive => {
+                Some(f64::from(kind.weight) * (2.0 * (value - least) / (most - least) - 1.0).max(-1.0).min(1.0))
+            }
+            (Some(kind), _, _) if kind.positive => Some(f64::from(kind.weight)),
+            (Some(_), _, _) => None,
+            // A type that the bundle does not declare is an interest, as it is for the tower.
+            (None, _, _) => Some(1.0),
+        }
+    };
+    events.iter().filter_map(|event| Some((event.item.as_str(), reward(event)?))).collect()
+}
+
+/// Items that were shown and that no later event names, oldest first, each once, with the number of slates since: of the last `most` of them.
+pub fn ignored(log: &EventLog, most: usize) -> Vec<(&str, usize)> {
+    let mut named = BTreeSet::new();
+    let mut ignored = Vec::new();
+    let mut slates = 0;
+    for line in log.newest_first() {
+        match line {
+            LogLine::Event(event) => _ = named.insert(event.item.as_str()),
+            LogLine::Impression(impression) => {
+                let fresh = impression.slots.iter().rev().filter(|slot| named.insert(&slot.item));
+                ignored.extend(fresh.map(|slot| (slot.item.as_str(), slates)));
+                slates += 1;
+                if ignored.len() >= most {
+                    break;
+                }
+            }
+        }
+    }
+    ignored.truncate(most);
+    ignored.reverse();
+    ignored
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::features::EventType;
+    use crate::profile::{Impression, Slot};
+
+    #[test]
+    fn what_was_shown_and_not_answered_is_found() {
+        let mut log = EventLog::default();
+        let shown = |log: &mut EventLog, items: &[&str]| {
+            let slots = items.iter().map(|item| Slot { item: item.to_string(), ..Slot::default() }).collect();
+            log.push(LogLine::Impression(Impression { slots, ..Impression::default() }));
+        };
+        let event = |item: &str| LogLine::Event(Event { item: item.into(), kind: "like".into(), ..Event::default() });
+        shown(&mut log, &["a", "b"]);
+        log.push(event("a"));
+        shown(&mut log, &["a", "c", "d"]);
+        log.push(event("c"));
+        assert_eq!(ignored(&log, 9), [("b", 1), ("a", 0), ("d", 0)]);
+        assert_eq!(ignored(&log, 2), [("a", 0), ("d", 0)]);
+        shown(&mut log, &["b"]);
+        assert_eq!(ignored(&log, 9), [("a", 1), ("d", 1), ("b", 0)]);
+    }
+
+    #[test]
+    fn types_and_ratings_say_how_much() {
+        let kind = |name: &str, positive, hide, weight| EventType {
+            name: name.into(),
+            positive,
+            seen: true,
+            hide,
+            weight,
+            trained: true,
+        };
+        let types = vec![kind("buy", true, false, 3.0), kind("hide", false, true, 1.0), kind("seen", false, false, 1.0)];
+        let history = History { len: 1, cap: 1, types, value_edges: vec![], gap_buckets: 2, run_buckets: 1 };
+        let event = |kind: &str, value| Event { item: "i".into(), kind: kind.into(), value, ..Event::default() };
+        let events = [event("buy", None), event("hide", None), event("seen", None), event("like", None), event("buy", Some(2.0))];
+        let rewards = |ratings| answers(&events, &history, ratings).into_iter().map(|a| a.1).collect::<Vec<f64>>();
+        assert_eq!(rewards(None), [3.0, -1.0, 1.0, 3.0]);
+        assert_eq!(rewards(Some(RatingRange { least: 1.0, most: 5.0 })), [3.0, -1.0, 1.0, -1.5]);
+    }
+}

@@ -1,0 +1,355 @@
+//! From a visitor's vector and the best rows to the slots of a slate.
+
+use super::Request;
+use crate::bundle::{Bundle, Catalog, Rows, range};
+use crate::error::{ErrorKind, Result};
+use crate::explore::{Candidates, Explore, Feedback, Greedy, Kind, Policy, Posterior, Softmax, Thompson, stream};
+use crate::features::shortest;
+use crate::profile::{EventLog, Profile, answers, ignored};
+use crate::retrieve::{Bitmap, Lift, Scorer, TopK, search};
+use crate::slate::{Caps, Constraint, Diversity, SlotLoop};
+
+/// Rows that a policy looks at, and more where there are many slots.
+const POOL: usize = 256;
+/// Items without an answer that count.
+const MOST_IGNORED: usize = 32;
+
+/// What a policy believes of a visitor, and where it looks.
+pub(super) struct Decision {
+    kind: Kind,
+    epsilon: f64,
+    /// Of the policies that learn from answers.
+    posterior: Option<Posterior>,
+    /// Rows to look for.
+    pub pool: usize,
+    /// What the search adds to scores.
+    pub lift: Lift,
+}
+
+impl Request {
+    /// Refuses what makes no sense.
+    pub(super) fn check(&self, catalog: &Catalog) -> Result<(Kind, f64)> {
+        if self.k == 0 {
+            return Err(range("1 or more", 0).at("recommend.k"));
+        }
+        if !(0.0..=1.0).contains(&self.diversity) {
+            let got = if self.diversity.is_finite() { shortest(self.diversity) } else { "no number".into() };
+            return Err(range("0 to 1", got).at("recommend.diversity"));
+        }
+        for (column, most) in &self.caps {
+            if !catalog.has(column) {
+                return Err(ErrorKind::UnknownKey(format!("the catalog has no column `{column}`")).at("recommend.caps"));
+            }
+            if *most == 0 {
+                return Err(range("1 or more", 0).at(format!("recommend.caps.{column}")));
+            }
+        }
+        self.explore.check()
+    }
+}
+
+impl Decision {
+    /// For a tower's output `[d]`; `feedback` gives the visitor's answers, to a policy that learns from them.
+    pub fn new(
+        rows: &Rows,
+        request: &Request,
+        (kind, epsilon): (Kind, f64),
+        user: &[f32],
+        feedback: impl FnOnce() -> Vec<Feedback>,
+    ) -> Decision {
+        let explore = &request.explore;
+        let learns = matches!(kind, Kind::Ucb | Kind::Thompson);
+        let posterior = learns.then(|| Posterior::new(rows, user, &feedback(), explore.prior, explore.cold));
+        // No item's upper bound lies above this one; of samples one deviation.
+        let deviations = if kind == Kind::Ucb { explore.alpha } else { 1.0 };
+        let [length, rarity] = posterior.as_ref().map_or([0.0; 2], |p| p.bounds().map(|bound| deviations * bound));
+        let lift = Lift { length: length as f32, rarity: (rarity + explore.boost) as f32 };
+        let straight = kind == Kind::Greedy && lift.is_none() && request.diversity == 0.0 && request.caps.is_empty();
+        let pool = if straight { request.k } else { request.k.saturating_mul(4).max(POOL) };
+        Decision { kind, epsilon, posterior, pool, lift }
+    }
+
+    /// The vector `[d]` whose scores the pool has.
+    pub fn vector<'a>(&'a self, user: &'a [f32]) -> &'a [f32] {
+        self.posterior.as_ref().map_or(user, |posterior| posterior.mean())
+    }
+
+    /// Scores of given rows as the policy compares them, best first.
+    fn scored(&self, rows: &Rows, scorer: &Scorer, explore: &Explore, found: Vec<(f32, u32)>) -> Vec<(f32, u32)> {
+        if self.lift.is_none() {
+            return found;
+        }
+        let found: Vec<u32> = found.into_iter().map(|(_, row)| row).collect();
+        let deviations = match &self.posterior {
+            Some(posterior) if self.kind == Kind::Ucb => posterior.deviations(rows, &found),
+            _ => vec![0.0; found.len()],
+        };
+        let mut best = TopK::new(found.len());
+        for (row, deviation) in found.into_iter().zip(deviations) {
+            let boost = explore.boost as f32 * rows.rarities()[row as usize];
+            best.offer(scorer.score(row) + boost + explore.alpha as f32 * deviation, row);
+        }
+        best.into_ranked()
+    }
+
+    /// Calls with the slot loop of a request; `found` are the best rows that the search gave.
+    pub fn slots<T>(
+        &self,
+        (rows, catalog): (&Rows, &Catalog),
+        request: &Request,
+        decision: &str,
+        scorer: &Scorer,
+        (allowed, found): (&Bitmap, Vec<(f32, u32)>),
+        then: impl FnOnce(&mut SlotLoop) -> T,
+    ) -> T {
+        let explore = &request.explore;
+        let next = |allowed: &Bitmap| {
+            self.scored(rows, scorer, explore, search(scorer, allowed, self.pool, request.effort, self.lift))
+        };
+        let first = self.scored(rows, scorer, explore, found);
+        let range = first.first().zip(first.last()).map_or(0.0, |((best, _), (worst, _))| best - worst);
+        let mut constraints: Vec<Box<dyn Constraint>> = Vec::new();
+        if !request.caps.is_empty() {
+            constraints.push(Box::new(Caps::new(catalog, &request.caps)));
+        }
+        if request.diversity > 0.0 {
+            constraints.push(Box::new(Diversity::new(rows, request.diversity, range)));
+        }
+        let policy: Box<dyn Policy> = match (self.kind, &self.posterior) {
+            (Kind::Softmax, _) => Box::new(Softmax::new(explore.temperature)),
+            (Kind::Thompson, Some(posterior)) => {
+                let rng = stream("samples", explore.seed, decision);
+                Box::new(Thompson::new(rows, posterior, explore.boost as f32, rng))
+            }
+            _ => Box::new(Greedy),
+        };
+        let candidates = Candidates::new(first, allowed.clone());
+        then(&mut SlotLoop { candidates, pool: &next, policy, epsilon: self.epsilon, constraints })
+    }
+}
+
+/// The visitor's answers, oldest first; items without one come before them.
+pub(super) fn feedback(bundle: &Bundle, profile: &Profile, log: &EventLog, explore: &Explore) -> Vec<Feedback> {
+    let fade = |age: usize| libm::exp2(-(age as f64) / explore.half_life).max(1e-9);
+    let manifest = &bundle.manifest;
+    let shown = if explore.ignored > 0.0 { ignored(log, MOST_IGNORED) } else { Vec::new() };
+    let shown = shown.into_iter().map(|(item, slates)| (item, -explore.ignored, slates));
+    let said = answers(profile.events(), &manifest.encoding.history, manifest.ratings);
+    let n = said.len();
+    let said = said.into_iter().enumerate().map(|(i, (item, reward))| (item, reward, n - 1 - i));
+    shown
+        .chain(said)
+        .filter_map(|(item, reward, age)| Some(Feedback { row: bundle.catalog.row(item)?, reward, weight: fade(age) }))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::bundle::rows_with_counts;
+    use crate::explore::{POLICIES, decision_rng, normal};
+    use crate::features::Value;
+
+    const DIM: usize = 6;
+
+    /// Twelve items of three kinds, some rare, two pairs of equal ones; the visitor may not be shown rows 3, 7 and 11.
+    struct Shop {
+        rows: Rows,
+        catalog: Catalog,
+        user: Vec<f32>,
+        allowed: Bitmap,
+        feedback: Vec<Feedback>,
+    }
+
+    impl Shop {
+        fn new() -> Shop {
+            let n = 12;
+            let mut rng = decision_rng(7, "shop");
+            let mut vectors: Vec<f32> = (0..n * DIM).map(|_| normal(&mut rng) as f32).collect();
+            vectors.copy_within(4 * DIM..5 * DIM, 5 * DIM);
+            let biases: Vec<f32> = (0..n).map(|i| [0.3, -0.2, 0.1, 2.0, 0.0, 0.0][i % 6]).collect();
+            let counts: Vec<f32> = (0..n).map(|i| [0.0, 3.0, 50.0][i % 3]).collect();
+            let kinds = (0..n).map(|i| Value::Set(vec![["a", "b", "c"][i * i % 3].into(), ["x", "y"][i % 2].into()])).collect();
+            let catalog = Catalog::of_columns(&["t"; 12], BTreeMap::from([("kind".to_string(), kinds)]));
+            let feedback = [(1, 1.0, 0.5), (4, -1.0, 1.0)].map(|(row, reward, weight)| Feedback { row, reward, weight }).to_vec();
+            let user = (0..DIM).map(|_| 0.4 * normal(&mut rng) as f32).collect();
+            let rows = rows_with_counts(DIM, &vectors, &biases, &counts);
+            Shop { rows, catalog, user, allowed: Bitmap::without(n, &[3, 7, 11]), feedback }
+        }
+
+        fn with<T>(&self, request: &Request, decision: &str, then: impl FnOnce(&mut SlotLoop) -> T) -> T {
+            let policy = request.check(&self.catalog).unwrap();
+            let made = Decision::new(&self.rows, request, policy, &self.user, || self.feedback.clone());
+            let scorer = Scorer::new(&self.rows, made.vector(&self.user));
+            let found = search(&scorer, &self.allowed, made.pool, request.effort, made.lift);
+            made.slots((&self.rows, &self.catalog), request, decision, &scorer, (&self.allowed, found), then)
+        }
+    }
+
+    /// Every policy with an ε, filters, caps and diversity.
+    fn requests() -> Vec<Request> {
+        let request = |policy: &str| Request {
+            k: 3,
+            diversity: 0.4,
+            caps: BTreeMap::from([("kind".to_string(), 2)]),
+            explore: Explore {
+                policy: policy.into(),
+                epsilon: Some(0.2),
+                temperature: 0.7,
+                prior: 1.5,
+                cold: 0.8,
+                boost: 0.3,
+                ..Explore::default()
+            },
+            ..Request::default()
+        };
+        POLICIES.iter().map(|policy| request(policy)).collect()
+    }
+
+    /// Whole slates of 20,000 draws against the product of their propensities: chi-square, a family-wise error of .001.
+    #[test]
+    fn frequencies_fit_the_propensities() {
+        let shop = Shop::new();
+        let (decisions, draws) = (20, 1_000);
+        for request in requests() {
+            let mut cells: BTreeMap<Vec<u32>, (f64, f64)> = BTreeMap::new();
+            for decision in 0..decisions {
+                shop.with(&request, &decision.to_string(), |slots| {
+                    for draw in 0..draws {
+                        let slate = slots.draw(request.k, &mut decision_rng(draw, &decision.to_string()));
+                        cells.entry(slate).or_default().0 += 1.0;
+                    }
+                    let mut sum = 0.0;
+                    each_slate(slots, &mut Vec::new(), 1.0, request.k, &mut |slate, p| {
+                        sum += p;
+                        cells.entry(slate.to_vec()).or_default().1 += p * draws as f64;
+                    });
+                    assert!((sum - 1.0).abs() < 1e-9, "{} sums to {sum}", request.explore.policy);
+                });
+            }
+            // Cells of few expected draws count as one.
+            let (rare, common): (Vec<_>, Vec<_>) = cells.into_values().partition(|(_, expected)| *expected < 5.0);
+            let rare = rare.iter().fold((0.0, 0.0), |sum, cell| (sum.0 + cell.0, sum.1 + cell.1));
+            let cells: Vec<(f64, f64)> = common.into_iter().chain([rare].into_iter().filter(|cell| cell.1 > 0.0)).collect();
+            let chi: f64 = cells.iter().map(|(got, expected)| (got - expected) * (got - expected) / expected).sum();
+            let freedom = (cells.len() - 1) as f64;
+            assert!(freedom > 60.0, "{}: {freedom} degrees of freedom", request.explore.policy);
+            // Wilson and Hilferty, The distribution of chi-square, 1931; z of .001 / 5.
+            let part = 2.0 / (9.0 * freedom);
+            let cube = 1.0 - part + 3.54 * libm::sqrt(part);
+            assert!(chi < freedom * cube * cube * cube, "{}: chi-square {chi} of {freedom}", request.explore.policy);
+        }
+    }
+
+    /// Calls with every slate that begins with `before` and has a chance, and with that chance.
+    fn each_slate(slots: &mut SlotLoop, before: &mut Vec<u32>, p: f64, k: usize, then: &mut dyn FnMut(&[u32], f64)) {
+        if before.len() == k {
+            return then(before, p);
+        }
+        let mut ended = true;
+        for row in 0..12 {
+            before.push(row);
+            let (own, error) = slots.propensities(before)[before.len() - 1];
+            assert!((0.0..=1.0).contains(&own) && error.is_none_or(|error| (0.0..0.04).contains(&error)));
+            if own > 0.0 {
+                ended = false;
+                each_slate(slots, before, p * own, k, then);
+            }
+            before.pop();
+        }
+        if ended {
+            then(before, p);
+        }
+    }
+
+    #[test]
+    fn filters_and_caps_hold_and_every_other_row_has_a_chance() {
+        let shop = Shop::new();
+        for request in requests() {
+            shop.with(&request, "d", |slots| {
+                let least = 0.2 / 9.0;
+                for row in 0..12 {
+                    let (p, _) = slots.propensities(&[row])[0];
+                    assert_eq!(p >= least, shop.allowed.contains(row), "{}: {row} has {p}", request.explore.policy);
+                    assert!(p >= least || p == 0.0);
+                }
+                for draw in 0..200 {
+                    let slate = slots.draw(9, &mut decision_rng(draw, ""));
+                    for kind in ["a", "b", "c", "x", "y"] {
+                        let has = |row: &&u32| match shop.catalog.value("kind", **row) {
+                            Some(Value::Set(members)) => members.iter().any(|member| member == kind),
+                            _ => false,
+                        };
+                        assert!(slate.iter().filter(has).count() <= 2, "{slate:?}");
+                    }
+                    assert_eq!(slots.propensities(&slate).len(), slate.len());
+                    // Two of x and two of y at most.
+                    assert!((2..=4).contains(&slate.len()), "{slate:?}");
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn the_ends_of_the_knobs() {
+        let shop = Shop::new();
+        let of = |explore: Explore| {
+            let request = Request { k: 9, explore: Explore { epsilon: Some(0.0), ..explore }, ..Request::default() };
+            shop.with(&request, "d", |slots| {
+                let slate = slots.draw(9, &mut decision_rng(1, "d"));
+                (slots.propensities(&slate), slate)
+            })
+        };
+        let policy = |policy: &str| Explore { policy: policy.into(), ..Explore::default() };
+        let greedy = of(policy("greedy"));
+        assert!(greedy.0.iter().all(|(p, _)| *p == 1.0));
+        // Rows 4 and 5 are equal: what is between them is drawn.
+        let alike = |slate: Vec<u32>| slate.into_iter().map(|row| if row == 5 { 4 } else { row }).collect::<Vec<u32>>();
+        assert_eq!(alike(of(Explore { temperature: 1e-6, ..policy("softmax") }).1), alike(greedy.1.clone()));
+        // Without anything unknown both learn nothing and are greedy.
+        for name in ["ucb", "thompson"] {
+            let none = of(Explore { prior: 0.0, cold: 0.0, ..policy(name) });
+            assert_eq!(none.1, greedy.1, "{name}");
+            assert!(none.0.iter().all(|(p, _)| *p == 1.0));
+        }
+        // A hot softmax is uniform.
+        let hot = of(Explore { temperature: 1e6, ..policy("softmax") });
+        assert!(hot.0.iter().zip((1..=9).rev()).all(|((p, _), n)| (p - 1.0 / f64::from(n)).abs() < 1e-5), "{hot:?}");
+        // A great boost shows the rarest first, and many deviations what is least known.
+        let rarity = |row: &u32| shop.rows.rarities()[*row as usize];
+        for explore in [Explore { boost: 1e6, ..policy("greedy") }, Explore { alpha: 1e6, prior: 0.0, ..policy("ucb") }] {
+            assert!(of(explore.clone()).1.is_sorted_by(|a, b| rarity(a) >= rarity(b)), "{explore:?}");
+        }
+    }
+
+    #[test]
+    fn equal_items_have_equal_chances() {
+        let shop = Shop::new();
+        let request = Request {
+            explore: Explore { policy: "softmax".into(), epsilon: Some(0.0), ..Explore::default() },
+            ..Request::default()
+        };
+        let [a, b] = shop.with(&request, "d", |slots| [4, 5].map(|row| slots.propensities(&[row])[0].0));
+        assert!(a > 0.0 && a == b, "{a} {b}");
+    }
+
+    #[test]
+    fn unlikeness_alone_shows_unlike_items() {
+        let shop = Shop::new();
+        let slate = |diversity: f64| {
+            let request = Request { k: 9, diversity, ..Request::default() };
+            shop.with(&request, "d", |slots| slots.draw(9, &mut decision_rng(0, "")))
+        };
+        let place = |slate: &[u32], row: u32| slate.iter().position(|other| *other == row).unwrap();
+        let (plain, unlike) = (slate(0.0), slate(1.0));
+        assert_eq!(plain[0], unlike[0]);
+        // Rows 4 and 5 are equal: side by side, and as far apart as can be.
+        assert_eq!(place(&plain, 4) + 1, place(&plain, 5));
+        assert!(place(&unlike, 5).max(place(&unlike, 4)) >= 7, "{unlike:?}");
+    }
+}
