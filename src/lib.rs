@@ -21,8 +21,8 @@ pub mod slate;
 pub mod wasm;
 
 pub use error::{Error, ErrorKind, Result};
-pub use features::{EncodedQuery, Query};
 pub use explore::Explore;
+pub use features::{EncodedQuery, Query};
 pub use recommender::{Clock, Item, Recommender, Request, Slate, Timings, User};
 
 // The unit tests run in a browser too.

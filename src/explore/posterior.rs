@@ -149,9 +149,7 @@ impl Posterior {
             .vectors
             .chunks_exact(self.dim)
             .zip(&self.noise)
-            .map(|(row, noise)| {
-                row.iter().zip(&drawn).map(|(v, x)| v * x).sum::<f64>() + libm::sqrt(*noise) * normal(rng)
-            })
+            .map(|(row, noise)| row.iter().zip(&drawn).map(|(v, x)| v * x).sum::<f64>() + libm::sqrt(*noise) * normal(rng))
             .collect();
         self.solve(&mut said);
         let mut theta: Vec<f64> = self.mean.iter().zip(&drawn).map(|(mean, x)| f64::from(*mean) + x).collect();
@@ -255,7 +253,8 @@ mod tests {
             // Five standard errors.
             assert!(sum[i].abs() < 5.0 * libm::sqrt(covariance[i][i] / f64::from(n)));
             for j in 0..DIM {
-                let error = libm::sqrt((covariance[i][i] * covariance[j][j] + covariance[i][j] * covariance[i][j]) / f64::from(n));
+                let error =
+                    libm::sqrt((covariance[i][i] * covariance[j][j] + covariance[i][j] * covariance[i][j]) / f64::from(n));
                 assert!((products[i][j] - covariance[i][j]).abs() < 5.0 * error, "{i} {j}");
             }
         }

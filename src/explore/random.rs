@@ -35,10 +35,15 @@ pub fn below(rng: &mut dyn Rng, n: u64) -> u64 {
     }
 }
 
-/// A standard normal number. Box and Muller, A note on the generation of random normal deviates, 1958.
+/// A standard normal number. Marsaglia and Bray, A convenient method for generating normal variables, 1964.
 pub fn normal(rng: &mut dyn Rng) -> f64 {
-    let radius = libm::sqrt(-2.0 * libm::log(1.0 - unit(rng)));
-    radius * libm::cos(core::f64::consts::TAU * unit(rng))
+    loop {
+        let (x, y) = (2.0 * unit(rng) - 1.0, 2.0 * unit(rng) - 1.0);
+        let square = x * x + y * y;
+        if square > 0.0 && square < 1.0 {
+            return x * libm::sqrt(-2.0 * libm::log(square) / square);
+        }
+    }
 }
 
 #[cfg(test)]

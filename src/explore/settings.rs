@@ -4,21 +4,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::bundle::range;
 use crate::error::{ErrorKind, Result};
-use crate::features::shortest;
+use crate::features::{Fields, Value, shortest};
 
 /// Names of the policies.
 pub const POLICIES: [&str; 5] = ["greedy", "epsilon-greedy", "softmax", "ucb", "thompson"];
 
 /// How slots are filled. Unknown keys are refused; a knob that the policy does not have is not looked at.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(try_from = "Fields", into = "Fields")]
 pub struct Explore {
     /// One of [`POLICIES`].
     pub policy: String,
     /// Share of slots that are drawn uniformly from the whole allowed catalog, 0 to 1. Above 0 every allowed item has a propensity of at
     /// least ε / n: what another policy would have earned can be told from the log. 1 is uniform. Absent: .1 of `epsilon-greedy`, 0 of
     /// `greedy`, .02 of the others. Sutton and Barto, Reinforcement Learning, 2018, section 2.2.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub epsilon: Option<f64>,
     /// Of `softmax`, in logits, above 0: see [`super::Softmax::new`].
     pub temperature: f64,
@@ -35,10 +34,9 @@ pub struct Explore {
     pub ignored: f64,
     /// Added to the score of an item that no training has seen, in logits; after n events it is divided by √(1 + n). 0 is none.
     pub boost: f64,
-    /// With the decision id it fixes every draw.
+    /// With the decision id it fixes every draw. Below 2⁵³, so that every JSON reader keeps its digits.
     pub seed: u64,
     /// Id of the decision; absent: the number of slates so far.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub decision: Option<String>,
 }
 
@@ -60,6 +58,41 @@ impl Default for Explore {
     }
 }
 
+// By name and number: a page loads less of it than of a reader and a writer for each field.
+impl TryFrom<Fields> for Explore {
+    type Error = String;
+
+    fn try_from(fields: Fields) -> std::result::Result<Explore, String> {
+        let mut explore = Explore::default();
+        for (name, value) in fields {
+            let knob = explore.knobs_mut().into_iter().find(|(knob, _)| *knob == name).map(|(_, x)| x);
+            match (name.as_str(), value) {
+                (_, Value::Missing) => {}
+                ("policy", Value::Text(policy)) => explore.policy = policy,
+                ("decision", Value::Text(decision)) => explore.decision = Some(decision),
+                ("epsilon", Value::Number(x)) => explore.epsilon = Some(x),
+                // What does not fit lands past the limit and is refused there.
+                ("seed", Value::Number(x)) if x >= 0.0 && x == libm::floor(x) => explore.seed = x as u64,
+                (_, Value::Number(x)) if knob.is_some() => knob.into_iter().for_each(|knob| *knob = x),
+                _ => return Err(format!("`{name}` is no knob, or not of its kind")),
+            }
+        }
+        Ok(explore)
+    }
+}
+
+impl From<Explore> for Fields {
+    fn from(mut explore: Explore) -> Fields {
+        let numbers = explore.knobs_mut().map(|(name, x)| (name, *x));
+        let mut fields: Fields = numbers.into_iter().map(|(name, x)| (name.into(), Value::Number(x))).collect();
+        fields.insert("seed".into(), Value::Number(explore.seed as f64));
+        fields.insert("policy".into(), Value::Text(explore.policy));
+        explore.epsilon.and_then(|epsilon| fields.insert("epsilon".into(), Value::Number(epsilon)));
+        explore.decision.and_then(|decision| fields.insert("decision".into(), Value::Text(decision)));
+        fields
+    }
+}
+
 /// What a policy does with the best of the pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -74,6 +107,18 @@ pub enum Kind {
 }
 
 impl Explore {
+    fn knobs_mut(&mut self) -> [(&'static str, &mut f64); 7] {
+        [
+            ("temperature", &mut self.temperature),
+            ("alpha", &mut self.alpha),
+            ("prior", &mut self.prior),
+            ("cold", &mut self.cold),
+            ("half_life", &mut self.half_life),
+            ("ignored", &mut self.ignored),
+            ("boost", &mut self.boost),
+        ]
+    }
+
     /// The kind of the policy and its ε, after a check of all knobs.
     ///
     /// # Errors
@@ -91,22 +136,24 @@ impl Explore {
             }
         };
         let epsilon = self.epsilon.unwrap_or(epsilon);
-        // A million logits is past every sense, and keeps f32 finite.
-        const MOST: f64 = 1e6;
-        let knobs = [
-            ("epsilon", epsilon, 0.0, 1.0, "0 to 1"),
-            ("temperature", self.temperature, 1e-6, MOST, "0.000001 to a million"),
-            ("alpha", self.alpha, 0.0, MOST, "0 to a million"),
-            ("prior", self.prior, 0.0, MOST, "0 to a million"),
-            ("cold", self.cold, 0.0, MOST, "0 to a million"),
-            ("half_life", self.half_life, 1e-3, MOST, "0.001 to a million"),
-            ("ignored", self.ignored, 0.0, MOST, "0 to a million"),
-            ("boost", self.boost, 0.0, MOST, "0 to a million"),
-        ];
-        for (name, value, least, most, text) in knobs {
-            if !(least..=most).contains(&value) {
-                let got = if value.is_finite() { shortest(value) } else { "no number".into() };
-                return Err(range(text, got).at(format!("explore.{name}")));
+        let refused = |name: &str, text: &str, value: f64| {
+            let got = if value.is_finite() { shortest(value) } else { "no number".into() };
+            Err(range(text, got).at(format!("explore.{name}")))
+        };
+        if !(0.0..=1.0).contains(&epsilon) {
+            return refused("epsilon", "0 to 1", epsilon);
+        }
+        if self.seed >= 1 << 53 {
+            return refused("seed", "a whole number below 2^53", self.seed as f64);
+        }
+        for (name, value) in self.clone().knobs_mut() {
+            // A million logits is past every sense, and keeps f32 finite.
+            let (least, text) = match name {
+                "temperature" | "half_life" => (1e-6, "0.000001 to a million"),
+                _ => (0.0, "0 to a million"),
+            };
+            if !(least..=1e6).contains(value) {
+                return refused(name, text, *value);
             }
         }
         Ok((kind, epsilon))
@@ -116,6 +163,7 @@ impl Explore {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json::from_json;
 
     #[test]
     fn knobs_out_of_range_are_refused() {
@@ -129,6 +177,30 @@ mod tests {
         assert!(refused(Explore { temperature: 0.0, ..Explore::default() }).starts_with("explore.temperature"));
         assert!(refused(Explore { prior: f64::INFINITY, ..Explore::default() }).starts_with("explore.prior"));
         let unknown = refused(Explore { policy: "best".into(), ..Explore::default() });
+        assert!(refused(Explore { seed: 1 << 53, ..Explore::default() }).starts_with("explore.seed"));
         assert_eq!(unknown, "explore.policy: no policy `best`; there are: greedy, epsilon-greedy, softmax, ucb, thompson");
+    }
+
+    #[test]
+    fn crosses_as_json_and_back() {
+        let full = r#"{"alpha":2,"boost":0,"cold":0.5,"decision":"d","epsilon":0.25,"half_life":20,"ignored":0,"policy":"ucb","prior":0.5,"seed":7,"temperature":0.5}"#;
+        let explore: Explore = from_json(full.as_bytes()).unwrap();
+        assert_eq!(
+            explore,
+            Explore {
+                policy: "ucb".into(),
+                alpha: 2.0,
+                epsilon: Some(0.25),
+                seed: 7,
+                decision: Some("d".into()),
+                ..Explore::default()
+            }
+        );
+        let fields = Fields::from(explore.clone());
+        assert_eq!((fields.len(), Explore::try_from(fields)), (11, Ok(explore)));
+        for wrong in [r#"{"alpah":1}"#, r#"{"alpha":"1"}"#, r#"{"seed":1.5}"#, r#"{"seed":-1}"#, r#"{"policy":3}"#] {
+            assert!(from_json::<Explore>(wrong.as_bytes()).is_err(), "{wrong}");
+        }
+        assert_eq!(from_json::<Explore>(b"{}").unwrap(), Explore::default());
     }
 }

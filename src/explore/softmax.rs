@@ -21,9 +21,9 @@ impl Softmax {
     /// exp((s − best) / τ) of each place left.
     fn weights<'a>(&'a self, candidates: &'a Candidates) -> impl Iterator<Item = (usize, f64)> + 'a {
         let best = candidates.score(candidates.best());
-        candidates.places().map(move |place| {
-            (place, libm::exp((f64::from(candidates.score(place)) - f64::from(best)) / self.temperature))
-        })
+        candidates
+            .places()
+            .map(move |place| (place, libm::exp((f64::from(candidates.score(place)) - f64::from(best)) / self.temperature)))
     }
 }
 

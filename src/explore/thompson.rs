@@ -18,29 +18,46 @@ pub const SAMPLES: usize = 256;
 /// stay unbiased.
 pub struct Thompson<'a> {
     rows: &'a Rows,
-    /// Draws of the visitor's vector.
-    visitors: Vec<QuantizedQuery>,
-    /// Standard deviation of what is unknown of an item of rarity 1, and what is added to its score, in logits.
-    cold: f32,
+    posterior: &'a Posterior,
+    /// Added to a score for each unit of rarity, in logits.
     boost: f32,
-    /// Draws what is unknown of the items.
+    /// Its stream i + 1 draws sample i.
     rng: ChaCha8Rng,
     pool: Vec<u32>,
-    /// Scores `[256, pool]`.
-    scores: Vec<f32>,
+    /// int8 rows of the pool, and scale, bias and rarity of each.
+    vectors: Vec<i8>,
+    weights: Vec<[f32; 3]>,
+    /// Scores `[pool]` of each sample; empty until it is asked for: a slate needs few, its propensities all.
+    scores: Vec<Vec<f32>>,
 }
 
 impl<'a> Thompson<'a> {
     /// Policy of one slate; `rng` is a stream of its own.
-    pub fn new(rows: &'a Rows, posterior: &Posterior, boost: f32, mut rng: ChaCha8Rng) -> Self {
-        let visitors = (0..SAMPLES).map(|_| QuantizedQuery::new(&posterior.sample(&mut rng))).collect();
-        let cold = posterior.bounds()[1] as f32;
-        Thompson { rows, visitors, cold, boost, rng, pool: Vec::new(), scores: Vec::new() }
+    pub fn new(rows: &'a Rows, posterior: &'a Posterior, boost: f32, rng: ChaCha8Rng) -> Self {
+        let (pool, vectors, weights, scores) = Default::default();
+        Thompson { rows, posterior, boost, rng, pool, vectors, weights, scores }
     }
 
-    fn best(&self, sample: usize, candidates: &Candidates) -> usize {
-        let scores = &self.scores[sample * self.pool.len()..][..self.pool.len()];
+    fn best(&mut self, sample: usize, candidates: &Candidates) -> usize {
+        if self.scores[sample].is_empty() {
+            self.scores[sample] = self.scores_of(sample);
+        }
+        let scores = &self.scores[sample];
         candidates.best_by(|place| scores[place] - candidates.penalty(place))
+    }
+
+    fn scores_of(&self, sample: usize) -> Vec<f32> {
+        let mut rng = self.rng.clone();
+        rng.set_stream(sample as u64 + 1);
+        let visitor = QuantizedQuery::new(&self.posterior.sample(&mut rng));
+        let mut dots = vec![0; self.pool.len()];
+        Kernels::best().dots(&self.vectors, &visitor.values, &mut dots);
+        let cold = self.posterior.bounds()[1] as f32;
+        let score = |(dot, [scale, bias, rarity]): (i32, &[f32; 3])| {
+            let unknown = if cold * rarity > 0.0 { cold * normal(&mut rng) as f32 } else { 0.0 };
+            dot as f32 * scale * visitor.scale + bias + (unknown + self.boost) * rarity
+        };
+        dots.into_iter().zip(&self.weights).map(score).collect()
     }
 }
 
@@ -50,23 +67,13 @@ impl Policy for Thompson<'_> {
             return;
         }
         self.pool = pool.to_vec();
-        let vectors: Vec<i8> = pool.iter().flat_map(|row| self.rows.vector(*row)).copied().collect();
-        let weights: Vec<(f32, f32, f32)> = pool
-            .iter()
-            .map(|row| {
-                let (file, at) = self.rows.locate(*row);
-                (file.scale(at), file.bias(at), self.rows.rarities()[*row as usize])
-            })
-            .collect();
-        let (mut rng, mut dots) = (self.rng.clone(), vec![0; pool.len()]);
-        self.scores.clear();
-        for visitor in &self.visitors {
-            Kernels::best().dots(&vectors, &visitor.values, &mut dots);
-            self.scores.extend(dots.iter().zip(&weights).map(|(dot, (scale, bias, rarity))| {
-                let unknown = if self.cold * rarity > 0.0 { self.cold * normal(&mut rng) as f32 } else { 0.0 };
-                *dot as f32 * scale * visitor.scale + bias + (unknown + self.boost) * rarity
-            }));
-        }
+        self.vectors = pool.iter().flat_map(|row| self.rows.vector(*row)).copied().collect();
+        let weight = |row: &u32| {
+            let (file, at) = self.rows.locate(*row);
+            [file.scale(at), file.bias(at), self.rows.rarities()[*row as usize]]
+        };
+        self.weights = pool.iter().map(weight).collect();
+        self.scores = vec![Vec::new(); SAMPLES];
     }
 
     fn draw(&mut self, candidates: &Candidates, rng: &mut dyn Rng) -> usize {

@@ -103,9 +103,8 @@ impl Decision {
         then: impl FnOnce(&mut SlotLoop) -> T,
     ) -> T {
         let explore = &request.explore;
-        let next = |allowed: &Bitmap| {
-            self.scored(rows, scorer, explore, search(scorer, allowed, self.pool, request.effort, self.lift))
-        };
+        let next =
+            |allowed: &Bitmap| self.scored(rows, scorer, explore, search(scorer, allowed, self.pool, request.effort, self.lift));
         let first = self.scored(rows, scorer, explore, found);
         let range = first.first().zip(first.last()).map_or(0.0, |((best, _), (worst, _))| best - worst);
         let mut constraints: Vec<Box<dyn Constraint>> = Vec::new();
@@ -130,7 +129,7 @@ impl Decision {
 
 /// The visitor's answers, oldest first; items without one come before them.
 pub(super) fn feedback(bundle: &Bundle, profile: &Profile, log: &EventLog, explore: &Explore) -> Vec<Feedback> {
-    let fade = |age: usize| libm::exp2(-(age as f64) / explore.half_life).max(1e-9);
+    let fade = |age: usize| libm::exp(-core::f64::consts::LN_2 * age as f64 / explore.half_life).max(1e-9);
     let manifest = &bundle.manifest;
     let shown = if explore.ignored > 0.0 { ignored(log, MOST_IGNORED) } else { Vec::new() };
     let shown = shown.into_iter().map(|(item, slates)| (item, -explore.ignored, slates));

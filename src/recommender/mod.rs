@@ -245,7 +245,9 @@ impl Recommender {
         let found = self.found(&asked);
         let scorer = Scorer::new(&self.bundle.rows, asked.vector());
         let name = request.explore.decision.as_deref().unwrap_or_default();
-        let slots = asked.decision.slots(self.catalog(), request, name, &scorer, (&asked.allowed, found), |slots| slots.propensities(&rows));
+        let slots = asked
+            .decision
+            .slots(self.catalog(), request, name, &scorer, (&asked.allowed, found), |slots| slots.propensities(&rows));
         Ok(slots.into_iter().map(|(propensity, _)| propensity).collect())
     }
 

@@ -277,7 +277,11 @@ mod tests {
                 if k < 1_000 && planes {
                     continue;
                 }
-                assert_eq!(search(&scorer, &allowed, k, Effort::Accurate, Lift::default()), top_k(&scores, &allowed, k), "{planes} {k}");
+                assert_eq!(
+                    search(&scorer, &allowed, k, Effort::Accurate, Lift::default()),
+                    top_k(&scores, &allowed, k),
+                    "{planes} {k}"
+                );
             }
             assert_eq!(scores[7], scorer.score(7));
         }
@@ -314,8 +318,9 @@ mod tests {
         let rows = rows(dim, &vec![0.25; n * dim], &vec![0.0; n], &[n], true);
         for user in [[1.0; 4], [0.0; 4]] {
             let scorer = Scorer::new(&rows, &user);
-            let found =
-                |allowed: &Bitmap, k| search(&scorer, allowed, k, Effort::Accurate, Lift::default()).into_iter().map(|e| e.1).collect::<Vec<_>>();
+            let found = |allowed: &Bitmap, k| {
+                search(&scorer, allowed, k, Effort::Accurate, Lift::default()).into_iter().map(|e| e.1).collect::<Vec<_>>()
+            };
             assert_eq!(found(&Bitmap::full(n), 3), [0, 1, 2]);
             let mut few = Bitmap::full(n);
             (0..n as u32).filter(|row| ![17, 4_000, 4_999].contains(row)).for_each(|row| few.remove(row));

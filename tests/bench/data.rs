@@ -192,7 +192,12 @@ fn write(out: &Path, set: &Set, recommender: &Recommender) -> Result<()> {
     for (i, biases) in set.biases.chunks(MAX_ROWS_PER_FILE).enumerate() {
         let start = i * MAX_ROWS_PER_FILE;
         let vectors = &set.vectors[start * set.dim..][..biases.len() * set.dim];
-        add(format!("items-{i:03}.safetensors"), "items", Some(biases.len()), item_file(set.dim, vectors, biases, None, Some(&vec![1.0; biases.len()]), true)?)?;
+        add(
+            format!("items-{i:03}.safetensors"),
+            "items",
+            Some(biases.len()),
+            item_file(set.dim, vectors, biases, None, Some(&vec![1.0; biases.len()]), true)?,
+        )?;
     }
     for start in (0..n).step_by(MAX_ROWS_PER_FILE) {
         let rows = start..n.min(start + MAX_ROWS_PER_FILE);

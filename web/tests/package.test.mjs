@@ -57,6 +57,24 @@ describe('the package in Node', () => {
     assert.deepEqual(ids(none.items), ids((await rec.recommend()).items));
   });
 
+  test('draws the slates that every target draws', async () => {
+    const golden = JSON.parse(readFileSync(new URL('../../tests/fixtures/draws.json', import.meta.url), 'utf8'));
+    await rec.profile.clear();
+    await rec.record({ item: '50', type: 'like', time: 1000, tz_offset_min: null });
+    await rec.record({ item: '7', type: 'hide', time: 2000, tz_offset_min: null });
+    for (const { request, ids: expected, propensities } of golden) {
+      const slate = await rec.recommend(request);
+      assert.deepEqual(ids(slate.items), expected, slate.policy);
+      slate.items.forEach(({ propensity }, i) => assert.ok(Math.abs(propensity - propensities[i]) < 1e-4, `${slate.policy} ${propensity}`));
+      assert.equal(slate.items[0].standard_error !== undefined, slate.policy === 'thompson');
+    }
+    assert.deepEqual(rec.features().policies, golden.map(({ request }) => request.explore.policy));
+    const shown = JSON.parse((await rec.exportLog()).trim().split('\n').at(-1));
+    assert.deepEqual([shown.policy, shown.explore.prior, shown.explore.decision], ['thompson', 1, 'golden']);
+    assert.ok(shown.slots.every((slot) => slot.standard_error > 0));
+    await rec.profile.clear();
+  });
+
   test('records, removes, exports, imports and clears events', async () => {
     await rec.profile.clear();
     const kept = await rec.record({ item: '3', value: 5 });
@@ -115,6 +133,8 @@ describe('the package in Node', () => {
     assert.equal(await codeOf(rec.recommend({ K: 5 })), 'unknown-key');
     assert.equal(await codeOf(rec.recommend({ context: { shoe: 1 } })), 'unknown-key');
     assert.equal(await codeOf(rec.recommend({ explore: { policy: 'best' } })), 'argument');
+    assert.equal(await codeOf(rec.recommend({ explore: { alpah: 1 } })), 'argument');
+    assert.equal(await codeOf(rec.recommend({ diversity: 2 })), 'range');
     assert.equal(await codeOf(rec.record({ item: '1', value: NaN })), 'range');
     assert.equal(await codeOf(open(TINY, { worker: 0 })), 'range');
     assert.equal(await codeOf(open(TINY, { worker: 1.5 })), 'range');
@@ -138,7 +158,7 @@ describe('the package in Node', () => {
     assert.equal(seen[0].loaded, 0);
     assert.ok(seen.every(({ loaded, total, memory }) => loaded <= total && memory > 0));
     assert.equal(seen.at(-1).loaded, seen.at(-1).total, 'towers too');
-    assert.deepEqual(other.features(), { storage: 'memory', model: 'ready', policies: ['greedy', 'epsilon-greedy'], workers: 0 });
+    assert.deepEqual(other.features(), { storage: 'memory', model: 'ready', policies: ['greedy', 'epsilon-greedy', 'softmax', 'ucb', 'thompson'], workers: 0 });
     other.dispose();
     other.dispose();
     assert.equal(await codeOf(other.recommend()), 'disposed');

@@ -45,9 +45,12 @@ pub struct Exploring {
     /// Most items of a slate that share a value of a column: COLUMN=N,…
     #[arg(long)]
     caps: Option<String>,
-    /// Fixes what exploration draws.
+    /// With the decision fixes what exploration draws.
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Id of the decision; by itself the number of slates before.
+    #[arg(long)]
+    decision: Option<String>,
 }
 
 impl Exploring {
@@ -69,7 +72,7 @@ impl Exploring {
             ignored: self.ignored.unwrap_or(plain.ignored),
             boost: self.boost.unwrap_or(plain.boost),
             seed: self.seed,
-            decision: None,
+            decision: self.decision.clone(),
         };
         let mut caps = BTreeMap::new();
         for part in self.caps.iter().flat_map(|caps| caps.split(',')) {

@@ -13,8 +13,8 @@ use foretaste_trainer::data::read_folder;
 use foretaste_trainer::evaluate::{context_of, event_of, open_bundle};
 
 use super::explore::Exploring;
-use super::usage;
 use super::reading::Reading;
+use super::usage;
 
 /// Recommend from a bundle, through the code that the page runs.
 ///
