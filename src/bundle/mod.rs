@@ -13,4 +13,4 @@ pub(crate) use reader::sha256;
 pub use reader::{Bundle, BundleReader, DEFAULT_MAX_BYTES, sha256_hex};
 #[cfg(test)]
 pub(crate) use rows::tests::{rows as rows_for_tests, rows_with_counts};
-pub use rows::{ItemFile, Rows};
+pub use rows::{BiasCodes, ItemFile, Lift, Lifted, Rows};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use serde::Deserialize;
 
@@ -26,7 +26,6 @@ pub struct ItemFile {
     residuals: Option<Range<usize>>,
     codes: Option<Range<usize>>,
     codebook: Vec<f32>,
-    bias_codes: Vec<i16>,
     /// Scale and bias of each row side by side: rows that lie far apart cost one wait for memory instead of two.
     weights: Vec<[f32; 2]>,
 }
@@ -66,21 +65,7 @@ impl ItemFile {
         }
         let codebook = floats(&bytes[codebook.unwrap_or_default()]).collect();
         let weights = side_by_side(&bytes[scales.clone()], &bytes[biases.clone()]);
-        Ok(ItemFile {
-            weights,
-            rows,
-            dim,
-            vectors,
-            scales,
-            biases,
-            inputs,
-            counts,
-            residuals,
-            codes,
-            codebook,
-            bias_codes: Vec::new(),
-            bytes,
-        })
+        Ok(ItemFile { weights, rows, dim, vectors, scales, biases, inputs, counts, residuals, codes, codebook, bytes })
     }
 
     /// Number of rows.
@@ -134,11 +119,9 @@ impl ItemFile {
         self.residuals.as_ref().map(|place| &self.bytes[place.start + row * width..][..width])
     }
 
-    /// Codes `[blocks, pairs, 16]`, the codebook `[subspaces, 16, 2]` and bias codes `[blocks · 16]`; nothing where some file of
-    /// the bundle has none. See [`crate::kernels::Scan`].
-    pub fn codes(&self) -> Option<(&[u8], &[f32], &[i16])> {
-        let there = self.codes.as_ref().filter(|_| !self.bias_codes.is_empty());
-        there.map(|place| (&self.bytes[place.clone()], self.codebook.as_slice(), self.bias_codes.as_slice()))
+    /// Codes `[blocks, pairs, 16]` and the codebook `[subspaces, 16, 2]`, where there are any. See [`crate::kernels::Scan`].
+    pub fn codes(&self) -> Option<(&[u8], &[f32])> {
+        self.codes.as_ref().map(|place| (&self.bytes[place.clone()], self.codebook.as_slice()))
     }
 }
 
@@ -192,39 +175,83 @@ impl Header {
     }
 }
 
+/// Biases in whole steps, as the scan of codes adds them.
+pub struct BiasCodes {
+    /// Largest bias less the smallest, in logits.
+    pub range: f32,
+    /// Of each file `[blocks · 16]`.
+    pub codes: Vec<Vec<i16>>,
+}
+
+impl BiasCodes {
+    /// Of all biases; a file has those from its start to the next.
+    fn new(starts: &[u32], biases: &[f32]) -> BiasCodes {
+        let least = biases.iter().copied().fold(f32::INFINITY, f32::min);
+        let range = (biases.iter().copied().fold(f32::NEG_INFINITY, f32::max) - least).min(f32::MAX);
+        let step = if range > 0.0 { BIAS_STEPS / range } else { 0.0 };
+        let file = |at: &[u32]| {
+            let biases = &biases[at[0] as usize..at[1] as usize];
+            let mut codes: Vec<i16> = biases.iter().map(|b| libm::roundf((b - least) * step) as i16).collect();
+            codes.resize(blocks(biases.len()) * BLOCK, 0);
+            codes
+        };
+        BiasCodes { range, codes: starts.windows(2).map(file).collect() }
+    }
+}
+
+/// What is added to the scores of a search: this for each unit of an item's length, and of its rarity ([`Rows::rarities`]), in logits.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Lift {
+    /// For each unit of length.
+    pub length: f32,
+    /// For each unit of rarity.
+    pub rarity: f32,
+}
+
+impl Lift {
+    /// Whether nothing is added.
+    pub fn is_none(self) -> bool {
+        self == Lift::default()
+    }
+}
+
+/// Biases plus a lift.
+pub struct Lifted {
+    lift: Lift,
+    /// `[n]`, in logits.
+    pub biases: Vec<f32>,
+    /// Where the rows have codes.
+    pub codes: Option<BiasCodes>,
+}
+
 /// The rows of all item files, in row order.
 pub struct Rows {
     dim: usize,
     files: Vec<ItemFile>,
     /// First row of each file, and the number of all rows.
     starts: Vec<u32>,
-    bias_range: f32,
+    bias_codes: Option<BiasCodes>,
+    lifted: Mutex<Option<Arc<Lifted>>>,
     inverse_lengths: OnceLock<Vec<f32>>,
     lengths: OnceLock<Vec<f32>>,
     rarities: OnceLock<Vec<f32>>,
+    middling_length: OnceLock<f64>,
 }
 
 impl Rows {
-    pub(super) fn new(dim: usize, mut files: Vec<ItemFile>) -> Rows {
+    pub(super) fn new(dim: usize, files: Vec<ItemFile>) -> Rows {
         let mut starts = vec![0];
         starts.extend(files.iter().scan(0, |sum, f| {
             *sum += f.rows as u32;
             Some(*sum)
         }));
-        let biases = || files.iter().flat_map(|f| floats(&f.bytes[f.biases.clone()]));
-        let least = biases().fold(f32::INFINITY, f32::min);
-        let bias_range = (biases().fold(f32::NEG_INFINITY, f32::max) - least).min(f32::MAX);
-        if files.iter().all(|f| f.codes.is_some() && f.residuals.is_some()) {
-            let step = if bias_range > 0.0 { BIAS_STEPS / bias_range } else { 0.0 };
-            for file in &mut files {
-                let codes = floats(&file.bytes[file.biases.clone()]).map(|b| libm::roundf((b - least) * step) as i16);
-                let mut codes: Vec<i16> = codes.collect();
-                codes.resize(blocks(file.rows) * BLOCK, 0);
-                file.bias_codes = codes;
-            }
-        }
-        let (inverse_lengths, lengths, rarities) = Default::default();
-        Rows { dim, files, starts, bias_range, inverse_lengths, lengths, rarities }
+        let planes = files.iter().all(|f| f.codes.is_some() && f.residuals.is_some());
+        let bias_codes = planes.then(|| {
+            let biases: Vec<f32> = files.iter().flat_map(|f| f.weights.iter().map(|w| w[1])).collect();
+            BiasCodes::new(&starts, &biases)
+        });
+        let (lifted, inverse_lengths, lengths, rarities, middling_length) = Default::default();
+        Rows { dim, files, starts, bias_codes, lifted, inverse_lengths, lengths, rarities, middling_length }
     }
 
     /// Number of rows.
@@ -257,9 +284,28 @@ impl Rows {
         self.starts.iter().map(|s| *s as usize).zip(&self.files)
     }
 
-    /// Largest bias less the smallest, in logits.
-    pub fn bias_range(&self) -> f32 {
-        self.bias_range
+    /// Codes of the biases, where every file has codes and residuals.
+    pub fn bias_codes(&self) -> Option<&BiasCodes> {
+        self.bias_codes.as_ref()
+    }
+
+    /// Biases plus a lift. The last one is kept: a page asks for the same again.
+    pub fn lifted(&self, lift: Lift) -> Arc<Lifted> {
+        // A thread that died here has left the old value or the new.
+        let mut kept = self.lifted.lock().unwrap_or_else(PoisonError::into_inner);
+        match kept.as_ref().filter(|kept| kept.lift == lift) {
+            Some(kept) => kept.clone(),
+            None => kept.insert(Arc::new(self.lift(lift))).clone(),
+        }
+    }
+
+    fn lift(&self, lift: Lift) -> Lifted {
+        let lifts = self.lengths().iter().zip(self.rarities());
+        let biases = self.files.iter().flat_map(|f| &f.weights).zip(lifts);
+        let biases: Vec<f32> =
+            biases.map(|(weights, (length, rarity))| weights[1] + lift.length * length + lift.rarity * rarity).collect();
+        let codes = self.bias_codes().map(|_| BiasCodes::new(&self.starts, &biases));
+        Lifted { lift, biases, codes }
     }
 
     /// The file of a row, and its place there.
@@ -275,6 +321,13 @@ impl Rows {
     pub fn vector(&self, row: u32) -> &[i8] {
         let (file, at) = self.locate(row);
         &file.vectors()[at * self.dim..][..self.dim]
+    }
+
+    /// int8 rows of some items, `[m, d]`.
+    pub fn gather(&self, rows: &[u32]) -> Vec<i8> {
+        let mut gathered = Vec::with_capacity(rows.len() * self.dim);
+        rows.iter().for_each(|row| gathered.extend_from_slice(self.vector(*row)));
+        gathered
     }
 
     /// Bias of an item, in logits.
@@ -299,6 +352,14 @@ impl Rows {
         let length = |(weights, inverse): (&[f32; 2], &f32)| if *inverse > 0.0 { weights[0] / inverse } else { 0.0 };
         let all = || self.files.iter().flat_map(|f| &f.weights).zip(self.inverse_lengths()).map(length).collect();
         self.lengths.get_or_init(all)
+    }
+
+    /// Root of the mean square of the lengths. Made at the first call.
+    pub fn middling_length(&self) -> f64 {
+        *self.middling_length.get_or_init(|| {
+            let squares = self.lengths().iter().map(|length| f64::from(*length) * f64::from(*length));
+            libm::sqrt(squares.sum::<f64>() / self.len() as f64)
+        })
     }
 
     /// 1 / √(1 + n) of each item `[n]`, n its training events: 1 for one that no training has seen, 0 where the bundle does not say.
@@ -406,21 +467,7 @@ pub(crate) mod tests {
             let (residuals, codes) = (Some(residuals).filter(|_| planes), Some(codes).filter(|_| planes));
             let weights = side_by_side(&bytes[scales.clone()], &bytes[biases.clone()]);
             let (inputs, counts) = (None, None);
-            ItemFile {
-                bytes,
-                rows: *n,
-                dim,
-                vectors,
-                scales,
-                biases,
-                inputs,
-                counts,
-                residuals,
-                codes,
-                codebook,
-                bias_codes: vec![],
-                weights,
-            }
+            ItemFile { bytes, rows: *n, dim, vectors, scales, biases, inputs, counts, residuals, codes, codebook, weights }
         };
         Rows::new(dim, sizes.iter().map(file).collect())
     }
@@ -500,7 +547,7 @@ pub(crate) mod tests {
     fn rows_are_found_over_files() {
         let vectors: Vec<f32> = (0..6 * 2).map(|x| x as f32 / 10.0).collect();
         let rows = rows(2, &vectors, &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0], &[1, 3, 2], true);
-        assert_eq!((rows.len(), rows.bias_range()), (6, 5.0));
+        assert_eq!((rows.len(), rows.bias_codes().unwrap().range), (6, 5.0));
         for row in 0..6 {
             let (file, at) = rows.locate(row);
             assert_eq!((file.bias(at), rows.bias(row)), (row as f32, row as f32));
@@ -510,7 +557,7 @@ pub(crate) mod tests {
             assert!((out[1] - vectors[row as usize * 2 + 1]).abs() < 1e-6 && rows.vector(row)[1] == 127);
         }
         assert_eq!(
-            rows.files().map(|(first, f)| (first, f.codes().unwrap().2[0])).collect::<Vec<_>>(),
+            rows.files().zip(&rows.bias_codes().unwrap().codes).map(|((first, _), codes)| (first, codes[0])).collect::<Vec<_>>(),
             [(0, 0), (1, 6553), (4, 26214)]
         );
         assert_eq!(rows.inverse_lengths().len(), 6);

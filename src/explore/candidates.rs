@@ -40,7 +40,7 @@ impl Candidates {
     }
 
     /// Rows of the pool, those that are left and the others.
-    pub fn pool(&self) -> impl Iterator<Item = u32> + '_ {
+    pub fn pool(&self) -> impl ExactSizeIterator<Item = u32> + '_ {
         self.pool.iter().map(|(_, row)| *row)
     }
 
@@ -58,6 +58,11 @@ impl Candidates {
         there.map(|place| self.next + place).filter(|_| self.allowed.contains(row))
     }
 
+    /// Whether there is this place, and its row is left.
+    pub fn is_left(&self, place: usize) -> bool {
+        place >= self.next && self.pool.get(place).is_some_and(|(_, row)| self.allowed.contains(*row))
+    }
+
     /// Score of a place less its penalty, in logits.
     pub fn score(&self, place: usize) -> f32 {
         self.pool[place].0 - self.penalty(place)
@@ -66,6 +71,11 @@ impl Candidates {
     /// Penalty of a place, in logits.
     pub fn penalty(&self, place: usize) -> f32 {
         self.penalties.get(place).copied().unwrap_or(0.0)
+    }
+
+    /// Whether any place has a penalty.
+    pub fn has_penalties(&self) -> bool {
+        !self.penalties.is_empty()
     }
 
     /// Places whose row is left, in order.
@@ -79,22 +89,10 @@ impl Candidates {
     /// If the pool is exhausted.
     pub fn best(&self) -> usize {
         assert!(!self.is_exhausted(), "no candidate is left");
-        if self.penalties.is_empty() { self.next } else { self.best_by(|place| self.score(place)) }
-    }
-
-    /// The place of the highest value, ties by place.
-    ///
-    /// # Panics
-    /// If the pool is exhausted.
-    pub fn best_by(&self, value: impl Fn(usize) -> f32) -> usize {
-        let mut best = (f32::NEG_INFINITY, self.next);
-        for place in self.places() {
-            let value = value(place);
-            if value > best.0 {
-                best = (value, place);
-            }
+        if self.penalties.is_empty() {
+            return self.next;
         }
-        best.1
+        best_of(self.places().map(|place| (place, self.score(place)))).unwrap_or(self.next)
     }
 
     /// Raises the penalty of a place to `penalty`, in logits.
@@ -114,6 +112,11 @@ impl Candidates {
             self.next += 1;
         }
     }
+}
+
+/// The place of the highest value, ties by place.
+pub(super) fn best_of(values: impl Iterator<Item = (usize, f32)>) -> Option<usize> {
+    values.reduce(|best, other| if other.1 > best.1 { other } else { best }).map(|(place, _)| place)
 }
 
 #[cfg(test)]

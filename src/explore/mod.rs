@@ -12,7 +12,7 @@ mod thompson;
 pub use candidates::Candidates;
 pub use greedy::Greedy;
 pub use posterior::{Feedback, Posterior};
-pub use random::{below, decision_rng, normal, stream, unit};
+pub use random::{below, decision_rng, normal, normals, stream, unit};
 pub use settings::{Explore, Kind, POLICIES};
 pub use softmax::Softmax;
 pub use thompson::{SAMPLES, Thompson};
@@ -21,8 +21,8 @@ use rand_chacha::rand_core::Rng;
 
 /// Chooses among the candidates of a slot, of which there is at least one in the pool.
 pub trait Policy {
-    /// Looks at the rows of a new pool, before the first draw from it.
-    fn look(&mut self, _pool: &[u32]) {}
+    /// Looks at a new pool, before the first draw from it.
+    fn look(&mut self, _candidates: &Candidates) {}
 
     /// Draws a place of the pool whose row is left.
     fn draw(&mut self, candidates: &Candidates, rng: &mut dyn Rng) -> usize;

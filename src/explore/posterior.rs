@@ -2,7 +2,7 @@
 
 use rand_chacha::rand_core::Rng;
 
-use super::normal;
+use super::normals;
 use crate::bundle::Rows;
 use crate::kernels::{Kernels, QuantizedQuery};
 
@@ -51,9 +51,8 @@ impl Posterior {
     /// 0 believes the tower whatever is answered. `cold`: the same of an item without training events; 0 believes the item tower.
     pub fn new(rows: &Rows, user: &[f32], answers: &[Feedback], prior: f64, cold: f64) -> Self {
         let dim = rows.dim();
-        let square = |length: &f32| f64::from(*length) * f64::from(*length);
-        let mean_square = rows.lengths().iter().map(square).sum::<f64>() / rows.len() as f64;
-        let deviation = if mean_square > 0.0 { prior / libm::sqrt(mean_square) } else { 0.0 };
+        let length = rows.middling_length();
+        let deviation = if length > 0.0 { prior / length } else { 0.0 };
         let answers = &answers[answers.len().saturating_sub(MOST)..];
         let m = answers.len();
         let mut vectors = vec![0.0; m * dim];
@@ -64,8 +63,8 @@ impl Posterior {
         }
         let rarity = |row: u32| f64::from(rows.rarities()[row as usize]) * cold;
         let noise: Vec<f64> = answers.iter().map(|a| NOISE / a.weight + rarity(a.row) * rarity(a.row)).collect();
-        let mut posterior =
-            Posterior { mean: user.to_vec(), deviation, cold, dim, vectors, noise, factor: vec![0.0; m * m], basis: Vec::new() };
+        let (mean, factor, basis) = (user.to_vec(), vec![0.0; m * m], Vec::new());
+        let mut posterior = Posterior { mean, deviation, cold, dim, vectors, noise, factor, basis };
         posterior.factorize();
         // L⁻¹ r, then Bᵀ of it, times τ.
         let mut rewards: Vec<f64> = answers.iter().map(|a| a.reward).collect();
@@ -118,39 +117,34 @@ impl Posterior {
 
     /// Standard deviation of the score of each row, in logits.
     pub fn deviations(&self, rows: &Rows, of: &[u32]) -> Vec<f32> {
-        let basis: Vec<QuantizedQuery> = self
-            .basis
-            .chunks_exact(self.dim)
-            .map(|row| QuantizedQuery::new(&row.iter().map(|x| *x as f32).collect::<Vec<f32>>()))
-            .collect();
-        let deviation = |row: &u32| {
-            let (file, at) = rows.locate(*row);
-            let (length, rarity) = (f64::from(rows.lengths()[*row as usize]), f64::from(rows.rarities()[*row as usize]));
-            let known: f64 = basis
-                .iter()
-                .map(|query| {
-                    let mut dot = [0];
-                    Kernels::best().dots(rows.vector(*row), &query.values, &mut dot);
-                    let dot = f64::from(dot[0]) * f64::from(file.scale(at)) * f64::from(query.scale);
-                    dot * dot
-                })
-                .sum();
-            let unknown = self.deviation * self.deviation * (length * length - known).max(0.0);
-            libm::sqrt(unknown + self.cold * self.cold * rarity * rarity) as f32
+        let vectors = rows.gather(of);
+        // Of each row the square of its length, less what is known.
+        let mut squares: Vec<f64> = of.iter().map(|row| square(&rows.lengths()[*row as usize])).collect();
+        let scales: Vec<f32> = of.iter().map(|row| rows.locate(*row)).map(|(file, at)| file.scale(at)).collect();
+        let mut dots = vec![0; of.len()];
+        for basis in self.basis.chunks_exact(self.dim) {
+            let query = QuantizedQuery::new(&basis.iter().map(|x| *x as f32).collect::<Vec<f32>>());
+            Kernels::best().dots(&vectors, &query.values, &mut dots);
+            for ((rest, dot), scale) in squares.iter_mut().zip(&dots).zip(&scales) {
+                let known = *dot as f32 * scale * query.scale;
+                *rest -= square(&known);
+            }
+        }
+        let deviation = |(rest, row): (f64, &u32)| {
+            let rarity = f64::from(rows.rarities()[*row as usize]) * self.cold;
+            libm::sqrt(self.deviation * self.deviation * rest.max(0.0) + rarity * rarity) as f32
         };
-        of.iter().map(deviation).collect()
+        squares.into_iter().zip(of).map(deviation).collect()
     }
 
     /// Draws θ `[d]`: a draw of the prior, moved by what the answers would have said of it. Doucet, A note on efficient conditional
     /// simulation of Gaussian distributions, 2010.
     pub fn sample(&self, rng: &mut dyn Rng) -> Vec<f32> {
-        let drawn: Vec<f64> = (0..self.dim).map(|_| self.deviation * normal(rng)).collect();
-        let mut said: Vec<f64> = self
-            .vectors
-            .chunks_exact(self.dim)
-            .zip(&self.noise)
-            .map(|(row, noise)| row.iter().zip(&drawn).map(|(v, x)| v * x).sum::<f64>() + libm::sqrt(*noise) * normal(rng))
-            .collect();
+        let drawn: Vec<f64> = normals(rng, self.dim).into_iter().map(|x| self.deviation * x).collect();
+        let mut said = normals(rng, self.noise.len());
+        for ((said, noise), row) in said.iter_mut().zip(&self.noise).zip(self.vectors.chunks_exact(self.dim)) {
+            *said = libm::sqrt(*noise) * *said + row.iter().zip(&drawn).map(|(v, x)| v * x).sum::<f64>();
+        }
         self.solve(&mut said);
         let mut theta: Vec<f64> = self.mean.iter().zip(&drawn).map(|(mean, x)| f64::from(*mean) + x).collect();
         for (row, y) in self.basis.chunks_exact(self.dim).zip(&said) {
@@ -160,6 +154,10 @@ impl Posterior {
     }
 }
 
+fn square(x: &f32) -> f64 {
+    f64::from(*x) * f64::from(*x)
+}
+
 #[cfg(test)]
 mod tests {
     #[cfg(target_arch = "wasm32")]
@@ -167,7 +165,7 @@ mod tests {
 
     use super::*;
     use crate::bundle::rows_with_counts;
-    use crate::explore::decision_rng;
+    use crate::explore::{decision_rng, normal};
 
     const DIM: usize = 4;
 

@@ -35,15 +35,35 @@ pub fn below(rng: &mut dyn Rng, n: u64) -> u64 {
     }
 }
 
-/// A standard normal number. Marsaglia and Bray, A convenient method for generating normal variables, 1964.
-pub fn normal(rng: &mut dyn Rng) -> f64 {
+/// Two independent standard normal numbers. Marsaglia and Bray, A convenient method for generating normal variables, 1964.
+fn two_normals(rng: &mut dyn Rng) -> [f64; 2] {
     loop {
-        let (x, y) = (2.0 * unit(rng) - 1.0, 2.0 * unit(rng) - 1.0);
+        let [x, y] = [2.0 * unit(rng) - 1.0, 2.0 * unit(rng) - 1.0];
         let square = x * x + y * y;
         if square > 0.0 && square < 1.0 {
-            return x * libm::sqrt(-2.0 * libm::log(square) / square);
+            let factor = libm::sqrt(-2.0 * libm::log(square) / square);
+            return [factor * x, factor * y];
         }
     }
+}
+
+/// A standard normal number.
+pub fn normal(rng: &mut dyn Rng) -> f64 {
+    two_normals(rng)[0]
+}
+
+/// Independent standard normal numbers, as many as are asked for.
+pub fn normals(rng: &mut dyn Rng, count: usize) -> Vec<f64> {
+    let mut all: Vec<f64> = (0..count.div_ceil(2)).flat_map(|_| two_normals(rng)).collect();
+    all.truncate(count);
+    all
+}
+
+/// A number of mean 0 and variance 1 that is nearly normal, of one draw of 32 bits: the sum of its four bytes.
+pub fn nearly_normal(rng: &mut dyn Rng) -> f32 {
+    let sum: i32 = rng.next_u32().to_le_bytes().iter().map(|byte| i32::from(*byte)).sum();
+    // Four uniform bytes have the mean 510 and the variance 4 · (256² − 1) / 12.
+    (sum - 510) as f32 / 147.799_86
 }
 
 #[cfg(test)]
@@ -74,10 +94,15 @@ mod tests {
     #[test]
     fn normal_numbers_have_their_moments() {
         let mut rng = decision_rng(2, "");
-        let numbers: Vec<f64> = (0..20_000).map(|_| normal(&mut rng)).collect();
+        let numbers: Vec<f64> = [normals(&mut rng, 9_999), (0..10_001).map(|_| normal(&mut rng)).collect()].concat();
         let moment = |power: i32| numbers.iter().map(|x| (0..power).map(|_| x).product::<f64>()).sum::<f64>() / 20_000.0;
         // Four standard errors each: √(1, 2, 15, 96) / √20,000.
         assert!(moment(1).abs() < 0.029 && (moment(2) - 1.0).abs() < 0.04);
         assert!(moment(3).abs() < 0.11 && (moment(4) - 3.0).abs() < 0.28);
+        let numbers: Vec<f64> = (0..20_000).map(|_| f64::from(nearly_normal(&mut rng))).collect();
+        let moment = |power: i32| numbers.iter().map(|x| (0..power).map(|_| x).product::<f64>()).sum::<f64>() / 20_000.0;
+        assert!(moment(1).abs() < 0.029 && (moment(2) - 1.0).abs() < 0.04);
+        // The fourth moment of the sum of four uniform numbers is 3 − 1.2 / 4.
+        assert!(moment(3).abs() < 0.11 && (moment(4) - 2.7).abs() < 0.2);
     }
 }

@@ -10,24 +10,38 @@ use super::{Candidates, Policy, unit};
 /// relationship between Luce's choice axiom, Thurstone's theory of comparative judgment, and the double exponential distribution, 1977.
 pub struct Softmax {
     temperature: f64,
+    /// exp((s − best of the pool) / τ) of each place.
+    weights: Vec<f64>,
 }
+
+/// Weights below are made again, from the best that is left: exp gives 0 at last.
+const LEAST: f64 = 1e-200;
 
 impl Softmax {
     /// `temperature` τ > 0, in logits: towards 0 it is greedy, towards infinity uniform over the pool.
     pub fn new(temperature: f64) -> Self {
-        Softmax { temperature }
+        Softmax { temperature, weights: Vec::new() }
     }
 
-    /// exp((s − best) / τ) of each place left.
+    fn exp(&self, difference: f32) -> f64 {
+        libm::exp(f64::from(difference) / self.temperature)
+    }
+
+    /// Places left with their weights.
     fn weights<'a>(&'a self, candidates: &'a Candidates) -> impl Iterator<Item = (usize, f64)> + 'a {
         let best = candidates.score(candidates.best());
-        candidates
-            .places()
-            .map(move |place| (place, libm::exp((f64::from(candidates.score(place)) - f64::from(best)) / self.temperature)))
+        let whole = candidates.has_penalties() || self.weights.get(candidates.best()).is_none_or(|weight| *weight < LEAST);
+        let weight = move |place| if whole { self.exp(candidates.score(place) - best) } else { self.weights[place] };
+        candidates.places().map(move |place| (place, weight(place)))
     }
 }
 
 impl Policy for Softmax {
+    fn look(&mut self, candidates: &Candidates) {
+        let best = candidates.score(0);
+        self.weights = (0..candidates.pool().len()).map(|place| self.exp(candidates.score(place) - best)).collect();
+    }
+
     fn draw(&mut self, candidates: &Candidates, rng: &mut dyn Rng) -> usize {
         let sum: f64 = self.weights(candidates).map(|(_, weight)| weight).sum();
         let mut rest = unit(rng) * sum;

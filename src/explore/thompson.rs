@@ -3,18 +3,22 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 
-use super::{Candidates, Policy, Posterior, below, normal};
+use super::candidates::best_of;
+use super::random::nearly_normal;
+use super::{Candidates, Policy, Posterior, below};
 use crate::bundle::Rows;
 use crate::kernels::{Kernels, QuantizedQuery};
 
 /// Draws of the visitor's vector for one slate.
-pub const SAMPLES: usize = 256;
+pub const SAMPLES: usize = 128;
 
 /// Thompson sampling: a slot shows the item that is best for a draw from the posterior. Chapelle and Li, An empirical evaluation of
 /// Thompson sampling, 2011.
 ///
-/// A slate has 256 draws; each slot takes one of them at random. So the share of draws that an item wins estimates the probability of the
-/// policy with the standard error √(p (1 − p) / 256), and is exactly the probability of the item given the draws: inverse propensities
+/// What is unknown of the items themselves is drawn nearly normal, each on its own.
+///
+/// A slate has 128 draws; each slot takes one of them at random. So the share of draws that an item wins estimates the probability of the
+/// policy with the standard error √(p (1 − p) / 128), and is exactly the probability of the item given the draws: inverse propensities
 /// stay unbiased.
 pub struct Thompson<'a> {
     rows: &'a Rows,
@@ -29,21 +33,24 @@ pub struct Thompson<'a> {
     weights: Vec<[f32; 3]>,
     /// Scores `[pool]` of each sample; empty until it is asked for: a slate needs few, its propensities all.
     scores: Vec<Vec<f32>>,
+    /// The place that each sample preferred in the slot before.
+    winners: Vec<usize>,
 }
 
 impl<'a> Thompson<'a> {
     /// Policy of one slate; `rng` is a stream of its own.
     pub fn new(rows: &'a Rows, posterior: &'a Posterior, boost: f32, rng: ChaCha8Rng) -> Self {
-        let (pool, vectors, weights, scores) = Default::default();
-        Thompson { rows, posterior, boost, rng, pool, vectors, weights, scores }
+        let (pool, vectors, weights, scores, winners) = Default::default();
+        Thompson { rows, posterior, boost, rng, pool, vectors, weights, scores, winners }
     }
 
-    fn best(&mut self, sample: usize, candidates: &Candidates) -> usize {
+    /// The place that a sample prefers; `left` are the places left, with their penalties.
+    fn best(&mut self, sample: usize, left: &[(usize, f32)]) -> usize {
         if self.scores[sample].is_empty() {
             self.scores[sample] = self.scores_of(sample);
         }
         let scores = &self.scores[sample];
-        candidates.best_by(|place| scores[place] - candidates.penalty(place))
+        best_of(left.iter().map(|(place, penalty)| (*place, scores[*place] - penalty))).unwrap_or_default()
     }
 
     fn scores_of(&self, sample: usize) -> Vec<f32> {
@@ -54,7 +61,7 @@ impl<'a> Thompson<'a> {
         Kernels::best().dots(&self.vectors, &visitor.values, &mut dots);
         let cold = self.posterior.bounds()[1] as f32;
         let score = |(dot, [scale, bias, rarity]): (i32, &[f32; 3])| {
-            let unknown = if cold * rarity > 0.0 { cold * normal(&mut rng) as f32 } else { 0.0 };
+            let unknown = if cold > 0.0 { cold * nearly_normal(&mut rng) } else { 0.0 };
             dot as f32 * scale * visitor.scale + bias + (unknown + self.boost) * rarity
         };
         dots.into_iter().zip(&self.weights).map(score).collect()
@@ -62,29 +69,45 @@ impl<'a> Thompson<'a> {
 }
 
 impl Policy for Thompson<'_> {
-    fn look(&mut self, pool: &[u32]) {
-        if self.pool == pool {
+    fn look(&mut self, candidates: &Candidates) {
+        self.winners.clear();
+        if candidates.pool().eq(self.pool.iter().copied()) {
             return;
         }
-        self.pool = pool.to_vec();
-        self.vectors = pool.iter().flat_map(|row| self.rows.vector(*row)).copied().collect();
+        self.pool = candidates.pool().collect();
+        self.vectors = self.rows.gather(&self.pool);
         let weight = |row: &u32| {
             let (file, at) = self.rows.locate(*row);
             [file.scale(at), file.bias(at), self.rows.rarities()[*row as usize]]
         };
-        self.weights = pool.iter().map(weight).collect();
+        self.weights = self.pool.iter().map(weight).collect();
         self.scores = vec![Vec::new(); SAMPLES];
     }
 
     fn draw(&mut self, candidates: &Candidates, rng: &mut dyn Rng) -> usize {
-        self.best(below(rng, SAMPLES as u64) as usize, candidates)
+        self.best(below(rng, SAMPLES as u64) as usize, &left(candidates))
     }
 
     fn probability(&mut self, candidates: &Candidates, place: usize) -> f64 {
-        (0..SAMPLES).filter(|sample| self.best(*sample, candidates) == place).count() as f64 / SAMPLES as f64
+        let left = left(candidates);
+        let mut winners = std::mem::take(&mut self.winners);
+        winners.resize(SAMPLES, usize::MAX);
+        for (sample, winner) in winners.iter_mut().enumerate() {
+            // Who was best is so while he is left and nobody is moved.
+            if candidates.has_penalties() || !candidates.is_left(*winner) {
+                *winner = self.best(sample, &left);
+            }
+        }
+        let wins = winners.iter().filter(|winner| **winner == place).count();
+        self.winners = winners;
+        wins as f64 / SAMPLES as f64
     }
 
     fn standard_error(&self, probability: f64) -> Option<f64> {
         Some(libm::sqrt(probability * (1.0 - probability) / SAMPLES as f64))
     }
+}
+
+fn left(candidates: &Candidates) -> Vec<(usize, f32)> {
+    candidates.places().map(|place| (place, candidates.penalty(place))).collect()
 }

@@ -1,16 +1,16 @@
 //! From a visitor's vector and the best rows to the slots of a slate.
 
 use super::Request;
-use crate::bundle::{Bundle, Catalog, Rows, range};
+use crate::bundle::{Bundle, Catalog, Lift, Rows, range};
 use crate::error::{ErrorKind, Result};
 use crate::explore::{Candidates, Explore, Feedback, Greedy, Kind, Policy, Posterior, Softmax, Thompson, stream};
 use crate::features::shortest;
 use crate::profile::{EventLog, Profile, answers, ignored};
-use crate::retrieve::{Bitmap, Lift, Scorer, TopK, search};
+use crate::retrieve::{Bitmap, Effort, Scorer, TopK, search};
 use crate::slate::{Caps, Constraint, Diversity, SlotLoop};
 
 /// Rows that a policy looks at, and more where there are many slots.
-const POOL: usize = 256;
+const POOL: usize = 192;
 /// Items without an answer that count.
 const MOST_IGNORED: usize = 32;
 
@@ -22,6 +22,8 @@ pub(super) struct Decision {
     posterior: Option<Posterior>,
     /// Rows to look for.
     pub pool: usize,
+    /// How closely: which rows a pool has at its end matters little.
+    pub effort: Effort,
     /// What the search adds to scores.
     pub lift: Lift,
 }
@@ -66,7 +68,8 @@ impl Decision {
         let lift = Lift { length: length as f32, rarity: (rarity + explore.boost) as f32 };
         let straight = kind == Kind::Greedy && lift.is_none() && request.diversity == 0.0 && request.caps.is_empty();
         let pool = if straight { request.k } else { request.k.saturating_mul(4).max(POOL) };
-        Decision { kind, epsilon, posterior, pool, lift }
+        let effort = if straight { request.effort } else { Effort::Fast };
+        Decision { kind, epsilon, posterior, pool, effort, lift }
     }
 
     /// The vector `[d]` whose scores the pool has.
@@ -74,20 +77,22 @@ impl Decision {
         self.posterior.as_ref().map_or(user, |posterior| posterior.mean())
     }
 
-    /// Scores of given rows as the policy compares them, best first.
-    fn scored(&self, rows: &Rows, scorer: &Scorer, explore: &Explore, found: Vec<(f32, u32)>) -> Vec<(f32, u32)> {
+    /// The found rows by the scores that the policy compares, best first: without the lift, with what the policy adds itself.
+    fn scored(&self, rows: &Rows, explore: &Explore, found: Vec<(f32, u32)>) -> Vec<(f32, u32)> {
         if self.lift.is_none() {
             return found;
         }
-        let found: Vec<u32> = found.into_iter().map(|(_, row)| row).collect();
         let deviations = match &self.posterior {
-            Some(posterior) if self.kind == Kind::Ucb => posterior.deviations(rows, &found),
+            Some(posterior) if self.kind == Kind::Ucb => {
+                posterior.deviations(rows, &found.iter().map(|(_, row)| *row).collect::<Vec<u32>>())
+            }
             _ => vec![0.0; found.len()],
         };
         let mut best = TopK::new(found.len());
-        for (row, deviation) in found.into_iter().zip(deviations) {
-            let boost = explore.boost as f32 * rows.rarities()[row as usize];
-            best.offer(scorer.score(row) + boost + explore.alpha as f32 * deviation, row);
+        for ((score, row), deviation) in found.into_iter().zip(deviations) {
+            let (length, rarity) = (rows.lengths()[row as usize], rows.rarities()[row as usize]);
+            let more = (explore.boost as f32 - self.lift.rarity) * rarity - self.lift.length * length;
+            best.offer(score + more + explore.alpha as f32 * deviation, row);
         }
         best.into_ranked()
     }
@@ -103,9 +108,11 @@ impl Decision {
         then: impl FnOnce(&mut SlotLoop) -> T,
     ) -> T {
         let explore = &request.explore;
-        let next =
-            |allowed: &Bitmap| self.scored(rows, scorer, explore, search(scorer, allowed, self.pool, request.effort, self.lift));
-        let first = self.scored(rows, scorer, explore, found);
+        let next = |allowed: &Bitmap| {
+            let lifted = Scorer::lifted(rows, scorer.vector(), self.lift);
+            self.scored(rows, explore, search(&lifted, allowed, self.pool, self.effort))
+        };
+        let first = self.scored(rows, explore, found);
         let range = first.first().zip(first.last()).map_or(0.0, |((best, _), (worst, _))| best - worst);
         let mut constraints: Vec<Box<dyn Constraint>> = Vec::new();
         if !request.caps.is_empty() {
@@ -185,7 +192,8 @@ mod tests {
             let policy = request.check(&self.catalog).unwrap();
             let made = Decision::new(&self.rows, request, policy, &self.user, || self.feedback.clone());
             let scorer = Scorer::new(&self.rows, made.vector(&self.user));
-            let found = search(&scorer, &self.allowed, made.pool, request.effort, made.lift);
+            let lifted = Scorer::lifted(&self.rows, made.vector(&self.user), made.lift);
+            let found = search(&lifted, &self.allowed, made.pool, made.effort);
             made.slots((&self.rows, &self.catalog), request, decision, &scorer, (&self.allowed, found), then)
         }
     }

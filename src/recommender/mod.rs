@@ -6,14 +6,14 @@ mod request;
 pub use request::{Item, Request, Slate, Timings};
 
 use self::decision::{Decision, feedback};
-use crate::bundle::{Bundle, Catalog, Rows, sha256_hex};
+use crate::bundle::{Bundle, Catalog, Lift, Rows, sha256_hex};
 use crate::error::{ErrorKind, Result};
 use crate::explore::decision_rng;
 use crate::features::{EncodedQuery, Fields, Query, Slots};
 use crate::kernels::Kernels;
 use crate::model::{Graph, ModelRuntime, Tensor};
 use crate::profile::{Event, EventLog, Impression, LogLine, Profile, Slot};
-use crate::retrieve::{Bitmap, Effort, Lift, Scorer, TopK, find, search, search_part};
+use crate::retrieve::{Bitmap, Effort, Scorer, TopK, find, search, search_part};
 
 /// Microseconds since any fixed moment: the core reads no clock of its own.
 pub type Clock = Box<dyn Fn() -> f64>;
@@ -58,7 +58,7 @@ impl Asked {
 
     /// How closely to look.
     pub fn effort(&self) -> Effort {
-        self.request.effort
+        self.decision.effort
     }
 
     /// What to add to scores.
@@ -231,7 +231,8 @@ impl Recommender {
     }
 
     fn found(&self, asked: &Asked) -> Vec<(f32, u32)> {
-        search(&Scorer::new(&self.bundle.rows, asked.vector()), &asked.allowed, asked.k(), asked.effort(), asked.lift())
+        let scorer = Scorer::lifted(&self.bundle.rows, asked.vector(), asked.lift());
+        search(&scorer, &asked.allowed, asked.k(), asked.effort())
     }
 
     /// P(item in its slot | the slots before) of each item of a given slate, if the request's policy had filled it now; 0 from the first item
@@ -421,7 +422,7 @@ impl Recommender {
     /// The `k` best rows that a history leaves, with their scores.
     pub(crate) fn best_unseen(&self, history: &[Event], user: &[f32], k: usize) -> Vec<(f32, u32)> {
         let allowed = Bitmap::without(self.bundle.manifest.items, &self.removed(history, &[]));
-        search(&Scorer::new(&self.bundle.rows, user), &allowed, k, Effort::Accurate, Lift::default())
+        search(&Scorer::new(&self.bundle.rows, user), &allowed, k, Effort::Accurate)
     }
 
     /// Rows of seen, hidden and excluded items. A type that the bundle does not declare counts as seen.

@@ -1,6 +1,8 @@
 //! The score of a row for one visitor's vector.
 
-use crate::bundle::{ItemFile, Rows};
+use std::sync::Arc;
+
+use crate::bundle::{BiasCodes, ItemFile, Lift, Lifted, Rows};
 use crate::kernels::{Kernels, QuantizedQuery, dot_nibbles};
 
 /// Rows that are scored in one go: their integers stay in the nearest cache.
@@ -16,6 +18,8 @@ pub struct Scorer<'a> {
     pub(super) half_steps: i64,
     /// Item files that take part, from the first on.
     pub(super) files: usize,
+    /// What stands for the biases of the rows.
+    pub(super) lifted: Option<Arc<Lifted>>,
 }
 
 impl<'a> Scorer<'a> {
@@ -23,7 +27,31 @@ impl<'a> Scorer<'a> {
     pub fn new(rows: &'a Rows, user: &'a [f32]) -> Self {
         let query = QuantizedQuery::new(user);
         let half_steps = 15 * query.values.iter().map(|q| i64::from(*q)).sum::<i64>();
-        Scorer { rows, user, query, kernels: Kernels::best(), half_steps, files: usize::MAX }
+        Scorer { rows, user, query, kernels: Kernels::best(), half_steps, files: usize::MAX, lifted: None }
+    }
+
+    /// For a vector `[d]`, with something added to each score.
+    pub fn lifted(rows: &'a Rows, user: &'a [f32], lift: Lift) -> Self {
+        let lifted = (!lift.is_none()).then(|| rows.lifted(lift));
+        Scorer { lifted, ..Scorer::new(rows, user) }
+    }
+
+    /// Codes of the biases.
+    pub(super) fn bias_codes(&self) -> Option<&BiasCodes> {
+        match &self.lifted {
+            Some(lifted) => lifted.codes.as_ref(),
+            None => self.rows.bias_codes(),
+        }
+    }
+
+    /// Bias of a row, which lies at `at` in its file.
+    fn bias(&self, row: usize, file: &ItemFile, at: usize) -> f32 {
+        self.lifted.as_ref().map_or_else(|| file.bias(at), |lifted| lifted.biases[row])
+    }
+
+    /// The visitor's vector `[d]`.
+    pub fn vector(&self) -> &'a [f32] {
+        self.user
     }
 
     /// The item files that take part, with their first row.
@@ -44,7 +72,7 @@ impl<'a> Scorer<'a> {
         let (file, at) = self.rows.locate(row);
         let mut dot = [0];
         self.kernels.dots(self.rows.vector(row), &self.query.values, &mut dot);
-        self.of(dot[0], file.residuals(at), file.scale(at), file.bias(at))
+        self.of(dot[0], file.residuals(at), file.scale(at), self.bias(row as usize, file, at))
     }
 
     /// Scores of all rows that take part `[n]`, in logits.
@@ -64,6 +92,8 @@ impl<'a> Scorer<'a> {
             for (tile, vectors) in file.vectors().chunks(TILE * d).enumerate() {
                 let n = vectors.len() / d;
                 let [scales, biases] = file.weights(tile * TILE);
+                let lifted = self.lifted.as_ref().map(|lifted| &lifted.biases[first + tile * TILE..]);
+                let biases = lifted.map_or(biases, bytemuck::cast_slice);
                 self.kernels.dots(vectors, &self.query.values, &mut dots[..n]);
                 self.kernels.scores(&dots[..n], scales, biases, self.query.scale, &mut scores[..n]);
                 then((first + tile * TILE) as u32, &scores[..n]);
@@ -83,7 +113,10 @@ impl<'a> Scorer<'a> {
             dots.resize(at.len(), 0);
             // Loops of their own: what lies far apart comes from memory side by side.
             weights.clear();
-            weights.extend(at.iter().map(|at| (file.scale(*at as usize), file.bias(*at as usize))));
+            weights.extend(at.iter().map(|at| {
+                let at = *at as usize;
+                (file.scale(at), self.bias(first + at, file, at))
+            }));
             if with_residuals {
                 let touched = at
                     .iter()

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::score::Scorer;
 use super::{Bitmap, TopK};
-use crate::bundle::{Rows, range};
+use crate::bundle::{Lift, Rows, range};
 use crate::error::{ErrorKind, Result};
 use crate::kernels::{BLOCK, SUM_LIMIT, Tables};
 
@@ -48,29 +48,9 @@ impl Effort {
 /// Rows below which reading all int8 numbers is as fast.
 const CODES_FROM: usize = 20_000;
 
-/// What is added to scores: this for each unit of an item's length, and of its rarity ([`Rows::rarities`]).
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Lift {
-    /// In logits a unit of length.
-    pub length: f32,
-    /// In logits.
-    pub rarity: f32,
-}
-
-impl Lift {
-    /// Whether nothing is added.
-    pub fn is_none(self) -> bool {
-        self == Lift::default()
-    }
-}
-
-/// The `k` best of the allowed rows with their scores, best first, ties by row; fewer where fewer are allowed. With a lift the scores
-/// are those of the int8 numbers alone, lifted.
-pub fn search(scorer: &Scorer, allowed: &Bitmap, k: usize, effort: Effort, lift: Lift) -> Vec<(f32, u32)> {
+/// The `k` best of the allowed rows with their scores, best first, ties by row; fewer where fewer are allowed.
+pub fn search(scorer: &Scorer, allowed: &Bitmap, k: usize, effort: Effort) -> Vec<(f32, u32)> {
     let n = scorer.len();
-    if !lift.is_none() {
-        return lifted(scorer, allowed, k, lift);
-    }
     let k = k.min(allowed.len());
     let (wanted, short) = (effort.candidates(k, n), 2 * k + 32);
     let codes = tables(scorer).filter(|_| n >= CODES_FROM && wanted < n / 4 && short < allowed.len());
@@ -85,19 +65,6 @@ pub fn search(scorer: &Scorer, allowed: &Bitmap, k: usize, effort: Effort, lift:
         return best.into_ranked();
     }
     scorer.each_of(&coarse.into_rows(), true, |row, score| best.offer(score, row));
-    best.into_ranked()
-}
-
-fn lifted(scorer: &Scorer, allowed: &Bitmap, k: usize, lift: Lift) -> Vec<(f32, u32)> {
-    let (lengths, rarities) = (scorer.rows.lengths(), scorer.rows.rarities());
-    let (mut best, mut raised) = (TopK::new(k), Vec::new());
-    scorer.each_tile(|first, scores| {
-        let at = first as usize..first as usize + scores.len();
-        let lifts = lengths[at.clone()].iter().zip(&rarities[at]);
-        raised.clear();
-        raised.extend(scores.iter().zip(lifts).map(|(score, (l, r))| score + lift.length * l + lift.rarity * r));
-        best.offer_run(first, &raised, allowed);
-    });
     best.into_ranked()
 }
 
@@ -121,14 +88,15 @@ pub fn search_part(
     if let Some(at) = vector.iter().position(|x| !x.is_finite()) {
         return Err(range("a finite number", "another").at(format!("vector/{at}")));
     }
-    let scorer = Scorer { files, ..Scorer::new(rows, vector) };
-    Ok(search(&scorer, &Bitmap::without(scorer.len(), removed), k, effort, lift))
+    let scorer = Scorer { files, ..Scorer::lifted(rows, vector, lift) };
+    Ok(search(&scorer, &Bitmap::without(scorer.len(), removed), k, effort))
 }
 
 /// The query's tables, where all files have codes.
 fn tables(scorer: &Scorer) -> Option<Tables> {
+    let biases = scorer.bias_codes()?;
     let codebooks: Option<Vec<&[f32]>> = scorer.files().map(|(_, f)| f.codes().map(|c| c.1)).collect();
-    Some(Tables::new(scorer.user, codebooks?.into_iter(), scorer.rows.bias_range()))
+    Some(Tables::new(scorer.user, codebooks?.into_iter(), biases.range))
 }
 
 /// The allowed rows of the highest code sums, at least `wanted` of them, in the order of rows.
@@ -162,8 +130,9 @@ impl Admitted {
         let mut counts = vec![0u32; SUM_LIMIT];
         let (mut admit, mut above) = (from, 0usize);
         let (mut sums, mut masks) = ([0; TILE_BLOCKS * BLOCK], [0; TILE_BLOCKS]);
-        for (i, (first, file)) in scorer.files().enumerate() {
-            let Some((codes, codebook, biases)) = file.codes() else { continue };
+        let biases = scorer.bias_codes().map_or(&[][..], |biases| &biases.codes);
+        for (i, ((first, file), biases)) in scorer.files().zip(biases).enumerate() {
+            let Some((codes, codebook)) = file.codes() else { continue };
             let width = codebook.len() / 4;
             let tiles = codes.chunks(TILE_BLOCKS * width).zip(biases.chunks(TILE_BLOCKS * BLOCK)).enumerate();
             for (tile, (codes, biases)) in tiles.step_by(step) {
@@ -247,12 +216,12 @@ mod tests {
             let best = oracle(dim, &vectors, &biases, &user, &allowed, 100);
             for (i, k) in [1, 10, 100].into_iter().enumerate() {
                 let expected = &best[..k];
-                let got = search(&fine, &allowed, k, Effort::Accurate, Lift::default());
+                let got = search(&fine, &allowed, k, Effort::Accurate);
                 assert!(got.iter().all(|(score, row)| *score == fine.score(*row) && row % 7 != 3));
                 assert!(got.is_sorted_by(|a, b| precedes(*a, *b).is_lt()));
                 accurate[i] += recall(&got, expected) / queries as f64;
-                fast[i] += recall(&search(&fine, &allowed, k, Effort::Fast, Lift::default()), expected) / queries as f64;
-                int8[i] += recall(&search(&coarse, &allowed, k, Effort::Accurate, Lift::default()), expected) / queries as f64;
+                fast[i] += recall(&search(&fine, &allowed, k, Effort::Fast), expected) / queries as f64;
+                int8[i] += recall(&search(&coarse, &allowed, k, Effort::Accurate), expected) / queries as f64;
             }
         }
         // Four hundred rows of the lists of ten tell no more than .9975 from 1.
@@ -277,11 +246,7 @@ mod tests {
                 if k < 1_000 && planes {
                     continue;
                 }
-                assert_eq!(
-                    search(&scorer, &allowed, k, Effort::Accurate, Lift::default()),
-                    top_k(&scores, &allowed, k),
-                    "{planes} {k}"
-                );
+                assert_eq!(search(&scorer, &allowed, k, Effort::Accurate), top_k(&scores, &allowed, k), "{planes} {k}");
             }
             assert_eq!(scores[7], scorer.score(7));
         }
@@ -295,10 +260,10 @@ mod tests {
         let whole = rows(dim, &vectors, &biases, &[first, 2_500], true);
         let shard = rows(dim, &vectors[first * dim..], &biases[first..], &[2_500], true);
         let removed: Vec<u32> = (0..n as u32).filter(|row| row % 5 == 2).collect();
-        for k in [1, 40, 3_000] {
-            let part = |rows, removed: &[u32], files| {
-                search_part(rows, &user, k, Effort::Accurate, Lift::default(), removed, files).unwrap()
-            };
+        for (k, lift) in [(1, 0.0), (40, 0.0), (3_000, 0.0), (40, 0.7)] {
+            let lift = Lift { length: lift, rarity: lift };
+            let part =
+                |rows, removed: &[u32], files| search_part(rows, &user, k, Effort::Accurate, lift, removed, files).unwrap();
             let elsewhere = removed.iter().filter_map(|row| row.checked_sub(first as u32)).collect::<Vec<_>>();
             let mut both = part(&whole, &removed, 1);
             assert!(both.iter().all(|(_, row)| (*row as usize) < first) && both.len() == k.min(1_200));
@@ -311,6 +276,28 @@ mod tests {
         assert_eq!(search_part(&whole, &[f32::NAN; 6], 1, Effort::Fast, Lift::default(), &[], 1).unwrap_err().code(), "range");
     }
 
+    /// A lift is part of the score: the same with codes, without them, and over all rows.
+    #[test]
+    fn a_lift_finds_what_it_lifts() {
+        let (n, dim) = (21_000, 8);
+        let (vectors, biases, user) = (normal(n * dim, 12), normal(n, 13), normal(dim, 14));
+        let lift = Lift { length: 1.5, rarity: 0.0 };
+        let lifted = |row: &u32| {
+            let vector = &vectors[*row as usize * dim..][..dim];
+            let length = vector.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>();
+            biases[*row as usize] + 1.5 * libm::sqrt(length) as f32
+        };
+        let exact: Vec<f32> = (0..n as u32).map(|row| lifted(&row)).collect();
+        let expected = oracle(dim, &vectors, &exact, &user, &Bitmap::full(n), 50);
+        for planes in [true, false] {
+            let rows = rows(dim, &vectors, &biases, &[20_000, 1_000], planes);
+            let scorer = Scorer::lifted(&rows, &user, lift);
+            let got = search(&scorer, &Bitmap::full(n), 50, Effort::Accurate);
+            assert!(recall(&got, &expected) >= if planes { 1.0 } else { 0.9 }, "{planes}: {}", recall(&got, &expected));
+            assert_eq!(got[0].0, scorer.score(got[0].1));
+        }
+    }
+
     /// Equal rows, a user of zeros, one row allowed: ties go by row and nothing is lost.
     #[test]
     fn ties_and_narrow_filters() {
@@ -318,9 +305,8 @@ mod tests {
         let rows = rows(dim, &vec![0.25; n * dim], &vec![0.0; n], &[n], true);
         for user in [[1.0; 4], [0.0; 4]] {
             let scorer = Scorer::new(&rows, &user);
-            let found = |allowed: &Bitmap, k| {
-                search(&scorer, allowed, k, Effort::Accurate, Lift::default()).into_iter().map(|e| e.1).collect::<Vec<_>>()
-            };
+            let found =
+                |allowed: &Bitmap, k| search(&scorer, allowed, k, Effort::Accurate).into_iter().map(|e| e.1).collect::<Vec<_>>();
             assert_eq!(found(&Bitmap::full(n), 3), [0, 1, 2]);
             let mut few = Bitmap::full(n);
             (0..n as u32).filter(|row| ![17, 4_000, 4_999].contains(row)).for_each(|row| few.remove(row));
@@ -337,7 +323,7 @@ mod tests {
         let rows = rows(dim, &vectors, &biases, &[n], true);
         let lists = crate::kernels::Kernels::all().into_iter().map(|kernels| {
             let scorer = Scorer { kernels, ..Scorer::new(&rows, &user) };
-            search(&scorer, &Bitmap::full(n), 50, Effort::Accurate, Lift::default())
+            search(&scorer, &Bitmap::full(n), 50, Effort::Accurate)
         });
         let lists: Vec<Vec<(f32, u32)>> = lists.collect();
         assert!(lists.iter().all(|list| *list == lists[0]));

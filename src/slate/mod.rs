@@ -39,18 +39,12 @@ impl SlotLoop<'_> {
     /// Draws up to `slots` rows; fewer where fewer are allowed.
     pub fn draw(&mut self, slots: usize, rng: &mut dyn Rng) -> Vec<u32> {
         let epsilon = self.epsilon;
-        let mut rows = Vec::new();
-        self.walk(|policy, candidates| {
-            if rows.len() == slots {
-                return None;
-            }
+        self.walk(slots, |policy, candidates, _| {
             // Both draws, always: what a slot comes to moves no later draw.
             let (explores, any) = (unit(rng) < epsilon, below(rng, candidates.allowed().len() as u64));
             let row = candidates.row(policy.draw(candidates, rng));
-            rows.push(if explores { candidates.allowed().nth(any as usize).unwrap_or(row) } else { row });
-            rows.last().copied()
-        });
-        rows
+            Some(if explores { candidates.allowed().nth(any as usize).unwrap_or(row) } else { row })
+        })
     }
 
     /// P(row in its slot | the slots before) of each row of a slate, with the standard error where it is an estimate; 0 from the first
@@ -60,8 +54,8 @@ impl SlotLoop<'_> {
     pub fn propensities(&mut self, slate: &[u32]) -> Vec<(f64, Option<f64>)> {
         let epsilon = self.epsilon;
         let mut found = Vec::with_capacity(slate.len());
-        self.walk(|policy, candidates| {
-            let row = *slate.get(found.len()).filter(|row| candidates.allowed().contains(**row))?;
+        self.walk(slate.len(), |policy, candidates, slot| {
+            let row = Some(slate[slot]).filter(|row| candidates.allowed().contains(*row))?;
             let probability = candidates.place(row).map_or(0.0, |place| policy.probability(candidates, place));
             let any = epsilon / candidates.allowed().len() as f64;
             let error = policy.standard_error(probability).map(|error| (1.0 - epsilon) * error);
@@ -72,23 +66,26 @@ impl SlotLoop<'_> {
         found
     }
 
-    /// Goes from slot to slot while rows are left and `choose` takes one.
-    fn walk(&mut self, mut choose: impl FnMut(&mut dyn Policy, &Candidates) -> Option<u32>) {
+    /// Goes from slot to slot while `choose` takes a row; gives the rows.
+    fn walk(&mut self, slots: usize, mut choose: impl FnMut(&mut dyn Policy, &Candidates, usize) -> Option<u32>) -> Vec<u32> {
         let mut candidates = self.candidates.clone();
         let mut before = Vec::new();
-        self.policy.look(&candidates.pool().collect::<Vec<u32>>());
-        while !candidates.allowed().is_empty() {
+        self.policy.look(&candidates);
+        while before.len() < slots && !candidates.allowed().is_empty() {
             if candidates.is_exhausted() {
                 candidates.refill((self.pool)(candidates.allowed()));
-                self.policy.look(&candidates.pool().collect::<Vec<u32>>());
+                self.policy.look(&candidates);
                 for slot in 1..=before.len() {
                     self.constraints.iter().for_each(|c| c.apply(&before[..slot], &mut candidates));
                 }
             }
-            let Some(row) = choose(self.policy.as_mut(), &candidates) else { return };
+            let Some(row) = choose(self.policy.as_mut(), &candidates, before.len()) else { break };
             candidates.remove(row);
             before.push(row);
-            self.constraints.iter().for_each(|c| c.apply(&before, &mut candidates));
+            if before.len() < slots {
+                self.constraints.iter().for_each(|c| c.apply(&before, &mut candidates));
+            }
         }
+        before
     }
 }

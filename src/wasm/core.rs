@@ -9,7 +9,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 use super::convert::{JsResult, set, to_js_error};
 use super::imported::ImportedRuntime;
-use crate::bundle::{self, BundleReader, DEFAULT_MAX_BYTES, Manifest, Rows};
+use crate::bundle::{self, BundleReader, DEFAULT_MAX_BYTES, Lift, Manifest, Rows};
 use crate::error::ErrorKind;
 use crate::explore::POLICIES;
 use crate::golden::Golden;
@@ -17,7 +17,7 @@ use crate::json;
 use crate::model::Shapes;
 use crate::profile::Event;
 use crate::recommender::{self, Clock, Recommender, Request};
-use crate::retrieve::{Effort, Lift, search_part};
+use crate::retrieve::{Effort, search_part};
 
 #[wasm_bindgen]
 extern "C" {
