@@ -23,7 +23,7 @@ pub mod wasm;
 pub use error::{Error, ErrorKind, Result};
 pub use explore::Explore;
 pub use features::{EncodedQuery, Query};
-pub use recommender::{Clock, Item, Recommender, Request, Slate, Timings, User};
+pub use recommender::{Appraisal, Clock, Item, Recommender, Request, Slate, Timings, User};
 
 // The unit tests run in a browser too.
 #[cfg(all(test, target_arch = "wasm32"))]

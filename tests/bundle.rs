@@ -284,7 +284,8 @@ fn golden_draws_are_drawn_again() {
         let decision = Some(request.explore.decision.unwrap());
         let again = Request { explore: Explore { decision, ..request.explore }, ..request };
         let ids: Vec<String> = slate.items.iter().map(|i| i.id.clone()).collect();
-        assert_eq!(recommender.propensities(&again, &ids).unwrap(), propensities);
+        let appraised = recommender.appraise(&again, &ids).unwrap();
+        assert_eq!(appraised.iter().map(|a| a.propensity).collect::<Vec<_>>(), propensities);
         policies.push(slate.policy);
     }
     assert_eq!(policies, POLICIES);

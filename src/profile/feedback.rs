@@ -60,7 +60,7 @@ mod tests {
         let mut log = EventLog::default();
         let shown = |log: &mut EventLog, items: &[&str]| {
             let slots = items.iter().map(|item| Slot { item: item.to_string(), ..Slot::default() }).collect();
-            log.push(LogLine::Impression(Impression { slots, ..Impression::default() }));
+            log.push(LogLine::Impression(Box::new(Impression { slots, ..Impression::default() })));
         };
         let event = |item: &str| LogLine::Event(Event { item: item.into(), kind: "like".into(), ..Event::default() });
         shown(&mut log, &["a", "b"]);

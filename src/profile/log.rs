@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::Event;
-use crate::explore::Explore;
+use crate::recommender::Request;
 
 /// A slate that was shown.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -22,9 +22,9 @@ pub struct Impression {
     pub model: String,
     /// Policy name.
     pub policy: String,
-    /// All knobs of it, with the seed and the decision id: what repeats the slate.
+    /// What was asked, with all knobs, the seed and the decision id: with the events before, it repeats the slate.
     #[serde(default)]
-    pub explore: Explore,
+    pub request: Request,
     /// First 16 hexadecimal digits of the SHA-256 over the encoded context.
     pub context: String,
     /// The slots from the top.
@@ -50,7 +50,7 @@ pub struct Slot {
 #[serde(untagged)]
 pub enum LogLine {
     /// What was shown.
-    Impression(Impression),
+    Impression(Box<Impression>),
     /// What the visitor did.
     Event(Event),
 }

@@ -67,6 +67,17 @@ impl Asked {
     }
 }
 
+/// What a policy makes of a slot that was filled by another.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Appraisal {
+    /// P(the item in the slot | the slots before); 0 from the first item on that may not stand where it does.
+    pub propensity: f64,
+    /// The tower's score of the item, in logits.
+    pub score: f64,
+    /// The same, expected of what the policy would put there; 0 where the propensity is 0 for a slot before.
+    pub expected_score: f64,
+}
+
 /// Opens onto a bundle; keeps one visitor's profile and log.
 pub struct Recommender {
     bundle: Bundle,
@@ -112,6 +123,20 @@ impl Recommender {
         let kept = self.profile.record(event)?.clone();
         self.log.push(LogLine::Event(kept.clone()));
         Ok(kept)
+    }
+
+    /// Takes a line of a log, as if it had happened here.
+    ///
+    /// # Errors
+    /// Those of [`Profile::record`].
+    pub fn replay(&mut self, line: LogLine) -> Result<()> {
+        match line {
+            LogLine::Event(event) => self.record(event).map(drop),
+            impression => {
+                self.log.push(impression);
+                Ok(())
+            }
+        }
     }
 
     /// Removes an event from the profile; the log keeps what happened.
@@ -235,21 +260,32 @@ impl Recommender {
         search(&scorer, &asked.allowed, asked.k(), asked.effort())
     }
 
-    /// P(item in its slot | the slots before) of each item of a given slate, if the request's policy had filled it now; 0 from the first item
-    /// on that may not stand where it does. With the propensities of a log it tells what the policy would have earned.
+    /// What the request's policy would have made of a given slate, if it had filled it now. With a log it tells what the policy would have earned.
     ///
     /// # Errors
     /// Those of [`Recommender::ask`], and `unknown-item`.
-    pub fn propensities(&self, request: &Request, slate: &[String]) -> Result<Vec<f64>> {
+    pub fn appraise(&self, request: &Request, slate: &[String]) -> Result<Vec<Appraisal>> {
         let rows: Vec<u32> = slate.iter().map(|id| self.row(id)).collect::<Result<_>>()?;
         let asked = self.ask(request.clone())?;
         let found = self.found(&asked);
         let scorer = Scorer::new(&self.bundle.rows, asked.vector());
         let name = request.explore.decision.as_deref().unwrap_or_default();
-        let slots = asked
-            .decision
-            .slots(self.catalog(), request, name, &scorer, (&asked.allowed, found), |slots| slots.propensities(&rows));
-        Ok(slots.into_iter().map(|(propensity, _)| propensity).collect())
+        let scores = Scorer::new(&self.bundle.rows, &asked.user.vector).all();
+        let (propensities, expected) =
+            asked.decision.slots(self.catalog(), request, name, &scorer, (&asked.allowed, found), |slots| {
+                (slots.propensities(&rows), slots.expectations(&rows, &scores))
+            });
+        let mean = |slot: usize| expected.get(slot).copied().unwrap_or(0.0);
+        Ok(rows
+            .iter()
+            .zip(propensities)
+            .enumerate()
+            .map(|(slot, (row, (propensity, _)))| Appraisal {
+                propensity,
+                score: f64::from(scores[*row as usize]),
+                expected_score: mean(slot),
+            })
+            .collect())
     }
 
     /// The first half of [`Recommender::recommend`]: everything before the search.
@@ -319,10 +355,10 @@ impl Recommender {
             policy: policy.clone(),
             context: short_hash(&hashed(&encoded.context)),
             slots,
-            explore: request.explore,
+            request,
         };
         self.decisions += 1;
-        self.log.push(LogLine::Impression(line));
+        self.log.push(LogLine::Impression(Box::new(line)));
         Ok(Slate { id, items, policy, model, timings_us: timings })
     }
 

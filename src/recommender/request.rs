@@ -9,22 +9,27 @@ use crate::features::Fields;
 use crate::retrieve::Effort;
 
 /// What is asked of [`Recommender::recommend`]. Unknown keys are refused.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Request {
     /// Slots, 1 or more; fewer are filled where fewer items are allowed.
     pub k: usize,
     /// Values of context columns; each may be missing.
+    #[serde(skip_serializing_if = "Fields::is_empty")]
     pub context: Fields,
     /// Milliseconds UTC of the request; absent: the time of the last event.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<i64>,
     /// Minutes to add to UTC for local time; absent: that of the last event, else 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tz_offset_min: Option<i32>,
     /// Items that must not be shown.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<String>,
     /// How unlike each other the items are to be, 0 to 1: 0 looks at scores alone, 1 at likeness alone.
     pub diversity: f64,
     /// Most items of a slate that share a value of a column, 1 or more, by column.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub caps: BTreeMap<String, usize>,
     /// How slots are filled.
     pub explore: Explore,

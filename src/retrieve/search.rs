@@ -6,7 +6,7 @@
 //!
 //! The list is exact where no right row falls below the threshold of the first step: the recall that [`Effort`] states is measured.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::score::Scorer;
 use super::{Bitmap, TopK};
@@ -24,7 +24,7 @@ const SAMPLED: usize = 24;
 /// The codes lose about a tenth of the variance of a score. Of the true best k of n normal scores, those that lie within three
 /// deviations of that loss are among the best 2.3 · k^⅔ · n^⅓ by codes; one deviation less takes a third of them. Measured recall on
 /// trained and on Gaussian vectors: `src/docs/architecture.md`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Effort {
     /// Recall of at least .999.

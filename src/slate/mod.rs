@@ -66,6 +66,24 @@ impl SlotLoop<'_> {
         found
     }
 
+    /// Expected value of the row that the policy puts in each slot of a slate, given the slots before: Σ_rows P(row) · `values[row]`. Fewer
+    /// where a row of the slate may not stand where it does.
+    pub fn expectations(&mut self, slate: &[u32], values: &[f32]) -> Vec<f64> {
+        let epsilon = self.epsilon;
+        let mut found = Vec::with_capacity(slate.len());
+        self.walk(slate.len(), |policy, candidates, slot| {
+            let row = Some(slate[slot]).filter(|row| candidates.allowed().contains(*row))?;
+            let value = |row: u32| f64::from(values[row as usize]);
+            let any = candidates.allowed().iter().map(value).sum::<f64>() / candidates.allowed().len() as f64;
+            let places: Vec<usize> = candidates.places().collect();
+            let drawn: f64 =
+                places.into_iter().map(|place| policy.probability(candidates, place) * value(candidates.row(place))).sum();
+            found.push(epsilon * any + (1.0 - epsilon) * drawn);
+            Some(row)
+        });
+        found
+    }
+
     /// Goes from slot to slot while `choose` takes a row; gives the rows.
     fn walk(&mut self, slots: usize, mut choose: impl FnMut(&mut dyn Policy, &Candidates, usize) -> Option<u32>) -> Vec<u32> {
         let mut candidates = self.candidates.clone();

@@ -7,6 +7,7 @@ pub mod export;
 pub mod losses;
 pub mod metrics;
 pub mod onnx;
+pub mod ope;
 pub mod ops;
 pub mod protocols;
 pub mod report;

@@ -70,7 +70,7 @@ describe('the package in Node', () => {
     }
     assert.deepEqual(rec.features().policies, golden.map(({ request }) => request.explore.policy));
     const shown = JSON.parse((await rec.exportLog()).trim().split('\n').at(-1));
-    assert.deepEqual([shown.policy, shown.explore.prior, shown.explore.decision], ['thompson', 1, 'golden']);
+    assert.deepEqual([shown.policy, shown.request.explore.prior, shown.request.explore.decision], ['thompson', 1, 'golden']);
     assert.ok(shown.slots.every((slot) => slot.standard_error > 0));
     await rec.profile.clear();
   });

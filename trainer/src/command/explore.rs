@@ -54,6 +54,11 @@ pub struct Exploring {
 }
 
 impl Exploring {
+    /// What fixes all draws.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
     /// The request for `k` slots.
     ///
     /// # Errors

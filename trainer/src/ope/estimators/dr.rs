@@ -1,0 +1,44 @@
+//! Doubly robust.
+
+use super::{Estimator, mean, model};
+use crate::ope::Logged;
+
+/// V = mean of v + w (r − q), v = Σ_a π(a | x) q(x, a). Dudík, Langford and Li, Doubly robust policy evaluation and learning, 2011.
+///
+/// Unbiased where `ips` is, whatever the model; the better the model, the less it varies. Large weights still hurt it.
+pub struct DoublyRobust;
+
+impl Estimator for DoublyRobust {
+    fn name(&self) -> &'static str {
+        "dr"
+    }
+
+    fn needs_model(&self) -> bool {
+        true
+    }
+
+    fn terms(&self, slate: &[Logged]) -> Vec<[f64; 2]> {
+        vec![mean(slate, |row| {
+            let (estimate, value) = model(row);
+            value + row.weight() * (row.reward - estimate)
+        })]
+    }
+}
+
+/// V = mean of v + Σ w (r − q) / Σ w: the correction is self-normalised. Biased in short logs, steadier than `dr`.
+pub struct SelfNormalised;
+
+impl Estimator for SelfNormalised {
+    fn name(&self) -> &'static str {
+        "sndr"
+    }
+
+    fn needs_model(&self) -> bool {
+        true
+    }
+
+    fn terms(&self, slate: &[Logged]) -> Vec<[f64; 2]> {
+        let correction = slate.iter().map(|row| row.weight() * (row.reward - model(row).0)).sum();
+        vec![mean(slate, |row| model(row).1), [correction, slate.iter().map(Logged::weight).sum()]]
+    }
+}

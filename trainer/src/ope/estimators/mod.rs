@@ -1,0 +1,94 @@
+//! An estimator a file: the formula, what it assumes, when not to trust it.
+
+mod dm;
+mod dr;
+mod dros;
+mod ips;
+mod slate;
+mod switch_dr;
+
+use super::Logged;
+
+/// Names, those of single slots first, then those of whole slates.
+pub const ESTIMATORS: [&str; 13] = [
+    "dm",
+    "ips",
+    "snips",
+    "dr",
+    "sndr",
+    "switch-dr",
+    "dros",
+    "slate-standard",
+    "slate-independent",
+    "slate-reward-interaction",
+    "sn-slate-standard",
+    "sn-slate-independent",
+    "sn-slate-reward-interaction",
+];
+
+/// A value as a sum of ratios of sums over slates: Σ_k (Σ_slates a_k / Σ_slates b_k).
+///
+/// All estimators have this form, so one bootstrap serves them.
+pub trait Estimator {
+    /// One of [`ESTIMATORS`].
+    fn name(&self) -> &'static str;
+
+    /// Whether it needs [`Logged::model`].
+    fn needs_model(&self) -> bool {
+        false
+    }
+
+    /// Whether the value is of a whole slate; else of a slot.
+    fn of_slates(&self) -> bool {
+        false
+    }
+
+    /// The pairs (a_k, b_k) of one slate, as many for each.
+    fn terms(&self, slate: &[Logged]) -> Vec<[f64; 2]>;
+}
+
+/// What bounds large weights.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Shrinkage {
+    /// Of `switch-dr`, 0 or more: weights above are left to the model. 0 is `dm`, infinity `dr`.
+    pub tau: f64,
+    /// Of `dros`, 0 or more: 0 is `dm`, infinity `dr`.
+    pub lambda: f64,
+}
+
+impl Default for Shrinkage {
+    fn default() -> Self {
+        Shrinkage { tau: 10.0, lambda: 100.0 }
+    }
+}
+
+/// All estimators for slates of at most `slots` slots.
+pub fn estimators(shrinkage: Shrinkage, slots: usize) -> Vec<Box<dyn Estimator>> {
+    use slate::{Interaction, Slate};
+    let slate = |interaction, normalised| Box::new(Slate { interaction, normalised, slots }) as Box<dyn Estimator>;
+    vec![
+        Box::new(dm::DirectMethod),
+        Box::new(ips::Ips),
+        Box::new(ips::SelfNormalised),
+        Box::new(dr::DoublyRobust),
+        Box::new(dr::SelfNormalised),
+        Box::new(switch_dr::SwitchDr { tau: shrinkage.tau }),
+        Box::new(dros::Shrunk { lambda: shrinkage.lambda }),
+        slate(Interaction::Standard, false),
+        slate(Interaction::Independent, false),
+        slate(Interaction::Cascade, false),
+        slate(Interaction::Standard, true),
+        slate(Interaction::Independent, true),
+        slate(Interaction::Cascade, true),
+    ]
+}
+
+/// Sum over the slots of a slate, with their number: a mean over slots.
+fn mean(slate: &[Logged], of: impl Fn(&Logged) -> f64) -> [f64; 2] {
+    [slate.iter().map(of).sum(), slate.len() as f64]
+}
+
+/// What the model says of a slot: 0 where there is none.
+fn model(row: &Logged) -> (f64, f64) {
+    row.model.map_or((0.0, 0.0), |m| (m.estimate, m.value))
+}

@@ -1,0 +1,148 @@
+//! A page's log, replayed through the recommender: what was earned, and what another policy makes of it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use foretaste::profile::LogLine;
+use foretaste::{Recommender, Request};
+use nalgebra::{DMatrix, DVector};
+
+use super::{Logged, Modelled};
+
+/// The lines of an exported log, one visitor's, in the order in which they came.
+///
+/// # Errors
+/// A line that is none, with its number.
+pub fn read_log(path: &Path) -> Result<Vec<LogLine>> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot be read", path.display()))?;
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    let line = |(i, line): (usize, &str)| {
+        let at = || format!("{}:{}: not a line of an exported log", path.display(), i + 1);
+        let value: serde_json::Value = serde_json::from_str(line).with_context(at)?;
+        // Told apart here, so that a fault is named and not merely "neither".
+        if value["type"] == "impression" {
+            serde_json::from_value(value).map(LogLine::Impression).with_context(at)
+        } else {
+            serde_json::from_value(value).map(LogLine::Event).with_context(at)
+        }
+    };
+    lines.map(line).collect()
+}
+
+/// What answers are worth, by type of event.
+#[derive(Debug, Clone, Default)]
+pub struct Rewards {
+    /// Worth of named types; empty: a positive type is worth its weight, one that the bundle does not declare 1.
+    pub named: BTreeMap<String, f64>,
+}
+
+impl Rewards {
+    fn of(&self, recommender: &Recommender, kind: &str) -> f64 {
+        if !self.named.is_empty() {
+            return self.named.get(kind).copied().unwrap_or(0.0);
+        }
+        match recommender.bundle().manifest.encoding.history.type_of(kind) {
+            Some(kind) if kind.positive => f64::from(kind.weight),
+            Some(_) => 0.0,
+            None => 1.0,
+        }
+    }
+}
+
+/// A log on its way: visitor by visitor.
+///
+/// The policy in question is asked in every state that the log came to. What it would have made of later states is not told: values are of one
+/// decision, not of a long stay.
+#[derive(Debug, Default)]
+pub struct Replay {
+    rows: Vec<Logged>,
+    /// Score of each logged item, and the expected one of the policy.
+    scores: Vec<[f64; 2]>,
+    slates: usize,
+}
+
+impl Replay {
+    /// Replays one visitor's log; `policy` says how the slates would have been filled, their number of slots, context and exclusions are those
+    /// of the log. A visitor begins without a profile.
+    ///
+    /// # Errors
+    /// A propensity that is none, an answer that the profile refuses, what the policy refuses.
+    pub fn add(&mut self, recommender: &mut Recommender, lines: Vec<LogLine>, policy: &Request, rewards: &Rewards) -> Result<()> {
+        recommender.clear();
+        // The slate that last showed an item takes the answers that name none.
+        let (mut shown, mut last) = (BTreeMap::new(), BTreeMap::new());
+        for line in lines {
+            match &line {
+                LogLine::Event(event) => {
+                    let slate = event.slate.as_ref().or_else(|| last.get(&event.item));
+                    let row = slate.and_then(|slate: &String| shown.get(&(slate.clone(), event.item.clone())));
+                    if let Some(row) = row {
+                        let row: &mut Logged = &mut self.rows[*row];
+                        row.reward += rewards.of(recommender, &event.kind);
+                    }
+                }
+                LogLine::Impression(impression) => {
+                    let request = Request {
+                        explore: policy.explore.clone(),
+                        diversity: policy.diversity,
+                        caps: policy.caps.clone(),
+                        k: impression.slots.len().max(1),
+                        ..impression.request.clone()
+                    };
+                    // Items that this bundle does not have end the slate: no policy of it shows them.
+                    let known = |item: &str| recommender.bundle().catalog.row(item).is_some();
+                    let slate: Vec<String> =
+                        impression.slots.iter().map(|s| s.item.clone()).take_while(|item| known(item)).collect();
+                    let appraised = recommender.appraise(&request, &slate)?;
+                    for (slot, logged) in impression.slots.iter().enumerate() {
+                        let p = logged.propensity;
+                        ensure!(
+                            p > 0.0 && p <= 1.0,
+                            "slate {}: slot {slot} has the propensity {p}: nothing can be said of another policy",
+                            impression.slate
+                        );
+                        shown.insert((impression.slate.clone(), logged.item.clone()), self.rows.len());
+                        last.insert(logged.item.clone(), impression.slate.clone());
+                        let found = appraised.get(slot);
+                        self.scores.push(found.map_or([0.0; 2], |a| [a.score, a.expected_score]));
+                        let target = found.map_or(0.0, |a| a.propensity);
+                        self.rows.push(Logged { slate: self.slates, slot, reward: 0.0, propensity: p, target, model: None });
+                    }
+                    self.slates += 1;
+                }
+            }
+            recommender.replay(line)?;
+        }
+        Ok(())
+    }
+
+    /// The rows, with a model of rewards: linear in slot and score, each half of the slates foretold from the other.
+    ///
+    /// # Errors
+    /// No slates.
+    pub fn finish(mut self) -> Result<Vec<Logged>> {
+        ensure!(!self.rows.is_empty(), "the log shows no slates");
+        let slots = self.rows.iter().map(|row| row.slot + 1).max().unwrap_or(1);
+        let models = [0, 1].map(|half| self.fit(slots, half));
+        for (row, [score, expected]) in self.rows.iter_mut().zip(&self.scores) {
+            let model = &models[1 - row.slate % 2];
+            let at = |score: f64| model[row.slot] + model[slots] * score;
+            row.model = Some(Modelled { estimate: at(*score), value: at(*expected) });
+        }
+        Ok(self.rows)
+    }
+
+    /// Ridge regression of the rewards of one half: a number for each slot, then the slope of the score.
+    fn fit(&self, slots: usize, half: usize) -> DVector<f64> {
+        let (mut products, mut sums) = (DMatrix::identity(slots + 1, slots + 1), DVector::zeros(slots + 1));
+        for (row, [score, _]) in self.rows.iter().zip(&self.scores).filter(|(row, _)| row.slate % 2 == half) {
+            let features = [(row.slot, 1.0), (slots, *score)];
+            for (i, x) in features {
+                sums[i] += x * row.reward;
+                features.iter().for_each(|(j, y)| products[(i, *j)] += x * y);
+            }
+        }
+        products.cholesky().map_or_else(|| DVector::zeros(slots + 1), |factor| factor.solve(&sums))
+    }
+}
