@@ -4,6 +4,7 @@ pub mod baselines;
 pub mod data;
 pub mod evaluate;
 pub mod export;
+pub mod log;
 pub mod losses;
 pub mod metrics;
 pub mod onnx;

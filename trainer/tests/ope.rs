@@ -6,6 +6,7 @@ use foretaste::explore::{below, decision_rng, unit};
 use foretaste::profile::{Event, LogLine};
 use foretaste::{Explore, Request};
 use foretaste_trainer::evaluate::open_bundle;
+use foretaste_trainer::log::Visitor;
 use foretaste_trainer::ope::{
     Estimate, Logged, Modelled, Replay, Rewards, Shrinkage, checks, estimate, estimators, examination, read_table,
 };
@@ -207,7 +208,7 @@ fn a_log_of_the_page_is_replayed() {
     };
     let wild = request("epsilon-greedy", 0.6);
     // The tower is right: its favourites are liked.
-    let mut visitor = |seed: u64, request: &Request| -> Vec<LogLine> {
+    let mut visitor = |seed: u64, request: &Request| {
         recommender.clear();
         let mut rng = decision_rng(seed, "visitor");
         let first = (1 + below(&mut rng, 60)).to_string();
@@ -221,17 +222,17 @@ fn a_log_of_the_page_is_replayed() {
                 recommender.record(Event { item, kind, slate, ..Event::default() }).unwrap();
             }
         }
-        recommender.log().lines().cloned().collect()
+        Visitor { name: seed.to_string(), lines: recommender.log().lines().cloned().collect() }
     };
-    let logs: Vec<Vec<LogLine>> = (0..1_500).map(|seed| visitor(seed, &wild)).collect();
+    let logs: Vec<Visitor> = (0..1_500).map(|seed| visitor(seed, &wild)).collect();
     let online: f64 = (2_000..4_000)
-        .flat_map(|seed| visitor(seed, &request("softmax", 0.1)))
+        .flat_map(|seed| visitor(seed, &request("softmax", 0.1)).lines)
         .map(|line| f64::from(u8::from(matches!(&line, LogLine::Event(event) if event.slate.is_some()))))
         .sum::<f64>()
         / 2_000.0;
     let replayed = |recommender: &mut foretaste::Recommender, policy: &Request| {
         let mut replay = Replay::default();
-        logs.iter().for_each(|log| replay.add(recommender, log.clone(), policy, &Rewards::default()).unwrap());
+        logs.iter().for_each(|log| replay.add(recommender, log, policy, &Rewards::default()).unwrap());
         replay.finish().unwrap()
     };
     let same = replayed(&mut recommender, &wild);

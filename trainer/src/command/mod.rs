@@ -6,6 +6,7 @@ pub mod evaluate;
 pub mod experiment;
 pub mod explore;
 pub mod export;
+pub mod log;
 pub mod ope;
 pub mod output;
 pub mod prepare;

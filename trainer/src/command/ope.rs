@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use foretaste_trainer::evaluate::open_bundle;
+use foretaste_trainer::log::Visitor;
 use foretaste_trainer::ope::{
-    ESTIMATORS, Estimator, Logged, Replay, Rewards, Shrinkage, checks, estimate, estimators, examination, read_log, read_table,
-    slates,
+    ESTIMATORS, Estimator, Logged, Replay, Rewards, Shrinkage, checks, estimate, estimators, examination, read_table, slates,
 };
 use serde_json::{Map, Value, json};
 
@@ -63,7 +63,7 @@ pub fn run(args: Args) -> Result<()> {
             let (mut recommender, mut replay) = (open_bundle(bundle)?, Replay::default());
             let (policy, rewards) = (args.exploring.request(1)?, rewards(args.rewards.as_deref())?);
             for file in &args.log {
-                replay.add(&mut recommender, read_log(file)?, &policy, &rewards)?;
+                replay.add(&mut recommender, &Visitor::read(file)?, &policy, &rewards)?;
             }
             replay.finish()?
         }

@@ -11,6 +11,7 @@ use foretaste::profile::{Event, LogLine};
 use foretaste::{Recommender, Request, Slate};
 use foretaste_trainer::data::read_folder;
 use foretaste_trainer::evaluate::{context_of, event_of, open_bundle};
+use foretaste_trainer::log::Visitor;
 
 use super::explore::Exploring;
 use super::reading::Reading;
@@ -174,19 +175,13 @@ fn parse_token(token: &str) -> Result<Event> {
 }
 
 /// Reads the lines of an exported log or profile; lines of slates that were shown are passed over.
+/// The events of an exported log, or of a file of events alone.
 fn read_events(file: &Path) -> Result<Vec<Event>> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("{}: cannot be read", file.display()))?;
-    let mut events = Vec::new();
-    for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let at = || format!("{}:{}", file.display(), number + 1);
-        let value: serde_json::Value = serde_json::from_str(line).with_context(at)?;
-        if value["type"] != "impression" {
-            events.push(serde_json::from_value(value).with_context(at)?);
-        } else if serde_json::from_value::<LogLine>(value).is_err() {
-            bail!("{}: not a line of an exported log", at());
-        }
-    }
-    Ok(events)
+    let event = |line| match line {
+        LogLine::Event(event) => Some(event),
+        LogLine::Impression(_) => None,
+    };
+    Ok(Visitor::read(file)?.lines.into_iter().filter_map(event).collect())
 }
 
 fn parse_context(text: &str) -> Result<Fields> {

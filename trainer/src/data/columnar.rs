@@ -191,7 +191,7 @@ fn vector(list: &[Cell]) -> Cell {
 }
 
 /// A column to write; the optional ones may have missing values.
-pub(super) enum Written<'a> {
+pub(crate) enum Written<'a> {
     Texts(Vec<Option<&'a str>>),
     Numbers(Vec<Option<f64>>),
     Whole(Vec<Option<i64>>),
@@ -227,7 +227,7 @@ impl Written<'_> {
 }
 
 /// Writes a table of columns of equal length; equal columns give equal bytes.
-pub(super) fn write(path: &Path, columns: &[(&str, Written)]) -> Result<()> {
+pub(crate) fn write(path: &Path, columns: &[(&str, Written)]) -> Result<()> {
     let fields: Result<Vec<_>> = columns.iter().map(|(name, column)| column.of(name)).collect();
     let schema = Type::group_type_builder("table").with_fields(fields?).build()?;
     let properties = WriterProperties::builder().set_compression(Compression::ZSTD(Default::default())).build();

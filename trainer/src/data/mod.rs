@@ -1,7 +1,7 @@
 //! Tables of events, items and users, read into one [`Dataset`].
 
 mod cell;
-mod columnar;
+pub(crate) mod columnar;
 mod columns;
 mod dataset;
 mod declared;
@@ -24,4 +24,5 @@ pub use notes::{Notes, TableNotes};
 pub use place::place_folder;
 pub use prepared::write_tables;
 pub use read::{ReadOptions, inspect_folder, read_folder};
+pub(crate) use write::csv_line;
 pub use write::write_slates;

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use super::columnar::{self, Written};
 
 /// Appends a line of comma-separated values, quoted where RFC 4180 asks for it.
-pub(super) fn csv_line<S: AsRef<str>>(out: &mut String, fields: &[S]) {
+pub(crate) fn csv_line<S: AsRef<str>>(out: &mut String, fields: &[S]) {
     for (i, field) in fields.iter().map(S::as_ref).enumerate() {
         if i > 0 {
             out.push(',');

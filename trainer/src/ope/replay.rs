@@ -1,34 +1,14 @@
 //! A page's log, replayed through the recommender: what was earned, and what another policy makes of it.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use foretaste::profile::LogLine;
 use foretaste::{Recommender, Request};
 use nalgebra::{DMatrix, DVector};
 
 use super::{Logged, Modelled};
-
-/// The lines of an exported log, one visitor's, in the order in which they came.
-///
-/// # Errors
-/// A line that is none, with its number.
-pub fn read_log(path: &Path) -> Result<Vec<LogLine>> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot be read", path.display()))?;
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    let line = |(i, line): (usize, &str)| {
-        let at = || format!("{}:{}: not a line of an exported log", path.display(), i + 1);
-        let value: serde_json::Value = serde_json::from_str(line).with_context(at)?;
-        // Told apart here, so that a fault is named and not merely "neither".
-        if value["type"] == "impression" {
-            serde_json::from_value(value).map(LogLine::Impression).with_context(at)
-        } else {
-            serde_json::from_value(value).map(LogLine::Event).with_context(at)
-        }
-    };
-    lines.map(line).collect()
-}
+use crate::log::{Shown, Visitor};
 
 /// What answers are worth, by type of event.
 #[derive(Debug, Clone, Default)]
@@ -68,52 +48,48 @@ impl Replay {
     ///
     /// # Errors
     /// A propensity that is none, an answer that the profile refuses, what the policy refuses.
-    pub fn add(&mut self, recommender: &mut Recommender, lines: Vec<LogLine>, policy: &Request, rewards: &Rewards) -> Result<()> {
+    pub fn add(&mut self, recommender: &mut Recommender, visitor: &Visitor, policy: &Request, rewards: &Rewards) -> Result<()> {
         recommender.clear();
-        // The slate that last showed an item takes the answers that name none.
-        let (mut shown, mut last) = (BTreeMap::new(), BTreeMap::new());
-        for line in lines {
-            match &line {
-                LogLine::Event(event) => {
-                    let slate = event.slate.as_ref().or_else(|| last.get(&event.item));
-                    let row = slate.and_then(|slate: &String| shown.get(&(slate.clone(), event.item.clone())));
-                    if let Some(row) = row {
-                        let row: &mut Logged = &mut self.rows[*row];
-                        row.reward += rewards.of(recommender, &event.kind);
-                    }
-                }
-                LogLine::Impression(impression) => {
-                    let request = Request {
-                        explore: policy.explore.clone(),
-                        diversity: policy.diversity,
-                        caps: policy.caps.clone(),
-                        k: impression.slots.len().max(1),
-                        ..impression.request.clone()
-                    };
-                    // Items that this bundle does not have end the slate: no policy of it shows them.
-                    let known = |item: &str| recommender.bundle().catalog.row(item).is_some();
-                    let slate: Vec<String> =
-                        impression.slots.iter().map(|s| s.item.clone()).take_while(|item| known(item)).collect();
-                    let appraised = recommender.appraise(&request, &slate)?;
-                    for (slot, logged) in impression.slots.iter().enumerate() {
-                        let p = logged.propensity;
-                        ensure!(
-                            p > 0.0 && p <= 1.0,
-                            "slate {}: slot {slot} has the propensity {p}: nothing can be said of another policy",
-                            impression.slate
-                        );
-                        shown.insert((impression.slate.clone(), logged.item.clone()), self.rows.len());
-                        last.insert(logged.item.clone(), impression.slate.clone());
-                        let found = appraised.get(slot);
-                        self.scores.push(found.map_or([0.0; 2], |a| [a.score, a.expected_score]));
-                        let target = found.map_or(0.0, |a| a.propensity);
-                        self.rows.push(Logged { slate: self.slates, slot, reward: 0.0, propensity: p, target, model: None });
-                    }
-                    self.slates += 1;
-                }
+        let mut shown = visitor.shown().into_iter();
+        for line in &visitor.lines {
+            // As many as there are impressions, in their order.
+            if let LogLine::Impression(_) = line
+                && let Some(shown) = shown.next()
+            {
+                self.slate(recommender, &shown, policy, rewards)?;
             }
-            recommender.replay(line)?;
+            recommender.replay(line.clone())?;
         }
+        Ok(())
+    }
+
+    fn slate(&mut self, recommender: &Recommender, shown: &Shown, policy: &Request, rewards: &Rewards) -> Result<()> {
+        let impression = shown.impression;
+        let request = Request {
+            explore: policy.explore.clone(),
+            diversity: policy.diversity,
+            caps: policy.caps.clone(),
+            k: impression.slots.len().max(1),
+            ..impression.request.clone()
+        };
+        // Items that this bundle does not have end the slate: no policy of it shows them.
+        let known = |item: &String| recommender.bundle().catalog.row(item).is_some();
+        let slate: Vec<String> = impression.slots.iter().map(|s| s.item.clone()).take_while(known).collect();
+        let appraised = recommender.appraise(&request, &slate)?;
+        for (slot, (logged, answers)) in impression.slots.iter().zip(&shown.answers).enumerate() {
+            let p = logged.propensity;
+            ensure!(
+                p > 0.0 && p <= 1.0,
+                "slate {}: slot {slot} has the propensity {p}: nothing can be said of another policy",
+                impression.slate
+            );
+            let found = appraised.get(slot);
+            self.scores.push(found.map_or([0.0; 2], |a| [a.score, a.expected_score]));
+            let reward = answers.iter().map(|event| rewards.of(recommender, &event.kind)).sum();
+            let target = found.map_or(0.0, |a| a.propensity);
+            self.rows.push(Logged { slate: self.slates, slot, reward, propensity: p, target, model: None });
+        }
+        self.slates += 1;
         Ok(())
     }
 

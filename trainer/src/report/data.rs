@@ -150,7 +150,7 @@ fn time_bars(data: &Dataset) -> Vec<(String, u64)> {
 }
 
 /// The day of a moment, as 1998-04-22. Civil from days: Hinnant, chrono-compatible low-level date algorithms, 2013.
-fn day(seconds: i64) -> String {
+pub(crate) fn day(seconds: i64) -> String {
     let z = seconds.div_euclid(86_400) + 719_468;
     let era = z.div_euclid(146_097);
     let of_era = z.rem_euclid(146_097);

@@ -4,6 +4,7 @@ mod chart;
 mod data;
 mod experiment;
 
+pub(crate) use data::day;
 pub use data::html as data_report;
 pub use experiment::html as experiment_report;
 

@@ -1,0 +1,61 @@
+//! `foretaste log`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::{Subcommand, ValueEnum};
+use foretaste_trainer::log::{Visitor, dsjson, ga4, obp, parquet};
+
+/// Logs that pages export.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Convert(Convert),
+}
+
+/// Convert logs into what other tools read. Nothing is sent anywhere.
+#[derive(clap::Args)]
+#[command(after_help = "example: foretaste log convert visitors/*.jsonl --to parquet --out slots.parquet")]
+struct Convert {
+    /// Exported logs (JSON lines), one a visitor.
+    #[arg(required = true, value_name = "FILE.jsonl")]
+    logs: Vec<PathBuf>,
+    /// parquet: a row a slot; dsjson: Vowpal Wabbit; obp: Open Bandit Pipeline (CSV); ga4: Google Analytics 4 in BigQuery's shape.
+    #[arg(long, value_enum)]
+    to: Form,
+    /// The file to write.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Form {
+    Parquet,
+    Dsjson,
+    Obp,
+    Ga4,
+}
+
+/// Runs the verb.
+pub fn run(args: Args) -> Result<()> {
+    let Verb::Convert(Convert { logs, to, out }) = args.verb;
+    let visitors = logs.iter().map(|file| Visitor::read(file)).collect::<Result<Vec<_>>>()?;
+    match to {
+        Form::Parquet => parquet(&visitors, &out)?,
+        Form::Dsjson => write(&out, &dsjson(&visitors))?,
+        Form::Obp => write(&out, &obp(&visitors))?,
+        Form::Ga4 => write(&out, &ga4(&visitors))?,
+    }
+    let slates: usize = visitors.iter().map(|v| v.shown().len()).sum();
+    eprintln!("converted: {slates} slates of {} visitors: {}", visitors.len(), out.display());
+    Ok(())
+}
+
+fn write(out: &Path, text: &str) -> Result<()> {
+    std::fs::write(out, text).with_context(|| format!("{}: cannot be written", out.display()))
+}

@@ -1,0 +1,117 @@
+//! Logs that pages export: slates with propensities, and what visitors answered. One file is one visitor's.
+
+mod dsjson;
+mod ga4;
+mod obp;
+mod parquet;
+
+pub use self::parquet::parquet;
+pub use dsjson::dsjson;
+pub use ga4::ga4;
+pub use obp::obp;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use foretaste::profile::{Event, Impression, LogLine};
+
+/// One visitor's log.
+#[derive(Debug, Clone, Default)]
+pub struct Visitor {
+    /// Names the visitor in a table: the file's name without its ending.
+    pub name: String,
+    /// In the order in which they came.
+    pub lines: Vec<LogLine>,
+}
+
+/// A slate and what came of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shown<'a> {
+    /// The slate.
+    pub impression: &'a Impression,
+    /// Answers to each slot.
+    pub answers: Vec<Vec<&'a Event>>,
+}
+
+impl Visitor {
+    /// Reads an exported log.
+    ///
+    /// # Errors
+    /// A line that is none, with its number.
+    pub fn read(path: &Path) -> Result<Visitor> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot be read", path.display()))?;
+        let name = path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+        let line = |(i, line): (usize, &str)| {
+            let at = || format!("{}:{}: not a line of an exported log", path.display(), i + 1);
+            let value: serde_json::Value = serde_json::from_str(line).with_context(at)?;
+            // Told apart here, so that a fault is named and not merely "neither".
+            if value["type"] == "impression" {
+                serde_json::from_value(value).map(LogLine::Impression).with_context(at)
+            } else {
+                serde_json::from_value(value).map(LogLine::Event).with_context(at)
+            }
+        };
+        Ok(Visitor { name, lines: lines.map(line).collect::<Result<_>>()? })
+    }
+
+    /// The slates with the later events that answer them: those that name the slate, and those that name none of an item that it showed last.
+    pub fn shown(&self) -> Vec<Shown<'_>> {
+        let mut all: Vec<Shown> = Vec::new();
+        let (mut by_name, mut last) = (BTreeMap::new(), BTreeMap::new());
+        for line in &self.lines {
+            match line {
+                LogLine::Impression(impression) => {
+                    by_name.insert(impression.slate.as_str(), all.len());
+                    impression.slots.iter().for_each(|slot| _ = last.insert(slot.item.as_str(), all.len()));
+                    all.push(Shown { impression, answers: vec![Vec::new(); impression.slots.len()] });
+                }
+                LogLine::Event(event) => {
+                    let slate = match &event.slate {
+                        Some(name) => by_name.get(name.as_str()),
+                        None => last.get(event.item.as_str()),
+                    };
+                    let Some(shown) = slate.map(|at| &mut all[*at]) else { continue };
+                    let slot = shown.impression.slots.iter().position(|slot| slot.item == event.item);
+                    slot.into_iter().for_each(|slot| shown.answers[slot].push(event));
+                }
+            }
+        }
+        all
+    }
+}
+
+/// Answers that speak against an item, whatever a bundle declares.
+const AGAINST: [&str; 2] = ["hide", "dislike"];
+
+/// What an answer is worth where nothing else is said: 1, and 0 of a hide or a dislike.
+fn plain_reward(answers: &[&Event]) -> f64 {
+    f64::from(u8::from(answers.iter().any(|event| !AGAINST.contains(&event.kind.as_str()))))
+}
+
+/// The types of some answers, with `|` between them.
+fn kinds(answers: &[&Event]) -> String {
+    answers.iter().map(|event| event.kind.as_str()).collect::<Vec<_>>().join("|")
+}
+
+/// A moment in ISO 8601, UTC, from milliseconds; empty where it is not known.
+fn iso(time: Option<i64>) -> String {
+    time.map_or_else(String::new, |ms| {
+        let seconds = ms.div_euclid(1000);
+        let of_day = seconds.rem_euclid(86_400);
+        let (h, m, s) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
+        format!("{}T{h:02}:{m:02}:{s:02}.{:03}Z", crate::report::day(seconds), ms.rem_euclid(1000))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_in_iso() {
+        assert_eq!(iso(Some(874_965_758_012)), "1997-09-22T22:02:38.012Z");
+        assert_eq!((iso(Some(-1)).as_str(), iso(None).as_str()), ("1969-12-31T23:59:59.999Z", ""));
+    }
+}

@@ -1,0 +1,26 @@
+//! The table that Open Bandit Pipeline reads, as of the Open Bandit Dataset.
+
+use std::fmt::Write;
+
+use super::{Visitor, plain_reward};
+use crate::data::csv_line;
+
+/// CSV of `timestamp`, `item_id`, `position` (from 1), `click`, `propensity_score`, `slate`, `visitor`; a line a slot.
+pub fn obp(visitors: &[Visitor]) -> String {
+    let mut out = "timestamp,item_id,position,click,propensity_score,slate,visitor\n".to_owned();
+    for visitor in visitors {
+        for shown in visitor.shown() {
+            let time = super::iso(shown.impression.time);
+            for (i, (slot, answers)) in shown.impression.slots.iter().zip(&shown.answers).enumerate() {
+                let mut numbers = String::new();
+                _ = write!(numbers, "{}", slot.propensity);
+                let (position, click) = ((i + 1).to_string(), plain_reward(answers).to_string());
+                csv_line(
+                    &mut out,
+                    &[time.as_str(), &slot.item, &position, &click, &numbers, &shown.impression.slate, &visitor.name],
+                );
+            }
+        }
+    }
+    out
+}
