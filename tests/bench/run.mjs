@@ -1,4 +1,4 @@
-// Runs the benchmarks of one page in headless Chromium: node run.mjs DATA OUT SET… [--only engine,…] [--rounds N] [--site BUNDLE] [--towers]
+// Runs the benchmarks of one page in headless Chromium: node run.mjs DATA OUT SET… [--only engine,…] [--rounds N] [--site BUNDLE] [--large BUNDLE] [--towers]
 import { execFileSync } from 'node:child_process';
 import { createReadStream, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -7,11 +7,11 @@ import { extname, join, normalize } from 'node:path';
 import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
 import { browser } from '../../web/tests/support.mjs';
-import { visits } from './visits.mjs';
+import { exploring, visits } from './visits.mjs';
 
 const here = import.meta.dirname;
 const root = join(here, '../..');
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { only: { type: 'string' }, rounds: { type: 'string', default: '40' }, site: { type: 'string' }, towers: { type: 'boolean' } } });
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { only: { type: 'string' }, rounds: { type: 'string', default: '40' }, site: { type: 'string' }, large: { type: 'string' }, towers: { type: 'boolean' } } });
 const [data, out, ...sets] = positionals;
 const modules = join(here, 'node_modules');
 
@@ -60,6 +60,7 @@ if (values.towers) {
 await chrome.close();
 server.close();
 if (values.site) rows.push(...(await visits(values.site)));
+if (values.large) rows.push(...(await exploring(values.large)));
 
 const machine = { cpu: cpus()[0].model, cores: cpus().length };
 mkdirSync(out, { recursive: true });

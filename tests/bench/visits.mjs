@@ -1,4 +1,4 @@
-// A visitor's first and second visit to a site with a bundle: milliseconds from the import of the package to the first slate, then of a slate.
+// Visits to a site with a bundle: milliseconds from the import of the package to the first slate, of a slate, and of what policies take.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -27,6 +27,46 @@ const visit = async (slates) => {
   rec.dispose();
   return { first, samples, bytes, items };
 };
+
+/** Milliseconds of the stages after the tower, and of the propensities, by policy; policies take turns. */
+const explore = async ([k, rounds]) => {
+  const { load } = await import('/package/index.js');
+  const rec = await load('/bundle/');
+  await rec.ready;
+  const { items } = await rec.info();
+  const popular = await rec.find('', { k: 30 });
+  for (const [i, item] of popular.entries()) await rec.record({ item: item.id, type: i % 5 === 4 ? 'hide' : 'view' });
+  const stages = {};
+  for (let round = 0; round < rounds; round++) {
+    for (const policy of rec.features().policies) {
+      const { timings_us: us } = await rec.recommend({ k, explore: { policy, seed: round } });
+      // The first calls make what is kept.
+      if (round >= 10) (stages[policy] ??= []).push([(us.filter + us.score + us.slate) / 1000, us.propensity / 1000]);
+    }
+  }
+  rec.dispose();
+  return { items, stages };
+};
+
+/** Rows of `explore`, a policy each, over a large catalog. */
+export async function exploring(bundle) {
+  const server = await serve(site(bundle));
+  const context = await browser();
+  const page = await context.newPage();
+  await page.goto(`${server.address}package/index.js`);
+  const rows = [];
+  for (const k of [10, 20, 100]) {
+    const { items, stages } = await page.evaluate(explore, [k, 110]);
+    for (const [policy, pairs] of Object.entries(stages)) {
+      const [draws, propensities] = [0, 1].map((i) => pairs.map((pair) => pair[i]).sort((a, b) => a - b));
+      const at = (samples, share) => samples[Math.floor(share * (samples.length - 1))];
+      rows.push({ engine: 'foretaste', task: 'explore', model: policy, n: items, dim: 64, k, vectors: 'trained', workers: 0, median_ms: at(draws, 0.5), p95_ms: at(draws, 0.95), recall: null, runs: draws.length, note: `${k} slots; propensities ${at(propensities, 0.5).toFixed(2)} ms` });
+    }
+  }
+  await context.close();
+  server.stop();
+  return rows;
+}
 
 /** Rows of `cold-start`, `warm-start` and `slate`. */
 export async function visits(bundle) {
