@@ -308,7 +308,7 @@ impl Recommender {
         Ok(Asked { request, encoded, user, decision, removed, allowed, timings, since })
     }
 
-    /// The second half: the slate from the best allowed rows, as many as [`Asked::k`] says, best first, ties by row; it is written to the log.
+    /// The second half: the slate from the best allowed rows, as many as `Asked::k` says, best first, ties by row; it is written to the log.
     ///
     /// # Errors
     /// `argument` for rows that are not allowed, or fewer of them than slots can be filled.

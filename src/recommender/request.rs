@@ -8,7 +8,7 @@ use crate::explore::Explore;
 use crate::features::Fields;
 use crate::retrieve::Effort;
 
-/// What is asked of [`Recommender::recommend`]. Unknown keys are refused.
+/// What is asked of [`super::Recommender::recommend`]. Unknown keys are refused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Request {
