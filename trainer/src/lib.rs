@@ -12,6 +12,7 @@ pub mod ope;
 pub mod ops;
 pub mod protocols;
 pub mod report;
+pub mod simulate;
 pub mod towers;
 pub mod tracking;
 pub mod training;

@@ -13,6 +13,7 @@ pub mod prepare;
 pub mod reading;
 pub mod recommend;
 pub mod serve;
+pub mod simulate;
 pub mod split;
 pub mod train;
 pub mod verify;

@@ -177,7 +177,7 @@ pub(crate) fn distinct(events: &[Event]) -> Vec<u32> {
 }
 
 /// Whole histories of the users that `pick` names.
-fn histories(data: &Dataset, pick: impl Fn(usize) -> bool) -> Vec<Sequence> {
+pub(crate) fn histories(data: &Dataset, pick: impl Fn(usize) -> bool) -> Vec<Sequence> {
     let users = (0..data.users.len()).filter(|user| pick(*user));
     users
         .map(|user| Sequence { user: user as u32, events: data.history(user).to_vec() })

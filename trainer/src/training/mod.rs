@@ -14,6 +14,7 @@ mod search;
 mod state;
 mod step;
 mod validation;
+mod warm;
 
 pub use candidates::{Candidates, Sampler};
 pub use config::{Config, Input};
@@ -67,8 +68,25 @@ pub struct TrainOptions<'a> {
 /// Where the data gives nothing to learn from, the folder cannot be written, `resume` meets a checkpoint of other data or settings, or
 /// Ctrl-C stopped it (the last checkpoint is kept).
 pub fn train(data: &Dataset, split: &Split, config: &Config, seed: u64, out: &Path, options: TrainOptions) -> Result<Run> {
+    train_on(None, data, split, config, seed, out, options)
+}
+
+/// As [`train`], from what an earlier run has learnt of items, words and everything else that is still there. The settings may differ, but not
+/// the dimensions: what has another shape starts anew.
+///
+/// # Errors
+/// As there.
+pub fn train_on(
+    base: Option<&Run>,
+    data: &Dataset,
+    split: &Split,
+    config: &Config,
+    seed: u64,
+    out: &Path,
+    options: TrainOptions,
+) -> Result<Run> {
     let known = Known::new(data, split, config);
-    let trainer = Trainer::new(data, split, config, seed, &known, out)?;
+    let trainer = Trainer { base, ..Trainer::new(data, split, config, seed, &known, out)? };
     let mut state = trainer.state(split, options)?;
     let revision = revision();
     let mut progress = Progress::new(options.quiet, trainer.validation.metric());
@@ -161,6 +179,8 @@ struct Trainer<'a> {
     validation: Validation<'a>,
     out: &'a Path,
     fingerprint: String,
+    /// What the training goes on from.
+    base: Option<&'a Run>,
 }
 
 impl<'a> Trainer<'a> {
@@ -180,6 +200,7 @@ impl<'a> Trainer<'a> {
             out,
             fingerprint: serde_json::to_string(&(&trained_on, config))?,
             trained_on,
+            base: None,
         })
     }
 
@@ -201,12 +222,16 @@ impl<'a> Trainer<'a> {
 
     fn start(&self, sequences: &[Sequence], phase: Phase) -> State {
         let counts = counts(self.data, sequences);
-        let items = ItemTower::start(self.config.dim, &counts, self.encoding.item_width(), self.config.untied, mix(self.seed, 1));
+        let mut items =
+            ItemTower::start(self.config.dim, &counts, self.encoding.item_width(), self.config.untied, mix(self.seed, 1));
         let shape =
             UserShape::of(self.encoding, self.config.encoder, self.config.dim, self.config.hidden, self.ratings.is_some());
         let mut user = UserTower::start(shape, self.config.pool_rates, mix(self.seed, 2));
         if let Some(ratings) = self.ratings {
             user.start_ratings(ratings.moments, &ratings.by_row);
+        }
+        if let Some(base) = self.base {
+            warm::take_over(base, self.encoding, &self.data.items, &mut items, &mut user);
         }
         State::new(phase, items, user)
     }
@@ -219,7 +244,7 @@ impl<'a> Trainer<'a> {
         let material =
             Material { encoding: self.encoding, config: self.config, visitors: &visitors, bags: &self.bags, sampler: &sampler };
         let is_blind = state.phase == Phase::Search && self.validation.is_empty();
-        let most = if is_blind { BLIND_EPOCHS } else { epochs };
+        let most = if is_blind { BLIND_EPOCHS.min(epochs) } else { epochs };
         let steps = batches(&windows(&visitors, self.config.window, 0), self.config).len();
         progress.phase(state.phase, most, state.epoch, steps);
         while state.epoch < most && !self.is_over(state) {

@@ -16,7 +16,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::write::csv_line;
-use world::World;
+pub(crate) use world::{CATEGORIES, MOODS, SEGMENTS, World};
 
 /// Terms of use.
 pub const LICENCE: &str = "generated, CC0";
@@ -62,12 +62,12 @@ pub fn write(size: &Size, seed: u64, folder: &Path) -> Result<()> {
     let mut text = String::from("item,title,category,tags,price\n");
     for (i, item) in world.items.iter().enumerate() {
         let price = format!("{}.{:02}", item.cents / 100, item.cents % 100);
-        csv_line(&mut text, &[&(i + 1).to_string(), &item.title, world::CATEGORIES[item.category].0, &item.tags(), &price]);
+        csv_line(&mut text, &[&(i + 1).to_string(), &item.title, CATEGORIES[item.category].0, &item.tags(), &price]);
     }
     fs::write(folder.join("items.csv"), text)?;
     let mut text = String::from("user,age,segment\n");
     for (u, user) in world.users.iter().enumerate() {
-        csv_line(&mut text, &[&(u + 1).to_string(), &user.age.to_string(), world::SEGMENTS[user.segment].name]);
+        csv_line(&mut text, &[&(u + 1).to_string(), &user.age.to_string(), SEGMENTS[user.segment].name]);
     }
     fs::write(folder.join("users.csv"), text)?;
     let kinds = "[items.title]\nkind = \"text\"\n\n[items.category]\nkind = \"category\"\n\n[items.tags]\nkind = \"set\"\n\n\

@@ -6,14 +6,14 @@ use rand_chacha::rand_core::Rng;
 use super::Size;
 
 /// Hidden axes of a story and of a taste.
-pub(super) const AXES: usize = 6;
+pub(crate) const AXES: usize = 6;
 /// Moods of a session: the axes that count in it, and its hours of the day (first, how many).
-pub(super) const MOODS: [([usize; 3], u64, u64); 3] = [([0, 1, 2], 7, 8), ([2, 3, 4], 16, 6), ([4, 5, 0], 21, 3)];
+pub(crate) const MOODS: [([usize; 3], u64, u64); 3] = [([0, 1, 2], 7, 8), ([2, 3, 4], 16, 6), ([4, 5, 0], 21, 3)];
 /// Spans of time with one popularity.
-pub(super) const SPANS: usize = 24;
+pub(crate) const SPANS: usize = 24;
 
 /// Categories, and nouns of their titles.
-pub(super) const CATEGORIES: [(&str, [&str; 6]); 8] = [
+pub(crate) const CATEGORIES: [(&str, [&str; 6]); 8] = [
     ("adventure", ["Expedition", "Compass", "Harbour", "Island", "Crossing", "Map"]),
     ("comedy", ["Wedding", "Landlord", "Holiday", "Parrot", "Neighbour", "Kitchen"]),
     ("crime", ["Witness", "Alibi", "Verdict", "Inspector", "Ransom", "Stranger"]),
@@ -50,7 +50,7 @@ const PLACES: [&str; 12] = [
 const PARTS: [&str; 4] = ["", " II", " III", " IV"];
 
 /// A kind of reader.
-pub(super) struct Segment {
+pub(crate) struct Segment {
     pub name: &'static str,
     /// Pull of the next part of a series, in logits.
     pub follow: f64,
@@ -61,7 +61,7 @@ pub(super) struct Segment {
 }
 
 /// Kinds of reader.
-pub(super) const SEGMENTS: [Segment; 4] = [
+pub(crate) const SEGMENTS: [Segment; 4] = [
     Segment { name: "collector", follow: 5.0, explore: 0.1, budget: 7.0 },
     Segment { name: "explorer", follow: 1.5, explore: 0.6, budget: 6.6 },
     Segment { name: "regular", follow: 3.0, explore: 0.2, budget: 6.4 },
@@ -69,7 +69,7 @@ pub(super) const SEGMENTS: [Segment; 4] = [
 ];
 
 /// A story.
-pub(super) struct Item {
+pub(crate) struct Item {
     pub title: String,
     pub category: usize,
     /// Place on each axis; the parts of a series share it.
@@ -84,7 +84,7 @@ pub(super) struct Item {
 }
 
 /// A reader.
-pub(super) struct User {
+pub(crate) struct User {
     pub age: u32,
     pub segment: usize,
     /// Liking of each axis.
@@ -97,7 +97,7 @@ pub(super) struct User {
 }
 
 /// Stories and readers.
-pub(super) struct World {
+pub(crate) struct World {
     pub items: Vec<Item>,
     pub users: Vec<User>,
     /// When each category is in fashion.
@@ -105,7 +105,7 @@ pub(super) struct World {
 }
 
 /// An index below `n`.
-pub(super) fn index(rng: &mut dyn Rng, n: usize) -> usize {
+pub(crate) fn index(rng: &mut dyn Rng, n: usize) -> usize {
     below(rng, n as u64) as usize
 }
 
