@@ -132,7 +132,7 @@ pub(crate) mod tests {
     use crate::protocols::{Query, Sequence};
 
     pub fn events(items: &[u32]) -> Vec<Event> {
-        items.iter().map(|item| Event { user: 0, item: *item, kind: 0, rating: None, time: None }).collect()
+        items.iter().map(|item| Event { user: 0, item: *item, kind: 0, rating: None, time: None, weight: 1.0 }).collect()
     }
 
     pub fn sequences(histories: &[&[u32]]) -> Vec<Sequence> {

@@ -35,6 +35,9 @@ pub struct Args {
     /// Items; half of them come out during the rounds.
     #[arg(long, default_value_t = Setting::default().items, value_parser = clap::value_parser!(u32).range(20..=100_000))]
     items: u32,
+    /// Items that a visitor meets before the first round: few are a young site, many an old one.
+    #[arg(long, default_value_t = Setting::default().met, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    met: u32,
     /// Slates that a visitor sees in a round.
     #[arg(long, default_value_t = Setting::default().slates, value_parser = clap::value_parser!(u32).range(1..=100))]
     slates: u32,
@@ -65,7 +68,14 @@ pub fn run(args: Args) -> Result<()> {
         let known = POLICIES.iter().find(|known| **known == name);
         policies.push(*known.ok_or_else(|| usage(format!("no policy `{name}`; there are: {}", POLICIES.join(", "))))?);
     }
-    let setting = Setting { users: args.users, items: args.items, rounds: args.rounds, slates: args.slates, drift: args.drift };
+    let setting = Setting {
+        users: args.users,
+        items: args.items,
+        met: args.met,
+        rounds: args.rounds,
+        slates: args.slates,
+        drift: args.drift,
+    };
     let mut all: Vec<(&str, Vec<Vec<Round>>)> = Vec::new();
     for policy in policies {
         let mut request: Request = args.exploring.request(args.k as usize)?;

@@ -15,6 +15,8 @@ pub struct Event {
     pub rating: Option<f64>,
     /// Unix seconds.
     pub time: Option<i64>,
+    /// What it counts for as a target in training, above 0: 1, or what corrects for how it came to be shown.
+    pub weight: f32,
 }
 
 /// A table of raw values beside the ids: `columns[c].values[row]`.

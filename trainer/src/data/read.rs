@@ -196,7 +196,7 @@ fn read_events(path: &Path, declared: &Declared, options: &ReadOptions, notes: &
         };
         let (user, item) = (out.users.intern(&user), out.items.intern(&item));
         // More types than `MAX_TYPES` are refused below.
-        out.events.push(Event { user, item, kind: kind.min(u32::from(u16::MAX)) as u16, rating, time });
+        out.events.push(Event { user, item, kind: kind.min(u32::from(u16::MAX)) as u16, rating, time, weight: 1.0 });
         for column in &mut out.context {
             column.push(std::mem::replace(&mut cells[column.at], Cell::Missing));
         }

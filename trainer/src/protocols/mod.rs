@@ -214,6 +214,7 @@ pub(crate) mod tests {
                 kind: 0,
                 rating: Some(4.0),
                 time: Some(t as i64),
+                weight: 1.0,
             };
             data.events.extend(history.iter().enumerate().map(event));
             data.offsets.push(data.events.len());

@@ -13,8 +13,6 @@ use crate::data::{Column, Dataset, Event as Row, Table};
 /// 2024-01-01, Unix milliseconds, and a round's length.
 const START_MS: i64 = 1_704_067_200_000;
 const ROUND_MS: i64 = 7 * 86_400_000;
-/// Items that a visitor meets before the first round.
-const MET: usize = 60;
 /// A click's logits: a unit of affinity, and none.
 const SLOPE: f64 = 2.2;
 const BASE: f64 = -2.0;
@@ -29,6 +27,7 @@ pub(super) struct Visit {
 }
 
 /// The world as it is in a round.
+#[derive(Clone)]
 pub(super) struct Society {
     setting: Setting,
     seed: u64,
@@ -121,7 +120,7 @@ impl Society {
     pub fn first_clicks(&mut self, user: usize) -> Vec<Event> {
         let rng = &mut decision_rng(self.seed, &format!("simulate/first {user}"));
         let mut events = Vec::new();
-        for i in 0..MET {
+        for i in 0..self.setting.met {
             let item = self.out[(unit(rng) * self.out.len() as f64) as usize];
             let clicks = unit(rng) < 0.5 * self.liking(user, item);
             if clicks && self.clicked[user].insert(item) {
@@ -182,7 +181,14 @@ impl Society {
                 if let LogLine::Event(event) = line {
                     let item = place[&self.rows[&event.item]];
                     in_events[item as usize] = true;
-                    events.push(Row { user: user as u32, item, kind: 2, rating: None, time: event.time.map(|ms| ms / 1000) });
+                    events.push(Row {
+                        user: user as u32,
+                        item,
+                        kind: 2,
+                        rating: None,
+                        time: event.time.map(|ms| ms / 1000),
+                        weight: 1.0,
+                    });
                 }
             }
             offsets.push(events.len());

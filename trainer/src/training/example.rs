@@ -21,8 +21,10 @@ pub struct Visitor {
     pub events: Vec<EventIndex>,
     /// Whether the event is the first of its item.
     first: Vec<bool>,
-    /// Weight of each event as a target; 0 is none.
+    /// Share of each event in a target, beside the others of it; 0 is none.
     weights: Vec<f32>,
+    /// What it counts for there.
+    corrections: Vec<f32>,
     /// Rating of each event, less the mean, over the standard deviation.
     ratings: Vec<Option<f32>>,
     /// Milliseconds UTC.
@@ -80,10 +82,13 @@ pub fn visitors(data: &Dataset, sequences: &[Sequence], encoding: &Encoding, rat
         kept.reverse();
         let weight = |name: &str| encoding.history.type_of(name).filter(|t| t.positive).map_or(0.0, |t| t.weight);
         let mut seen = HashSet::new();
+        let mut all = sequence.events.iter().zip(&recorded);
+        let mut correction = |kept| all.find(|(_, event)| std::ptr::eq(*event, kept)).map_or(1.0, |(event, _)| event.weight);
         Visitor {
             first: events.iter().map(|e| seen.insert(e.item)).collect(),
             events,
             weights: kept.iter().map(|(_, e)| weight(&e.kind)).collect(),
+            corrections: kept.iter().map(|(_, e)| correction(*e)).collect(),
             times: kept.iter().map(|(_, e)| e.time).collect(),
             ratings: kept.iter().map(|(_, e)| Some(ratings?.scaled(e.value?))).collect(),
             fields: context_of(data, sequence.user as usize, encoding),
@@ -186,7 +191,7 @@ impl Visitor {
         let others = (0..self.events.len()).filter(|at| hidden.binary_search(at).is_err());
         let known: BTreeSet<u32> = others.map(|at| self.events[at].item).collect();
         let new = hidden.iter().filter(|at| self.weights[**at] > 0.0 && !known.contains(&self.events[**at].item));
-        let wanted = new.map(|at| (place[self.events[*at].item as usize], self.weights[*at])).collect();
+        let wanted = new.map(|at| (place[self.events[*at].item as usize], self.weights[*at] * self.corrections[*at])).collect();
         let masked = known.iter().map(|item| place[*item as usize]).filter(|p| *p != u32::MAX).collect();
         Target { wanted, masked }
     }
@@ -218,8 +223,9 @@ impl Visitor {
             .collect();
         let sum: f32 = wanted.iter().map(|(_, w)| w).sum();
         let next = config.next_weight as f32;
-        for (i, (_, weight)) in wanted.iter_mut().enumerate() {
-            *weight = (1.0 - next) * *weight / sum + if i == 0 { next } else { 0.0 };
+        let corrections = self.corrections[at..].iter().zip(&self.weights[at..]).filter(|(_, w)| **w > 0.0).map(|(c, _)| *c);
+        for (i, ((_, weight), correction)) in wanted.iter_mut().zip(corrections).enumerate() {
+            *weight = correction * ((1.0 - next) * *weight / sum + if i == 0 { next } else { 0.0 });
         }
         Target { wanted, masked }
     }
@@ -237,6 +243,7 @@ mod tests {
             first: items.iter().map(|item| seen.insert(*item)).collect(),
             events: items.iter().map(|item| EventIndex { item: *item, value: 1, gap: 1, ..EventIndex::default() }).collect(),
             weights: vec![1.0; items.len()],
+            corrections: vec![1.0; items.len()],
             times: vec![Some(0); items.len()],
             ratings: vec![None; items.len()],
             ..Visitor::default()
@@ -251,6 +258,10 @@ mod tests {
         assert_eq!(target.masked, [10]);
         assert_eq!(target.wanted, [(10, 0.6 / 1.5 + 0.4), (11, 0.6 * 0.5 / 1.5)]);
         assert!(visitor(&[0]).target(1, &place, &config).wanted.is_empty());
+        let mut corrected = visitor(&[0, 3, 0, 1, 2]);
+        corrected.corrections[3] = 2.0;
+        let target = corrected.target(2, &place, &config);
+        assert_eq!(target.wanted, [(10, 0.6 / 1.5 + 0.4), (11, 2.0 * (0.6 * 0.5 / 1.5))], "what is rarely shown counts for more");
     }
 
     #[test]

@@ -85,7 +85,8 @@ pub(super) mod tests {
     use crate::protocols::{Query, Sequence};
 
     pub fn rated(user: u32, ratings: &[(u32, f64)]) -> Vec<Event> {
-        let event = |(item, rating): &(u32, f64)| Event { user, item: *item, kind: 0, rating: Some(*rating), time: None };
+        let event =
+            |(item, rating): &(u32, f64)| Event { user, item: *item, kind: 0, rating: Some(*rating), time: None, weight: 1.0 };
         ratings.iter().map(event).collect()
     }
 

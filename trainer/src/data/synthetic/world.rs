@@ -69,6 +69,7 @@ pub(crate) const SEGMENTS: [Segment; 4] = [
 ];
 
 /// A story.
+#[derive(Clone)]
 pub(crate) struct Item {
     pub title: String,
     pub category: usize,
@@ -84,6 +85,7 @@ pub(crate) struct Item {
 }
 
 /// A reader.
+#[derive(Clone)]
 pub(crate) struct User {
     pub age: u32,
     pub segment: usize,
@@ -97,6 +99,7 @@ pub(crate) struct User {
 }
 
 /// Stories and readers.
+#[derive(Clone)]
 pub(crate) struct World {
     pub items: Vec<Item>,
     pub users: Vec<User>,
