@@ -16,3 +16,4 @@ pub mod simulate;
 pub mod towers;
 pub mod tracking;
 pub mod training;
+pub mod update;

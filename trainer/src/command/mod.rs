@@ -10,12 +10,15 @@ pub mod log;
 pub mod ope;
 pub mod output;
 pub mod prepare;
+pub mod promote;
 pub mod reading;
 pub mod recommend;
+pub mod rollback;
 pub mod serve;
 pub mod simulate;
 pub mod split;
 pub mod train;
+pub mod update;
 pub mod verify;
 
 /// An error of usage that the parser of the command line could not see: exit code 2.

@@ -157,6 +157,11 @@ impl Declared {
     }
 }
 
+/// A type of event that no table declares.
+pub(crate) fn type_of(name: &str) -> EventType {
+    Declared::default().event_type(name, true)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -57,7 +57,7 @@ impl Sink {
 }
 
 /// SHA-256 of everything but name, licence and the hash itself: lower-case hexadecimal.
-pub(super) fn of(data: &Dataset) -> String {
+pub(crate) fn of(data: &Dataset) -> String {
     let mut sink = Sink(Sha256::new());
     for ids in [&data.users, &data.items] {
         sink.count(ids.len());

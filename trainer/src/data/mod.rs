@@ -20,6 +20,8 @@ pub mod synthetic;
 mod write;
 
 pub use dataset::{Column, Dataset, Event, Table};
+pub(crate) use declared::type_of;
+pub(crate) use digest::of as digest;
 pub use notes::{Notes, TableNotes};
 pub use place::place_folder;
 pub use prepared::write_tables;

@@ -75,7 +75,11 @@ pub fn measure_bundle(recommender: &Recommender, data: &Dataset, split: &Split, 
     })
 }
 
-fn user_of(recommender: &Recommender, data: &Dataset, query: &Query) -> Result<User> {
+/// The user of a query.
+///
+/// # Errors
+/// Those of the tower.
+pub(crate) fn user_of(recommender: &Recommender, data: &Dataset, query: &Query) -> Result<User> {
     let history: Vec<_> = query.history.iter().map(|e| event_of(data, e)).collect();
     let context = context_of(data, query.user as usize, &recommender.bundle().manifest.encoding);
     let request = Request { history: &history, context: &context, time: None, tz_offset_min: None };

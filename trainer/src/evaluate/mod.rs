@@ -11,6 +11,7 @@ mod paired;
 mod report;
 mod visitor;
 
+pub(crate) use bundle::user_of;
 pub use bundle::{Vectors, check_fits, measure_bundle};
 pub use cost::{Stopwatch, cpu_seconds, peak_mb};
 pub use examples::{Example, examples};

@@ -1,8 +1,10 @@
 //! A finished training as a bundle: a folder of static files. Equal runs give equal bytes.
 
 mod codes;
+mod delta;
 mod golden;
 mod items;
+mod publish;
 
 use std::path::Path;
 
@@ -12,6 +14,7 @@ use foretaste::bundle::{BundleReader, DEFAULT_MAX_BYTES, FORMAT_VERSION, Feature
 use foretaste::model::TractRuntime;
 
 pub use self::items::{Planes, item_file};
+pub use self::publish::{Published, publish};
 use crate::towers::encode_catalog;
 use crate::training::{Run, write_atomically};
 

@@ -10,6 +10,7 @@ mod p5;
 mod write;
 
 pub use hash::hash;
+pub(crate) use p4::query;
 pub use write::write_split;
 
 use std::ops::Deref;

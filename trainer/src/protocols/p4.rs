@@ -17,7 +17,7 @@ pub(super) fn query_len(n: usize) -> usize {
 }
 
 /// The query of a history: targets are what follows, less the items of the query. None where nothing follows.
-pub(super) fn query(user: usize, history: &[Event]) -> Option<Query> {
+pub(crate) fn query(user: usize, history: &[Event]) -> Option<Query> {
     let (known, ahead) = history.split_at(query_len(history.len()).min(history.len()));
     let removed = distinct(known);
     let mut targets: Vec<u32> = Vec::new();

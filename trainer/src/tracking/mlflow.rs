@@ -127,27 +127,27 @@ impl Drop for Store {
     }
 }
 
-fn write(path: &Path, text: &str) -> Result<()> {
+pub(super) fn write(path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).with_context(|| format!("{}: cannot be written", path.display()))
 }
 
-fn yaml(lines: &[(&str, String)]) -> String {
+pub(super) fn yaml(lines: &[(&str, String)]) -> String {
     lines.iter().map(|(key, value)| format!("{key}: {value}\n")).collect()
 }
 
 /// A text in YAML, of which JSON is a part.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-fn uri(path: &Path) -> String {
+pub(super) fn uri(path: &Path) -> String {
     let kept = |b: u8| b.is_ascii_alphanumeric() || b"/-_.~".contains(&b);
     let byte = |b: u8| if kept(b) { char::from(b).to_string() } else { format!("%{b:02X}") };
     format!("file://{}", path.to_string_lossy().bytes().map(byte).collect::<String>())
 }
 
 /// A name that MLflow takes: `recall@20` becomes `recall_at_20`.
-fn plain(name: &str) -> String {
+pub(super) fn plain(name: &str) -> String {
     let spelt = name.replace('@', "_at_");
     spelt.chars().map(|c| if c.is_ascii_alphanumeric() || "_-.".contains(c) { c } else { '_' }).collect()
 }

@@ -4,7 +4,10 @@
 //! for a server: from version 3.13 on MLflow keeps the file store behind that variable.
 
 mod mlflow;
+mod registry;
 mod tensorboard;
+
+pub use registry::Registry;
 
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};

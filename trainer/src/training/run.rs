@@ -92,7 +92,7 @@ impl Run {
     }
 
     /// Writes the run; `run.json` comes last, so a folder that has it is whole. Gives its path.
-    pub(super) fn save(&self, folder: &Path) -> Result<PathBuf> {
+    pub(crate) fn save(&self, folder: &Path) -> Result<PathBuf> {
         let mut numbers = Numbers::default();
         for (prefix, layout, flat) in
             [("item", &self.items.layout, &self.items.numbers), ("user", &self.user.layout, &self.user.numbers)]

@@ -1,0 +1,120 @@
+//! A bundle where pages load it from, with what turns the files of the bundle before into its own.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use foretaste::bundle::{CatalogFile, FileEntry, Manifest};
+
+use super::{File, HASH_DIGITS, delta};
+use crate::training::write_atomically;
+
+/// The feature of deltas, and their role.
+const DELTA: &str = "delta";
+/// Between the name of the file that a delta makes and that of the file it starts from.
+const FROM: &str = ".from.";
+
+/// What a publication has cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize)]
+pub struct Published {
+    /// Bytes of the files that a page reads and that the bundle before did not have.
+    pub bytes: u64,
+    /// Bytes of them for a page that has the bundle before: deltas, and what has none.
+    pub delta_bytes: u64,
+}
+
+/// Copies the bundle in the folder `bundle` to the folder `live`, with deltas from the bundle that is there. Its files stay beside the new ones, for
+/// pages that are just loading them; older ones go. The manifest is written last.
+///
+/// # Errors
+/// Folders that cannot be read or written.
+pub fn publish(bundle: &Path, live: &Path) -> Result<Published> {
+    let mut manifest = manifest_of(bundle)?.with_context(|| format!("{}: no bundle there", bundle.display()))?;
+    std::fs::create_dir_all(live).with_context(|| format!("{}: cannot be made", live.display()))?;
+    let mut before = manifest_of(live)?;
+    let mut published = Published::default();
+    for file in &manifest.files {
+        write_atomically(&live.join(&file.path), &read(bundle, &file.path)?)?;
+    }
+    if let Some(before) = before.as_mut().filter(|before| before.model_id != manifest.model_id) {
+        before.files.retain(|file| file.feature.as_deref() != Some(DELTA));
+        let mut deltas = Vec::new();
+        for (new, old) in changed(&manifest, before) {
+            published.bytes += new.bytes;
+            let delta = old.map(|old| delta_of(new, old, bundle, live, &manifest, before)).transpose()?;
+            // A delta that saves less than a tenth is not worth a second way.
+            let delta = delta.filter(|delta| 10 * delta.entry.bytes < 9 * new.bytes);
+            published.delta_bytes += delta.as_ref().map_or(new.bytes, |delta| delta.entry.bytes);
+            deltas.extend(delta);
+        }
+        for delta in &deltas {
+            write_atomically(&live.join(&delta.entry.path), &delta.bytes)?;
+        }
+        if !deltas.is_empty() {
+            manifest.features.optional.push(DELTA.into());
+        }
+        manifest.files.extend(deltas.into_iter().map(|delta| delta.entry));
+    }
+    write_atomically(&live.join("manifest.json"), &serde_json::to_vec_pretty(&manifest)?)?;
+    let stays: BTreeSet<&str> =
+        manifest.files.iter().chain(before.iter().flat_map(|before| &before.files)).map(|file| file.path.as_str()).collect();
+    for entry in std::fs::read_dir(live)?.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let hash = |part: &str| part.len() == HASH_DIGITS && part.bytes().all(|b| b.is_ascii_hexdigit());
+        if name.split('.').any(hash) && !stays.contains(name.as_str()) {
+            // One that cannot be removed does no harm: no manifest names it.
+            _ = std::fs::remove_file(entry.path());
+        }
+    }
+    Ok(published)
+}
+
+fn read(folder: &Path, name: &str) -> Result<Vec<u8>> {
+    let path = folder.join(name);
+    std::fs::read(&path).with_context(|| format!("{}: cannot be read", path.display()))
+}
+
+/// The manifest in a folder; none where there is no bundle.
+fn manifest_of(folder: &Path) -> Result<Option<Manifest>> {
+    if !folder.join("manifest.json").is_file() {
+        return Ok(None);
+    }
+    let manifest = Manifest::parse(&read(folder, "manifest.json")?);
+    Ok(Some(manifest.with_context(|| folder.display().to_string())?))
+}
+
+/// The files of the new manifest that pages read and the old one lacks, each with the one whose place it takes.
+fn changed<'a>(new: &'a Manifest, old: &'a Manifest) -> Vec<(&'a FileEntry, Option<&'a FileEntry>)> {
+    let roles = ["user_tower", "items", "catalog"];
+    let pairs = |role| {
+        let mut before = old.files_of(role);
+        new.files_of(role).map(move |file| (file, before.next()))
+    };
+    roles.into_iter().flat_map(pairs).filter(|(new, _)| old.files.iter().all(|old| old.path != new.path)).collect()
+}
+
+fn delta_of(
+    new: &FileEntry,
+    old: &FileEntry,
+    bundle: &Path,
+    live: &Path,
+    manifest: &Manifest,
+    before: &Manifest,
+) -> Result<File> {
+    let (was, is) = (read(live, &old.path)?, read(bundle, &new.path)?);
+    let pieces = if new.role == "items" {
+        let catalog = |folder, manifest: &Manifest, file: &FileEntry| -> Result<CatalogFile> {
+            let at = manifest.files_of("items").position(|f| f.path == file.path).unwrap_or_default();
+            let name = &manifest.files_of("catalog").nth(at).context("items without a catalog")?.path;
+            Ok(serde_json::from_slice(&read(folder, name)?)?)
+        };
+        delta::item_pieces(&was, &is, [&catalog(live, before, old)?, &catalog(bundle, manifest, new)?])?
+    } else {
+        delta::pieces(&was, &is)
+    };
+    let bytes = delta::encode(&was, &is, &pieces)?;
+    ensure!(delta::apply(&was, &bytes)? == is, "{}: the delta makes another file", new.path);
+    let mut file = File::named(format!("{}{FROM}{}", new.path, old.path), DELTA, None, bytes);
+    file.entry.feature = Some(DELTA.into());
+    Ok(file)
+}

@@ -1,0 +1,161 @@
+//! The visitors of a log as further users of a data set.
+
+use std::collections::BTreeMap;
+
+use foretaste::features::{Fields, Value};
+use foretaste::profile::{Event as Recorded, LogLine};
+
+use crate::data::{Column, Dataset, Event, digest, type_of};
+use crate::log::{Shown, Visitor};
+use crate::ope::{Logged, examination};
+
+/// A data set with the visitors of a log behind its users.
+pub struct Joined {
+    /// Both.
+    pub data: Dataset,
+    /// The first of the visitors in [`Dataset::users`].
+    pub first: usize,
+    /// Events of items that the data does not have: left out.
+    pub unknown: usize,
+}
+
+/// Adds the visitors. Each answer to a slate weighs min(`most`, 1 / (p · e)), over the mean of these weights: p is the propensity with which its slot
+/// showed the item, e the chance that the slot is looked at, beside that of the first. So what is clicked although it was shown seldom and low counts
+/// for more, as if all had been shown alike (Schnabel et al., Recommendations as treatments, 2016; Joachims, Swaminathan and Schnabel, 2017). `most`
+/// bounds the variance and leaves some of the old policy's taste: 1 leaves all of it. Other events weigh 1.
+pub fn join(mut data: Dataset, log: &[Visitor], most: f64, seed: u64) -> Joined {
+    let first = data.users.len();
+    let rows: BTreeMap<String, u32> = data.items.iter().cloned().zip(0..).collect();
+    let shown: Vec<Vec<Shown>> = log.iter().map(Visitor::shown).collect();
+    let weights = weights(&shown, most, seed);
+    let (timed, mut unknown) = (data.has_times() || data.events.is_empty(), 0);
+    for (visitor, weights) in log.iter().zip(&weights) {
+        let user = data.users.len() as u32;
+        data.users.push(format!("log/{}", visitor.name));
+        let (mut context, mut events) = (Fields::new(), Vec::new());
+        for line in &visitor.lines {
+            match line {
+                LogLine::Impression(impression) => context.clone_from(&impression.request.context),
+                LogLine::Event(event) => match rows.get(&event.item) {
+                    None => unknown += 1,
+                    Some(item) => {
+                        let kind = kind(&mut data, &event.kind);
+                        let time = event.time.filter(|_| timed).map(|ms| ms.div_euclid(1000));
+                        let weight = weights.get(&address(event)).copied().unwrap_or(1.0);
+                        let event = Event { user, item: *item, kind, rating: event.value, time, weight };
+                        events.push((event, of_columns(&data.context_table.columns, &context)));
+                    }
+                },
+            }
+        }
+        // In one second by item, as the events of the data.
+        events.sort_by_key(|(event, _)| (event.time, if timed { event.item } else { 0 }));
+        for (event, values) in events {
+            data.in_events[event.item as usize] = true;
+            data.events.push(event);
+            data.context_table.columns.iter_mut().zip(values).for_each(|(column, value)| column.values.push(value));
+        }
+        let values = of_columns(&data.user_table.columns, &context);
+        data.user_table.columns.iter_mut().zip(values).for_each(|(column, value)| column.values.push(value));
+        data.offsets.push(data.events.len());
+    }
+    data.sha256 = digest(&data);
+    Joined { data, first, unknown }
+}
+
+/// Where an event of a log lies: tells it from any other.
+fn address(event: &Recorded) -> usize {
+    std::ptr::from_ref(event) as usize
+}
+
+/// Weights of the answers, by visitor and event.
+fn weights(shown: &[Vec<Shown>], most: f64, seed: u64) -> Vec<BTreeMap<usize, f32>> {
+    let mut log = Vec::new();
+    for (slate, shown) in shown.iter().flatten().enumerate() {
+        for (slot, (logged, answers)) in shown.impression.slots.iter().zip(&shown.answers).enumerate() {
+            let (reward, propensity) = (f64::from(u8::from(!answers.is_empty())), logged.propensity);
+            log.push(Logged { slate, slot, reward, propensity, target: propensity, model: None });
+        }
+    }
+    // Where the log explores too little to tell, no slot is corrected for its place.
+    let curve = examination(&log, seed);
+    let looked_at = |slot: usize| {
+        let known = curve.get(slot).filter(|e| e.ci95[0] > 0.0 && e.ci95[1] - e.ci95[0] < 0.5);
+        known.map_or(1.0, |e| e.value.max(0.05).min(1.0))
+    };
+    let of_visitor = |shown: &Vec<Shown>| {
+        let slots = shown.iter().flat_map(|s| s.impression.slots.iter().zip(&s.answers).enumerate());
+        let weighed = slots.flat_map(|(slot, (logged, answers))| {
+            let weight = (1.0 / (logged.propensity * looked_at(slot))).min(most);
+            answers.iter().map(move |event| (address(event), weight as f32))
+        });
+        weighed.collect()
+    };
+    let mut weights: Vec<BTreeMap<usize, f32>> = shown.iter().map(of_visitor).collect();
+    let n = weights.iter().map(BTreeMap::len).sum::<usize>().max(1) as f32;
+    let mean = weights.iter().flat_map(BTreeMap::values).sum::<f32>() / n;
+    weights.iter_mut().flat_map(BTreeMap::values_mut).for_each(|weight| *weight /= mean);
+    weights
+}
+
+/// The number of a type, which is new where the data does not have it.
+fn kind(data: &mut Dataset, name: &str) -> u16 {
+    let at = data.types.iter().position(|t| t.name == name).unwrap_or_else(|| {
+        data.types.push(type_of(name));
+        data.types.len() - 1
+    });
+    at as u16
+}
+
+/// What a request's context says of some columns, where it is of their kind.
+fn of_columns(columns: &[Column], context: &Fields) -> Vec<Value> {
+    let fits = |kind: &str, value: &Value| {
+        matches!((kind, value), ("number", Value::Number(_)) | ("category" | "text", Value::Text(_)) | ("set", Value::Set(_)))
+    };
+    let value = |column: &Column| context.get(&column.name).filter(|value| fits(column.kind, value)).cloned();
+    columns.iter().map(|column| value(column).unwrap_or(Value::Missing)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use foretaste::profile::{Impression, Slot};
+
+    use super::*;
+    use crate::protocols::tests::dataset;
+
+    #[test]
+    fn seldom_shown_answers_weigh_more() {
+        let event = |item: &str, slate: Option<&str>, time| {
+            LogLine::Event(Recorded {
+                item: item.into(),
+                kind: "view".into(),
+                slate: slate.map(Into::into),
+                time: Some(time),
+                ..Recorded::default()
+            })
+        };
+        let slot = |item: &str, propensity| Slot { item: item.into(), propensity, ..Slot::default() };
+        let impression = Impression {
+            kind: "impression".into(),
+            slate: "s".into(),
+            slots: vec![slot("1", 1.0), slot("2", 0.5), slot("0", 0.001)],
+            ..Impression::default()
+        };
+        let lines = vec![
+            event("1", None, 5_000),
+            event("elsewhere", None, 6_000),
+            LogLine::Impression(Box::new(impression)),
+            event("1", Some("s"), 9_000),
+            event("2", Some("s"), 8_000),
+            event("0", Some("s"), 9_500),
+        ];
+        let joined = join(dataset(&[&[0, 1], &[2]]), &[Visitor { name: "v".into(), lines }], 4.0, 0);
+        assert_eq!((joined.first, joined.unknown, joined.data.users[2].as_str()), (2, 1, "log/v"));
+        let found: Vec<_> = joined.data.history(2).iter().map(|e| (e.item, e.time, e.weight)).collect();
+        // 1, 2 and the most, over their mean; by time, then by item.
+        let mean = 7.0 / 3.0;
+        assert_eq!(found, [(1, Some(5), 1.0), (2, Some(8), 2.0 / mean), (0, Some(9), 4.0 / mean), (1, Some(9), 1.0 / mean)]);
+        let kinds: Vec<&str> = joined.data.types.iter().map(|t| t.name.as_str()).collect();
+        assert_eq!(kinds, ["view"]);
+    }
+}

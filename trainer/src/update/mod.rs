@@ -1,0 +1,78 @@
+//! From exported logs to the next version: fine-tuned from the last run, corrected for how items came to be shown, and let through a gate.
+
+mod gate;
+mod logged;
+mod versions;
+
+pub use gate::{Bounds, Check, Gate};
+pub use logged::{Joined, join};
+pub use versions::Versions;
+
+use anyhow::{Result, ensure};
+
+use crate::data::Dataset;
+use crate::evaluate::open_bundle;
+use crate::export::{Planes, export};
+use crate::log::Visitor;
+use crate::training::{Config, Run, TrainOptions, train_on};
+
+/// How an update is made.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Options {
+    /// Epochs over data and log.
+    pub epochs: u32,
+    /// Most that one answer weighs before weights are put to a mean of 1: 1 corrects nothing.
+    pub max_weight: f64,
+    /// Bounds of the gate.
+    pub bounds: Bounds,
+    /// Fixes every draw.
+    pub seed: u64,
+    /// No progress.
+    pub quiet: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { epochs: 5, max_weight: 10.0, bounds: Bounds::default(), seed: 0, quiet: false }
+    }
+}
+
+/// What came of an update.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Updated {
+    /// The new version.
+    pub version: u32,
+    /// What it was compared with.
+    pub champion: u32,
+    /// Visitors of the log.
+    pub visitors: usize,
+    /// Their events, those of unknown items left out.
+    pub events: usize,
+    /// Events of items that the data does not have.
+    pub unknown: usize,
+    /// The checks.
+    pub gate: Gate,
+}
+
+/// Makes the next version from the champion, the data that visitors may be shown from, and a log. Passes it the gate, it is the challenger.
+///
+/// # Errors
+/// A log without events of the data's items; those of training.
+pub fn update(versions: &Versions, data: Dataset, log: &[Visitor], options: Options) -> Result<Updated> {
+    let champion = versions.champion()?;
+    let base = Run::load(&versions.of(champion).join("run"))?;
+    let joined = join(data, log, options.max_weight, options.seed);
+    let events = joined.data.events.len() - joined.data.offsets[joined.first];
+    ensure!(events > 0, "the log has no events of items that the data has ({} of others)", joined.unknown);
+    let split = gate::split(&joined);
+    let config = Config { max_epochs: options.epochs, ..base.card.config.clone() };
+    let staging = versions.staging();
+    let training = TrainOptions { quiet: options.quiet, ..TrainOptions::default() };
+    let run = train_on(Some(&base), &joined.data, &split, &config, options.seed, &staging.join("run"), training)?;
+    export(&run, &staging.join("bundle"), Planes::Auto)?;
+    let (old, new) = (open_bundle(&versions.of(champion).join("bundle"))?, open_bundle(&staging.join("bundle"))?);
+    let gate = gate::gate(&joined, &split, &old, &new, options.bounds)?;
+    let description = format!("From version {champion} and {events} events of {} visitors.", log.len());
+    let version = versions.add(&description, Some(&gate))?;
+    Ok(Updated { version, champion, visitors: log.len(), events, unknown: joined.unknown, gate })
+}
