@@ -45,12 +45,12 @@ impl Default for Explore {
         Explore {
             policy: "greedy".into(),
             epsilon: None,
-            temperature: 0.5,
+            temperature: 1.0,
             alpha: 1.0,
-            prior: 0.5,
-            cold: 0.5,
+            prior: 1.0,
+            cold: 1.0,
             half_life: 20.0,
-            ignored: 0.0,
+            ignored: 0.5,
             boost: 0.0,
             seed: 0,
             decision: None,
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn crosses_as_json_and_back() {
-        let full = r#"{"alpha":2,"boost":0,"cold":0.5,"decision":"d","epsilon":0.25,"half_life":20,"ignored":0,"policy":"ucb","prior":0.5,"seed":7,"temperature":0.5}"#;
+        let full = r#"{"alpha":2,"boost":0,"cold":1,"decision":"d","epsilon":0.25,"half_life":20,"ignored":0.5,"policy":"ucb","prior":1,"seed":7,"temperature":1}"#;
         let explore: Explore = from_json(full.as_bytes()).unwrap();
         assert_eq!(
             explore,

@@ -93,7 +93,8 @@ pub fn item_pieces(old: &[u8], new: &[u8], ids: [&CatalogFile; 2]) -> Result<Vec
     let mut tensors: Vec<_> = after.tensors().into_iter().map(|(name, t)| (at(new, t.data()), name, t)).collect();
     tensors.sort_by_key(|(at, ..)| *at);
     let mut pieces = Pieces::default();
-    pieces.add(None, tensors.first().map_or(new.len(), |(at, ..)| *at));
+    let header = tensors.first().map_or(new.len(), |(at, ..)| *at);
+    pieces.add(before.values().map(|(at, _)| *at).min().filter(|at| *at == header).map(|_| 0), header);
     for (_, name, tensor) in tensors {
         let len = tensor.data().len();
         match before.get(&name) {

@@ -92,6 +92,9 @@ impl Run {
     }
 
     /// Writes the run; `run.json` comes last, so a folder that has it is whole. Gives its path.
+    ///
+    /// # Errors
+    /// A folder that is not there or cannot be written.
     pub(crate) fn save(&self, folder: &Path) -> Result<PathBuf> {
         let mut numbers = Numbers::default();
         for (prefix, layout, flat) in

@@ -1,3 +1,4 @@
+import { deltasOf, patched } from './delta.js';
 import { ask, type FetchOptions } from './fetch.js';
 
 /** A file of the manifest. */
@@ -10,6 +11,8 @@ const NAME = 'foretaste';
  * checked as what comes from the host. Where the browser has no cache or denies it, every file comes from the host.
  */
 export class FileCache {
+  /** What the host has to make a file from one of the bundle before. */
+  deltas: BundleFile[] = [];
   /** Looked for ahead, each for one use. */
   private readonly ahead = new Map<string, Promise<Response | undefined>>();
 
@@ -42,18 +45,43 @@ export class FileCache {
     return found;
   }
 
-  /** Gives the file to `use`, from this device or from the host. What is refused is not kept; of this device's own the host's is tried. */
+  /** Makes a file from the one of the bundle before, where this device has that. What goes wrong is no reason not to ask for the whole file. */
+  private async make(file: BundleFile, options: FetchOptions): Promise<Response | undefined> {
+    for (const { delta, from } of this.cache ? deltasOf(file, this.deltas) : []) {
+      try {
+        const old = await this.cache?.match(new URL(from, this.folder).href, { ignoreSearch: true });
+        if (old) return await patched(old, await ask(this.folder, delta.path, options), delta, file.bytes);
+      } catch {
+        options.signal?.throwIfAborted();
+      }
+    }
+    return undefined;
+  }
+
+  /** Gives the file to `use`: this device's own, one made from the bundle before, or the host's. What is refused is not kept, and the next is tried. */
   async with<T>(file: BundleFile, options: FetchOptions, use: (response: Response) => Promise<T>): Promise<T> {
     const kept = await this.find(file);
     if (kept) {
       try {
         return await use(kept);
-      } catch (error) {
-        if (options.signal?.aborted) throw error;
+      } catch {
+        options.signal?.throwIfAborted();
         await this.forget(file);
       }
     }
-    const response = await ask(this.folder, file.path, options);
+    const made = await this.make(file, options);
+    if (made) {
+      try {
+        return await this.keep(file, made, use);
+      } catch {
+        options.signal?.throwIfAborted();
+      }
+    }
+    return this.keep(file, await ask(this.folder, file.path, options), use);
+  }
+
+  /** Uses an answer and keeps it for the next visit, unless it is refused. */
+  private async keep<T>(file: BundleFile, response: Response, use: (response: Response) => Promise<T>): Promise<T> {
     // A full disk is no reason to fail.
     const keeping = this.cache?.put(this.key(file), response.clone()).catch(() => {});
     try {

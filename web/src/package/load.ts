@@ -54,6 +54,7 @@ export async function load(url: string | URL, options: LoadOptions = {}): Promis
       shards = Shards.open(worker, items, { do: 'open', module, manifest, maxBytes: options.maxBytes });
     }
     const cache = await kept;
+    cache.deltas = parsed(manifest).files;
     const fetcher = new Fetcher(opening, memory, shards, cache, files.filter((file) => NEEDED.includes(file.role)), signal, options.onProgress);
     const towers = loadTowers(fetcher, towerModule);
     towers.catch(() => {});
@@ -77,12 +78,12 @@ export async function load(url: string | URL, options: LoadOptions = {}): Promis
 /** The manifest, as it is. What this device has of its files is looked for at once; nothing is asked of the host before the core has checked it. */
 async function fetchManifest(folder: URL, kept: Promise<FileCache>, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
   const manifest = await readAll(await ask(folder, 'manifest.json', { signal }), 'manifest.json', MAX_MANIFEST_BYTES);
-  void kept.then((cache) => cache.look((parsed(manifest).files as BundleFile[]).filter((file) => NEEDED.includes(file.role)))).catch(() => {});
+  void kept.then((cache) => cache.look(parsed(manifest).files.filter((file) => NEEDED.includes(file.role)))).catch(() => {});
   return manifest;
 }
 
-function parsed(manifest: Uint8Array): Info & { files: unknown } {
-  return JSON.parse(new TextDecoder().decode(manifest)) as Info & { files: unknown };
+function parsed(manifest: Uint8Array): Info & { files: BundleFile[] } {
+  return JSON.parse(new TextDecoder().decode(manifest)) as Info & { files: BundleFile[] };
 }
 
 function folderOf(url: string | URL): URL {

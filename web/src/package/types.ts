@@ -37,17 +37,17 @@ export interface Explore {
    * epsilon / n, as off-policy evaluation asks for. Absent: .1 of `epsilon-greedy`, 0 of `greedy`, .02 of the others.
    */
   epsilon?: number;
-  /** Of `softmax`, in logits, above 0: small ones show the best, large ones any of the best few hundred. Absent: .5. */
+  /** Of `softmax`, in logits, above 0: small ones show the best, large ones any of the best few hundred. Absent: 1. */
   temperature?: number;
   /** Of `ucb`: standard deviations added to a score. 0 is greedy; many show what is least known. Absent: 1. */
   alpha?: number;
-  /** Of `ucb` and `thompson`: logits by which the visitor's true score of an item may differ from the tower's. 0 believes the tower. Absent: .5. */
+  /** Of `ucb` and `thompson`: logits by which the visitor's true score of an item may differ from the tower's. 0 believes the tower. Absent: 1. */
   prior?: number;
-  /** Of `ucb` and `thompson`: the same of an item that no training has seen, whatever the visitor. 0 believes the item tower. Absent: .5. */
+  /** Of `ucb` and `thompson`: the same of an item that no training has seen, whatever the visitor. 0 believes the item tower. Absent: 1. */
   cold?: number;
   /** Of `ucb` and `thompson`: an answer counts half after as many further ones. Small ones forget soon. Absent: 20. */
   half_life?: number;
-  /** Of `ucb` and `thompson`: logits that an item loses that was shown and got no answer. Absent: 0. */
+  /** Of `ucb` and `thompson`: logits that an item loses that was shown and got no answer. Absent: .5. */
   ignored?: number;
   /** Added to the score of an item that no training has seen, in logits; after n events divided by √(1 + n). Absent: 0. */
   boost?: number;
