@@ -35,12 +35,35 @@ def main(foretaste):
         assert history("search_loss") == losses and history("valid_ndcg_at_100") == valid
         assert [a.path for a in client.list_artifacts(found.info.run_id)] == ["run.json"]
 
+        versions, log = os.path.join(folder, "versions"), os.path.join(folder, "visitor.jsonl")
+        with open(log, "w") as file:
+            file.writelines('{"item":"%d","type":"view","time":%d}\n' % (i, 1700000000000 + i) for i in range(1, 9))
+        update = [foretaste, "update", versions]
+        subprocess.run([*update, "--run", run], check=True)
+        loose = ["--max-drop", "1", "--max-surge", "1", "--epochs", "1", "--quiet"]
+        subprocess.run([*update, "--data", data, "--log", log, *loose], check=True)
+        store = "file://" + os.path.join(versions, "mlruns")
+        registry = MlflowClient(tracking_uri=store, registry_uri=store)
+        (model,) = registry.search_registered_models()
+        aliased = lambda alias: registry.get_model_version_by_alias(model.name, alias).version
+        assert {a: int(v) for a, v in model.aliases.items()} == {"champion": 1, "challenger": 2}, model
+        assert {int(v.version) for v in registry.search_model_versions(f"name='{model.name}'")} == {1, 2}
+        second = registry.get_model_version(model.name, "2")
+        assert second.tags["gate"] == "passed" and float(second.tags["users.after"]) > 0
+        assert os.path.isfile(os.path.join(second.source.removeprefix("file://"), "manifest.json"))
+        for verb, champion in [("promote", 2), ("rollback", 1)]:
+            subprocess.run([foretaste, verb, versions], check=True)
+            assert int(aliased("champion")) == champion
+        registry.set_registered_model_alias(model.name, "challenger", "2")
+        subprocess.run([foretaste, "promote", versions], check=True)
+        assert int(aliased("champion")) == 2, "what MLflow sets, the command reads"
+
         events = EventAccumulator(os.path.join(track, "tensorboard", "run")).Reload()
         for name, expected in [("search_loss", losses), ("valid_ndcg@100", valid)]:
             got = [(s.step, s.value) for s in events.Scalars(name)]
             assert len(got) == len(expected)
             assert all(a[0] == b[0] and abs(a[1] - b[1]) < 1e-6 for a, b in zip(got, expected)), name
-    print("tracking: TensorBoard and MLflow read the curve")
+    print("tracking: TensorBoard and MLflow read the curve, and MLflow the versions")
 
 
 main(*sys.argv[1:])
