@@ -26,7 +26,8 @@ function optimized(input, features) {
   const hash = createHash('sha256').update(readFileSync(input)).digest('hex').slice(0, 16);
   const output = input.replace(/_bg\.wasm$/, `.${hash}.opt`);
   if (!existsSync(output)) {
-    run('wasm-opt', '-Oz', ...[...WASM_FEATURES, ...features].map((f) => `--enable-${f}`), input, '-o', `${output}.partial`);
+    // Twice: a second pass finds half a percent more.
+    run('wasm-opt', '-Oz', '-Oz', ...[...WASM_FEATURES, ...features].map((f) => `--enable-${f}`), input, '-o', `${output}.partial`);
     renameSync(`${output}.partial`, output);
   }
   return output;

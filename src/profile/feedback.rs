@@ -42,6 +42,7 @@ pub fn ignored(log: &EventLog, most: usize) -> Vec<(&str, usize)> {
                     break;
                 }
             }
+            LogLine::Assignment(_) => {}
         }
     }
     ignored.truncate(most);
@@ -53,7 +54,7 @@ pub fn ignored(log: &EventLog, most: usize) -> Vec<(&str, usize)> {
 mod tests {
     use super::*;
     use crate::features::EventType;
-    use crate::profile::{Impression, Slot};
+    use crate::profile::{Assignment, Impression, Slot};
 
     #[test]
     fn what_was_shown_and_not_answered_is_found() {
@@ -69,6 +70,7 @@ mod tests {
         log.push(event("c"));
         assert_eq!(ignored(&log, 9), [("b", 1), ("a", 0), ("d", 0)]);
         assert_eq!(ignored(&log, 2), [("a", 0), ("d", 0)]);
+        log.push(LogLine::Assignment(Assignment { arm: "d".into(), ..Assignment::default() }));
         shown(&mut log, &["b"]);
         assert_eq!(ignored(&log, 9), [("a", 1), ("d", 1), ("b", 0)]);
     }

@@ -1,10 +1,10 @@
-//! The log of what was shown and what the visitor did: append-only, bounded, one JSON object a line.
+//! The log of what was shown, what the visitor did, and which arms of experiments were given: append-only, bounded, one JSON object a line.
 
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::Event;
+use super::{Assignment, Event};
 use crate::recommender::Request;
 
 /// A slate that was shown.
@@ -45,14 +45,16 @@ pub struct Slot {
     pub standard_error: Option<f64>,
 }
 
-/// A line of the log.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// A line of the log. What has an `item` is an event, whatever its type; else the type tells.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum LogLine {
     /// What was shown.
     Impression(Box<Impression>),
     /// What the visitor did.
     Event(Event),
+    /// Which arm of an experiment was given.
+    Assignment(Assignment),
 }
 
 /// The last lines, in the order in which they came.

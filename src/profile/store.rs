@@ -75,15 +75,18 @@ impl Profile {
     }
 }
 
+/// `argument` for a name that is empty or far too long.
+pub(super) fn name_of(name: &str, part: &str) -> Result<()> {
+    match name.len() {
+        1..=MAX_NAME => Ok(()),
+        got => Err(ErrorKind::Argument(format!("expected 1 to {MAX_NAME} bytes, got {got}")).at(part)),
+    }
+}
+
 fn check(event: &Event) -> Result<()> {
-    for (part, name) in [("event.item", &event.item), ("event.type", &event.kind)] {
-        if name.is_empty() || name.len() > MAX_NAME {
-            return Err(ErrorKind::Argument(format!("expected 1 to {MAX_NAME} bytes, got {}", name.len())).at(part));
-        }
-    }
-    if event.id.as_ref().is_some_and(|id| id.is_empty() || id.len() > MAX_NAME) {
-        return Err(ErrorKind::Argument(format!("expected 1 to {MAX_NAME} bytes")).at("event.id"));
-    }
+    name_of(&event.item, "event.item")?;
+    name_of(&event.kind, "event.type")?;
+    event.id.iter().try_for_each(|id| name_of(id, "event.id"))?;
     match event.value {
         Some(v) if !v.is_finite() => Err(range("a finite number", "another").at("event.value")),
         _ => Ok(()),

@@ -12,7 +12,7 @@ use crate::explore::decision_rng;
 use crate::features::{EncodedQuery, Fields, Query, Slots};
 use crate::kernels::Kernels;
 use crate::model::{Graph, ModelRuntime, Tensor};
-use crate::profile::{Event, EventLog, Impression, LogLine, Profile, Slot};
+use crate::profile::{Assignment, Event, EventLog, Impression, LogLine, Profile, Slot, arm};
 use crate::retrieve::{Bitmap, Effort, Scorer, TopK, find, search, search_part};
 
 /// Microseconds since any fixed moment: the core reads no clock of its own.
@@ -132,11 +132,34 @@ impl Recommender {
     pub fn replay(&mut self, line: LogLine) -> Result<()> {
         match line {
             LogLine::Event(event) => self.record(event).map(drop),
-            impression => {
-                self.log.push(impression);
+            line => {
+                self.log.push(line);
                 Ok(())
             }
         }
+    }
+
+    /// The arm of a unit in an experiment; it is written to the log, unless it was the last one of this experiment there. `time` is in milliseconds UTC.
+    ///
+    /// # Errors
+    /// Those of [`arm`].
+    pub fn assign<'a>(
+        &mut self,
+        experiment: &str,
+        unit: &str,
+        (arms, weights): (&'a [String], &[f64]),
+        time: Option<i64>,
+    ) -> Result<&'a str> {
+        let arm = arm(experiment, unit, arms, weights)?;
+        let last = self.log.newest_first().find_map(|line| match line {
+            LogLine::Assignment(last) if last.experiment == experiment => Some(last),
+            _ => None,
+        });
+        if last.is_none_or(|last| last.unit != unit || last.arm != arm) {
+            let [kind, experiment, unit] = ["assignment", experiment, unit].map(Into::into);
+            self.log.push(LogLine::Assignment(Assignment { kind, experiment, arm: arm.into(), unit, time }));
+        }
+        Ok(arm)
     }
 
     /// Removes an event from the profile; the log keeps what happened.

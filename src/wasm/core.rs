@@ -158,6 +158,12 @@ impl Core {
         to_js(&kept)
     }
 
+    /// The arm of a unit in an experiment, of as many arms as weights. `time` is in milliseconds UTC.
+    pub fn assign(&mut self, experiment: &str, unit: &str, arms: Vec<String>, weights: &[f64], time: f64) -> JsResult<String> {
+        let arm = self.get_mut()?.assign(experiment, unit, (&arms, weights), Some(time as i64)).map_err(to_js_error)?;
+        Ok(arm.into())
+    }
+
     /// Removes an event by its id.
     pub fn remove(&mut self, event_id: &str) -> JsResult<bool> {
         Ok(self.get_mut()?.remove(event_id))

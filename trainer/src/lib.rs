@@ -1,5 +1,6 @@
 //! Learns two towers from interaction events, evaluates them and exports them as a bundle.
 
+pub mod ab;
 pub mod baselines;
 pub mod data;
 pub mod evaluate;

@@ -6,9 +6,9 @@ use foretaste::explore::{below, decision_rng, unit};
 use foretaste::profile::{Event, LogLine};
 use foretaste::{Explore, Request};
 use foretaste_trainer::evaluate::open_bundle;
-use foretaste_trainer::log::Visitor;
+use foretaste_trainer::log::{Rewards, Visitor};
 use foretaste_trainer::ope::{
-    Estimate, Logged, Modelled, Replay, Rewards, Shrinkage, checks, estimate, estimators, examination, read_table,
+    Estimate, Logged, Modelled, Replay, Shrinkage, checks, estimate, estimators, examination, read_table,
 };
 
 fn fixture(name: &str) -> std::path::PathBuf {

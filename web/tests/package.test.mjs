@@ -104,6 +104,39 @@ describe('the package in Node', () => {
     await rec.profile.clear();
   });
 
+  test('assigns arms as every target does, and logs each once', async () => {
+    await rec.profile.clear();
+    const golden = JSON.parse(readFileSync(new URL('../../tests/fixtures/assignments.json', import.meta.url), 'utf8'));
+    for (const { name, unit, arms, arm } of golden) assert.equal(await rec.assign({ name, unit, arms: Object.fromEntries(arms) }), arm, `${name} ${unit}`);
+    const lines = async () => (await rec.exportLog()).trim().split('\n').filter(Boolean).map((line) => JSON.parse(line));
+    assert.deepEqual((await lines()).map(({ experiment, unit, arm }) => [experiment, unit, arm]), golden.map(({ name, unit, arm }) => [name, unit, arm]));
+    await rec.profile.clear();
+    const arms = { control: 1, thompson: 1 };
+    const arm = await rec.assign({ name: 'policy', arms });
+    assert.equal(await rec.assign({ name: 'policy', arms }), arm);
+    const [line, ...rest] = await lines();
+    assert.deepEqual([Object.keys(line), line.type, line.arm, rest], [['type', 'experiment', 'arm', 'unit', 'time'], 'assignment', arm, []]);
+    assert.ok(/^[0-9a-f-]{36}$/.test(line.unit) && Math.abs(line.time - Date.now()) < 10_000);
+    await rec.assign({ name: 'other', arms });
+    assert.equal((await lines())[1].unit, line.unit, 'one visitor');
+    await rec.profile.clear();
+    await rec.assign({ name: 'policy', arms });
+    assert.notEqual((await lines())[0].unit, line.unit, 'forgotten');
+    assert.deepEqual(await rec.profile.get(), []);
+    await rec.profile.clear();
+  });
+
+  test('refuses what is no experiment', async () => {
+    const code = (experiment) => codeOf(rec.assign(experiment));
+    const arms = { a: 1, b: 1 };
+    const long = 'x'.repeat(4097);
+    for (const name of ['', long, 'e\0', undefined, 7]) assert.equal(await code({ name, arms }), 'argument');
+    for (const unit of ['', long, null, 7]) assert.equal(await code({ name: 'e', arms, unit }), 'argument');
+    for (const of of [{}, { a: 1 }, { a: 1, '': 1 }, { a: 1, [long]: 1 }, undefined, null]) assert.equal(await code({ name: 'e', arms: of }), 'argument');
+    for (const weight of [0, -1, NaN, Infinity, '1', 1n, null, undefined]) assert.equal(await code({ name: 'e', arms: { a: 1, b: weight } }), 'range');
+    assert.equal(await rec.exportLog(), '');
+  });
+
   test('knows similar items and titles', async () => {
     const similar = await rec.similar('5', { k: 3 });
     assert.equal(similar.length, 3);
@@ -162,6 +195,7 @@ describe('the package in Node', () => {
     other.dispose();
     other.dispose();
     assert.equal(await codeOf(other.recommend()), 'disposed');
+    assert.equal(await codeOf(other.assign({ name: 'e', arms: { a: 1, b: 1 } })), 'disposed');
   });
 
   test('a trap of the tower costs one answer, and nothing of the profile', async () => {

@@ -41,6 +41,7 @@ describe('in workers', () => {
           similar: ids(await rec.similar('40')),
           found: ids(await rec.find('', { k: 60 })),
           golden: await rec.replayGolden(),
+          arm: await rec.assign({ name: 'policy', unit: 'a', arms: { b: 1, a: 2, 0: 1 } }),
           log: (await rec.exportLog()).trim().split('\n').length,
         });
         await rec.ready;
@@ -54,7 +55,7 @@ describe('in workers', () => {
     assert.equal(seen[0].slate.length, 20);
     assert.equal(seen[0].explored.length, 57);
     assert.deepEqual(seen[0].golden, []);
-    assert.equal(seen[0].log, 8);
+    assert.equal(seen[0].log, 9);
   });
 
   test('events, progress, errors and an abort cross the border', async () => {
@@ -77,6 +78,7 @@ describe('in workers', () => {
         await codeOf(rec.similar('nowhere')),
         await codeOf(rec.recommend({ k: 0 })),
         await codeOf(rec.recommend({ k: 1, shoe: () => {} })),
+        await codeOf(rec.assign({ name: 'e', arms: { a: 1, b: -1 } })),
         await codeOf(rec.search(new Float32Array(3))),
         await codeOf(load('/bundle/', { worker: 2, signal: AbortSignal.abort() })),
         await codeOf(load('/spoilt/', { worker: 2 })).then((code) => code.split(' ')[0]),
@@ -96,6 +98,7 @@ describe('in workers', () => {
       'unknown-item item',
       'range recommend.k',
       'argument recommend',
+      'range experiment.arms',
       'length vector',
       'AbortError',
       'hash',

@@ -1,5 +1,6 @@
 //! The command line: a verb a file.
 
+pub mod ab;
 pub mod compare;
 pub mod data;
 pub mod evaluate;

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use foretaste_trainer::evaluate::open_bundle;
-use foretaste_trainer::log::Visitor;
+use foretaste_trainer::log::{Rewards, Visitor};
 use foretaste_trainer::ope::{
-    ESTIMATORS, Estimator, Logged, Replay, Rewards, Shrinkage, checks, estimate, estimators, examination, read_table, slates,
+    ESTIMATORS, Estimator, Logged, Replay, Shrinkage, checks, estimate, estimators, examination, read_table, slates,
 };
 use serde_json::{Map, Value, json};
 
@@ -61,7 +61,8 @@ pub fn run(args: Args) -> Result<()> {
         (Some(table), _) => read_table(table)?,
         (None, Some(bundle)) => {
             let (mut recommender, mut replay) = (open_bundle(bundle)?, Replay::default());
-            let (policy, rewards) = (args.exploring.request(1)?, rewards(args.rewards.as_deref())?);
+            let (policy, rewards) =
+                (args.exploring.request(1)?, Rewards { named: output::pairs("--rewards", args.rewards.as_deref())? });
             for file in &args.log {
                 replay.add(&mut recommender, &Visitor::read(file)?, &policy, &rewards)?;
             }
@@ -71,15 +72,6 @@ pub fn run(args: Args) -> Result<()> {
     };
     let report = report(&log, Shrinkage { tau: args.tau, lambda: args.lambda }, args.exploring.seed());
     output::print(&report, args.json.as_deref(), || table(&report))
-}
-
-fn rewards(list: Option<&str>) -> Result<Rewards> {
-    let pair = |pair: &str| {
-        let (name, worth) = pair.split_once('=').ok_or_else(|| usage("--rewards takes TYPE=WORTH,…"))?;
-        let worth: f64 = worth.parse().map_err(|_| usage(format!("--rewards {pair}: expected a number")))?;
-        Ok((name.to_owned(), worth))
-    };
-    Ok(Rewards { named: list.iter().flat_map(|list| list.split(',')).map(pair).collect::<Result<_>>()? })
 }
 
 fn report(log: &[Logged], shrinkage: Shrinkage, seed: u64) -> Value {

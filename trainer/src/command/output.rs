@@ -1,5 +1,6 @@
 //! Where a report goes: a table for people, one JSON object for scripts.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::Path;
 
@@ -68,6 +69,16 @@ pub fn numbers(list: &str) -> Result<Vec<u64>> {
     Ok(out)
 }
 
+/// Finite numbers by name, from a list of `NAME=NUMBER` with commas; none without a list. `flag` names it in errors.
+pub fn pairs(flag: &str, list: Option<&str>) -> Result<BTreeMap<String, f64>> {
+    let pair = |pair: &str| {
+        let (name, number) = pair.rsplit_once('=').ok_or_else(|| Usage(format!("{flag} {pair}: expected NAME=NUMBER")))?;
+        let number = number.parse().ok().filter(|x: &f64| x.is_finite());
+        Ok((name.to_owned(), number.ok_or_else(|| Usage(format!("{flag} {pair}: expected a number")))?))
+    };
+    list.iter().flat_map(|list| list.split(',')).map(pair).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,6 +87,11 @@ mod tests {
     fn lists() {
         assert_eq!(numbers("0-2,7").unwrap(), [0, 1, 2, 7]);
         assert!(numbers("a").is_err() && numbers("").is_err());
+        let named = pairs("--x", Some("a=1,b=c=-.5")).unwrap();
+        assert!(named.into_iter().eq([("a".to_owned(), 1.0), ("b=c".to_owned(), -0.5)]));
+        assert!(
+            pairs("--x", None).unwrap().is_empty() && pairs("--x", Some("a")).is_err() && pairs("--x", Some("a=inf")).is_err()
+        );
         assert_eq!(baselines("all", Protocol::P3).unwrap().len(), 11);
         assert_eq!(baselines("bias,item-mean", Protocol::P2).unwrap(), ["bias", "item-mean"]);
         assert!(baselines("ease,x", Protocol::P3).unwrap_err().is::<Usage>());

@@ -174,12 +174,11 @@ fn parse_token(token: &str) -> Result<Event> {
     Ok(Event { item: item.into(), kind: kind.into(), value, time, ..Event::default() })
 }
 
-/// Reads the lines of an exported log or profile; lines of slates that were shown are passed over.
 /// The events of an exported log, or of a file of events alone.
 fn read_events(file: &Path) -> Result<Vec<Event>> {
     let event = |line| match line {
         LogLine::Event(event) => Some(event),
-        LogLine::Impression(_) => None,
+        LogLine::Impression(_) | LogLine::Assignment(_) => None,
     };
     Ok(Visitor::read(file)?.lines.into_iter().filter_map(event).collect())
 }

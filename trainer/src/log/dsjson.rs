@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::{Visitor, plain_reward};
+use super::Visitor;
+use super::rewards::plain_reward;
 
 /// A line a slot: a contextual bandit's decision of which the log knows the item that was shown, its probability and its cost, −reward.
 pub fn dsjson(visitors: &[Visitor]) -> String {

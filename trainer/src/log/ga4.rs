@@ -32,6 +32,10 @@ pub fn ga4(visitors: &[Visitor]) -> String {
                     let value = event.value.iter().map(|value| double("value", *value));
                     (name, event.time, list.chain(value).collect(), vec![json!({ "item_id": event.item })])
                 }
+                LogLine::Assignment(given) => {
+                    let params = vec![string("exp_variant_string", &format!("{}-{}", given.experiment, given.arm))];
+                    ("experience_impression", given.time, params, vec![])
+                }
             };
             let date = super::iso(time).get(..10).map(|day| day.replace('-', ""));
             let line = json!({

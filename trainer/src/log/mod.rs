@@ -4,11 +4,13 @@ mod dsjson;
 mod ga4;
 mod obp;
 mod parquet;
+mod rewards;
 
 pub use self::parquet::parquet;
 pub use dsjson::dsjson;
 pub use ga4::ga4;
 pub use obp::obp;
+pub use rewards::Rewards;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -46,12 +48,13 @@ impl Visitor {
         let line = |(i, line): (usize, &str)| {
             let at = || format!("{}:{}: not a line of an exported log", path.display(), i + 1);
             let value: serde_json::Value = serde_json::from_str(line).with_context(at)?;
-            // Told apart here, so that a fault is named and not merely "neither".
-            if value["type"] == "impression" {
-                serde_json::from_value(value).map(LogLine::Impression).with_context(at)
-            } else {
-                serde_json::from_value(value).map(LogLine::Event).with_context(at)
-            }
+            // Told apart here, so that a fault is named and not merely "none of these".
+            let line = match value["type"].as_str() {
+                Some("impression") if value.get("item").is_none() => serde_json::from_value(value).map(LogLine::Impression),
+                Some("assignment") if value.get("item").is_none() => serde_json::from_value(value).map(LogLine::Assignment),
+                _ => serde_json::from_value(value).map(LogLine::Event),
+            };
+            line.with_context(at)
         };
         Ok(Visitor { name, lines: lines.map(line).collect::<Result<_>>()? })
     }
@@ -76,18 +79,11 @@ impl Visitor {
                     let slot = shown.impression.slots.iter().position(|slot| slot.item == event.item);
                     slot.into_iter().for_each(|slot| shown.answers[slot].push(event));
                 }
+                LogLine::Assignment(_) => {}
             }
         }
         all
     }
-}
-
-/// Answers that speak against an item, whatever a bundle declares.
-const AGAINST: [&str; 2] = ["hide", "dislike"];
-
-/// What an answer is worth where nothing else is said: 1, and 0 of a hide or a dislike.
-fn plain_reward(answers: &[&Event]) -> f64 {
-    f64::from(u8::from(answers.iter().any(|event| !AGAINST.contains(&event.kind.as_str()))))
 }
 
 /// The types of some answers, with `|` between them.

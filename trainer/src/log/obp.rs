@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use super::{Visitor, plain_reward};
+use super::Visitor;
+use super::rewards::plain_reward;
 use crate::data::csv_line;
 
 /// CSV of `timestamp`, `item_id`, `position` (from 1), `click`, `propensity_score`, `slate`, `visitor`; a line a slot.

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::{Visitor, kinds, plain_reward};
+use super::rewards::plain_reward;
+use super::{Visitor, kinds};
 use crate::data::columnar::{self, Written};
 
 /// Writes a Parquet table, a row a slot: `visitor`, `slate`, `time` (ms UTC), `model`, `policy`, `context`, `slot` (from 0), `item`, `score`,

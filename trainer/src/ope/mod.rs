@@ -14,7 +14,7 @@ pub use checks::{Checks, checks};
 pub use estimators::{ESTIMATORS, Estimator, Shrinkage, estimators};
 pub use examination::examination;
 pub use interval::{Estimate, estimate};
-pub use replay::{Replay, Rewards};
+pub use replay::Replay;
 pub use table::read_table;
 
 /// One slot of a logged slate.

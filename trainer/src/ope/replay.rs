@@ -1,32 +1,19 @@
 //! A page's log, replayed through the recommender: what was earned, and what another policy makes of it.
 
-use std::collections::BTreeMap;
-
 use anyhow::{Result, ensure};
-use foretaste::profile::LogLine;
+use foretaste::profile::{Event, LogLine};
 use foretaste::{Recommender, Request};
 use nalgebra::{DMatrix, DVector};
 
 use super::{Logged, Modelled};
-use crate::log::{Shown, Visitor};
+use crate::log::{Rewards, Shown, Visitor};
 
-/// What answers are worth, by type of event.
-#[derive(Debug, Clone, Default)]
-pub struct Rewards {
-    /// Worth of named types; empty: a positive type is worth its weight, one that the bundle does not declare 1.
-    pub named: BTreeMap<String, f64>,
-}
-
-impl Rewards {
-    fn of(&self, recommender: &Recommender, kind: &str) -> f64 {
-        if !self.named.is_empty() {
-            return self.named.get(kind).copied().unwrap_or(0.0);
-        }
-        match recommender.bundle().manifest.encoding.history.type_of(kind) {
-            Some(kind) if kind.positive => f64::from(kind.weight),
-            Some(_) => 0.0,
-            None => 1.0,
-        }
+/// What a bundle says of an answer: a positive type is worth its weight, one that the bundle does not declare 1.
+fn declared(recommender: &Recommender, kind: &str) -> f64 {
+    match recommender.bundle().manifest.encoding.history.type_of(kind) {
+        Some(kind) if kind.positive => f64::from(kind.weight),
+        Some(_) => 0.0,
+        None => 1.0,
     }
 }
 
@@ -85,7 +72,8 @@ impl Replay {
             );
             let found = appraised.get(slot);
             self.scores.push(found.map_or([0.0; 2], |a| [a.score, a.expected_score]));
-            let reward = answers.iter().map(|event| rewards.of(recommender, &event.kind)).sum();
+            let worth = |event: &&Event| rewards.named(&event.kind).unwrap_or_else(|| declared(recommender, &event.kind));
+            let reward = answers.iter().map(worth).sum();
             let target = found.map_or(0.0, |a| a.propensity);
             self.rows.push(Logged { slate: self.slates, slot, reward, propensity: p, target, model: None });
         }

@@ -3,6 +3,7 @@ export { ForetasteError, type ErrorCode } from './errors.js';
 export { load } from './load.js';
 export type {
   Event,
+  Experiment,
   Explore,
   Features,
   Info,

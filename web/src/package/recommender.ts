@@ -2,7 +2,7 @@ import { ForetasteError, json, typed } from './errors.js';
 import { sha256, type Towers } from './modules.js';
 import { restore, type Store } from './store.js';
 import type { Found, Shards } from './shards.js';
-import type { Event, Features, Info, Item, KeptEvent, Profile, Recommender, Request, Slate } from './types.js';
+import type { Event, Experiment, Features, Info, Item, KeptEvent, Profile, Recommender, Request, Slate } from './types.js';
 import { Core } from './wasm/core.js';
 
 /** What a recommender is made of. */
@@ -106,6 +106,17 @@ export class LocalRecommender implements Recommender {
     return this.profile.add(event);
   }
 
+  async assign({ name, arms, unit }: Experiment): Promise<string> {
+    this.core();
+    // What is no text or no number has no place in the core's types.
+    const text = (value: unknown) => (typeof value === 'string' ? value : '');
+    const pairs = Object.entries(arms ?? {});
+    const weights = Float64Array.from(pairs, ([, weight]) => (typeof weight === 'number' ? weight : NaN));
+    const named = text(unit === undefined ? await this.profile.unit() : unit);
+    const core = this.core();
+    return typed(() => core.assign(text(name), named, pairs.map(([arm]) => arm), weights, Date.now()));
+  }
+
   async exportLog(): Promise<string> {
     const core = this.core();
     // A score has 32 bits: nine digits are all that it has.
@@ -149,6 +160,9 @@ export class LocalRecommender implements Recommender {
 }
 
 class LocalProfile implements Profile {
+  /** Names the visitor in experiments where nothing is kept. */
+  private own: string | undefined;
+
   constructor(
     private readonly core: () => Core,
     private readonly cap: number,
@@ -169,6 +183,12 @@ class LocalProfile implements Profile {
     const kept = typed(() => core.record(json(full, 'event')) as KeptEvent);
     await this.store?.update((events) => [...events, kept].slice(-this.cap));
     return kept;
+  }
+
+  /** The visitor's name in experiments. */
+  async unit(): Promise<string> {
+    this.own ??= globalThis.crypto.randomUUID();
+    return (await this.store?.unit(this.own)) ?? this.own;
   }
 
   async get(): Promise<KeptEvent[]> {
@@ -198,7 +218,8 @@ class LocalProfile implements Profile {
   async clear(): Promise<void> {
     const core = this.core();
     typed(() => core.clear());
-    await this.store?.update(() => []);
+    this.own = undefined;
+    await this.store?.clear();
   }
 }
 

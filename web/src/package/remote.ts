@@ -13,7 +13,7 @@ export type FromWorker =
   | { news: 'features'; features: Features };
 
 /** Methods that answer with a promise, of the recommender and of its profile. */
-const CALLS = ['recommend', 'rank', 'search', 'similar', 'find', 'record', 'exportLog', 'info', 'replayGolden'] as const;
+const CALLS = ['recommend', 'rank', 'search', 'similar', 'find', 'record', 'assign', 'exportLog', 'info', 'replayGolden'] as const;
 const PROFILE_CALLS = ['get', 'remove', 'export', 'import', 'clear'] as const;
 
 /** Starts a worker; nothing where none can start. */

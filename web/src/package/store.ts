@@ -6,6 +6,10 @@ import type { Core } from './wasm/core.js';
 export interface Store {
   read(): Promise<KeptEvent[]>;
   update(change: (events: KeptEvent[]) => KeptEvent[]): Promise<void>;
+  /** The visitor's id for experiments: `fresh` where there is none yet. */
+  unit(fresh: string): Promise<string>;
+  /** Forgets events and id. */
+  clear(): Promise<void>;
   /** Calls back when another tab has changed the events. */
   onChange(callback: () => void): void;
   close(): void;
@@ -34,6 +38,17 @@ export async function openStore(namespace: string): Promise<Store> {
     request.onblocked = () => reject(new Error('another tab holds an older version'));
   });
   const channel = new BroadcastChannel(`${DATABASE}:${namespace}`);
+  // Beside the events, where the name of no other namespace is.
+  const unitKey = [namespace, 'unit'];
+  /** What `work` leaves in its result, once it is on the device. */
+  const write = <T>(work: (table: IDBObjectStore, result: { value?: T }) => void): Promise<T> =>
+    new Promise((resolve, reject) => {
+      const transaction = database.transaction(TABLE, 'readwrite');
+      const result: { value?: T } = {};
+      work(transaction.objectStore(TABLE), result);
+      transaction.oncomplete = () => resolve(result.value as T);
+      transaction.onerror = transaction.onabort = () => reject(transaction.error);
+    });
   return {
     read: () =>
       new Promise((resolve, reject) => {
@@ -42,17 +57,28 @@ export async function openStore(namespace: string): Promise<Store> {
         request.onerror = () => reject(request.error);
       }),
     update: async (change) => {
-      await new Promise<void>((resolve, reject) => {
-        const transaction = database.transaction(TABLE, 'readwrite');
-        const table = transaction.objectStore(TABLE);
+      await write<void>((table) => {
         const request = table.get(namespace);
         request.onsuccess = () => {
           const events = change((request.result as KeptEvent[] | undefined) ?? []);
           if (events.length > 0) table.put(events, namespace);
           else table.delete(namespace);
         };
-        transaction.oncomplete = () => resolve();
-        transaction.onerror = transaction.onabort = () => reject(transaction.error);
+      });
+      channel.postMessage('changed');
+    },
+    unit: (fresh) =>
+      write((table, result) => {
+        const request = table.get(unitKey);
+        request.onsuccess = () => {
+          result.value = (request.result as string | undefined) ?? fresh;
+          if (request.result === undefined) table.put(fresh, unitKey);
+        };
+      }),
+    clear: async () => {
+      await write<void>((table) => {
+        table.delete(namespace);
+        table.delete(unitKey);
       });
       channel.postMessage('changed');
     },

@@ -78,6 +78,22 @@ export interface Request {
   tz_offset_min?: number;
 }
 
+/** An A/B test: units, visitors most often, are split between arms. */
+export interface Experiment {
+  /** Names the experiment: another name splits the units anew. */
+  name: string;
+  /**
+   * Two arms or more, each with a weight above 0: its share of the units is its weight over all weights. The order counts, and is that of the
+   * object's keys.
+   */
+  arms: Record<string, number>;
+  /**
+   * Who is assigned. Absent: the visitor of this device, with `storage: 'indexeddb'` by a random id that is kept there until `profile.clear`, else by
+   * one that is forgotten with this recommender.
+   */
+  unit?: string;
+}
+
 /** An item of a list. */
 export interface Item {
   id: string;
@@ -189,7 +205,9 @@ export interface Recommender {
   find(text: string, options?: { k?: number }): Promise<Item[]>;
   /** Adds an event to profile and log. */
   record(event: Event): Promise<KeptEvent>;
-  /** Slates and events so far, as JSON lines. */
+  /** The arm of an experiment that the unit is in: a hash of both, so it stays while names, order and weights of the arms do. It is written to the log. */
+  assign(experiment: Experiment): Promise<string>;
+  /** Slates, events and assignments so far, as JSON lines. */
   exportLog(): Promise<string>;
   /** What the bundle says of itself. */
   info(): Promise<Info>;
@@ -211,6 +229,6 @@ export interface Profile {
   export(): Promise<string>;
   /** Replaces all events. Nothing changes where one is refused. */
   import(events: string | Event[]): Promise<void>;
-  /** Forgets events and log, here and on the device, in all tabs. */
+  /** Forgets events, log and the id for experiments, here and on the device, in all tabs. */
   clear(): Promise<void>;
 }

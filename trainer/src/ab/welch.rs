@@ -1,0 +1,88 @@
+//! The difference of two means.
+
+use serde::Serialize;
+use statrs::distribution::{ContinuousCDF, StudentsT};
+
+use super::Sample;
+
+/// How much more an arm has than control.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Difference {
+    /// Mean of the arm − mean of control.
+    pub difference: f64,
+    /// Its standard error.
+    pub standard_error: f64,
+    /// Interval of level 1 − α. It holds for one look, after a number of units that was fixed before.
+    pub interval: [f64; 2],
+    /// Two-sided p, for one look too.
+    pub p: f64,
+    /// Difference over the mean of control; absent where that is 0.
+    pub lift: Option<f64>,
+}
+
+/// Welch's t, with degrees of freedom by Satterthwaite. Welch, The generalization of Student's problem when several different population variances are
+/// involved, 1947. Do not trust it with few units and rewards of few: means are then not yet normal.
+pub fn welch(control: &Sample, arm: &Sample, alpha: f64) -> Difference {
+    let parts = [control, arm].map(|sample| sample.variance / sample.n);
+    let variance = parts[0] + parts[1];
+    let (difference, standard_error) = (arm.mean - control.mean, libm::sqrt(variance));
+    let freedom = variance * variance / (parts[0] * parts[0] / (control.n - 1.0) + parts[1] * parts[1] / (arm.n - 1.0));
+    let (half, p) = match StudentsT::new(0.0, 1.0, freedom) {
+        Ok(t) if variance > 0.0 => {
+            (t.inverse_cdf(1.0 - alpha / 2.0) * standard_error, 2.0 * t.cdf(-(difference / standard_error).abs()))
+        }
+        // Without any variance there is nothing to doubt.
+        _ => (0.0, f64::from(u8::from(difference == 0.0))),
+    };
+    Difference {
+        difference,
+        standard_error,
+        interval: [difference - half, difference + half],
+        p,
+        lift: (control.mean != 0.0).then(|| difference / control.mean),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use foretaste::explore::{decision_rng, normal, unit};
+
+    use super::*;
+
+    /// scipy 1.17.1: `ttest_ind(arm, control, equal_var=False)` and its `confidence_interval(0.95)`, `(0.9)`.
+    #[test]
+    fn known_values() {
+        let control = Sample::of(&[1.0, 0.0, 2.5, 4.0, 0.5]);
+        let arm = Sample::of(&[2.0, 3.5, 3.0, 6.0, 1.0, 4.0, 2.5]);
+        let found = welch(&control, &arm, 0.05);
+        let known = [1.5428571428571427, 0.13984024259271852, -0.6175299070314679, 3.7032441927457533, -0.20499877574743186];
+        for (found, known) in
+            [found.difference, found.p, found.interval[0], found.interval[1], welch(&control, &arm, 0.1).interval[0]]
+                .iter()
+                .zip(known)
+        {
+            assert!((found - known).abs() < 1e-7, "{found} {known}");
+        }
+        assert_eq!(found.lift, Some(found.difference / 1.6));
+        let none = Sample { n: 3.0, mean: 0.0, variance: 0.0 };
+        let same = welch(&none, &none, 0.05);
+        assert_eq!((same.p, same.interval, same.lift), (1.0, [0.0; 2], None));
+        assert_eq!(welch(&none, &Sample { mean: 1.0, ..none }, 0.05).p, 0.0);
+    }
+
+    /// Of 400 experiments with skewed rewards and unequal arms the 95 % interval has the truth in 90 to 99 %.
+    #[test]
+    fn intervals_cover_the_truth() {
+        let covered = (0..400).filter(|run| {
+            let mut rng = decision_rng(*run, "welch");
+            let mut rewards = |n: usize, chance: f64| -> Vec<f64> {
+                (0..n).map(|_| f64::from(u8::from(unit(&mut rng) < chance)) * (3.0 + normal(&mut rng))).collect()
+            };
+            let [control, arm] = [rewards(300, 0.2), rewards(200, 0.3)].map(|values| Sample::of(&values));
+            let [low, high] = welch(&control, &arm, 0.05).interval;
+            low <= 0.3 && 0.3 <= high
+        });
+        let covered = covered.count();
+        assert!((360..=396).contains(&covered), "{covered}");
+    }
+}
