@@ -330,6 +330,11 @@ impl Rows {
         gathered
     }
 
+    /// Scale of each of some items.
+    pub fn scales(&self, rows: &[u32]) -> Vec<f32> {
+        rows.iter().map(|row| self.locate(*row)).map(|(file, at)| file.scale(at)).collect()
+    }
+
     /// Bias of an item, in logits.
     pub fn bias(&self, row: u32) -> f32 {
         let (file, at) = self.locate(row);

@@ -12,7 +12,7 @@ mod thompson;
 pub use candidates::Candidates;
 pub use greedy::Greedy;
 pub use posterior::{Feedback, Posterior};
-pub use random::{below, decision_rng, normal, normals, stream, unit};
+pub use random::{below, decision_rng, normal, stream, unit};
 pub use settings::{Explore, Kind, POLICIES};
 pub use softmax::Softmax;
 pub use thompson::{SAMPLES, Thompson};

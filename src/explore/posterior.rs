@@ -2,14 +2,14 @@
 
 use rand_chacha::rand_core::Rng;
 
-use super::normals;
+use super::random::nearly_normal;
 use crate::bundle::Rows;
 use crate::kernels::{Kernels, QuantizedQuery};
 
 /// Variance of one answer, in logits².
 const NOISE: f64 = 1.0;
-/// Answers that count, the last ones: with half-lives of use, older ones weigh nothing.
-const MOST: usize = 64;
+/// Answers that count, the last ones: older ones have faded, and the tower has read them too.
+const MOST: usize = 32;
 
 /// An answer of the visitor to an item.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -31,17 +31,18 @@ pub struct Feedback {
 pub struct Posterior {
     mean: Vec<f32>,
     /// τ: of one dimension.
-    deviation: f64,
+    deviation: f32,
     cold: f64,
     dim: usize,
-    /// V `[m, d]`.
-    vectors: Vec<f64>,
+    /// int8 rows of V `[m, d]`, and the scale of each.
+    vectors: Vec<i8>,
+    scales: Vec<f32>,
     /// Variance of each answer `[m]`.
     noise: Vec<f64>,
     /// L `[m, m]`, K = L Lᵀ.
     factor: Vec<f64>,
     /// B = τ L⁻¹ V `[m, d]`: Bᵀ B is what the answers take from the covariance, in units of τ².
-    basis: Vec<f64>,
+    basis: Vec<f32>,
 }
 
 impl Posterior {
@@ -50,58 +51,71 @@ impl Posterior {
     /// `prior`: how far, in logits, the visitor's true score of an item of middling length may lie from the tower's (a standard deviation);
     /// 0 believes the tower whatever is answered. `cold`: the same of an item without training events; 0 believes the item tower.
     pub fn new(rows: &Rows, user: &[f32], answers: &[Feedback], prior: f64, cold: f64) -> Self {
-        let dim = rows.dim();
         let length = rows.middling_length();
-        let deviation = if length > 0.0 { prior / length } else { 0.0 };
         let answers = &answers[answers.len().saturating_sub(MOST)..];
-        let m = answers.len();
-        let mut vectors = vec![0.0; m * dim];
-        let mut vector = vec![0.0f32; dim];
-        for (out, answer) in vectors.chunks_exact_mut(dim).zip(answers) {
-            rows.vector_into(answer.row, &mut vector);
-            out.iter_mut().zip(&vector).for_each(|(x, v)| *x = f64::from(*v));
-        }
+        let of: Vec<u32> = answers.iter().map(|a| a.row).collect();
         let rarity = |row: u32| f64::from(rows.rarities()[row as usize]) * cold;
-        let noise: Vec<f64> = answers.iter().map(|a| NOISE / a.weight + rarity(a.row) * rarity(a.row)).collect();
-        let (mean, factor, basis) = (user.to_vec(), vec![0.0; m * m], Vec::new());
-        let mut posterior = Posterior { mean, deviation, cold, dim, vectors, noise, factor, basis };
+        let mut posterior = Posterior {
+            mean: user.to_vec(),
+            deviation: if length > 0.0 { (prior / length) as f32 } else { 0.0 },
+            cold,
+            dim: rows.dim(),
+            vectors: rows.gather(&of),
+            scales: rows.scales(&of),
+            noise: answers.iter().map(|a| NOISE / a.weight + rarity(a.row) * rarity(a.row)).collect(),
+            factor: Vec::new(),
+            basis: Vec::new(),
+        };
         posterior.factorize();
         // L⁻¹ r, then Bᵀ of it, times τ.
         let mut rewards: Vec<f64> = answers.iter().map(|a| a.reward).collect();
         posterior.solve(&mut rewards);
-        for (row, y) in posterior.basis.chunks_exact(dim).zip(&rewards) {
-            posterior.mean.iter_mut().zip(row).for_each(|(x, b)| *x += (deviation * b * y) as f32);
-        }
+        let mut mean = std::mem::take(&mut posterior.mean);
+        posterior.add_basis(&rewards, 1.0, &mut mean);
+        posterior.mean = mean;
         posterior
     }
 
     /// Cholesky's factor of K, and B.
     fn factorize(&mut self) {
-        let (m, d, variance) = (self.noise.len(), self.dim, self.deviation * self.deviation);
-        self.basis = self.vectors.iter().map(|x| self.deviation * x).collect();
+        let (m, d) = (self.noise.len(), self.dim);
+        let kernels = Kernels::best();
+        self.factor = vec![0.0; m * m];
+        self.basis = vec![0.0; m * d];
+        let mut dots = vec![0; m];
         for i in 0..m {
+            let (scale, row) = (self.deviation * self.scales[i], &self.vectors[i * d..][..d]);
+            kernels.dots(&self.vectors, &row.iter().map(|q| i16::from(*q)).collect::<Vec<i16>>(), &mut dots);
+            let (before, own) = self.factor.split_at_mut(i * m);
             for j in 0..=i {
-                let [a, b] = [i, j].map(|at| &self.vectors[at * d..][..d]);
-                let dot: f64 = a.iter().zip(b).map(|(x, y)| x * y).sum();
-                let mut rest = variance * dot + if i == j { self.noise[i] } else { 0.0 };
-                rest -= (0..j).map(|k| self.factor[i * m + k] * self.factor[j * m + k]).sum::<f64>();
-                self.factor[i * m + j] = if i == j { libm::sqrt(rest) } else { rest / self.factor[j * m + j] };
+                let covariance = f64::from(scale) * f64::from(self.deviation * self.scales[j]) * f64::from(dots[j]);
+                let (known, rest) = own.split_at_mut(j);
+                let other = if j < i { &before[j * m..][..=j] } else { &*known };
+                let left = covariance - known.iter().zip(other).map(|(x, y)| x * y).sum::<f64>();
+                rest[0] = if j < i { left / other[j] } else { libm::sqrt(left + self.noise[i]) };
             }
-            let (before, own) = self.basis.split_at_mut(i * d);
-            for (k, row) in before.chunks_exact(d).enumerate() {
-                let factor = self.factor[i * m + k];
-                own[..d].iter_mut().zip(row).for_each(|(x, b)| *x -= factor * b);
+            let (before, basis) = self.basis.split_at_mut(i * d);
+            basis.iter_mut().zip(row).for_each(|(x, q)| *x = scale * f32::from(*q));
+            for (row, factor) in before.chunks_exact(d).zip(&*own) {
+                kernels.axpy(-*factor as f32, row, &mut basis[..d]);
             }
-            own[..d].iter_mut().for_each(|x| *x /= self.factor[i * m + i]);
+            basis[..d].iter_mut().for_each(|x| *x /= own[i] as f32);
         }
     }
 
     /// L⁻¹ x in place.
     fn solve(&self, x: &mut [f64]) {
         let m = x.len();
-        for i in 0..m {
-            let known: f64 = (0..i).map(|k| self.factor[i * m + k] * x[k]).sum();
-            x[i] = (x[i] - known) / self.factor[i * m + i];
+        for (i, row) in self.factor.chunks_exact(m.max(1)).enumerate() {
+            let known: f64 = row[..i].iter().zip(&x[..i]).map(|(factor, x)| factor * x).sum();
+            x[i] = (x[i] - known) / row[i];
+        }
+    }
+
+    /// `out` + `sign` · τ Bᵀ x.
+    fn add_basis(&self, x: &[f64], sign: f32, out: &mut [f32]) {
+        for (row, x) in self.basis.chunks_exact(self.dim).zip(x) {
+            Kernels::best().axpy(sign * self.deviation * *x as f32, row, out);
         }
     }
 
@@ -112,27 +126,26 @@ impl Posterior {
 
     /// What bounds the standard deviation of a score: this times the item's length, and the second times its rarity.
     pub fn bounds(&self) -> [f64; 2] {
-        [self.deviation, self.cold]
+        [self.deviation.into(), self.cold]
     }
 
     /// Standard deviation of the score of each row, in logits.
     pub fn deviations(&self, rows: &Rows, of: &[u32]) -> Vec<f32> {
-        let vectors = rows.gather(of);
+        let (vectors, scales) = (rows.gather(of), rows.scales(of));
         // Of each row the square of its length, less what is known.
-        let mut squares: Vec<f64> = of.iter().map(|row| square(&rows.lengths()[*row as usize])).collect();
-        let scales: Vec<f32> = of.iter().map(|row| rows.locate(*row)).map(|(file, at)| file.scale(at)).collect();
+        let mut squares: Vec<f32> = of.iter().map(|row| rows.lengths()[*row as usize]).map(|length| length * length).collect();
         let mut dots = vec![0; of.len()];
         for basis in self.basis.chunks_exact(self.dim) {
-            let query = QuantizedQuery::new(&basis.iter().map(|x| *x as f32).collect::<Vec<f32>>());
+            let query = QuantizedQuery::new(basis);
             Kernels::best().dots(&vectors, &query.values, &mut dots);
             for ((rest, dot), scale) in squares.iter_mut().zip(&dots).zip(&scales) {
                 let known = *dot as f32 * scale * query.scale;
-                *rest -= square(&known);
+                *rest -= known * known;
             }
         }
-        let deviation = |(rest, row): (f64, &u32)| {
-            let rarity = f64::from(rows.rarities()[*row as usize]) * self.cold;
-            libm::sqrt(self.deviation * self.deviation * rest.max(0.0) + rarity * rarity) as f32
+        let deviation = |(rest, row): (f32, &u32)| {
+            let rarity = rows.rarities()[*row as usize] * self.cold as f32;
+            libm::sqrtf(self.deviation * self.deviation * rest.max(0.0) + rarity * rarity)
         };
         squares.into_iter().zip(of).map(deviation).collect()
     }
@@ -140,22 +153,20 @@ impl Posterior {
     /// Draws θ `[d]`: a draw of the prior, moved by what the answers would have said of it. Doucet, A note on efficient conditional
     /// simulation of Gaussian distributions, 2010.
     pub fn sample(&self, rng: &mut dyn Rng) -> Vec<f32> {
-        let drawn: Vec<f64> = normals(rng, self.dim).into_iter().map(|x| self.deviation * x).collect();
-        let mut said = normals(rng, self.noise.len());
-        for ((said, noise), row) in said.iter_mut().zip(&self.noise).zip(self.vectors.chunks_exact(self.dim)) {
-            *said = libm::sqrt(*noise) * *said + row.iter().zip(&drawn).map(|(v, x)| v * x).sum::<f64>();
+        // A score is a sum of many of them, and so as good as normal.
+        let drawn: Vec<f32> = (0..self.dim).map(|_| self.deviation * nearly_normal(rng)).collect();
+        let mut said: Vec<f64> = self.noise.iter().map(|_| nearly_normal(rng).into()).collect();
+        let (query, mut dots) = (QuantizedQuery::new(&drawn), vec![0; said.len()]);
+        Kernels::best().dots(&self.vectors, &query.values, &mut dots);
+        for (((said, noise), dot), scale) in said.iter_mut().zip(&self.noise).zip(&dots).zip(&self.scales) {
+            *said = libm::sqrt(*noise) * *said + f64::from(*dot as f32 * scale * query.scale);
         }
         self.solve(&mut said);
-        let mut theta: Vec<f64> = self.mean.iter().zip(&drawn).map(|(mean, x)| f64::from(*mean) + x).collect();
-        for (row, y) in self.basis.chunks_exact(self.dim).zip(&said) {
-            theta.iter_mut().zip(row).for_each(|(x, b)| *x -= self.deviation * b * y);
-        }
-        theta.into_iter().map(|x| x as f32).collect()
+        let mut theta = drawn;
+        Kernels::best().axpy(1.0, &self.mean, &mut theta);
+        self.add_basis(&said, -1.0, &mut theta);
+        theta
     }
-}
-
-fn square(x: &f32) -> f64 {
-    f64::from(*x) * f64::from(*x)
 }
 
 #[cfg(test)]

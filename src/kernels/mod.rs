@@ -26,6 +26,7 @@ pub struct Kernels {
     dots: fn(&[i8], &[i16], &mut [i32]),
     dots_at: DotsAt,
     dots_f32: fn(&[f32], &[f32], &mut [f32]),
+    axpy: fn(f32, &[f32], &mut [f32]),
     scan: ScanBlocks,
     scores: Scores,
 }
@@ -35,6 +36,7 @@ static SCALAR: Kernels = Kernels {
     dots: scalar::dots,
     dots_at: scalar::dots_at,
     dots_f32: scalar::dots_f32,
+    axpy: scalar::axpy,
     scan: scalar::scan,
     scores: scalar::scores,
 };
@@ -96,6 +98,15 @@ impl Kernels {
     pub fn dots_f32(&self, rows: &[f32], query: &[f32], out: &mut [f32]) {
         assert_eq!(rows.len(), out.len() * query.len());
         (self.dots_f32)(rows, query, out);
+    }
+
+    /// `y += factor · x`, number by number: all targets agree exactly.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub fn axpy(&self, factor: f32, x: &[f32], y: &mut [f32]) {
+        assert_eq!(x.len(), y.len());
+        (self.axpy)(factor, x, y);
     }
 
     /// Code sums of a run of blocks: `sums` `[blocks · 16]`, and in `masks` `[blocks]` a bit for each sum of `admit` or more.
@@ -173,6 +184,22 @@ pub(crate) mod tests {
                 let mut got = vec![7.0; n];
                 set.scores(&dots, &scales[1..], &biases[3..], 1e-4, &mut got);
                 assert_eq!(got, expected, "{} n {n}", set.name);
+            }
+        }
+    }
+
+    #[test]
+    fn sums_by_number_agree_exactly() {
+        let mut next = numbers(5);
+        let mut float = || (next() % 2001) as f32 / 1000.0 - 1.0;
+        for d in DIMS {
+            let [x, start]: [Vec<f32>; 2] = std::array::from_fn(|_| (0..d).map(|_| float()).collect());
+            let mut expected = start.clone();
+            scalar::axpy(0.7, &x, &mut expected);
+            for set in Kernels::all() {
+                let mut got = start.clone();
+                set.axpy(0.7, &x, &mut got);
+                assert_eq!(got, expected, "{} d {d}", set.name);
             }
         }
     }

@@ -25,6 +25,11 @@ pub(super) fn dots_f32(rows: &[f32], query: &[f32], out: &mut [f32]) {
     }
 }
 
+/// `y += factor · x`.
+pub(super) fn axpy(factor: f32, x: &[f32], y: &mut [f32]) {
+    y.iter_mut().zip(x).for_each(|(y, x)| *y += factor * x);
+}
+
 /// Scores of dot products.
 pub(super) fn scores(dots: &[i32], scales: &[u8], biases: &[u8], unit: f32, out: &mut [f32]) {
     let float = |bytes: &[u8], i: usize| f32::from_le_bytes(bytes.as_chunks::<4>().0[i]);
@@ -83,6 +88,8 @@ mod tests {
         let mut out = [0.0; 2];
         dots_f32(&[1.0, 2.0, 3.0, 4.0], &[10.0, 1.0], &mut out);
         assert_eq!(out, [12.0, 34.0]);
+        axpy(2.0, &[1.0, 2.0], &mut out);
+        assert_eq!(out, [14.0, 38.0]);
         let mut score = [0.0];
         scores(&[-3], &0.5f32.to_le_bytes(), &1.0f32.to_le_bytes(), 2.0, &mut score);
         assert_eq!(score, [-2.0]);

@@ -10,6 +10,7 @@ static SIMD128: Kernels = Kernels {
     dots,
     dots_at,
     dots_f32,
+    axpy,
     scan: |s, admit, sums, masks| scan(s, admit, sums, masks, |t, i| i8x16_swizzle(t, i)),
     scores,
 };
@@ -116,6 +117,19 @@ fn dots_f32(rows: &[f32], query: &[f32], out: &mut [f32]) {
         let s = f32x4_extract_lane::<0>(s) + f32x4_extract_lane::<1>(s) + f32x4_extract_lane::<2>(s) + f32x4_extract_lane::<3>(s);
         *out = s + row[whole..].iter().zip(&query[whole..]).map(|(a, b)| a * b).sum::<f32>();
     }
+}
+
+fn axpy(factor: f32, x: &[f32], y: &mut [f32]) {
+    let whole = y.len() / 4 * 4;
+    let factors = f32x4_splat(factor);
+    for k in (0..whole).step_by(4) {
+        // SAFETY: four numbers from k on lie inside both: `Kernels` has checked the lengths.
+        unsafe {
+            let (x, y) = (v128_load(x.as_ptr().add(k).cast()), y.as_mut_ptr().add(k).cast());
+            v128_store(y, f32x4_add(v128_load(y), f32x4_mul(factors, x)));
+        }
+    }
+    y[whole..].iter_mut().zip(&x[whole..]).for_each(|(y, x)| *y += factor * x);
 }
 
 /// Two blocks at a time, which share the loads of the tables; a last one alone is done twice.

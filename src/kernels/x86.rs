@@ -13,6 +13,7 @@ static AVX2: Kernels = Kernels {
     dots_at: |rows, at, query, out| unsafe { dots_at(rows, at, query, out) },
     // SAFETY: as above.
     dots_f32: |rows, query, out| unsafe { dots_f32(rows, query, out) },
+    axpy: scalar::axpy,
     // SAFETY: as above.
     scan: |s, admit, sums, masks| unsafe { scan(s, admit, sums, masks) },
     // SAFETY: as above.

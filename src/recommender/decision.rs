@@ -9,10 +9,12 @@ use crate::profile::{EventLog, Profile, answers, ignored};
 use crate::retrieve::{Bitmap, Effort, Scorer, TopK, search};
 use crate::slate::{Caps, Constraint, Diversity, SlotLoop};
 
-/// Rows that a policy looks at, and more where there are many slots.
+/// Rows that a policy looks at, and more where there are many slots. What may be best by its bound is soon told, and each row costs a policy that learns
+/// more; a softmax has a long tail.
 const POOL: usize = 192;
+const LEARNING_POOL: usize = 96;
 /// Items without an answer that count.
-const MOST_IGNORED: usize = 32;
+const MOST_IGNORED: usize = 16;
 
 /// What a policy believes of a visitor, and where it looks.
 pub(super) struct Decision {
@@ -67,7 +69,7 @@ impl Decision {
         let [length, rarity] = posterior.as_ref().map_or([0.0; 2], |p| p.bounds().map(|bound| deviations * bound));
         let lift = Lift { length: length as f32, rarity: (rarity + explore.boost) as f32 };
         let straight = kind == Kind::Greedy && lift.is_none() && request.diversity == 0.0 && request.caps.is_empty();
-        let pool = if straight { request.k } else { request.k.saturating_mul(4).max(POOL) };
+        let pool = if straight { request.k } else { request.k.saturating_mul(4).max(if learns { LEARNING_POOL } else { POOL }) };
         let effort = if straight { request.effort } else { Effort::Fast };
         Decision { kind, epsilon, posterior, pool, effort, lift }
     }

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use anyhow::Result;
 use foretaste::Request;
 use foretaste::explore::POLICIES;
-use foretaste_trainer::simulate::{Round, Setting, simulate};
+use foretaste_trainer::report::simulation_report;
+use foretaste_trainer::simulate::{FIGURES, Outcome, Setting, simulate};
 use foretaste_trainer::training::stop_on_ctrl_c;
-use serde_json::{Map, Value, json};
 
 use super::explore::Exploring;
 use super::{output, usage};
@@ -47,6 +47,9 @@ pub struct Args {
     /// Slots of a slate.
     #[arg(short, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100))]
     k: u32,
+    /// A page for people: curves, costs and benefits with intervals, and which policy to take when.
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
     /// No progress.
     #[arg(long)]
     quiet: bool,
@@ -76,12 +79,12 @@ pub fn run(args: Args) -> Result<()> {
         slates: args.slates,
         drift: args.drift,
     };
-    let mut all: Vec<(&str, Vec<Vec<Round>>)> = Vec::new();
+    let mut outcome = Outcome { seeds, ..Outcome::default() };
     for policy in policies {
         let mut request: Request = args.exploring.request(args.k as usize)?;
         request.explore.policy = policy.into();
         let mut runs = Vec::new();
-        for seed in &seeds {
+        for seed in &outcome.seeds {
             let folder = tempfile::tempdir()?;
             let rounds = simulate(setting, &request, *seed, folder.path())?;
             if let (false, Some(last)) = (args.quiet, rounds.last()) {
@@ -89,76 +92,23 @@ pub fn run(args: Args) -> Result<()> {
             }
             runs.push(rounds);
         }
-        all.push((policy, runs));
+        outcome.policies.push((policy.into(), runs));
     }
-    let report = report(&all, &seeds);
-    output::print(&report, args.json.as_deref(), || table(&report))
-}
-
-/// A figure of all rounds, with its name.
-type Figure = (&'static str, fn(&[Round]) -> f64);
-
-/// Figures at the end.
-const FIGURES: [Figure; 8] = [
-    ("reward", |rounds| rounds.iter().map(|r| r.reward).sum::<f64>() / rounds.len() as f64),
-    ("last_reward", |rounds| last(rounds).reward),
-    ("cumulative_regret", |rounds| last(rounds).cumulative_regret),
-    ("coverage", |rounds| last(rounds).coverage),
-    ("gini", |rounds| last(rounds).gini),
-    ("long_tail", |rounds| last(rounds).long_tail),
-    ("discovery", |rounds| last(rounds).discovery),
-    ("homogeneity", |rounds| last(rounds).homogeneity),
-];
-
-fn last(rounds: &[Round]) -> Round {
-    rounds.last().copied().unwrap_or_default()
-}
-
-fn report(all: &[(&str, Vec<Vec<Round>>)], seeds: &[u64]) -> Value {
-    let mut policies = Map::new();
-    for (policy, runs) in all {
-        let mut figures = Map::new();
-        for (name, figure) in FIGURES {
-            let values: Vec<f64> = runs.iter().map(|rounds| figure(rounds)).collect();
-            // Beside the first policy, seed by seed: the same visitors, items and luck.
-            let differences: Vec<f64> = runs.iter().zip(&all[0].1).map(|(own, first)| figure(own) - figure(first)).collect();
-            figures.insert(name.into(), json!({ "mean": mean(&values), "half": half(&values), "diff": mean(&differences), "diff_half": half(&differences) }));
-        }
-        policies.insert((*policy).into(), json!({ "figures": figures, "rounds": runs }));
+    if let Some(file) = &args.report {
+        output::page(file, &simulation_report(&outcome, &setting, args.k as usize))?;
     }
-    json!({ "seeds": seeds, "beside": all.first().map(|(policy, _)| policy), "policies": policies })
+    output::print(&outcome, args.json.as_deref(), || table(&outcome))
 }
 
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len().max(1) as f64
-}
-
-/// Half of the 95 % interval of a mean over seeds, by Student's t.
-fn half(values: &[f64]) -> f64 {
-    let n = values.len();
-    if n < 2 {
-        return 0.0;
-    }
-    let variance = values.iter().map(|x| (x - mean(values)) * (x - mean(values))).sum::<f64>() / (n - 1) as f64;
-    student(n - 1) * (variance / n as f64).sqrt()
-}
-
-/// The 97.5th percentile of Student's t: from a table up to 10 degrees of freedom, then 1.96 + 2.4 / degrees, right to .005.
-fn student(freedom: usize) -> f64 {
-    const TABLE: [f64; 10] = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228];
-    TABLE.get(freedom - 1).copied().unwrap_or(1.96 + 2.4 / freedom as f64 + 3.0 / (freedom * freedom) as f64)
-}
-
-fn table(report: &Value) -> String {
+fn table(outcome: &Outcome) -> String {
     let mut text = format!("{:<16}", "");
     FIGURES.iter().for_each(|(name, _)| _ = write!(text, "{name:>19}"));
     text += "\n";
-    for (policy, found) in report["policies"].as_object().into_iter().flatten() {
-        _ = write!(text, "{policy:<16}");
-        for (name, _) in FIGURES {
-            let figure = &found["figures"][name];
-            let number = |key: &str| figure[key].as_f64().unwrap_or(0.0);
-            _ = write!(text, "{:>12.3} ±{:.3}", number("mean"), number("half"));
+    for (policy, (name, _)) in outcome.policies.iter().enumerate() {
+        _ = write!(text, "{name:<16}");
+        for (_, figure) in FIGURES {
+            let found = outcome.figure(policy, figure);
+            _ = write!(text, "{:>12.3} ±{:.3}", found.mean, found.half);
         }
         text += "\n";
     }

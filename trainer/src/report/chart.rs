@@ -108,6 +108,48 @@ pub(super) fn line(title: &str, values: &[f64]) -> String {
     out + &format!("<path d='{path}'/></svg>")
 }
 
+/// A curve with its intervals: mean, low, high of each step.
+pub(super) struct Series<'a> {
+    pub name: &'a str,
+    pub points: Vec<[f64; 3]>,
+}
+
+/// Curves over steps in one plot, each with its band and its name below; colours are those of the page, five at most.
+pub(super) fn lines(title: &str, series: &[Series]) -> String {
+    let all = || series.iter().flat_map(|s| s.points.iter().flatten());
+    let (low, high) = all().fold((f64::MAX, f64::MIN), |(low, high), x| (low.min(*x), high.max(*x)));
+    let (steps, range) = (series.iter().map(|s| s.points.len()).max().unwrap_or(0), (high - low).max(1e-9));
+    let mut out = open(title);
+    if steps == 0 {
+        return out + "</svg>";
+    }
+    for step in 0..=4 {
+        let share = f64::from(step) / 4.0;
+        grid(&mut out, HEIGHT * (1.0 - share), &format!("{:.2}", low + share * range));
+    }
+    let at = |i: usize, value: f64| {
+        let x = LEFT + WIDTH * i as f64 / (steps - 1).max(1) as f64;
+        format!("{x:.1},{:.1} ", TOP + HEIGHT * (1.0 - (value - low) / range))
+    };
+    for (colour, Series { name, points }) in series.iter().enumerate() {
+        let of = |which: usize| points.iter().enumerate().map(move |(i, point)| at(i, point[which]));
+        let band: String = of(1).chain(of(2).rev()).collect();
+        let (mean, name): (String, String) = (of(0).collect(), escape(name));
+        _ = write!(out, "<g class='s{colour}'><title>{name}</title><polygon points='{band}'/><polyline points='{mean}'/></g>");
+    }
+    for i in [0, steps / 2, steps - 1] {
+        _ = write!(
+            out,
+            "<text x='{}' y='{:.1}' class='x'>{}</text>",
+            at(i, low).split(',').next().unwrap_or("0"),
+            TOP + HEIGHT + 17.0,
+            i + 1
+        );
+    }
+    let names = series.iter().enumerate().map(|(colour, s)| format!("<li class='s{colour}'>{}</li>", escape(s.name)));
+    out + &format!("</svg><ul class='names'>{}</ul>", names.collect::<String>())
+}
+
 fn open(title: &str) -> String {
     let title = escape(title);
     format!("<svg viewBox='0 0 {} {}' role='img' aria-label='{title}'>", LEFT + WIDTH + 8.0, TOP + HEIGHT + BOTTOM)

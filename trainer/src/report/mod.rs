@@ -3,10 +3,12 @@
 mod chart;
 mod data;
 mod experiment;
+mod simulation;
 
 pub(crate) use data::day;
 pub use data::html as data_report;
 pub use experiment::html as experiment_report;
+pub use simulation::html as simulation_report;
 
 use chart::escape;
 

@@ -6,10 +6,12 @@
 //! drift, items come out, and visitors click by position.
 
 mod measure;
+mod outcome;
 mod site;
 mod society;
 
 pub use measure::Round;
+pub use outcome::{FIGURES, Outcome, OverSeeds};
 pub use site::Site;
 
 use std::path::Path;

@@ -6,7 +6,7 @@ use foretaste::features::{Fields, Value};
 use foretaste::profile::{Event as Recorded, LogLine};
 
 use crate::data::{Column, Dataset, Event, digest, type_of};
-use crate::log::{Shown, Visitor};
+use crate::log::{Rewards, Shown, Visitor};
 use crate::ope::{Logged, examination};
 
 /// A data set with the visitors of a log behind its users.
@@ -35,6 +35,7 @@ pub fn join(mut data: Dataset, log: &[Visitor], most: f64, seed: u64) -> Joined 
         let (mut context, mut events) = (Fields::new(), Vec::new());
         for line in &visitor.lines {
             match line {
+                LogLine::Assignment(_) => {}
                 LogLine::Impression(impression) => context.clone_from(&impression.request.context),
                 LogLine::Event(event) => match rows.get(&event.item) {
                     None => unknown += 1,
@@ -73,7 +74,7 @@ fn weights(shown: &[Vec<Shown>], most: f64, seed: u64) -> Vec<BTreeMap<usize, f3
     let mut log = Vec::new();
     for (slate, shown) in shown.iter().flatten().enumerate() {
         for (slot, (logged, answers)) in shown.impression.slots.iter().zip(&shown.answers).enumerate() {
-            let (reward, propensity) = (f64::from(u8::from(!answers.is_empty())), logged.propensity);
+            let (reward, propensity) = (Rewards::default().of(answers), logged.propensity);
             log.push(Logged { slate, slot, reward, propensity, target: propensity, model: None });
         }
     }
