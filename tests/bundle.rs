@@ -74,6 +74,26 @@ fn golden_rows_replay() {
     assert!(faults.is_empty(), "{faults:#?}");
 }
 
+/// A visit that goes on with profile and log of the one before: the same slates and decisions, and nothing twice.
+#[test]
+fn a_restored_log_goes_on() {
+    let explore = Explore { policy: "thompson".into(), ignored: 2.0, ..Explore::default() };
+    let request = Request { k: 5, explore, ..Request::default() };
+    let mut before = open(&tiny()).unwrap();
+    before.record(event("50")).unwrap();
+    let arms = ["a", "b"].map(String::from);
+    before.assign("e", "u", (&arms, &[1.0, 1.0]), None).unwrap();
+    before.recommend(&request).unwrap();
+    let mut after = open(&tiny()).unwrap();
+    after.import_profile(before.profile().events().to_vec()).unwrap();
+    before.log().lines().for_each(|line| after.restore(line.clone()));
+    after.assign("e", "u", (&arms, &[1.0, 1.0]), None).unwrap();
+    assert_eq!((after.log().written(), after.profile().events().len()), (3, 1));
+    let [one, two] = [&mut before, &mut after].map(|recommender| recommender.recommend(&request).unwrap());
+    assert_eq!((one.id, one.items), (two.id, two.items));
+    assert!(before.log().lines().eq(after.log().lines()));
+}
+
 #[test]
 fn every_tampered_file_is_refused() {
     for name in tiny().into_keys().filter(|n| n != "manifest.json") {

@@ -61,6 +61,7 @@ pub enum LogLine {
 #[derive(Debug, Clone, Default)]
 pub struct EventLog {
     lines: VecDeque<LogLine>,
+    written: usize,
 }
 
 impl EventLog {
@@ -73,6 +74,18 @@ impl EventLog {
             self.lines.pop_front();
         }
         self.lines.push_back(line);
+        self.written += 1;
+    }
+
+    /// Lines that ever came, with those that have left.
+    pub fn written(&self) -> usize {
+        self.written
+    }
+
+    /// The kept lines but for the first `written` ones that ever came, oldest first.
+    pub fn since(&self, written: usize) -> impl Iterator<Item = &LogLine> {
+        let left = self.written - self.lines.len();
+        self.lines.iter().skip(written.saturating_sub(left))
     }
 
     /// The lines, newest first.
@@ -83,5 +96,22 @@ impl EventLog {
     /// The lines, oldest first.
     pub fn lines(&self) -> impl Iterator<Item = &LogLine> {
         self.lines.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_leave_and_the_new_ones_are_known() {
+        let mut log = EventLog::default();
+        let line = |n: usize| LogLine::Event(Event { item: n.to_string(), ..Event::default() });
+        (0..EventLog::CAPACITY + 3).for_each(|n| log.push(line(n)));
+        assert_eq!((log.lines().count(), log.written()), (EventLog::CAPACITY, EventLog::CAPACITY + 3));
+        assert_eq!(log.lines().next(), Some(&line(3)));
+        let since = |written| log.since(written).cloned().collect::<Vec<_>>();
+        assert_eq!(since(log.written() - 2), [line(EventLog::CAPACITY + 1), line(EventLog::CAPACITY + 2)]);
+        assert_eq!((since(log.written()).len(), since(0).len()), (0, EventLog::CAPACITY));
     }
 }

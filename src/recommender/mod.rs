@@ -139,6 +139,13 @@ impl Recommender {
         }
     }
 
+    /// Takes a line of an earlier visit or of another tab into the log. What it says of the profile is there already, where that was kept.
+    pub fn restore(&mut self, line: LogLine) {
+        // Decisions without a name of their own go on where they were.
+        self.decisions += u64::from(matches!(line, LogLine::Impression(_)));
+        self.log.push(line);
+    }
+
     /// The arm of a unit in an experiment; it is written to the log, unless it was the last one of this experiment there. `time` is in milliseconds UTC.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ use crate::explore::POLICIES;
 use crate::golden::Golden;
 use crate::json;
 use crate::model::Shapes;
-use crate::profile::Event;
+use crate::profile::{Assignment, Event, Impression, LogLine, Slot};
 use crate::recommender::{self, Clock, Recommender, Request};
 use crate::retrieve::{Effort, search_part};
 
@@ -260,9 +260,28 @@ impl Core {
         to_js(&self.get()?.find(text, k))
     }
 
-    /// The lines of the log.
-    pub fn log(&self) -> JsResult<JsValue> {
-        to_js(&self.get()?.log().lines().collect::<Vec<_>>())
+    /// The lines of the log but for the first `written` that ever came.
+    pub fn log(&self, written: usize) -> JsResult<JsValue> {
+        to_js(&self.get()?.log().since(written).collect::<Vec<_>>())
+    }
+
+    /// Takes a line of an earlier visit or of another tab into the log, with what later slates and assignments ask of it alone: items of an impression or an
+    /// event, or experiment, arm and unit. To read whole lines would take many bytes. Before the bundle is open nothing is taken.
+    pub fn restore(&mut self, kind: &str, texts: Vec<String>) {
+        let State::Open(recommender) = &mut self.state else { return };
+        let mut texts = texts.into_iter();
+        recommender.restore(match kind {
+            "impression" => {
+                let slots = texts.map(|item| Slot { item, ..Slot::default() }).collect();
+                LogLine::Impression(Box::new(Impression { slots, ..Impression::default() }))
+            }
+            "assignment" => {
+                let mut next = || texts.next().unwrap_or_default();
+                let (experiment, arm, unit) = (next(), next(), next());
+                LogLine::Assignment(Assignment { kind: kind.into(), experiment, arm, unit, time: None })
+            }
+            _ => LogLine::Event(Event { item: texts.next().unwrap_or_default(), ..Event::default() }),
+        });
     }
 }
 

@@ -50,4 +50,206 @@ describe('kept on the device', () => {
     assert.deepEqual([await unit(two), await unit(worker)], [later, later]);
     await context.close();
   });
+
+  /** The lines of the log, in short: items of events, arms, and items of slates. */
+  const lines = (page) =>
+    page.evaluate(async () => {
+      const lines = (await window.rec.exportLog()).split('\n').filter(Boolean).map((line) => JSON.parse(line));
+      return lines.map(({ item, arm, slots }) => item ?? arm ?? slots.map((slot) => slot.item).join());
+    });
+  const like = (page, item) => page.evaluate((item) => window.rec.record({ item, type: 'like' }), item);
+
+  /** The same deeds in any recommender; gives its slates. */
+  const deeds = (page, part) =>
+    page.evaluate(async (part) => {
+      const show = async (decision, policy) => {
+        const explore = { policy, ignored: 2, seed: 7, decision };
+        const { items } = await window.rec.recommend({ k: 5, time: 1e12, tz_offset_min: 0, explore });
+        return items.map((item) => [item.id, item.score, item.propensity]);
+      };
+      if (part === 'first') {
+        await window.rec.record({ item: '50', type: 'like', time: null, tz_offset_min: null });
+        await show('a', 'greedy');
+        await window.rec.record({ item: '7', type: 'hide', time: null, tz_offset_min: null });
+      }
+      return show(part, part === 'last' ? 'ucb' : 'thompson');
+    }, part);
+
+  test('the log: a reload changes no slate', async () => {
+    const context = await chrome.newContext();
+    const parts = ['first', 'second', 'last'];
+    const memory = await tab(context, { storage: 'memory' });
+    const expected = [];
+    for (const part of parts) expected.push(await deeds(memory, part));
+    for (const worker of [false, true]) {
+      const kept = await tab(context, { namespace: `worker ${worker}`, worker });
+      const slates = [];
+      for (const part of parts) {
+        slates.push(await deeds(kept, part));
+        const before = await lines(kept);
+        await kept.reload();
+        await reopened(kept, { namespace: `worker ${worker}`, worker });
+        assert.deepEqual(await lines(kept), before);
+        assert.equal(await kept.evaluate(async () => (await window.rec.profile.get()).length), 2, 'nothing is there twice');
+      }
+      parts.forEach((part, i) => assert.deepEqual(slates[i], expected[i], `${part} ${worker}`));
+      assert.deepEqual(await lines(kept), await lines(memory));
+    }
+    // What was ignored does matter here: the profile alone gives another slate.
+    const alone = await tab(context, { storage: 'memory' });
+    const profile = await memory.evaluate(() => window.rec.profile.export());
+    await alone.evaluate((profile) => window.rec.profile.import(profile), profile);
+    assert.notDeepEqual(await deeds(alone, 'second'), expected[1]);
+    await context.close();
+  });
+
+  test('the log: two tabs write one, the next visit goes on with it, and clearing is for all', async () => {
+    const context = await chrome.newContext();
+    const [one, two] = [await tab(context), await tab(context, { worker: true })];
+    for (const [page, item] of [[one, '1'], [two, '2'], [two, '3'], [one, '4']]) await like(page, item);
+    await one.evaluate(() => Promise.all(['5', '6', '7'].map((item) => window.rec.record({ item, type: 'view' }))));
+    assert.deepEqual(await lines(one), ['1', '2', '3', '4', '5', '6', '7']);
+    assert.deepEqual(await lines(two), await lines(one));
+    const arm = (page) => page.evaluate(() => window.rec.assign({ name: 'e', arms: { a: 1, b: 1 } }));
+    const given = await arm(one);
+    const ids = [await one.evaluate(async () => (await window.rec.recommend({ k: 1 })).id)];
+    await one.reload();
+    await reopened(one);
+    assert.equal(await arm(one), given);
+    ids.push(await one.evaluate(async () => (await window.rec.recommend({ k: 1 })).id));
+    assert.notEqual(ids[0], ids[1], 'decisions go on where they were');
+    const all = await lines(two);
+    assert.deepEqual([all.length, all[7]], [10, given], 'the arm is written once');
+    await like(await tab(context, { namespace: 'other' }), '9');
+    await two.evaluate(() => window.rec.profile.clear());
+    assert.deepEqual([await lines(one), await lines(two), await lines(await tab(context))], [[], [], []]);
+    await one.waitForFunction(async () => (await window.rec.profile.get()).length === 0);
+    await like(one, '8');
+    assert.deepEqual(await lines(two), ['8']);
+    assert.deepEqual(await lines(await tab(context, { namespace: 'other' })), ['9']);
+    await context.close();
+  });
+
+  /** A tab in which the database of version 1 is there with events. It stays open as `old`. */
+  async function oldTab(context, events) {
+    const page = await context.newPage();
+    await page.goto(`${server.address}empty.html`);
+    await page.evaluate(
+      async (events) => {
+        window.old = await new Promise((resolve, reject) => {
+          const request = indexedDB.open('foretaste', 1);
+          request.onupgradeneeded = () => {
+            request.result.createObjectStore('profiles').put(events, 'default');
+          };
+          request.onsuccess = () => resolve(request.result);
+          request.onerror = () => reject(request.error);
+        });
+      },
+      events,
+    );
+    return page;
+  }
+
+  test('a database of version 1 is taken over, and a tab that holds it open is not waited for', async () => {
+    const context = await chrome.newContext();
+    const events = [{ id: 'e', item: '7', type: 'like', time: 1000 }];
+    const page = await oldTab(context, events);
+    const blocked = await tab(context);
+    const features = await blocked.evaluate(() => window.rec.features());
+    assert.equal(features.storage, 'memory');
+    assert.match(features.storageError, /older version/);
+    await page.evaluate(() => window.old.close());
+    await blocked.reload();
+    await reopened(blocked);
+    assert.deepEqual(await blocked.evaluate(() => window.rec.profile.get()), events);
+    assert.equal(await blocked.evaluate(() => window.rec.features().storageError), undefined);
+    await like(blocked, '8');
+    assert.deepEqual(await lines(blocked), ['8']);
+    await context.close();
+  });
+
+  test('a later version, a full disk: the page goes on in memory and says so', async () => {
+    const context = await chrome.newContext();
+    const page = await tab(context);
+    await like(page, '1');
+    const seen = async () => {
+      await like(page, '2');
+      const items = await page.evaluate(async () => (await window.rec.recommend({ k: 3 })).items.length);
+      const arm = await page.evaluate(() => window.rec.assign({ name: 'e', arms: { a: 1, b: 1 } }));
+      return [items, arm.length, (await lines(page)).length, (await page.evaluate(() => window.rec.features().storageError)) ?? ''];
+    };
+    await page.evaluate(() => {
+      window.put = IDBObjectStore.prototype.put;
+      IDBObjectStore.prototype.put = () => {
+        throw new DOMException('full', 'QuotaExceededError');
+      };
+    });
+    const [items, arm, count, error] = await seen();
+    assert.deepEqual([items, arm, count], [3, 1, 4]);
+    assert.match(error, /QuotaExceeded/);
+    await page.evaluate(() => (IDBObjectStore.prototype.put = window.put));
+    await page.reload();
+    await reopened(page);
+    assert.deepEqual(await lines(page), ['1'], 'what was kept before is there');
+    // Worker and page alike let a later version upgrade.
+    const worker = await tab(context, { worker: true });
+    await worker.evaluate(
+      () =>
+        new Promise((resolve, reject) => {
+          const request = indexedDB.open('foretaste', 3);
+          request.onsuccess = () => resolve(request.result.close());
+          request.onblocked = () => reject(new Error('blocked'));
+        }),
+    );
+    for (const tab of [page, worker]) {
+      await like(tab, '3');
+      assert.equal(await tab.evaluate(async () => (await window.rec.recommend({ k: 3 })).items.length), 3);
+      assert.match(await tab.evaluate(() => window.rec.features().storageError), /InvalidState/);
+    }
+    await context.close();
+  });
+
+  test('what was done last is there though the page went at once', async () => {
+    const context = await chrome.newContext();
+    const page = await tab(context);
+    await page.evaluate(() => {
+      void window.rec.record({ item: '1', type: 'like' });
+      void window.rec.record({ item: '2', type: 'like' });
+      location.href = '/empty.html?next';
+    });
+    await page.waitForURL(/next/);
+    await reopened(page);
+    assert.deepEqual(await lines(page), ['1', '2']);
+    await context.close();
+  });
+
+  test('the last 20,000 lines are kept', async () => {
+    const context = await chrome.newContext();
+    const page = await tab(context);
+    const stored = (fill) =>
+      page.evaluate(async (fill) => {
+        const database = await new Promise((resolve) => (indexedDB.open('foretaste').onsuccess = ({ target }) => resolve(target.result)));
+        const transaction = database.transaction('log', 'readwrite');
+        const log = transaction.objectStore('log');
+        for (let i = 1; i <= fill; i++) log.put({ namespace: 'default', line: JSON.stringify({ item: String(i), type: 'view' }) });
+        const count = log.count();
+        await new Promise((resolve) => (transaction.oncomplete = resolve));
+        database.close();
+        return count.result;
+      }, fill);
+    assert.equal(await stored(20_000), 20_000);
+    await page.reload();
+    await reopened(page);
+    await like(page, 'a');
+    await like(page, 'b');
+    const all = await lines(page);
+    assert.deepEqual([all.length, all[0], ...all.slice(-2)], [20_000, '3', 'a', 'b']);
+    assert.equal(await page.evaluate(async () => (await window.rec.recommend({ k: 3 })).items.length), 3);
+    await page.evaluate(() => Promise.all(Array.from({ length: 260 }, (_, i) => window.rec.record({ item: `c${i}`, type: 'view' }))));
+    const count = await stored(0);
+    assert.ok(count >= 20_000 && count < 20_256, `older lines leave: ${count}`);
+    await page.evaluate(() => window.rec.profile.clear());
+    assert.equal(await stored(0), 0);
+    await context.close();
+  });
 });

@@ -1,6 +1,6 @@
 import { ForetasteError, json, typed } from './errors.js';
 import { sha256, type Towers } from './modules.js';
-import { restore, type Store } from './store.js';
+import { restoreEvents, restoreLines, type Store } from './store.js';
 import type { Found, Shards } from './shards.js';
 import type { Event, Experiment, Features, Info, Item, KeptEvent, Profile, Recommender, Request, Slate } from './types.js';
 import { Core } from './wasm/core.js';
@@ -28,6 +28,7 @@ export class LocalRecommender implements Recommender {
   readonly ready: Promise<void>;
   readonly profile: LocalProfile;
 
+  private readonly log: Log;
   private model: Features['model'] = 'loading';
   private towers: Towers | undefined;
   private disposed = false;
@@ -47,7 +48,9 @@ export class LocalRecommender implements Recommender {
     );
     // Whoever waits hears of a failure; nobody has to wait.
     this.ready.catch(() => {});
-    this.profile = new LocalProfile(() => this.core(), parts.info.encoding.history.cap, parts.store);
+    const core = () => this.core();
+    this.log = new Log(core, parts.store);
+    this.profile = new LocalProfile(core, parts.info.encoding.history.cap, parts.store, this.log);
   }
 
   private core(): Core {
@@ -60,10 +63,10 @@ export class LocalRecommender implements Recommender {
     const core = this.core();
     const text = json(this.withTime(request), 'request');
     const { shards } = this.parts;
-    if (!shards) return typed(() => core.recommend(text) as Slate);
+    if (!shards) return this.log.with(() => core.recommend(text) as Slate);
     const asked = typed(() => core.ask(text));
     const { rows, scores } = await shards.search(core, asked);
-    return typed(() => this.core().answer(asked, rows, scores) as Slate);
+    return this.log.with(() => this.core().answer(asked, rows, scores) as Slate);
   }
 
   async rank(ids: string[], request: Request = {}): Promise<Item[]> {
@@ -114,14 +117,13 @@ export class LocalRecommender implements Recommender {
     const weights = Float64Array.from(pairs, ([, weight]) => (typeof weight === 'number' ? weight : NaN));
     const named = text(unit === undefined ? await this.profile.unit() : unit);
     const core = this.core();
-    return typed(() => core.assign(text(name), named, pairs.map(([arm]) => arm), weights, Date.now()));
+    return this.log.with(() => core.assign(text(name), named, pairs.map(([arm]) => arm), weights, Date.now()));
   }
 
   async exportLog(): Promise<string> {
-    const core = this.core();
-    // A score has 32 bits: nine digits are all that it has.
-    const short = (key: string, value: unknown) => (key === 'score' ? Number((value as number).toPrecision(9)) : value);
-    return typed(() => core.log() as unknown[]).map((line) => `${JSON.stringify(line, short)}\n`).join('');
+    this.core();
+    const lines = await this.log.lines();
+    return lines.map((line) => `${line}\n`).join('');
   }
 
   async info(): Promise<Info> {
@@ -130,7 +132,8 @@ export class LocalRecommender implements Recommender {
   }
 
   features(): Features {
-    const { store, storageError } = this.parts;
+    const { store } = this.parts;
+    const storageError = this.parts.storageError ?? store?.error;
     return {
       storage: store ? 'indexeddb' : 'memory',
       ...(storageError !== undefined && { storageError }),
@@ -159,6 +162,53 @@ export class LocalRecommender implements Recommender {
   }
 }
 
+/** The log of a core, and what is kept of it on the device. */
+class Log {
+  /** Lines of the core that are on the device, or under way. */
+  private kept: number;
+
+  constructor(
+    private readonly core: () => Core,
+    private readonly store: Store | undefined,
+  ) {
+    this.kept = store?.restored ?? 0;
+  }
+
+  /** A call that may write a line. */
+  with<T>(call: () => T): T {
+    const result = typed(call);
+    if (this.store) {
+      const lines = this.since(this.kept);
+      this.kept += lines.length;
+      void this.store.append(lines);
+    }
+    return result;
+  }
+
+  /** All lines: of the device those of all tabs. The core has only parts of what was restored. */
+  async lines(): Promise<string[]> {
+    return this.store ? this.store.lines() : this.since(0);
+  }
+
+  /** Lines that another tab has written. */
+  take(lines: string[]): void {
+    this.kept += restoreLines(this.core(), lines);
+  }
+
+  clear(): void {
+    const core = this.core();
+    typed(() => core.clear());
+    this.kept = 0;
+  }
+
+  private since(written: number): string[] {
+    const core = this.core();
+    // A score has 32 bits: nine digits are all that it has.
+    const short = (key: string, value: unknown) => (key === 'score' ? Number((value as number).toPrecision(9)) : value);
+    return typed(() => core.log(written) as unknown[]).map((line) => JSON.stringify(line, short));
+  }
+}
+
 class LocalProfile implements Profile {
   /** Names the visitor in experiments where nothing is kept. */
   private own: string | undefined;
@@ -167,8 +217,13 @@ class LocalProfile implements Profile {
     private readonly core: () => Core,
     private readonly cap: number,
     private readonly store: Store | undefined,
+    private readonly log: Log,
   ) {
-    store?.onChange(() => void restore(this.core(), store));
+    store?.onNews((news) => {
+      if (news === 'changed') void restoreEvents(this.core(), store);
+      else if (news === 'cleared') this.forget();
+      else log.take(news.lines);
+    });
   }
 
   async add(event: Event): Promise<KeptEvent> {
@@ -180,7 +235,7 @@ class LocalProfile implements Profile {
       tz_offset_min: -new Date().getTimezoneOffset(),
       ...event,
     };
-    const kept = typed(() => core.record(json(full, 'event')) as KeptEvent);
+    const kept = this.log.with(() => core.record(json(full, 'event')) as KeptEvent);
     await this.store?.update((events) => [...events, kept].slice(-this.cap));
     return kept;
   }
@@ -216,10 +271,13 @@ class LocalProfile implements Profile {
   }
 
   async clear(): Promise<void> {
-    const core = this.core();
-    typed(() => core.clear());
-    this.own = undefined;
+    this.forget();
     await this.store?.clear();
+  }
+
+  private forget(): void {
+    this.log.clear();
+    this.own = undefined;
   }
 }
 

@@ -2,62 +2,139 @@ import { json } from './errors.js';
 import type { KeptEvent } from './types.js';
 import type { Core } from './wasm/core.js';
 
-/** Where events outlast the page. Every change is one transaction, so tabs do not overwrite each other's. */
+/** What another tab did. */
+export type News = { lines: string[] } | 'changed' | 'cleared';
+
+/**
+ * Where events and log outlast the page. Every change is one transaction, so tabs do not overwrite each other's. It never fails who calls it: the page goes on
+ * without, and `error` says what went wrong.
+ */
 export interface Store {
+  /** The kept events. */
   read(): Promise<KeptEvent[]>;
   update(change: (events: KeptEvent[]) => KeptEvent[]): Promise<void>;
+  /** The lines of the log, of all tabs, oldest first; last such as could not be kept. */
+  lines(): Promise<string[]>;
+  /** Adds lines to the log: under way at once, whatever becomes of the page. */
+  append(lines: string[]): Promise<void>;
   /** The visitor's id for experiments: `fresh` where there is none yet. */
   unit(fresh: string): Promise<string>;
-  /** Forgets events and id. */
+  /** Forgets events, log and id. */
   clear(): Promise<void>;
-  /** Calls back when another tab has changed the events. */
-  onChange(callback: () => void): void;
+  /** Calls back when another tab has changed something. */
+  onNews(callback: (news: News) => void): void;
   close(): void;
+  /** The first fault since the store was opened. */
+  readonly error: string | undefined;
+  /** Lines that `restore` took into the core. */
+  restored: number;
 }
 
-/** Takes the kept events into a core: they are no news for its log. Such as it refuses stay on the device. */
+/** Takes what is kept into a core: the events, and the log, for which they are no news. Such as the core refuses stay on the device. */
 export async function restore(core: Core, store: Store): Promise<void> {
+  const lines = await store.lines();
+  store.restored = restoreLines(core, lines);
+  await restoreEvents(core, store);
+}
+
+/** Takes the kept events into a core. */
+export async function restoreEvents(core: Core, store: Store): Promise<void> {
   const events = await store.read();
+  readable(() => core.importProfile(json(events, 'events')));
+}
+
+/** Takes lines of a log into a core, such parts of them as later slates and assignments ask for. Gives the number of those that were taken. */
+export function restoreLines(core: Core, lines: string[]): number {
+  let taken = 0;
+  for (const line of lines) {
+    readable(() => {
+      const { type, item, slots, experiment, arm, unit } = JSON.parse(line) as Record<string, string> & { slots?: { item: string }[] };
+      // What has an item is an event, whatever its type.
+      const [kind, texts] = item !== undefined ? ['event', [item]] : [type, slots?.map((slot) => slot.item) ?? [experiment, arm, unit]];
+      core.restore(kind as string, texts as string[]);
+      taken += 1;
+    });
+  }
+  return taken;
+}
+
+function readable(take: () => void): void {
   try {
-    core.importProfile(json(events, 'events'));
+    take();
   } catch (error) {
-    console.warn('foretaste: the events kept on this device cannot be read:', error);
+    console.warn('foretaste: what is kept on this device cannot be read:', error);
   }
 }
 
 const DATABASE = 'foretaste';
-const TABLE = 'profiles';
+/** Since version 1: events by namespace, and ids for experiments by `[namespace, 'unit']`. */
+const PROFILES = 'profiles';
+/** Since version 2: lines of all namespaces in the order in which they came, with an index by namespace. */
+const LOG = 'log';
+type Line = { namespace: string; line: string };
+/** Lines that are kept: as many as the core keeps. */
+const CAPACITY = 20_000;
+/** Lines after which older ones than these leave. */
+const TRIMMED = 256;
+
+function openDatabase(): Promise<IDBDatabase> {
+  return new Promise((resolve, reject) => {
+    const request = indexedDB.open(DATABASE, 2);
+    let late = false;
+    request.onupgradeneeded = ({ oldVersion }) => {
+      if (oldVersion < 1) request.result.createObjectStore(PROFILES);
+      request.result.createObjectStore(LOG, { autoIncrement: true }).createIndex('namespace', 'namespace');
+    };
+    request.onsuccess = () => (late ? request.result.close() : resolve(request.result));
+    request.onerror = () => reject(request.error);
+    // This page goes on without; the upgrade follows when the other one is closed.
+    request.onblocked = () => {
+      late = true;
+      reject(new Error('another tab holds an older version'));
+    };
+  });
+}
 
 /** Opens the IndexedDB of this origin. Fails where the visitor or the browser denies it. */
 export async function openStore(namespace: string): Promise<Store> {
-  const database = await new Promise<IDBDatabase>((resolve, reject) => {
-    const request = indexedDB.open(DATABASE, 1);
-    request.onupgradeneeded = () => request.result.createObjectStore(TABLE);
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
-    request.onblocked = () => reject(new Error('another tab holds an older version'));
-  });
+  const database = await openDatabase();
   const channel = new BroadcastChannel(`${DATABASE}:${namespace}`);
+  const tell = (news: News) => channel.postMessage(news);
   // Beside the events, where the name of no other namespace is.
   const unitKey = [namespace, 'unit'];
-  /** What `work` leaves in its result, once it is on the device. */
-  const write = <T>(work: (table: IDBObjectStore, result: { value?: T }) => void): Promise<T> =>
-    new Promise((resolve, reject) => {
-      const transaction = database.transaction(TABLE, 'readwrite');
-      const result: { value?: T } = {};
-      work(transaction.objectStore(TABLE), result);
-      transaction.oncomplete = () => resolve(result.value as T);
-      transaction.onerror = transaction.onabort = () => reject(transaction.error);
-    });
+  let appended = 0;
+  const unkept: string[] = [];
+  let error: string | undefined;
+  let closed = false;
+
+  /** The result of the request that `work` makes in one transaction, once that is done; nothing where it fails. */
+  const within = async <T>(mode: IDBTransactionMode, table: string | string[], work: (transaction: IDBTransaction) => IDBRequest<T> | void): Promise<T | undefined> => {
+    try {
+      return await new Promise((resolve, reject) => {
+        const transaction = database.transaction(table, mode);
+        const request = work(transaction);
+        transaction.oncomplete = () => resolve(request?.result);
+        transaction.onerror = transaction.onabort = () => reject(transaction.error);
+      });
+    } catch (fault) {
+      if (!closed) error ??= String(fault);
+      return undefined;
+    }
+  };
+  const index = (transaction: IDBTransaction) => transaction.objectStore(LOG).index('namespace');
+  /** Leaves the last `most` lines. */
+  const trim = (transaction: IDBTransaction, most: number) => {
+    const request = index(transaction).getAllKeys(namespace);
+    request.onsuccess = () => request.result.slice(0, Math.max(0, request.result.length - most)).forEach((key) => transaction.objectStore(LOG).delete(key));
+  };
+  // A page of a later version wants to upgrade: it shall not wait for this one.
+  database.onversionchange = () => database.close();
+
   return {
-    read: () =>
-      new Promise((resolve, reject) => {
-        const request = database.transaction(TABLE).objectStore(TABLE).get(namespace);
-        request.onsuccess = () => resolve((request.result as KeptEvent[] | undefined) ?? []);
-        request.onerror = () => reject(request.error);
-      }),
+    read: async () => (await within('readonly', PROFILES, (t) => t.objectStore(PROFILES).get(namespace) as IDBRequest<KeptEvent[]>)) ?? [],
     update: async (change) => {
-      await write<void>((table) => {
+      await within('readwrite', PROFILES, (t) => {
+        const table = t.objectStore(PROFILES);
         const request = table.get(namespace);
         request.onsuccess = () => {
           const events = change((request.result as KeptEvent[] | undefined) ?? []);
@@ -65,29 +142,62 @@ export async function openStore(namespace: string): Promise<Store> {
           else table.delete(namespace);
         };
       });
-      channel.postMessage('changed');
+      if (!closed) tell('changed');
     },
-    unit: (fresh) =>
-      write((table, result) => {
+    lines: async () => {
+      const lines = (await within('readonly', LOG, (t) => index(t).getAll(namespace) as IDBRequest<Line[]>)) ?? [];
+      return [...lines.map(({ line }) => line), ...unkept].slice(-CAPACITY);
+    },
+    append: async (lines) => {
+      if (lines.length === 0) return;
+      tell({ lines });
+      const written = within('readwrite', LOG, (t) => {
+        const [last] = lines.map((line) => t.objectStore(LOG).put({ namespace, line } satisfies Line)).reverse();
+        // All is asked for at once: the page may be gone before an answer comes.
+        t.commit();
+        return last;
+      });
+      appended += lines.length;
+      if (appended >= TRIMMED) {
+        appended = 0;
+        void within('readwrite', LOG, (t) => trim(t, CAPACITY));
+      }
+      if ((await written) !== undefined) return;
+      unkept.push(...lines);
+      unkept.splice(0, unkept.length - CAPACITY);
+    },
+    unit: async (fresh) => {
+      let unit = fresh;
+      await within('readwrite', PROFILES, (t) => {
+        const table = t.objectStore(PROFILES);
         const request = table.get(unitKey);
         request.onsuccess = () => {
-          result.value = (request.result as string | undefined) ?? fresh;
           if (request.result === undefined) table.put(fresh, unitKey);
+          else unit = request.result as string;
         };
-      }),
-    clear: async () => {
-      await write<void>((table) => {
-        table.delete(namespace);
-        table.delete(unitKey);
       });
-      channel.postMessage('changed');
+      return unit;
     },
-    onChange: (callback) => {
-      channel.onmessage = callback;
+    clear: async () => {
+      unkept.length = 0;
+      await within('readwrite', [PROFILES, LOG], (t) => {
+        t.objectStore(PROFILES).delete(namespace);
+        t.objectStore(PROFILES).delete(unitKey);
+        trim(t, 0);
+      });
+      if (!closed) tell('cleared');
+    },
+    onNews: (callback) => {
+      channel.onmessage = ({ data }) => callback(data as News);
     },
     close: () => {
+      closed = true;
       channel.close();
       database.close();
+    },
+    restored: 0,
+    get error() {
+      return error;
     },
   };
 }

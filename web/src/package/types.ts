@@ -162,9 +162,9 @@ export interface LoadOptions {
   integrity?: string;
   /** Most bytes of the bundle. Absent: 2 GiB. */
   maxBytes?: number;
-  /** Where events are kept. `memory` (the default) forgets with the page; `indexeddb` keeps them on the device. */
+  /** Where events and log are kept. `memory` (the default) forgets with the page; `indexeddb` keeps them on the device, the last 20,000 lines of the log. */
   storage?: 'memory' | 'indexeddb';
-  /** Names the kept events: recommenders of one namespace share them. */
+  /** Names what is kept: recommenders of one namespace share it. */
   namespace?: string;
   /** The WASM modules, where they do not lie beside this script. */
   wasm?: { core?: WasmSource; tower?: WasmSource };
@@ -178,7 +178,7 @@ export interface LoadOptions {
 /** What is at hand. */
 export interface Features {
   storage: 'memory' | 'indexeddb';
-  /** Why the storage that was asked for is not there. */
+  /** Why the storage that was asked for is not there, or what went wrong with it since; nothing else fails with it. */
   storageError?: string;
   /** `ready` once `recommend` can answer at once. */
   model: 'loading' | 'ready' | 'failed';
@@ -207,7 +207,7 @@ export interface Recommender {
   record(event: Event): Promise<KeptEvent>;
   /** The arm of an experiment that the unit is in: a hash of both, so it stays while names, order and weights of the arms do. It is written to the log. */
   assign(experiment: Experiment): Promise<string>;
-  /** Slates, events and assignments so far, as JSON lines. */
+  /** Slates, events and assignments so far, as JSON lines; with `storage: 'indexeddb'` those of all tabs and earlier visits. */
   exportLog(): Promise<string>;
   /** What the bundle says of itself. */
   info(): Promise<Info>;

@@ -7,15 +7,19 @@ import type { LoadOptions, Recommender } from './types.js';
 const say = (message: FromWorker) => postMessage(message);
 
 let rec: Recommender;
+/** What the page knows of the storage. */
+let told: string | undefined;
+
+function tell(): void {
+  const features = rec.features();
+  told = features.storageError;
+  say({ news: 'features', features: { ...features, workers: Math.max(1, features.workers) } });
+}
 
 async function answer(call: string, args: unknown[]): Promise<unknown> {
   if (call === 'load') {
     const [url, options] = args as [string, LoadOptions];
     rec = await load(url, { ...options, onProgress: (progress) => say({ news: 'progress', progress }) });
-    const tell = () => {
-      const features = rec.features();
-      say({ news: 'features', features: { ...features, workers: Math.max(1, features.workers) } });
-    };
     tell();
     // Before the page hears that it is ready.
     rec.ready.then(tell, tell);
@@ -28,7 +32,9 @@ async function answer(call: string, args: unknown[]): Promise<unknown> {
 
 onmessage = async ({ data: { id, call, args } }: MessageEvent<ToWorker>) => {
   try {
-    say({ id, result: await answer(call, args) });
+    const result = await answer(call, args);
+    if (rec.features().storageError !== told) tell();
+    say({ id, result });
   } catch (error) {
     say({ id, error: plain(error) });
   }
