@@ -113,6 +113,13 @@ describe('the page', () => {
     before = await slateId(page);
     await page.click('#redraw');
     await renewed(page, before);
+    for (const [way, name] of [['1', 'softmax'], ['2', 'ucb'], ['3', 'thompson']]) {
+      before = await slateId(page);
+      await page.selectOption('#policy', way);
+      await renewed(page, before);
+      const last = readFileSync(await savedLog(page), 'utf8').trim().split('\n').map((line) => JSON.parse(line)).at(-1);
+      assert.deepEqual([last.policy, last.slots.map((slot) => slot.item)], [name, await shown(page)]);
+    }
     await page.locator('#epsilon').fill('0');
     await page.waitForFunction((id) => document.querySelector('#items > li').dataset.id === id, fresh[0]);
     assert.deepEqual(await shown(page), fresh);

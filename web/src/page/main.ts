@@ -1,6 +1,7 @@
 import { ForetasteError, load, type Info, type Item, type KeptEvent, type Recommender, type Slate } from '../package/index.js';
 import { answerButtons, fieldsLine, scaleOf } from './answer.js';
 import { byId, el, iconButton, replaceRows } from './dom.js';
+import { WAYS, type Way } from './explore.js';
 
 const SLOTS = 10;
 const FOUND = 6;
@@ -16,6 +17,7 @@ interface Page {
 }
 
 const search = byId<HTMLInputElement>('search');
+const policy = byId<HTMLSelectElement>('policy');
 const epsilon = byId<HTMLInputElement>('epsilon');
 
 void start();
@@ -31,7 +33,7 @@ async function start(): Promise<void> {
     setStatus('loading', 'Loading the model');
     await recommender.ready;
     setStatus('ready', 'Runs on this device');
-    epsilon.disabled = false;
+    epsilon.disabled = policy.disabled = false;
     await refresh(page);
   } catch (error) {
     fail(error);
@@ -49,7 +51,8 @@ function bundleAddress(): string {
 function listen(page: Page): void {
   search.disabled = false;
   search.addEventListener('input', () => void guarded(() => find(page)));
-  epsilon.addEventListener('input', () => void guarded(() => recommend(page)));
+  policy.replaceChildren(...WAYS.map(({ name }, i) => el('option', { value: String(i) }, name)));
+  for (const dial of [policy, epsilon]) dial.addEventListener('input', () => void guarded(() => recommend(page)));
   byId('redraw').addEventListener('click', () => {
     page.seed += 1;
     void guarded(() => recommend(page));
@@ -127,23 +130,24 @@ function pickRow(page: Page, event: KeptEvent): HTMLElement {
 
 /** The slate for the picks as they are. */
 async function recommend(page: Page): Promise<void> {
+  const way = WAYS[Number(policy.value)] ?? WAYS[0];
   const share = Number(epsilon.value) / 100;
   byId('epsilon-value').textContent = `${epsilon.value} %`;
+  byId('epsilon-hint').textContent = way.says;
   byId('redraw').hidden = share === 0;
-  const explore = share === 0 ? { policy: 'greedy' as const } : { policy: 'epsilon-greedy' as const, epsilon: share, seed: page.seed };
-  const slate = await page.recommender.recommend({ k: SLOTS, explore });
-  showSlate(page, slate, share);
+  const slate = await page.recommender.recommend({ k: SLOTS, explore: { ...way.knobs(share), seed: page.seed } });
+  showSlate(page, slate, share, way);
   showTimings(slate);
 }
 
-function showSlate(page: Page, slate: Slate, epsilon: number): void {
+function showSlate(page: Page, slate: Slate, share: number, way: Way): void {
   const list = byId('items');
   const before = new Set([...list.children].map((child) => child.getAttribute('data-id')));
   const scores = slate.items.map((item) => item.score);
   const [best, worst] = [Math.max(...scores), Math.min(...scores)];
   const cards = slate.items.map((item, i) => {
     const width = best > worst ? 12 + (88 * (item.score - worst)) / (best - worst) : 100;
-    return card(page, slate, item, i, width, epsilon);
+    return card(page, slate, item, i, width, share, way);
   });
   for (const element of cards) if (!before.has(element.getAttribute('data-id'))) element.classList.add('fresh');
   if (cards.length === 0) cards.push(el('li', { class: 'empty' }, 'You have picked the whole catalog.'));
@@ -152,18 +156,17 @@ function showSlate(page: Page, slate: Slate, epsilon: number): void {
   byId('slate').dataset['slate'] = slate.id;
 }
 
-function card(page: Page, slate: Slate, item: Item, place: number, width: number, epsilon: number): HTMLElement {
+function card(page: Page, slate: Slate, item: Item, place: number, width: number, share: number, way: Way): HTMLElement {
   const name = item.title ?? item.id;
   const propensity = item.propensity ?? 1;
   const meter = el('span', { class: 'meter', 'aria-hidden': 'true' }, el('i', { style: `width:${width.toFixed(1)}%` }));
-  // The best item left has 1 − ε and its share of ε; any other has that share alone.
-  const drawn = propensity < 1 - epsilon;
+  const drawn = way.explored(propensity, share);
   const measures = el(
     'span',
     { class: 'measures' },
     meter,
     el('span', {}, `score ${item.score.toFixed(2)}`),
-    epsilon > 0 && el('span', drawn ? { class: 'explored' } : {}, `${drawn ? 'explored, ' : ''}propensity ${percent(propensity)}`),
+    share > 0 && el('span', drawn ? { class: 'explored' } : {}, `${drawn ? 'explored, ' : ''}propensity ${percent(propensity)}`),
     el('button', { type: 'button', class: 'text', 'aria-expanded': 'false', 'aria-label': `Similar to ${name}`, click: () => toggle() }, 'Similar'),
   );
   const element = el(
