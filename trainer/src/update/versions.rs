@@ -1,8 +1,10 @@
 //! The versions of a model, and which of them visitors have.
 //!
-//!     VERSIONS/live/              the champion's bundle, with deltas from the one before: what a host serves
-//!     VERSIONS/versions/N/        run/, bundle/ and gate.json of a version
-//!     VERSIONS/mlruns/            MLflow's registry: a version each, the aliases champion and challenger
+//! ```text
+//! VERSIONS/live/              the champion's bundle, with deltas from the one before: what a host serves
+//! VERSIONS/versions/N/        run/, bundle/ and gate.json of a version
+//! VERSIONS/mlruns/            MLflow's registry: a version each, the aliases champion and challenger
+//! ```
 
 use std::path::{Path, PathBuf};
 
