@@ -8,8 +8,6 @@ use crate::kernels::{Kernels, QuantizedQuery};
 
 /// Variance of one answer, in logits².
 const NOISE: f64 = 1.0;
-/// Answers that count, the last ones: older ones have faded, and the tower has read them too.
-const MOST: usize = 32;
 
 /// An answer of the visitor to an item.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -46,13 +44,16 @@ pub struct Posterior {
 }
 
 impl Posterior {
+    /// Answers that count, the last ones: older ones have faded, and the tower has read them too.
+    pub const MOST: usize = 32;
+
     /// `user` `[d]` is the tower's output; `answers` come oldest first.
     ///
     /// `prior`: how far, in logits, the visitor's true score of an item of middling length may lie from the tower's (a standard deviation);
     /// 0 believes the tower whatever is answered. `cold`: the same of an item without training events; 0 believes the item tower.
     pub fn new(rows: &Rows, user: &[f32], answers: &[Feedback], prior: f64, cold: f64) -> Self {
         let length = rows.middling_length();
-        let answers = &answers[answers.len().saturating_sub(MOST)..];
+        let answers = &answers[answers.len().saturating_sub(Self::MOST)..];
         let of: Vec<u32> = answers.iter().map(|a| a.row).collect();
         let rarity = |row: u32| f64::from(rows.rarities()[row as usize]) * cold;
         let mut posterior = Posterior {

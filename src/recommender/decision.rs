@@ -140,11 +140,12 @@ impl Decision {
 pub(super) fn feedback(bundle: &Bundle, profile: &Profile, log: &EventLog, explore: &Explore) -> Vec<Feedback> {
     let fade = |age: usize| libm::exp(-core::f64::consts::LN_2 * age as f64 / explore.half_life).max(1e-9);
     let manifest = &bundle.manifest;
-    let shown = if explore.ignored > 0.0 { ignored(log, MOST_IGNORED) } else { Vec::new() };
-    let shown = shown.into_iter().map(|(item, slates)| (item, -explore.ignored, slates));
     let said = answers(profile.events(), &manifest.encoding.history, manifest.ratings);
+    let said = &said[said.len().saturating_sub(Posterior::MOST)..];
     let n = said.len();
-    let said = said.into_iter().enumerate().map(|(i, (item, reward))| (item, reward, n - 1 - i));
+    let room = if explore.ignored > 0.0 { MOST_IGNORED.min(Posterior::MOST - n) } else { 0 };
+    let shown = ignored(log, room).into_iter().map(|(item, slates)| (item, -explore.ignored, slates));
+    let said = said.iter().enumerate().map(|(i, (item, reward))| (*item, *reward, n - 1 - i));
     shown
         .chain(said)
         .filter_map(|(item, reward, age)| Some(Feedback { row: bundle.catalog.row(item)?, reward, weight: fade(age) }))

@@ -1,8 +1,9 @@
 //! A changed file, told by the file before it.
 //!
-//! A delta is gzip over: u32 number of pieces; of each piece two u32, where in the old file it begins (2³² − 1: nowhere) and how many bytes it has;
-//! then the bytes of the new file, less those of the old file where a piece has one, modulo 256. Numbers that move a little differ by little, which
-//! packs well (Percival, Naive differences of executable code, 2003). Little-endian.
+//! A delta is gzip over: u32 number of pieces; of each piece three u32, where in the old file it begins (2³² − 1: nowhere), how many bytes it has, and
+//! the width of its numbers, 1 or 4; then the bytes of the pieces, less those of the old file where a piece has one. Numbers that move a little differ by
+//! little, which packs well (Percival, Naive differences of executable code, 2003). Of width 4 the whole piece is one little-endian number for that, so
+//! that it does not matter where floats begin, and its bytes 0, 4, 8, … come first, then 1, 5, 9, … . Little-endian.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{Read, Write};
@@ -12,7 +13,7 @@ use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use foretaste::bundle::CatalogFile;
-use safetensors::SafeTensors;
+use safetensors::{Dtype, SafeTensors};
 
 /// Where a piece begins that the old file does not have.
 const NOWHERE: u32 = u32::MAX;
@@ -24,6 +25,45 @@ const LEAST: usize = 32;
 pub struct Piece {
     from: Option<usize>,
     len: usize,
+    width: usize,
+}
+
+impl Piece {
+    /// Its bytes in a delta.
+    fn difference(&self, own: &[u8], old: &[u8]) -> Result<Vec<u8>> {
+        let mut out = own.to_vec();
+        if let Some(from) = self.from {
+            let there = old.get(from..from + self.len).context("a piece lies outside the old file")?;
+            let mut borrow = false;
+            for (new, old) in out.iter_mut().zip(there) {
+                let (less, first) = new.overflowing_sub(*old);
+                let (less, second) = less.overflowing_sub(u8::from(borrow));
+                (*new, borrow) = (less, self.width > 1 && (first || second));
+            }
+        }
+        Ok(self.order().map(|at| out[at]).collect())
+    }
+
+    /// Its bytes in the new file.
+    fn apply(&self, difference: &[u8], old: &[u8]) -> Result<Vec<u8>> {
+        let mut out = vec![0; self.len];
+        self.order().zip(difference).for_each(|(at, byte)| out[at] = *byte);
+        if let Some(from) = self.from {
+            let there = old.get(from..from + self.len).context("the delta is of another file")?;
+            let mut carry = 0;
+            for (new, old) in out.iter_mut().zip(there) {
+                let sum = u16::from(*new) + u16::from(*old) + carry;
+                (*new, carry) = (sum as u8, if self.width > 1 { sum >> 8 } else { 0 });
+            }
+        }
+        Ok(out)
+    }
+
+    /// Places of its bytes, in the order of a delta.
+    fn order(&self) -> impl Iterator<Item = usize> {
+        let Piece { len, width, .. } = *self;
+        (0..width).flat_map(move |plane| (plane..len).step_by(width))
+    }
 }
 
 /// The delta from `old` to `new`, whose bytes the pieces cover.
@@ -34,19 +74,13 @@ pub fn encode(old: &[u8], new: &[u8], pieces: &[Piece]) -> Result<Vec<u8>> {
     let mut raw = u32::try_from(pieces.len())?.to_le_bytes().to_vec();
     for piece in pieces {
         let from = piece.from.map_or(Ok(NOWHERE), u32::try_from)?;
-        [from, u32::try_from(piece.len)?].iter().for_each(|x| raw.extend(x.to_le_bytes()));
+        [from, u32::try_from(piece.len)?, piece.width as u32].iter().for_each(|x| raw.extend(x.to_le_bytes()));
     }
     let mut rest = new;
     for piece in pieces {
         let (own, after) = rest.split_at_checked(piece.len).context("the pieces are longer than the file")?;
         rest = after;
-        match piece.from {
-            Some(from) => {
-                let there = old.get(from..from + piece.len).context("a piece lies outside the old file")?;
-                raw.extend(own.iter().zip(there).map(|(new, old)| new.wrapping_sub(*old)));
-            }
-            None => raw.extend(own),
-        }
+        raw.extend(piece.difference(own, old)?);
     }
     ensure!(rest.is_empty(), "the pieces are shorter than the file");
     let mut packed = GzEncoder::new(Vec::new(), Compression::best());
@@ -66,15 +100,14 @@ pub fn apply(old: &[u8], delta: &[u8]) -> Result<Vec<u8>> {
         Ok(u32::from_le_bytes(*bytes) as usize)
     };
     let pieces = number(0)?;
-    let mut new = raw.get(4 + 8 * pieces..).context("the delta ends early")?.to_vec();
-    let mut rest = new.as_mut_slice();
+    let mut rest = raw.get(4 + 12 * pieces..).context("the delta ends early")?;
+    let mut new = Vec::new();
     for piece in 0..pieces {
-        let (from, len) = (number(1 + 2 * piece)?, number(2 + 2 * piece)?);
-        let own = rest.split_off_mut(..len).context("the delta ends early")?;
-        if from != NOWHERE as usize {
-            let there = old.get(from..from + len).context("the delta is of another file")?;
-            own.iter_mut().zip(there).for_each(|(new, old)| *new = new.wrapping_add(*old));
-        }
+        let [from, len, width] = [1, 2, 3].map(|at| number(at + 3 * piece));
+        let piece = Piece { from: Some(from?).filter(|from| *from != NOWHERE as usize), len: len?, width: width?.max(1) };
+        let (own, after) = rest.split_at_checked(piece.len).context("the delta ends early")?;
+        rest = after;
+        new.extend(piece.apply(own, old)?);
     }
     Ok(new)
 }
@@ -94,26 +127,26 @@ pub fn item_pieces(old: &[u8], new: &[u8], ids: [&CatalogFile; 2]) -> Result<Vec
     tensors.sort_by_key(|(at, ..)| *at);
     let mut pieces = Pieces::default();
     let header = tensors.first().map_or(new.len(), |(at, ..)| *at);
-    pieces.add(before.values().map(|(at, _)| *at).min().filter(|at| *at == header).map(|_| 0), header);
+    pieces.add(before.values().map(|(at, _)| *at).min().filter(|at| *at == header).map(|_| 0), header, 1);
     for (_, name, tensor) in tensors {
-        let len = tensor.data().len();
+        let (len, unit) = (tensor.data().len(), if tensor.dtype() == Dtype::F32 { 4 } else { 1 });
         match before.get(&name) {
             Some((from, old)) if tensor.shape()[0] == rows.len() && old.shape()[1..] == tensor.shape()[1..] => {
                 let width = len / rows.len();
-                rows.iter().for_each(|row| pieces.add(row.map(|row| from + row * width), width));
+                rows.iter().for_each(|row| pieces.add(row.map(|row| from + row * width), width, unit));
             }
-            Some((from, old)) if old.data().len() == len => pieces.add(Some(*from), len),
-            _ => pieces.add(None, len),
+            Some((from, old)) if old.data().len() == len => pieces.add(Some(*from), len, unit),
+            _ => pieces.add(None, len, unit),
         }
     }
     Ok(pieces.0)
 }
 
-/// Pieces of any file: as a whole where the lengths are equal, else runs of equal bytes.
+/// Pieces of any file: as a whole where the lengths are equal, as of a graph of floats, else runs of equal bytes.
 pub fn pieces(old: &[u8], new: &[u8]) -> Vec<Piece> {
     let mut pieces = Pieces::default();
     if old.len() == new.len() {
-        pieces.add(Some(0), new.len());
+        pieces.add(Some(0), new.len(), 4);
         return pieces.0;
     }
     // The later of equal blocks counts: any does.
@@ -122,7 +155,7 @@ pub fn pieces(old: &[u8], new: &[u8]) -> Vec<Piece> {
     while at < new.len() {
         let found = new.get(at..at + LEAST).and_then(|block| blocks.get(block));
         let len = found.map_or(1, |from| old[*from..].iter().zip(&new[at..]).take_while(|(a, b)| a == b).count());
-        pieces.add(found.copied(), len);
+        pieces.add(found.copied(), len, 1);
         at += len;
     }
     pieces.0
@@ -133,10 +166,10 @@ pub fn pieces(old: &[u8], new: &[u8]) -> Vec<Piece> {
 struct Pieces(Vec<Piece>);
 
 impl Pieces {
-    fn add(&mut self, from: Option<usize>, len: usize) {
+    fn add(&mut self, from: Option<usize>, len: usize, width: usize) {
         match self.0.last_mut() {
-            Some(last) if from == last.from.map(|from| from + last.len) => last.len += len,
-            _ if len > 0 => self.0.push(Piece { from, len }),
+            Some(last) if from == last.from.map(|from| from + last.len) && width == last.width => last.len += len,
+            _ if len > 0 => self.0.push(Piece { from, len, width }),
             _ => {}
         }
     }

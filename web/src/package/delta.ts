@@ -19,14 +19,19 @@ export async function patched(old: Response, answer: Response, { path }: BundleF
   const base = new Uint8Array(await old.arrayBuffer());
   const view = new DataView(raw.buffer);
   const pieces = raw.length < 4 ? Infinity : view.getUint32(0, true);
-  if (4 + 8 * pieces + bytes !== raw.length) throw new ForetasteError('malformed', `${path}: no delta to ${bytes} bytes`, path);
-  const made = raw.subarray(4 + 8 * pieces);
-  for (let piece = 0, at = 0; piece < pieces; piece++) {
-    const from = view.getUint32(4 + 8 * piece, true);
-    const end = Math.min(at + view.getUint32(8 + 8 * piece, true), bytes);
-    // Bytes wrap around, and what lies outside the old file is nothing.
-    if (from !== NOWHERE) for (let i = at; i < end; i++) made[i]! += base[from + i - at] ?? 0;
-    at = end;
+  if (4 + 12 * pieces + bytes !== raw.length) throw new ForetasteError('malformed', `${path}: no delta to ${bytes} bytes`, path);
+  const made = new Uint8Array(bytes);
+  for (let piece = 0, at = 0, next = 4 + 12 * pieces; piece < pieces; piece++) {
+    const [from, len, width] = [0, 4, 8].map((word) => view.getUint32(4 + 12 * piece + word, true)) as [number, number, number];
+    const own = made.subarray(at, (at += len));
+    for (let plane = 0; plane < width && plane < own.length; plane++) for (let i = plane; i < own.length; i += width) own[i] = raw[next++] ?? 0;
+    if (from === NOWHERE) continue;
+    for (let i = 0, carry = 0; i < own.length; i++) {
+      // What lies outside the old file is nothing.
+      const sum = own[i]! + (base[from + i] ?? 0) + carry;
+      own[i] = sum;
+      carry = width > 1 ? sum >> 8 : 0;
+    }
   }
   return new Response(made);
 }
