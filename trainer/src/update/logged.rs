@@ -82,7 +82,7 @@ fn weights(shown: &[Vec<Shown>], most: f64, seed: u64) -> Vec<BTreeMap<usize, f3
     let curve = examination(&log, seed);
     let looked_at = |slot: usize| {
         let known = curve.get(slot).filter(|e| e.ci95[0] > 0.0 && e.ci95[1] - e.ci95[0] < 0.5);
-        known.map_or(1.0, |e| e.value.max(0.05).min(1.0))
+        known.map_or(1.0, |e| e.value.clamp(0.05, 1.0))
     };
     let of_visitor = |shown: &Vec<Shown>| {
         let slots = shown.iter().flat_map(|s| s.impression.slots.iter().zip(&s.answers).enumerate());
