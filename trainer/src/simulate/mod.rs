@@ -1,6 +1,6 @@
 //! The feedback loop: visitors of known tastes are served, answer, and are learnt from, round after round.
 //!
-//! Each visitor has a device of its own, which is the [`Recommender`] that a page runs, with its profile, log and posterior. After each round the
+//! Each visitor has a device of its own, which is the [`Recommender`](foretaste::Recommender) that a page runs, with its profile, log and posterior. After each round the
 //! towers are learnt on from all that was clicked. So a policy pays for what it explores and gains from what it learns. The truth is that of the
 //! generated data (`data::synthetic`): taste acts through moods and turns round outside favourite categories, so no dot product has it; tastes
 //! drift, items come out, and visitors click by position.
