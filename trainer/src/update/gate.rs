@@ -90,7 +90,7 @@ pub fn gate(joined: &Joined, split: &Split, champion: &Recommender, next: &Recom
     let slates = both.each_ref().map(|asked| asked.exposure(&known.test));
     let [before, after] = slates;
     let (before, after) = (before?, after?);
-    checks.push(surge("exposure", "first slots", data, &before, &after, bounds));
+    checks.push(surge("exposure", "first slots", data, &before, (&after, known.test.len()), bounds));
     for (name, part) in [("visitors", split), ("users", &known)] {
         let [before, after] = both.each_ref().map(|asked| asked.gains(&part.test));
         let (before, after) = (before?, after?);
@@ -122,23 +122,32 @@ fn answers(joined: &Joined, bounds: Bounds) -> Check {
         shares
     };
     let (before, after) = data.events.split_at(data.offsets[joined.first]);
-    surge("answers", "events", data, &shares(before), &shares(after), bounds)
+    surge("answers", "events", data, &shares(before), (&shares(after), after.len()), bounds)
 }
 
-/// The item whose share rises most.
-fn surge(name: &str, of: &str, data: &Dataset, before: &[f64], after: &[f64], bounds: Bounds) -> Check {
+/// The item whose share rises most. It passes where the share, one of `n` draws, may be small enough: by the lower end of its 95 % interval.
+fn surge(name: &str, of: &str, data: &Dataset, before: &[f64], (after, n): (&[f64], usize), bounds: Bounds) -> Check {
     let rises = before.iter().zip(after).map(|(before, after)| after - before).enumerate();
     let item = rises.max_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(item, _)| item);
     let (before, after) = (before[item], after[item]);
-    let passed = after - before <= bounds.surge;
+    let low = at_least(after, n);
+    let passed = low - before <= bounds.surge;
     let says = format!(
-        "item {}: {:.1} % of the {of} before, {:.1} % after; most that a share may rise: {} %",
+        "item {}: {:.1} % of the {of} before, {:.1} % after, at least {:.1} %; most that a share may rise: {} %",
         data.items[item],
         100.0 * before,
         100.0 * after,
+        100.0 * low,
         100.0 * bounds.surge
     );
     Check { name: name.into(), passed, before, after, says }
+}
+
+/// Lower end of the 95 % interval of a share of `n` draws. Wilson, Probable inference, the law of succession, and statistical inference, 1927.
+fn at_least(share: f64, n: usize) -> f64 {
+    let (n, z) = (n.max(1) as f64, 1.96);
+    let middle = share + z * z / (2.0 * n);
+    (middle - z * (share * (1.0 - share) / n + z * z / (4.0 * n * n)).sqrt()) / (1.0 + z * z / n)
 }
 
 /// A bundle, asked about the users of a data set that may have more items than it.
@@ -185,5 +194,17 @@ impl<'a> Asked<'a> {
             list.iter().for_each(|item| shares[*item as usize] += 1.0 / queries.len() as f64);
         }
         Ok(shares)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `statsmodels.stats.proportion.proportion_confint(count, nobs, method="wilson")`, by hand with z = 1.96.
+    #[test]
+    fn shares_of_few_draws_are_doubted() {
+        assert!((at_least(0.5, 2) - 0.0945).abs() < 1e-4 && (at_least(0.2, 1000) - 0.1764).abs() < 1e-4);
+        assert!(at_least(0.0, 10).abs() < 1e-12 && at_least(1.0, 1_000_000) > 0.9999);
     }
 }
