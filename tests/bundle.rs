@@ -283,6 +283,21 @@ fn the_log_holds_slates_and_events() {
     assert_eq!((&lines[2]["type"], &lines[2]["slate"]), (&"like".into(), &slate.id.as_str().into()));
 }
 
+#[test]
+fn nothing_left_is_an_empty_slate() {
+    let mut recommender = open(&tiny()).unwrap();
+    let all: Vec<String> = (1..=60).map(|id| id.to_string()).collect();
+    for policy in POLICIES {
+        for left in [0, 1] {
+            let explore = Explore { policy: policy.into(), ..Explore::default() };
+            let request = Request { explore, exclude: all[left..].to_vec(), ..Request::default() };
+            let slate = recommender.recommend(&request).unwrap();
+            assert_eq!(slate.items.iter().map(|i| i.id.as_str()).collect::<Vec<_>>(), all[..left], "{policy}");
+            assert_eq!(recommender.appraise(&request, &all[..2]).unwrap()[1].propensity, 0.0, "{policy}");
+        }
+    }
+}
+
 /// Slates of every policy after a like and a hide, as they are committed: the same natively, in WASM and through npm.
 #[test]
 fn golden_draws_are_drawn_again() {

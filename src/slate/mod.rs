@@ -88,6 +88,9 @@ impl SlotLoop<'_> {
     fn walk(&mut self, slots: usize, mut choose: impl FnMut(&mut dyn Policy, &Candidates, usize) -> Option<u32>) -> Vec<u32> {
         let mut candidates = self.candidates.clone();
         let mut before = Vec::new();
+        if candidates.allowed().is_empty() {
+            return before;
+        }
         self.policy.look(&candidates);
         while before.len() < slots && !candidates.allowed().is_empty() {
             if candidates.is_exhausted() {

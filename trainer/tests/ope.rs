@@ -8,7 +8,7 @@ use foretaste::{Explore, Request};
 use foretaste_trainer::evaluate::open_bundle;
 use foretaste_trainer::log::{Rewards, Visitor};
 use foretaste_trainer::ope::{
-    Estimate, Logged, Modelled, Replay, Shrinkage, checks, estimate, estimators, examination, read_table,
+    Estimate, Logged, Modelled, Replay, Shrinkage, checks, estimate, estimators, examination, read_table, rejection,
 };
 
 fn fixture(name: &str) -> std::path::PathBuf {
@@ -244,4 +244,49 @@ fn a_log_of_the_page_is_replayed() {
     let told = of("sn-slate-reward-interaction", Shrinkage::default(), &other);
     assert!(told.ci95[0] <= online && online <= told.ci95[1], "{told:?} online {online}, logged {logged}");
     assert!((told.value - online).abs() < 0.5 * (logged - online).abs(), "{told:?} online {online}, logged {logged}");
+}
+
+/// Visitors who click an item with a chance of its own: `stays` of 24 slates of one slot among eight items. What was clicked is not shown again.
+fn stays(recommender: &mut foretaste::Recommender, policy: &Explore, stays: u64) -> (Vec<Visitor>, Vec<[f64; 2]>) {
+    let exclude: Vec<String> = (9..=60).map(|item| item.to_string()).collect();
+    let (mut visitors, mut earned) = (Vec::new(), vec![[0.0; 2]; 24]);
+    for visitor in 0..stays {
+        recommender.clear();
+        let mut rng = decision_rng(visitor, "stays");
+        for earned in &mut earned {
+            let explore = Explore { seed: visitor, ..policy.clone() };
+            let request = Request { k: 1, explore, exclude: exclude.clone(), time: Some(0), ..Request::default() };
+            let Some(item) = recommender.recommend(&request).unwrap().items.pop() else { break };
+            let number: f64 = item.id.parse().unwrap();
+            let clicked = unit(&mut rng) < 0.04 * number;
+            *earned = [earned[0] + f64::from(u8::from(clicked)), earned[1] + 1.0];
+            if clicked {
+                recommender.record(Event { item: item.id, kind: "view".into(), time: Some(0), ..Event::default() }).unwrap();
+            }
+        }
+        visitors.push(Visitor { name: visitor.to_string(), lines: recommender.log().lines().cloned().collect() });
+    }
+    (visitors, earned)
+}
+
+/// A policy that reacts to clicks, told from the stays of another: within four standard errors of what it earns itself, decision by decision.
+#[test]
+fn rejection_sampling_gives_a_policys_own_stays() {
+    let mut recommender = open_bundle(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../models/tiny"))).unwrap();
+    let uniform = Explore { policy: "epsilon-greedy".into(), epsilon: Some(0.9), ..Explore::default() };
+    let target = Explore { policy: "softmax".into(), temperature: 0.3, ..Explore::default() };
+    let (log, _) = stays(&mut recommender, &uniform, 600);
+    let (_, truth) = stays(&mut recommender, &target, 2000);
+    let policy = Request { explore: target, ..Request::default() };
+    let found = rejection(&mut recommender, &log, &policy, &Rewards::default(), 1).unwrap();
+    assert_eq!(found.decisions, log.iter().map(|visitor| visitor.shown().len()).sum::<usize>());
+    assert!(found.accepted > 300 && found.accepted < found.decisions / 2, "{found:?}");
+    for (place, [sum, n]) in truth.iter().enumerate().take(2) {
+        let (mean, got) = (sum / n, found.by_place[place]);
+        let error = (mean * (1.0 - mean) * (1.0 / n + 1.0 / (found.accepted as f64 / 4.0).min(600.0))).sqrt();
+        assert!((got - mean).abs() < 4.0 * error, "decision {place}: {got} and in truth {mean} ±{error}");
+    }
+    let [low, high] = found.ci95.unwrap();
+    assert!(low < found.value.unwrap() && found.value.unwrap() < high);
+    assert!(rejection(&mut recommender, &[], &policy, &Rewards::default(), 1).is_err());
 }

@@ -7,7 +7,7 @@ use anyhow::Result;
 use foretaste_trainer::evaluate::open_bundle;
 use foretaste_trainer::log::{Rewards, Visitor};
 use foretaste_trainer::ope::{
-    ESTIMATORS, Estimator, Logged, Replay, Shrinkage, checks, estimate, estimators, examination, read_table, slates,
+    ESTIMATORS, Estimator, Logged, Replay, Shrinkage, checks, estimate, estimators, examination, read_table, rejection, slates,
 };
 use serde_json::{Map, Value, json};
 
@@ -43,6 +43,9 @@ pub struct Args {
     /// Of dros: small values trust the model of rewards, large ones the weights.
     #[arg(long, default_value_t = Shrinkage::default().lambda)]
     lambda: f64,
+    /// Also run the policy through the logged stays by rejection sampling, its own history and all: for logs of few items that were shown nearly alike.
+    #[arg(long, requires = "log")]
+    rejection: bool,
     /// One JSON object: on standard output, or in FILE.
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     json: Option<PathBuf>,
@@ -57,20 +60,28 @@ pub fn run(args: Args) -> Result<()> {
             return Err(usage(format!("{name} {x}: 0 or more expected")));
         }
     }
+    let mut stays = None;
     let log = match (&args.table, &args.bundle) {
         (Some(table), _) => read_table(table)?,
         (None, Some(bundle)) => {
             let (mut recommender, mut replay) = (open_bundle(bundle)?, Replay::default());
             let (policy, rewards) =
                 (args.exploring.request(1)?, Rewards { named: output::pairs("--rewards", args.rewards.as_deref())? });
-            for file in &args.log {
-                replay.add(&mut recommender, &Visitor::read(file)?, &policy, &rewards)?;
+            let visitors = args.log.iter().map(|file| Visitor::read(file)).collect::<Result<Vec<_>>>()?;
+            for visitor in &visitors {
+                replay.add(&mut recommender, visitor, &policy, &rewards)?;
+            }
+            if args.rejection {
+                stays = Some(rejection(&mut recommender, &visitors, &policy, &rewards, args.exploring.seed())?);
             }
             replay.finish()?
         }
         (None, None) => return Err(usage("--log needs --bundle")),
     };
-    let report = report(&log, Shrinkage { tau: args.tau, lambda: args.lambda }, args.exploring.seed());
+    let mut report = report(&log, Shrinkage { tau: args.tau, lambda: args.lambda }, args.exploring.seed());
+    if let Some(stays) = stays {
+        report["rejection"] = json!(stays);
+    }
     output::print(&report, args.json.as_deref(), || table(&report))
 }
 
@@ -113,6 +124,17 @@ fn table(report: &Value) -> String {
         {
             _ = writeln!(text, "{name:<28} {value:>9.5}  {low:>9.5} to {high:<9.5} a {of}");
         }
+    }
+    if let (Some(accepted), Some(decisions)) =
+        (report["rejection"]["accepted"].as_u64(), report["rejection"]["decisions"].as_u64())
+    {
+        let found = &report["rejection"];
+        let number = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
+        let [value, low, high] = [&found["value"], &found["ci95"][0], &found["ci95"][1]].map(number);
+        _ = writeln!(
+            text,
+            "rejection sampling: {accepted} of {decisions} decisions accepted, {value:.5}  {low:.5} to {high:.5} a decision"
+        );
     }
     let checks = &report["checks"];
     let number = |key: &str| checks[key].as_f64().unwrap_or(0.0);

@@ -7,6 +7,7 @@ mod checks;
 mod estimators;
 mod examination;
 mod interval;
+mod rejection;
 mod replay;
 mod table;
 
@@ -14,6 +15,7 @@ pub use checks::{Checks, checks};
 pub use estimators::{ESTIMATORS, Estimator, Shrinkage, estimators};
 pub use examination::examination;
 pub use interval::{Estimate, estimate};
+pub use rejection::{Rejection, rejection};
 pub use replay::Replay;
 pub use table::read_table;
 

@@ -17,6 +17,16 @@ fn declared(recommender: &Recommender, kind: &str) -> f64 {
     }
 }
 
+/// What an answer is worth.
+pub(super) fn worth(recommender: &Recommender, rewards: &Rewards, event: &Event) -> f64 {
+    rewards.named(&event.kind).unwrap_or_else(|| declared(recommender, &event.kind))
+}
+
+/// A logged request, as the policy in question is asked it.
+pub(super) fn asked(policy: &Request, logged: &Request) -> Request {
+    Request { explore: policy.explore.clone(), diversity: policy.diversity, caps: policy.caps.clone(), ..logged.clone() }
+}
+
 /// A log on its way: visitor by visitor.
 ///
 /// The policy in question is asked in every state that the log came to. What it would have made of later states is not told: values are of one
@@ -52,13 +62,7 @@ impl Replay {
 
     fn slate(&mut self, recommender: &Recommender, shown: &Shown, policy: &Request, rewards: &Rewards) -> Result<()> {
         let impression = shown.impression;
-        let request = Request {
-            explore: policy.explore.clone(),
-            diversity: policy.diversity,
-            caps: policy.caps.clone(),
-            k: impression.slots.len().max(1),
-            ..impression.request.clone()
-        };
+        let request = asked(policy, &Request { k: impression.slots.len().max(1), ..impression.request.clone() });
         // Items that this bundle does not have end the slate: no policy of it shows them.
         let known = |item: &String| recommender.bundle().catalog.row(item).is_some();
         let slate: Vec<String> = impression.slots.iter().map(|s| s.item.clone()).take_while(known).collect();
@@ -72,8 +76,7 @@ impl Replay {
             );
             let found = appraised.get(slot);
             self.scores.push(found.map_or([0.0; 2], |a| [a.score, a.expected_score]));
-            let worth = |event: &&Event| rewards.named(&event.kind).unwrap_or_else(|| declared(recommender, &event.kind));
-            let reward = answers.iter().map(worth).sum();
+            let reward = answers.iter().map(|event| worth(recommender, rewards, event)).sum();
             let target = found.map_or(0.0, |a| a.propensity);
             self.rows.push(Logged { slate: self.slates, slot, reward, propensity: p, target, model: None });
         }
