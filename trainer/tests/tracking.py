@@ -13,7 +13,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 
 def main(foretaste):
+    foretaste = os.path.abspath(foretaste)
     with tempfile.TemporaryDirectory() as folder:
+        # MLflow leaves a database where it is run.
+        os.chdir(folder)
         data, run, track = (os.path.join(folder, name) for name in ("data", "run", "track"))
         size = ["--users", "100", "--items", "40", "--events", "2000"]
         subprocess.run([foretaste, "data", "get", "synthetic", *size, "--to", data], check=True)
