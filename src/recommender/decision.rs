@@ -24,7 +24,7 @@ pub(super) struct Decision {
     posterior: Option<Posterior>,
     /// Rows to look for.
     pub pool: usize,
-    /// How closely: which rows a pool has at its end matters little.
+    /// How closely.
     pub effort: Effort,
     /// What the search adds to scores.
     pub lift: Lift,
@@ -70,7 +70,7 @@ impl Decision {
         let lift = Lift { length: length as f32, rarity: (rarity + explore.boost) as f32 };
         let straight = kind == Kind::Greedy && lift.is_none() && request.diversity == 0.0 && request.caps.is_empty();
         let pool = if straight { request.k } else { request.k.saturating_mul(4).max(if learns { LEARNING_POOL } else { POOL }) };
-        let effort = if straight { request.effort } else { Effort::Fast };
+        let effort = if straight { request.effort } else { Effort::Pool };
         Decision { kind, epsilon, posterior, pool, effort, lift }
     }
 

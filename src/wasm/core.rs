@@ -25,6 +25,9 @@ extern "C" {
     fn performance_now() -> f64;
 }
 
+/// How closely a search looks, by number: 0 for `accurate`, 1 for `fast`, 2 for the rows of a policy.
+const EFFORTS: [Effort; 3] = [Effort::Accurate, Effort::Fast, Effort::Pool];
+
 /// A bundle on its way, then a recommender.
 #[wasm_bindgen]
 pub struct Core {
@@ -213,12 +216,12 @@ impl Core {
     }
 
     /// The best rows for a given vector less the removed ones, of the first `files` item files: `{ rows: Uint32Array, scores: Float32Array }`.
-    /// `lift` are two numbers, or none.
+    /// `effort` is a place in [`EFFORTS`]; `lift` are two numbers, or none.
     pub fn search(
         &self,
         vector: &[f32],
         k: usize,
-        fast: bool,
+        effort: u8,
         lift: &[f32],
         removed: &[u32],
         files: Option<usize>,
@@ -227,7 +230,7 @@ impl Core {
             State::Shard(rows) => rows,
             _ => &self.get()?.bundle().rows,
         };
-        let effort = if fast { Effort::Fast } else { Effort::Accurate };
+        let effort = EFFORTS.get(usize::from(effort)).copied().unwrap_or_default();
         let lift = lift.first_chunk().map_or(Lift::default(), |[length, rarity]| Lift { length: *length, rarity: *rarity });
         let best = search_part(rows, vector, k, effort, lift, removed, files.unwrap_or(usize::MAX)).map_err(to_js_error)?;
         let (scores, rows): (Vec<f32>, Vec<u32>) = best.into_iter().unzip();
@@ -338,10 +341,10 @@ impl Asked {
         self.asked.k()
     }
 
-    /// Whether a recall of .99 is enough.
+    /// How closely to look, as `search` takes it.
     #[wasm_bindgen(getter)]
-    pub fn fast(&self) -> bool {
-        self.asked.effort() == Effort::Fast
+    pub fn effort(&self) -> u8 {
+        EFFORTS.iter().position(|effort| *effort == self.asked.effort()).unwrap_or_default() as u8
     }
 
     /// What to add to scores, for a unit of length and of rarity.

@@ -89,9 +89,10 @@ export class LocalRecommender implements Recommender {
   async search(vector: Float32Array, { k = 10, effort = 'accurate' }: Pick<Request, 'k' | 'effort'> = {}): Promise<Item[]> {
     const core = this.core();
     const { shards } = this.parts;
+    const closely = effort === 'fast' ? 1 : 0;
     const { rows, scores } = shards
-      ? await shards.search(core, { vector, k, fast: effort === 'fast', ...NOTHING })
-      : typed(() => core.search(vector, k, effort === 'fast', NOTHING.lift, NOTHING.removed) as Found);
+      ? await shards.search(core, { vector, k, effort: closely, ...NOTHING })
+      : typed(() => core.search(vector, k, closely, NOTHING.lift, NOTHING.removed) as Found);
     return typed(() => this.core().items(rows, scores) as Item[]);
   }
 

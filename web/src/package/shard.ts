@@ -7,7 +7,7 @@ let core: Core;
 async function obey(message: ToShard): Promise<Found | undefined> {
   switch (message.do) {
     case 'search':
-      return core.search(message.vector, message.k, message.fast, message.lift, message.removed) as Found;
+      return core.search(message.vector, message.k, message.effort, message.lift, message.removed) as Found;
     case 'open':
       await initCore({ module_or_path: message.module });
       core = new Core(message.manifest, message.maxBytes);

@@ -5,7 +5,7 @@ import type { Core } from './wasm/core.js';
 /** The best rows of a search, best first. */
 export type Found = { rows: Uint32Array; scores: Float32Array };
 /** What is searched for. */
-export type Search = { vector: Float32Array; k: number; fast: boolean; lift: Float32Array; removed: Uint32Array };
+export type Search = { vector: Float32Array; k: number; effort: number; lift: Float32Array; removed: Uint32Array };
 
 /** What a shard is told. Everything but a search is not answered: a fault of it is the answer to the first search, or to `sealed`. */
 export type ToShard =
@@ -121,15 +121,15 @@ export class Shards {
   }
 
   /** The best rows of all shards, best first, ties by row. */
-  async search(core: Core, { vector, k, fast, lift, removed }: Search): Promise<Found> {
+  async search(core: Core, { vector, k, effort, lift, removed }: Search): Promise<Found> {
     const elsewhere = this.shards.map(async (shard) => {
       const own = removed.filter((row) => row >= shard.first && row < shard.first + shard.count).map((row) => row - shard.first);
-      const found = await shard.ask({ do: 'search', vector, k, fast, lift, removed: own });
+      const found = await shard.ask({ do: 'search', vector, k, effort, lift, removed: own });
       return { rows: found?.rows.map((row) => row + shard.first) ?? new Uint32Array(), scores: found?.scores ?? new Float32Array() };
     });
     // What fails here fails there too, and is told once.
     elsewhere.forEach((found) => found.catch(() => {}));
-    const here = typed(() => core.search(vector, k, fast, lift, removed, this.files) as Found);
+    const here = typed(() => core.search(vector, k, effort, lift, removed, this.files) as Found);
     return (await Promise.all(elsewhere)).reduce((a, b) => merge(a, b, k), here);
   }
 
