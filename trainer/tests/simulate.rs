@@ -4,7 +4,7 @@ use foretaste::{Explore, Request};
 use foretaste_trainer::simulate::{Round, Setting, simulate};
 
 fn rounds(policy: &str, epsilon: f64, seed: u64) -> Vec<Round> {
-    let setting = Setting { users: 150, items: 200, met: 60, rounds: 4, slates: 1, drift: 0.1 };
+    let setting = Setting { users: 150, items: 200, met: 60, rounds: 4, slates: 1, drift: 0.1, newcomers: 0.0 };
     let explore = Explore { policy: policy.into(), epsilon: Some(epsilon), ..Explore::default() };
     let request = Request { k: 5, explore, ..Request::default() };
     simulate(setting, &request, seed, tempfile::tempdir().unwrap().path()).unwrap()

@@ -13,7 +13,7 @@ const SEED: u64 = 5;
 
 /// A site with versions, after a week of Thompson sampling.
 fn after_a_week(folder: &Path) -> (Site, Site, Versions) {
-    let setting = Setting { users: 240, items: 300, met: 30, rounds: 4, slates: 3, drift: 0.1 };
+    let setting = Setting { users: 240, items: 300, met: 30, rounds: 4, slates: 3, drift: 0.1, newcomers: 0.0 };
     let mut site = Site::new(setting, SEED);
     site.begin(0);
     let run = learn(None, &site.data(), SEED, &folder.join("run")).unwrap();

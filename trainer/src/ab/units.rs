@@ -36,7 +36,7 @@ pub fn experiments(visitors: &[Visitor]) -> BTreeSet<&str> {
 /// The units of an experiment with what they earned.
 ///
 /// A log speaks of the unit that was assigned last, and up to the first assignment of the first one. Parts of a unit that lie in several logs are joined in
-/// the order of their first known times. A line must not lie in two logs.
+/// the order of their first known times; of equal lines with a time, as overlapping exports have them, one counts.
 pub fn units(visitors: &[Visitor], experiment: &str, rewards: &Rewards) -> Units {
     let of = |line: &LogLine| given(line).filter(|given| given.experiment == experiment).is_some();
     let mut parts: BTreeMap<&str, Vec<&[LogLine]>> = BTreeMap::new();
@@ -52,7 +52,7 @@ pub fn units(visitors: &[Visitor], experiment: &str, rewards: &Rewards) -> Units
     let mut found = Units::default();
     for mut parts in parts.into_values() {
         parts.sort_by_key(|part| part.iter().find_map(time));
-        let lines: Vec<LogLine> = parts.concat();
+        let lines = distinct(parts.concat());
         let arms: BTreeSet<&str> =
             lines.iter().filter(|line| of(line)).filter_map(given).map(|given| given.arm.as_str()).collect();
         let mut arms = arms.into_iter();
@@ -70,6 +70,12 @@ pub fn units(visitors: &[Visitor], experiment: &str, rewards: &Rewards) -> Units
 
 fn given(line: &LogLine) -> Option<&Assignment> {
     if let LogLine::Assignment(given) = line { Some(given) } else { None }
+}
+
+fn distinct(mut lines: Vec<LogLine>) -> Vec<LogLine> {
+    let mut known = BTreeSet::new();
+    lines.retain(|line| time(line).is_none() || known.insert(serde_json::json!(line).to_string()));
+    lines
 }
 
 fn time(line: &LogLine) -> Option<i64> {
@@ -145,6 +151,26 @@ mod tests {
         let later = [vec![assigned("other", "b", 8)], later].concat();
         let expected = [unit("a", 0.0, 1, 1.0), unit("b", 1.0, 1, 0.0)];
         assert_eq!(found(&[later, first], &[]).units, expected);
+    }
+
+    #[test]
+    fn overlapping_exports_count_once() {
+        let at = |line: LogLine, time: i64| match line {
+            LogLine::Event(event) => LogLine::Event(Event { time: Some(time), ..event }),
+            LogLine::Impression(shown) => LogLine::Impression(Box::new(Impression { time: Some(time), ..*shown })),
+            other => other,
+        };
+        let lines = [
+            assigned("u", "a", 1),
+            at(shown("s", "1"), 2),
+            at(answer("1", "view"), 3),
+            at(answer("1", "buy"), 4),
+            at(shown("t", "2"), 5),
+        ];
+        let worth = [("view", 1.0), ("buy", 2.0)];
+        let once = found(&[lines.to_vec()], &worth);
+        assert_eq!(once.units, [unit("a", 3.0, 2, 0.0)]);
+        assert_eq!(found(&[lines.to_vec(), lines[..3].to_vec()], &worth), once);
     }
 
     #[test]

@@ -82,7 +82,10 @@ fn table(report: &Report) -> String {
         _ = writeln!(text, "\n{} − {}, with intervals of {level}", arm.arm, report.control);
         let mut line = |what: &str, found: &Difference| {
             let lift = found.lift.map_or_else(String::new, |lift| format!("{:+.1} %", 100.0 * lift));
-            _ = writeln!(text, "{}  {lift:>9}", row(what, found.difference, found.interval, found.p));
+            let of = found
+                .lift_interval
+                .map_or_else(String::new, |[low, high]| format!("  {:+.1} to {:+.1} %", 100.0 * low, 100.0 * high));
+            _ = writeln!(text, "{}  {lift:>9}{of}", row(what, found.difference, found.interval, found.p));
         };
         line("a unit", &arm.per_unit);
         arm.cuped.iter().for_each(|found| line("a unit, CUPED", found));

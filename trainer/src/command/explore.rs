@@ -59,15 +59,20 @@ impl Exploring {
         self.seed
     }
 
+    /// The name of the policy.
+    pub fn policy(&self) -> &str {
+        let by_itself = if self.epsilon.is_some_and(|epsilon| epsilon != 0.0) { "epsilon-greedy" } else { "greedy" };
+        self.policy.as_deref().unwrap_or(by_itself)
+    }
+
     /// The request for `k` slots.
     ///
     /// # Errors
     /// Caps that are no whole numbers.
     pub fn request(&self, k: usize) -> Result<Request> {
         let plain = Explore::default();
-        let by_itself = if self.epsilon.is_some_and(|epsilon| epsilon != 0.0) { "epsilon-greedy" } else { "greedy" };
         let explore = Explore {
-            policy: self.policy.as_deref().unwrap_or(by_itself).into(),
+            policy: self.policy().into(),
             epsilon: self.epsilon,
             temperature: self.temperature.unwrap_or(plain.temperature),
             alpha: self.alpha.unwrap_or(plain.alpha),

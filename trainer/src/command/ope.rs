@@ -6,10 +6,8 @@ use std::path::PathBuf;
 use anyhow::Result;
 use foretaste_trainer::evaluate::open_bundle;
 use foretaste_trainer::log::{Rewards, Visitor};
-use foretaste_trainer::ope::{
-    ESTIMATORS, Estimator, Logged, Replay, Shrinkage, checks, estimate, estimators, examination, read_table, rejection, slates,
-};
-use serde_json::{Map, Value, json};
+use foretaste_trainer::ope::{Estimate, Rejection, Replay, Report, Shrinkage, read_table, rejection};
+use foretaste_trainer::report::policy_report;
 
 use super::explore::Exploring;
 use super::{output, usage};
@@ -46,6 +44,9 @@ pub struct Args {
     /// Also run the policy through the logged stays by rejection sampling, its own history and all: for logs of few items that were shown nearly alike.
     #[arg(long, requires = "log")]
     rejection: bool,
+    /// A page for people: estimates with intervals, and whether to believe them.
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
     /// One JSON object: on standard output, or in FILE.
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     json: Option<PathBuf>,
@@ -78,77 +79,43 @@ pub fn run(args: Args) -> Result<()> {
         }
         (None, None) => return Err(usage("--log needs --bundle")),
     };
-    let mut report = report(&log, Shrinkage { tau: args.tau, lambda: args.lambda }, args.exploring.seed());
-    if let Some(stays) = stays {
-        report["rejection"] = json!(stays);
+    let mut report = Report::of(&log, Shrinkage { tau: args.tau, lambda: args.lambda }, args.exploring.seed());
+    report.rejection = stays;
+    if let Some(file) = &args.report {
+        let policy = args.table.as_ref().map_or_else(|| args.exploring.policy().to_owned(), |table| table.display().to_string());
+        output::page(file, &policy_report(&report, &policy))?;
     }
     output::print(&report, args.json.as_deref(), || table(&report))
 }
 
-fn report(log: &[Logged], shrinkage: Shrinkage, seed: u64) -> Value {
-    let modelled = log.iter().all(|row| row.model.is_some());
-    let slots = log.iter().map(|row| row.slot + 1).max().unwrap_or(1);
-    let mut values = Map::new();
-    let whole = slates(log).any(|slate| slate.len() > 1);
-    let fits = |e: &dyn Estimator| (modelled || !e.needs_model()) && (whole || !e.of_slates());
-    for estimator in estimators(shrinkage, slots).iter().filter(|e| fits(e.as_ref())) {
-        values.insert(estimator.name().into(), json!(estimate(estimator.as_ref(), log, seed)));
-    }
-    let (rows, slates) = (log.len(), slates(log).count());
-    let earned: f64 = log.iter().map(|row| row.reward).sum();
-    json!({
-        "rows": rows,
-        "slates": slates,
-        "logged": { "slot": earned / rows as f64, "slate": earned / slates as f64 },
-        "estimates": values,
-        "checks": checks(log),
-        "examination": examination(log, seed),
-    })
-}
-
-fn table(report: &Value) -> String {
+fn table(report: &Report) -> String {
     let mut text = String::new();
-    let logged = &report["logged"];
+    let (logged, checks) = (report.logged, &report.checks);
     _ = writeln!(
         text,
         "{} slots of {} slates; earned a slot {:.5}, a slate {:.5}",
-        report["rows"],
-        report["slates"],
-        logged["slot"].as_f64().unwrap_or(0.0),
-        logged["slate"].as_f64().unwrap_or(0.0)
+        report.rows, report.slates, logged.slot, logged.slate
     );
-    for name in ESTIMATORS {
-        let found = &report["estimates"][name];
-        if let (Some(value), Some(low), Some(high), Some(of)) =
-            (found["value"].as_f64(), found["ci95"][0].as_f64(), found["ci95"][1].as_f64(), found["of"].as_str())
-        {
-            _ = writeln!(text, "{name:<28} {value:>9.5}  {low:>9.5} to {high:<9.5} a {of}");
-        }
+    for (name, Estimate { value, ci95: [low, high], of }) in report.in_order() {
+        _ = writeln!(text, "{name:<28} {value:>9.5}  {low:>9.5} to {high:<9.5} a {of}");
     }
-    if let (Some(accepted), Some(decisions)) =
-        (report["rejection"]["accepted"].as_u64(), report["rejection"]["decisions"].as_u64())
-    {
-        let found = &report["rejection"];
-        let number = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
-        let [value, low, high] = [&found["value"], &found["ci95"][0], &found["ci95"][1]].map(number);
+    if let Some(Rejection { accepted, decisions, value, ci95, .. }) = &report.rejection {
+        let [low, high] = ci95.unwrap_or([f64::NAN; 2]);
+        let value = value.unwrap_or(f64::NAN);
         _ = writeln!(
             text,
             "rejection sampling: {accepted} of {decisions} decisions accepted, {value:.5}  {low:.5} to {high:.5} a decision"
         );
     }
-    let checks = &report["checks"];
-    let number = |key: &str| checks[key].as_f64().unwrap_or(0.0);
     _ = writeln!(
         text,
         "effective sample size {:.0} ({:.1} %), largest weight {:.2}, mean weight {:.3} ±{:.3}",
-        number("effective_sample_size"),
-        100.0 * number("effective_share"),
-        number("max_weight"),
-        number("mean_weight"),
-        2.0 * number("mean_weight_error")
+        checks.effective_sample_size,
+        100.0 * checks.effective_share,
+        checks.max_weight,
+        checks.mean_weight,
+        2.0 * checks.mean_weight_error
     );
-    for warning in checks["warnings"].as_array().into_iter().flatten() {
-        _ = writeln!(text, "warning: {}", warning.as_str().unwrap_or_default());
-    }
+    checks.warnings.iter().for_each(|warning| _ = writeln!(text, "warning: {warning}"));
     text
 }

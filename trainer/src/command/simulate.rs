@@ -29,7 +29,7 @@ pub struct Args {
     /// Rounds of serving and learning.
     #[arg(long, default_value_t = Setting::default().rounds, value_parser = clap::value_parser!(u32).range(1..=1000))]
     rounds: u32,
-    /// Visitors.
+    /// Visitors at a time.
     #[arg(long, default_value_t = Setting::default().users, value_parser = clap::value_parser!(u32).range(2..=100_000))]
     users: u32,
     /// Items; half of them come out during the rounds.
@@ -44,6 +44,9 @@ pub struct Args {
     /// How far tastes move in a round, in standard deviations of tastes: 0 not at all, 1 to new ones.
     #[arg(long, default_value_t = Setting::default().drift)]
     drift: f64,
+    /// Share of visitors that are others in the next round, without a history: 0 all stay, 1 all are new.
+    #[arg(long, default_value_t = Setting::default().newcomers)]
+    newcomers: f64,
     /// Slots of a slate.
     #[arg(short, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100))]
     k: u32,
@@ -63,8 +66,10 @@ pub struct Args {
 /// Runs the verb.
 pub fn run(args: Args) -> Result<()> {
     stop_on_ctrl_c();
-    if !(0.0..=1.0).contains(&args.drift) {
-        return Err(usage(format!("--drift {}: 0 to 1 expected", args.drift)));
+    for (name, x) in [("--drift", args.drift), ("--newcomers", args.newcomers)] {
+        if !(0.0..=1.0).contains(&x) {
+            return Err(usage(format!("{name} {x}: 0 to 1 expected")));
+        }
     }
     let (seeds, mut policies) = (output::numbers(&args.seeds)?, Vec::new());
     for name in args.policies.split(',') {
@@ -78,6 +83,7 @@ pub fn run(args: Args) -> Result<()> {
         rounds: args.rounds,
         slates: args.slates,
         drift: args.drift,
+        newcomers: args.newcomers,
     };
     let mut outcome = Outcome { seeds, ..Outcome::default() };
     for policy in policies {

@@ -9,14 +9,16 @@ mod examination;
 mod interval;
 mod rejection;
 mod replay;
+mod report;
 mod table;
 
 pub use checks::{Checks, checks};
 pub use estimators::{ESTIMATORS, Estimator, Shrinkage, estimators};
-pub use examination::examination;
+pub use examination::{Examined, examination};
 pub use interval::{Estimate, estimate};
 pub use rejection::{Rejection, rejection};
 pub use replay::Replay;
+pub use report::{Earned, Report};
 pub use table::read_table;
 
 /// One slot of a logged slate.

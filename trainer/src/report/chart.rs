@@ -150,9 +150,35 @@ pub(super) fn lines(title: &str, series: &[Series]) -> String {
     out + &format!("</svg><ul class='names'>{}</ul>", names.collect::<String>())
 }
 
+/// Named intervals, one below the other: value, low, high of each; an upright line at `beside`.
+pub(super) fn intervals(title: &str, rows: &[(&str, [f64; 3])], beside: f64) -> String {
+    const ROW: f64 = 22.0;
+    const NAMES: f64 = 190.0;
+    let all = rows.iter().flat_map(|(_, row)| row).chain([&beside]);
+    let (low, high) = all.fold((f64::MAX, f64::MIN), |(low, high), x| (low.min(*x), high.max(*x)));
+    let x = |value: f64| NAMES + (LEFT + WIDTH - NAMES) * (value - low) / (high - low).max(1e-9);
+    let bottom = TOP + ROW * rows.len() as f64;
+    let mut out = sized(title, bottom + BOTTOM);
+    _ = write!(out, "<line x1='{0:.1}' x2='{0:.1}' y1='{TOP}' y2='{bottom}'/>", x(beside));
+    for (i, (name, [value, least, most])) in rows.iter().enumerate() {
+        let y = TOP + ROW * (i as f64 + 0.5);
+        _ = write!(out, "<text x='{:.0}' y='{:.1}' class='y'>{}</text>", NAMES - 8.0, y + 4.0, escape(name));
+        _ = write!(out, "<path d='M{:.1},{y:.1}L{:.1},{y:.1}'/>", x(*least), x(*most));
+        _ = write!(out, "<circle cx='{:.1}' cy='{y:.1}' r='4'><title>{value:.4}</title></circle>", x(*value));
+    }
+    for value in [low, (low + high) / 2.0, high] {
+        _ = write!(out, "<text x='{:.1}' y='{:.1}' class='x'>{value:.3}</text>", x(value), bottom + 17.0);
+    }
+    out + "</svg>"
+}
+
 fn open(title: &str) -> String {
+    sized(title, TOP + HEIGHT + BOTTOM)
+}
+
+fn sized(title: &str, height: f64) -> String {
     let title = escape(title);
-    format!("<svg viewBox='0 0 {} {}' role='img' aria-label='{title}'>", LEFT + WIDTH + 8.0, TOP + HEIGHT + BOTTOM)
+    format!("<svg viewBox='0 0 {} {height}' role='img' aria-label='{title}'>", LEFT + WIDTH + 8.0)
 }
 
 /// A horizontal line with its value, `y` below the top of the plot.
@@ -191,6 +217,12 @@ mod tests {
         let svg = line("t", &[2.0, 1.0, 1.5]);
         assert!(svg.contains("M52.0,10.0L292.0,190.0L532.0,100.0") && svg.contains(">1.250<"), "{svg}");
         assert!(line("t", &[]).ends_with("</svg>") && line("t", &[3.0]).contains("M52.0,190.0"));
+        // From 1 to 3: the value 2 lies in the middle between 190 and 532.
+        let svg = intervals("t", &[("<a>", [2.0, 1.0, 3.0])], 1.5);
+        assert!(
+            svg.contains("<circle cx='361.0' cy='21.0'") && svg.contains("M190.0,21.0L532.0,21.0") && svg.contains("&lt;a&gt;"),
+            "{svg}"
+        );
         let svg = ranks("t", &[100, 10, 1]);
         assert!(svg.contains("M52.0,10.0L") && svg.contains("L532.0,190.0"), "{svg}");
     }

@@ -3,11 +3,13 @@
 mod chart;
 mod data;
 mod experiment;
+mod policy;
 mod simulation;
 
 pub(crate) use data::day;
 pub use data::html as data_report;
 pub use experiment::html as experiment_report;
+pub use policy::html as policy_report;
 pub use simulation::html as simulation_report;
 
 use chart::escape;

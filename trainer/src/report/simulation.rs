@@ -31,6 +31,7 @@ pub fn html(outcome: &Outcome, setting: &Setting, slots: usize) -> String {
     );
     out += &tiles([
         ("visitors", setting.users.to_string()),
+        ("new in each round", format!("{:.0} %", 100.0 * setting.newcomers)),
         ("items", setting.items.to_string()),
         ("items met before", setting.met.to_string()),
         ("rounds", outcome.rounds().to_string()),

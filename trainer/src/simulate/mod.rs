@@ -28,7 +28,7 @@ use crate::training::{Config, Run, TrainOptions, train_on};
 /// Size of a simulation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Setting {
-    /// Visitors.
+    /// Visitors at a time.
     pub users: u32,
     /// Items; half of them come out during the rounds.
     pub items: u32,
@@ -40,11 +40,20 @@ pub struct Setting {
     pub slates: u32,
     /// How far tastes move in a round, in standard deviations of tastes.
     pub drift: f64,
+    /// Share of visitors that are others in the next round, without a history, in 0 to 1.
+    pub newcomers: f64,
+}
+
+impl Setting {
+    /// Visitors who come in a round after the first.
+    fn come(&self) -> u32 {
+        (self.newcomers * f64::from(self.users)).round() as u32
+    }
 }
 
 impl Default for Setting {
     fn default() -> Self {
-        Setting { users: 300, items: 1000, met: 60, rounds: 20, slates: 2, drift: 0.1 }
+        Setting { users: 300, items: 1000, met: 60, rounds: 20, slates: 2, drift: 0.1, newcomers: 0.0 }
     }
 }
 

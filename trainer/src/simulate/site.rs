@@ -27,8 +27,10 @@ impl Site {
     /// Visitors with their first clicks, in round 0.
     pub fn new(setting: Setting, seed: u64) -> Site {
         let mut society = Society::new(setting, seed);
-        let first = |user| society.first_clicks(user).into_iter().map(LogLine::Event).collect();
-        let logs = (0..setting.users as usize).map(first).collect();
+        let mut logs = vec![Vec::new(); society.users()];
+        for user in society.visitors(0) {
+            logs[user] = society.first_clicks(user).into_iter().map(LogLine::Event).collect();
+        }
         Site { setting, seed, round: 0, society, logs }
     }
 
@@ -40,13 +42,13 @@ impl Site {
 
     /// What a server would have: the clicks of all visitors, the items that are out, and their columns.
     pub fn data(&self) -> Dataset {
-        self.society.dataset(&self.logs)
+        self.society.dataset(&self.logs[..self.society.visitors(self.round).end])
     }
 
     /// What the visitors' pages would export.
     pub fn logs(&self) -> Vec<Visitor> {
         let visitor = |(user, lines): (usize, &Vec<LogLine>)| Visitor { name: format!("visitor-{user}"), lines: lines.clone() };
-        self.logs.iter().enumerate().map(visitor).collect()
+        self.logs[..self.society.visitors(self.round).end].iter().enumerate().map(visitor).collect()
     }
 
     /// Every visitor sees the slates of a round, clicks, and has it in the log. `before` is the round before: regrets add up.
@@ -55,8 +57,9 @@ impl Site {
     /// Those of the policy.
     pub fn serve(&mut self, recommender: &mut Recommender, policy: &Request, before: Option<&Round>) -> Result<Round> {
         let mut measure = Measure::new(&self.society, &self.logs);
+        let visitors = self.society.visitors(self.round);
         for slate in 0..self.setting.slates {
-            for user in 0..self.logs.len() {
+            for user in visitors.clone() {
                 self.visit(recommender, &mut measure, policy, slate, user)?;
             }
         }

@@ -1,6 +1,7 @@
 //! Visitors and items, and what visitors do.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use foretaste::explore::{decision_rng, normal, unit};
 use foretaste::features::{EventType, Fields, Value};
@@ -42,7 +43,8 @@ pub(super) struct Society {
 
 impl Society {
     pub fn new(setting: Setting, seed: u64) -> Society {
-        let world = World::new(&Size { users: setting.users, items: setting.items, events: setting.users }, seed);
+        let users = setting.users + setting.come() * (setting.rounds - 1);
+        let world = World::new(&Size { users, items: setting.items, events: users }, seed);
         // Half of the items are there from the start; the others come out evenly.
         let rng = &mut decision_rng(seed, "simulate/releases");
         let rounds = f64::from(setting.rounds);
@@ -78,9 +80,15 @@ impl Society {
         self.world.items.len()
     }
 
-    /// Number of visitors.
+    /// Number of visitors, those to come and those who have left too.
     pub fn users(&self) -> usize {
         self.world.users.len()
+    }
+
+    /// Visitors of a round: the longest there have left for those who come.
+    pub fn visitors(&self, round: u32) -> Range<usize> {
+        let first = (self.setting.come() * round) as usize;
+        first..first + self.setting.users as usize
     }
 
     pub fn id(&self, item: usize) -> String {
@@ -203,7 +211,7 @@ impl Society {
         };
         let items = || self.out.iter().map(|item| &self.world.items[*item]);
         let column = |name: &str, kind, values| Column { name: name.into(), kind, values };
-        let users = &self.world.users;
+        let users = &self.world.users[..logs.len()];
         Dataset {
             name: "simulated".into(),
             licence: None,
