@@ -4,7 +4,11 @@ use foretaste::{Explore, Request};
 use foretaste_trainer::simulate::{Round, Setting, simulate};
 
 fn rounds(policy: &str, epsilon: f64, seed: u64) -> Vec<Round> {
-    let setting = Setting { users: 150, items: 200, met: 60, rounds: 4, slates: 1, drift: 0.1, newcomers: 0.0 };
+    rounds_of(policy, epsilon, seed, 0.0)
+}
+
+fn rounds_of(policy: &str, epsilon: f64, seed: u64, newcomers: f64) -> Vec<Round> {
+    let setting = Setting { users: 150, items: 200, met: 60, rounds: 4, slates: 1, drift: 0.1, newcomers };
     let explore = Explore { policy: policy.into(), epsilon: Some(epsilon), ..Explore::default() };
     let request = Request { k: 5, explore, ..Request::default() };
     simulate(setting, &request, seed, tempfile::tempdir().unwrap().path()).unwrap()
@@ -25,6 +29,15 @@ fn who_shows_anything_covers_all_and_earns_little() {
         assert!(rounds.iter().all(|r| r.regret > 0.0 && r.reward > 0.0 && (0.0..=1.0).contains(&r.discovery)));
         assert!(rounds.windows(2).all(|w| (w[1].cumulative_regret - w[0].cumulative_regret - w[1].regret).abs() < 1e-9));
     }
+}
+
+/// Who is nobody's acquaintance is shown what all are shown.
+#[test]
+fn newcomers_are_shown_alike() {
+    let [old, new] = [0.0, 1.0].map(|newcomers| rounds_of("greedy", 0.0, 1, newcomers)[3]);
+    assert!(new.homogeneity > 2.0 * old.homogeneity && new.coverage < 0.8 * old.coverage, "{old:?} {new:?}");
+    let half = rounds_of("greedy", 0.0, 1, 0.5)[3];
+    assert!(half.homogeneity > old.homogeneity && half.homogeneity < new.homogeneity, "{half:?}");
 }
 
 #[test]

@@ -80,6 +80,22 @@ fn a_week_makes_a_better_version_and_bots_none() {
     assert!(refused.contains("failed the gate"), "{refused}");
     assert_eq!(live(), second);
 
+    // Items alone: the user tower keeps its bytes, so little is to be fetched, and it is still better.
+    let options = Options { quiet: true, seed: SEED, items_only: true, ..Options::default() };
+    assert_eq!(versions.rollback().unwrap().0, 1);
+    let small = update(&versions, before.data(), &site.logs(), options).unwrap();
+    let tower = |version: u32| {
+        let files = std::fs::read_dir(versions.of(version).join("bundle")).unwrap();
+        // The name has the hash of the bytes.
+        let mut names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        names.find(|name| name.starts_with("user_tower.")).unwrap()
+    };
+    assert!(small.gate.passed && tower(small.version) == tower(1) && tower(2) != tower(1));
+    let items = reward(&site, &versions.of(small.version).join("bundle"));
+    assert!(items > 1.02 * old, "clicks a slate: {old:.3} before, {items:.3} after");
+    let (_, light) = versions.promote(None, false).unwrap();
+    assert!(light.delta_bytes < published.delta_bytes / 2, "{light:?} {published:?}");
+
     assert_eq!(versions.rollback().unwrap().0, 1);
     assert_eq!((versions.champion().unwrap(), live()), (1, first));
     assert!(versions.rollback().is_err(), "the first has replaced none");

@@ -39,6 +39,9 @@ pub struct Args {
     /// Epochs over data and log: few keep what was learnt, many follow the log.
     #[arg(long, default_value_t = Options::default().epochs, value_parser = clap::value_parser!(u32).range(1..=1000))]
     epochs: u32,
+    /// Learn items alone and leave the user tower as it is: what pages fetch is small, and new users and times are read as before.
+    #[arg(long)]
+    items_only: bool,
     /// Most that an answer weighs for having been shown seldom: 1 corrects nothing and keeps the old policy's taste, large ones correct more and are
     /// noisier.
     #[arg(long, default_value_t = Options::default().max_weight)]
@@ -89,6 +92,7 @@ pub fn run(args: Args) -> Result<()> {
         epochs: args.epochs,
         max_weight: args.max_weight,
         bounds: Bounds { drop: args.max_drop, surge: args.max_surge },
+        items_only: args.items_only,
         seed: args.seed,
         quiet: args.quiet,
     };

@@ -23,7 +23,7 @@ use crate::data::Dataset;
 use crate::evaluate::open_bundle;
 use crate::export::{Planes, export};
 use crate::protocols::{Protocol, Split, histories};
-use crate::training::{Config, Run, TrainOptions, train_on};
+use crate::training::{Base, Config, Run, TrainOptions, train_on};
 
 /// Size of a simulation.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -98,5 +98,6 @@ pub fn learn(base: Option<&Run>, data: &Dataset, seed: u64, out: &Path) -> Resul
     };
     let train = histories(data, |_| true);
     let split = Split { protocol: Protocol::All, fold: None, train, valid: vec![], refit: None, test: vec![] };
+    let base = base.map(|run| Base { run, items_only: false });
     train_on(base, data, &split, &config, seed, out, TrainOptions { quiet: true, ..TrainOptions::default() })
 }

@@ -71,13 +71,22 @@ pub fn train(data: &Dataset, split: &Split, config: &Config, seed: u64, out: &Pa
     train_on(None, data, split, config, seed, out, options)
 }
 
+/// An earlier run that a training goes on from.
+#[derive(Debug, Clone, Copy)]
+pub struct Base<'a> {
+    /// The run.
+    pub run: &'a Run,
+    /// Its user tower stays as it is, encoding and all: items are learnt to fit it, and the bundle's graph keeps its bytes.
+    pub items_only: bool,
+}
+
 /// As [`train`], from what an earlier run has learnt of items, words and everything else that is still there. The settings may differ, but not
 /// the dimensions: what has another shape starts anew.
 ///
 /// # Errors
 /// As there.
 pub fn train_on(
-    base: Option<&Run>,
+    base: Option<Base>,
     data: &Dataset,
     split: &Split,
     config: &Config,
@@ -85,7 +94,11 @@ pub fn train_on(
     out: &Path,
     options: TrainOptions,
 ) -> Result<Run> {
-    let known = Known::new(data, split, config);
+    let mut known = Known::new(data, split, config);
+    if let Some(Base { run, items_only: true }) = base {
+        let Encoding { context, history, .. } = run.card.encoding.clone();
+        known.encoding = Encoding { context, history, ..known.encoding };
+    }
     let trainer = Trainer { base, ..Trainer::new(data, split, config, seed, &known, out)? };
     let mut state = trainer.state(split, options)?;
     let revision = revision();
@@ -180,7 +193,7 @@ struct Trainer<'a> {
     out: &'a Path,
     fingerprint: String,
     /// What the training goes on from.
-    base: Option<&'a Run>,
+    base: Option<Base<'a>>,
 }
 
 impl<'a> Trainer<'a> {
@@ -231,7 +244,7 @@ impl<'a> Trainer<'a> {
             user.start_ratings(ratings.moments, &ratings.by_row);
         }
         if let Some(base) = self.base {
-            warm::take_over(base, self.encoding, &self.data.items, &mut items, &mut user);
+            warm::take_over(base.run, self.encoding, &self.data.items, &mut items, &mut user);
         }
         State::new(phase, items, user)
     }
@@ -274,7 +287,7 @@ impl<'a> Trainer<'a> {
             if !gradient.loss.is_finite() {
                 bail!("the loss is not finite in epoch {}: a smaller learning_rate may help", state.epoch + 1);
             }
-            state.step(&mut gradient, self.config);
+            state.step(&mut gradient, self.config, self.base.is_some_and(|base| base.items_only));
             (sum, steps) = (sum + gradient.loss, steps + 1.0);
             progress.step(sum / steps);
             if state::stop_asked() {

@@ -89,21 +89,26 @@ impl State {
         State { best_epoch: chosen.best_epoch, best: chosen.best, curve: chosen.curve, ..self }
     }
 
-    /// Moves both towers along a gradient.
-    pub fn step(&mut self, gradient: &mut Gradient, config: &Config) {
+    /// Moves both towers along a gradient, or the items alone.
+    pub fn step(&mut self, gradient: &mut Gradient, config: &Config, items_only: bool) {
+        if items_only {
+            gradient.user.fill(0.0);
+        }
         clip([&mut gradient.items, &mut gradient.user], config.clip);
         self.steps += 1;
         let rate = config.learning_rate * (self.steps as f64 / config.warm_up.max(1) as f64).min(1.0);
         let [items, user] = &mut self.moments;
         if config.weight_decay > 0.0 {
             let keep = (1.0 - rate * config.weight_decay) as f32;
-            for (layout, numbers) in [(&self.items.layout, &mut self.items.numbers), (&self.user.layout, &mut self.user.numbers)]
-            {
-                decay(layout, numbers, keep);
+            decay(&self.items.layout, &mut self.items.numbers, keep);
+            if !items_only {
+                decay(&self.user.layout, &mut self.user.numbers, keep);
             }
         }
         items.step(&mut self.items.numbers, &gradient.items, self.steps, rate, config.average);
-        user.step(&mut self.user.numbers, &gradient.user, self.steps, rate, config.average);
+        if !items_only {
+            user.step(&mut self.user.numbers, &gradient.user, self.steps, rate, config.average);
+        }
     }
 
     fn towers(&self, items: &[f32], user: &[f32]) -> (ItemTower, UserTower) {

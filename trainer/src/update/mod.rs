@@ -14,7 +14,7 @@ use crate::data::Dataset;
 use crate::evaluate::open_bundle;
 use crate::export::{Planes, export};
 use crate::log::Visitor;
-use crate::training::{Config, Run, TrainOptions, train_on};
+use crate::training::{Base, Config, Run, TrainOptions, train_on};
 
 /// How an update is made.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -27,13 +27,15 @@ pub struct Options {
     pub bounds: Bounds,
     /// Fixes every draw.
     pub seed: u64,
+    /// Learn items alone: pages that have the bundle before fetch no user tower.
+    pub items_only: bool,
     /// No progress.
     pub quiet: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { epochs: 5, max_weight: 10.0, bounds: Bounds::default(), seed: 0, quiet: false }
+        Options { epochs: 5, max_weight: 10.0, bounds: Bounds::default(), seed: 0, items_only: false, quiet: false }
     }
 }
 
@@ -68,7 +70,8 @@ pub fn update(versions: &Versions, data: Dataset, log: &[Visitor], options: Opti
     let config = Config { max_epochs: options.epochs, ..base.card.config.clone() };
     let staging = versions.staging();
     let training = TrainOptions { quiet: options.quiet, ..TrainOptions::default() };
-    let run = train_on(Some(&base), &joined.data, &split, &config, options.seed, &staging.join("run"), training)?;
+    let on = Base { run: &base, items_only: options.items_only };
+    let run = train_on(Some(on), &joined.data, &split, &config, options.seed, &staging.join("run"), training)?;
     export(&run, &staging.join("bundle"), Planes::Auto)?;
     let (old, new) = (open_bundle(&versions.of(champion).join("bundle"))?, open_bundle(&staging.join("bundle"))?);
     let gate = gate::gate(&joined, &split, &old, &new, options.bounds)?;
