@@ -130,6 +130,9 @@ fn verify_names_what_is_wrong() {
     let bundle = folder.path().to_str().unwrap();
     let good: Value = serde_json::from_str(&out(&["verify", bundle, "--json"])).unwrap();
     assert_eq!(good["ok"], true);
+    let file = folder.path().join("checks.json");
+    assert!(out(&["verify", bundle, "--json", file.to_str().unwrap()]).starts_with("ok "), "a table for people beside the file");
+    assert_eq!(serde_json::from_slice::<Value>(&fs::read(&file).unwrap()).unwrap(), good);
     let rows = fs::read_dir(bundle).unwrap().map(|f| f.unwrap().path()).find(|p| p.to_str().unwrap().contains("items-")).unwrap();
     let mut bytes = fs::read(&rows).unwrap();
     *bytes.last_mut().unwrap() ^= 1;

@@ -1,6 +1,7 @@
 //! `foretaste recommend`: what a page would show, on the terminal.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -15,7 +16,7 @@ use foretaste_trainer::log::Visitor;
 
 use super::explore::Exploring;
 use super::reading::Reading;
-use super::usage;
+use super::{output, usage};
 
 /// Recommend from a bundle, through the code that the page runs.
 ///
@@ -50,9 +51,9 @@ pub struct Args {
     /// Values of context columns: key=value,…
     #[arg(long, allow_hyphen_values = true)]
     context: Option<String>,
-    /// One JSON object on standard output.
-    #[arg(long)]
-    json: bool,
+    /// One JSON object: on standard output, or in FILE. Of all users one a line, on standard output.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
+    json: Option<PathBuf>,
     #[command(flatten)]
     exploring: Exploring,
     #[command(flatten)]
@@ -75,12 +76,7 @@ pub fn run(args: Args) -> Result<()> {
     }
     let context = parse_context(args.context.as_deref().unwrap_or(""))?;
     let slate = slate(&args, &mut recommender, events, context)?;
-    if args.json {
-        println!("{}", json(&slate))
-    } else {
-        print_slate(&slate)
-    }
-    Ok(())
+    output::print(&json(&slate), args.json.as_deref(), || table(&slate))
 }
 
 fn slate(args: &Args, recommender: &mut Recommender, events: Vec<Event>, context: Fields) -> Result<Slate> {
@@ -98,28 +94,27 @@ fn of_data(args: &Args, folder: &Path, recommender: &mut Recommender) -> Result<
         None if args.all_users => (0..data.users.len()).collect(),
         None => return Err(usage("--data needs --user or --all-users")),
     };
-    let mut table = BTreeMap::new();
+    let mut slates = BTreeMap::new();
     for user in users {
         let history = data.history(user);
         let events = history.iter().map(|e| event_of(&data, e)).collect();
         let mut context = context_of(&data, user, &recommender.bundle().manifest.encoding);
         context.extend(given.clone());
         let slate = slate(args, recommender, events, context)?;
-        match (&args.out, args.all_users, args.json) {
-            (Some(_), ..) => {
-                table.insert(user, slate.items.into_iter().map(|i| (i.id, i.score)).collect::<Vec<_>>());
+        match (&args.out, args.all_users) {
+            (Some(_), _) => {
+                slates.insert(user, slate.items.into_iter().map(|i| (i.id, i.score)).collect::<Vec<_>>());
             }
-            (None, true, _) => {
+            (None, true) => {
                 let mut object = json(&slate);
                 object["user"] = data.users[user].clone().into();
                 println!("{object}");
             }
-            (None, false, true) => println!("{}", json(&slate)),
-            (None, false, false) => print_slate(&slate),
+            (None, false) => output::print(&json(&slate), args.json.as_deref(), || table(&slate))?,
         }
     }
     if let Some(out) = &args.out {
-        foretaste_trainer::data::write_slates(out, &data.users, &table)?;
+        foretaste_trainer::data::write_slates(out, &data.users, &slates)?;
     }
     Ok(())
 }
@@ -207,16 +202,20 @@ fn json(slate: &Slate) -> serde_json::Value {
     })
 }
 
-fn print_slate(slate: &Slate) {
+fn table(slate: &Slate) -> String {
+    let mut text = String::new();
     for (i, item) in slate.items.iter().enumerate() {
         let explored = item.propensity.filter(|p| *p < 1.0).map(|p| format!("  p {p:.4}")).unwrap_or_default();
-        println!("{:>4}  {:>8.3}  {:<8}  {}{explored}", i + 1, item.score, item.id, item.title.as_deref().unwrap_or(""));
+        let title = item.title.as_deref().unwrap_or("");
+        _ = writeln!(text, "{:>4}  {:>8.3}  {:<8}  {title}{explored}", i + 1, item.score, item.id);
     }
     let t = slate.timings_us;
-    println!(
+    _ = writeln!(
+        text,
         "encode {:.0} µs, tower {:.0} µs, score {:.0} µs, filter {:.0} µs, slate {:.0} µs",
         t.encode, t.tower, t.score, t.filter, t.slate
     );
+    text
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ use foretaste::kernels::quantize_row;
 use foretaste_trainer::evaluate::open_bundle;
 use serde::Serialize;
 
+use super::output;
+
 /// Most rows of a bundle that the item tower is run on again.
 const SAMPLED_ROWS: usize = 2000;
 /// Largest difference between a row and what the item tower gives, in steps of int8, and of a bias, in logits.
@@ -24,9 +26,9 @@ const BIAS_TOLERANCE: f32 = 1e-4;
 pub struct Args {
     /// The bundle.
     bundle: PathBuf,
-    /// One JSON object on standard output.
-    #[arg(long)]
-    json: bool,
+    /// One JSON object: on standard output, or in FILE.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
+    json: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -56,14 +58,12 @@ impl Check {
 pub fn run(args: Args) -> Result<()> {
     let checks = checks(&args.bundle);
     let ok = checks.iter().all(|c| c.ok);
-    if args.json {
-        println!("{}", serde_json::json!({ "ok": ok, "checks": checks }));
-    } else {
-        for check in &checks {
-            let fault = format!(": expected {}, got {}", check.expected, check.got);
-            println!("{:<6} {}{}", if check.ok { "ok" } else { "WRONG" }, check.name, if check.ok { "" } else { &fault });
-        }
-    }
+    let line = |check: &Check| {
+        let fault = format!(": expected {}, got {}", check.expected, check.got);
+        format!("{:<6} {}{}\n", if check.ok { "ok" } else { "WRONG" }, check.name, if check.ok { "" } else { &fault })
+    };
+    let report = serde_json::json!({ "ok": ok, "checks": checks });
+    output::print(&report, args.json.as_deref(), || checks.iter().map(line).collect())?;
     if !ok {
         bail!("{}: {} of {} checks do not hold", args.bundle.display(), checks.iter().filter(|c| !c.ok).count(), checks.len());
     }
