@@ -1,8 +1,5 @@
 import { deltasOf, patched } from './delta.js';
-import { ask, type FetchOptions } from './fetch.js';
-
-/** A file of the manifest. */
-export type BundleFile = { path: string; role: string; bytes: number; sha256: string; rows?: number };
+import { ask, type BundleFile, type FetchOptions } from './fetch.js';
 
 const NAME = 'foretaste';
 

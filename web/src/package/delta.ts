@@ -1,6 +1,5 @@
 import { ForetasteError } from './errors.js';
-import { readAll } from './fetch.js';
-import type { BundleFile } from './cache.js';
+import { readAll, type BundleFile } from './fetch.js';
 
 /** Between the name of the file that a delta makes and that of the file it starts from. */
 const FROM = '.from.';

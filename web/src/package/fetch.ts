@@ -1,5 +1,8 @@
 import { ForetasteError } from './errors.js';
 
+/** A file of the manifest. */
+export type BundleFile = { path: string; role: string; bytes: number; sha256: string; rows?: number };
+
 /** Takes the bytes of a file as they come. */
 export type Take = (chunk: Uint8Array<ArrayBuffer>) => void;
 

@@ -1,6 +1,6 @@
 import { ForetasteError, typed } from './errors.js';
-import { FileCache, type BundleFile } from './cache.js';
-import { ask, readAll, stream } from './fetch.js';
+import { FileCache } from './cache.js';
+import { ask, readAll, stream, type BundleFile } from './fetch.js';
 import { coreInstance, loadCore, loadTower, sha256, Towers } from './modules.js';
 import { LocalRecommender } from './recommender.js';
 import { loadRemote } from './remote.js';

@@ -1,5 +1,5 @@
 import { ForetasteError, typed } from './errors.js';
-import type { BundleFile } from './cache.js';
+import type { BundleFile } from './fetch.js';
 import type { Core } from './wasm/core.js';
 
 /** The best rows of a search, best first. */
