@@ -1,4 +1,4 @@
-//! The figures on MovieLens 100K: `make test-all` gets the data and names its folder in FORETASTE_ML_100K. About ten minutes.
+//! The figures on MovieLens 100K: `make test-all` gets the data and names its folder in FORETASTE_ML_100K. About twenty minutes.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -88,6 +88,34 @@ fn p3_reaches_a_fifth() {
             assert!((got - expected).abs() <= 0.01, "{model} {metric}: expected {expected}, got {got}");
         }
     }
+}
+
+#[test]
+#[ignore = "needs MovieLens 100K: make test-all"]
+fn p1_is_as_good_as_the_best_factorisation() {
+    let report = experiment("p1", &[]);
+    assert!(mean(&report, "foretaste", "rm@10") >= 0.172 && mean(&report, "foretaste", "rm@100") >= 0.63, "{report}");
+    for (model, expected) in
+        [("popularity", [0.089, 0.410]), ("bpr", [0.151, 0.608]), ("ials", [0.171, 0.631]), ("ease", [0.174, 0.625])]
+    {
+        for (metric, expected) in ["rm@10", "rm@100"].iter().zip(expected) {
+            let got = mean(&report, model, metric);
+            assert!((got - expected).abs() <= 0.01, "{model} {metric}: expected {expected}, got {got}");
+        }
+    }
+}
+
+/// Ratings that the bundle predicts: below guesses, means and biases.
+#[test]
+#[ignore = "needs MovieLens 100K: make test-all"]
+fn p2_rates_better_than_biases() {
+    let report = experiment("p2", &[]);
+    let rmse = |model: &str| mean(&report, model, "rmse");
+    assert!(rmse("foretaste") < 0.91, "{report}");
+    for model in ["random", "weighted", "majority", "mean", "user-mean", "item-mean", "bias", "item-knn"] {
+        assert!(rmse("foretaste") < rmse(model), "{model}: {report}");
+    }
+    assert!((rmse("bias") - 0.939).abs() < 0.005, "{report}");
 }
 
 /// The frozen bundle: people whom training knows and people who come later, all after the moment.

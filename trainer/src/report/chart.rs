@@ -159,7 +159,7 @@ pub(super) fn intervals(title: &str, rows: &[(&str, [f64; 3])], beside: f64) -> 
     let x = |value: f64| NAMES + (LEFT + WIDTH - NAMES) * (value - low) / (high - low).max(1e-9);
     let bottom = TOP + ROW * rows.len() as f64;
     let mut out = sized(title, bottom + BOTTOM);
-    _ = write!(out, "<line x1='{0:.1}' x2='{0:.1}' y1='{TOP}' y2='{bottom}'/>", x(beside));
+    _ = write!(out, "<line class='beside' x1='{0:.1}' x2='{0:.1}' y1='{TOP}' y2='{bottom}'/>", x(beside));
     for (i, (name, [value, least, most])) in rows.iter().enumerate() {
         let y = TOP + ROW * (i as f64 + 0.5);
         _ = write!(out, "<text x='{:.0}' y='{:.1}' class='y'>{}</text>", NAMES - 8.0, y + 4.0, escape(name));

@@ -19,18 +19,27 @@ pub fn html(report: &Report, name: &str) -> String {
         ("earned a slot", format!("{:.4}", report.logged.slot)),
         ("effective sample size", format!("{:.0}", checks.effective_sample_size)),
         ("largest weight", format!("{:.2}", checks.max_weight)),
+        ("smallest propensity", format!("{:.4}", checks.min_propensity)),
         ("mean weight", format!("{:.3} ±{:.3}", checks.mean_weight, 2.0 * checks.mean_weight_error)),
     ]);
     out += &trust(&checks.warnings);
+    let (mut figures, mut tables) = (String::new(), String::new());
     for (of, earned) in [("slot", report.logged.slot), ("slate", report.logged.slate)] {
         let of_it: Vec<(&str, &Estimate)> = report.in_order().filter(|(_, found)| found.of == of).collect();
         if !of_it.is_empty() {
             let rows: Vec<_> = of_it.iter().map(|(name, found)| (*name, [found.value, found.ci95[0], found.ci95[1]])).collect();
             let title = format!("Reward of a {of}");
-            out += &figure(&title, "by estimator; the upright line is what the log earned", &intervals(&title, &rows, earned));
-            out += &table(&of_it, earned);
+            figures +=
+                &figure(&title, "by estimator; the upright line is what the log earned", &intervals(&title, &rows, earned));
+            tables += &format!("<section><h2>{title}</h2>{}</section>", table(&of_it, earned));
         }
     }
+    if report.examination.len() > 1 {
+        let points = report.examination.iter().map(|found| [found.value, found.ci95[0], found.ci95[1]]).collect();
+        let curve = lines("Examination by slot", &[Series { name: "looked at, beside the first slot", points }]);
+        figures += &figure("Examination", "how far each slot is looked at, by items that were shown in several", &curve);
+    }
+    out += &format!("<div class='pair'>{figures}</div>{tables}");
     if let Some(stays) = report.rejection.as_ref().filter(|stays| stays.value.is_some()) {
         let [low, high] = stays.ci95.unwrap_or([f64::NAN; 2]);
         _ = write!(
@@ -40,11 +49,6 @@ pub fn html(report: &Report, name: &str) -> String {
             stays.decisions,
             stays.value.unwrap_or(f64::NAN)
         );
-    }
-    if report.examination.len() > 1 {
-        let points = report.examination.iter().map(|found| [found.value, found.ci95[0], found.ci95[1]]).collect();
-        let curve = lines("Examination by slot", &[Series { name: "looked at, beside the first slot", points }]);
-        out += &figure("Examination", "how far each slot is looked at, by items that were shown in several", &curve);
     }
     page("off-policy evaluation", name, &out)
 }

@@ -274,7 +274,7 @@ mod tests {
             items: vec![0.5; state.items.numbers.len()],
             user: vec![-0.5; state.user.numbers.len()],
         };
-        state.step(&mut gradient(&state), &Config::default());
+        state.step(&mut gradient(&state), &Config::default(), false);
         state.epoch = 1;
         state.judge(0.25);
         state.curve.push(Epoch {
@@ -285,7 +285,11 @@ mod tests {
             valid: Some(0.25),
             valid_half: Some(0.01),
         });
-        state.step(&mut gradient(&state), &Config::default());
+        state.step(&mut gradient(&state), &Config::default(), false);
+        // The items alone.
+        let before = state.clone();
+        state.step(&mut gradient(&state), &Config { weight_decay: 0.1, ..Config::default() }, true);
+        assert!(state.user == before.user && state.moments[1] == before.moments[1] && state.items != before.items);
         state.write(folder.path(), "x").unwrap();
         assert_eq!(State::resume(folder.path(), "x", true).unwrap(), Some(state));
         assert_eq!(State::resume(folder.path(), "x", false).unwrap(), None);
