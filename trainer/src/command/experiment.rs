@@ -23,7 +23,8 @@ pub struct Args {
     /// A data folder.
     #[arg(long, value_name = "DATA")]
     data: PathBuf,
-    /// Settings in place of the protocol's own.
+    /// Settings in place of the protocol's own, a key a line: `preset = "two-feature"` reads ids alone, `"full"`, the default, also columns, times and
+    /// ratings.
     #[arg(long, value_name = "F.toml")]
     config: Option<PathBuf>,
     /// The protocol.
