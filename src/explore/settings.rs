@@ -32,7 +32,8 @@ pub struct Explore {
     pub half_life: f64,
     /// Of `ucb` and `thompson`: what an item loses, in logits, that was shown and got no answer. 0 takes no notice of it.
     pub ignored: f64,
-    /// Added to the score of an item that no training has seen, in logits; after n events it is divided by √(1 + n). 0 is none.
+    /// Added to the score of an item that no training has seen, in logits; after n events it is divided by √(1 + n): the lever for the exposure
+    /// of rare items, of every policy. 0 is none; large ones show the rarest alone.
     pub boost: f64,
     /// With the decision id it fixes every draw. Below 2⁵³, so that every JSON reader keeps its digits.
     pub seed: u64,

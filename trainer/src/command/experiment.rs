@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use foretaste_trainer::data::read_folder;
-use foretaste_trainer::evaluate::{Experiment, Vectors, check_fits, examples, measure_bundle, open_bundle};
+use foretaste_trainer::evaluate::{Experiment, Vectors, check_fits, examples, measure_bundle, measure_exposure, open_bundle};
 use foretaste_trainer::export::{Planes, export};
 use foretaste_trainer::protocols::{Protocol, Split};
 use foretaste_trainer::report::experiment_report;
@@ -23,7 +23,8 @@ pub struct Args {
     /// A data folder.
     #[arg(long, value_name = "DATA")]
     data: PathBuf,
-    /// Settings in place of the protocol's own.
+    /// Settings in place of the protocol's own, a key a line: `preset = "two-feature"` reads ids alone, `"full"`, the default, also columns, times and
+    /// ratings.
     #[arg(long, value_name = "F.toml")]
     config: Option<PathBuf>,
     /// The protocol.
@@ -41,7 +42,7 @@ pub struct Args {
     /// One JSON object: on standard output, or in FILE.
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     json: Option<PathBuf>,
-    /// A page to look at: figures beside the baselines, for whom and of what, and some slates.
+    /// A page to look at: figures beside the baselines, for whom and of what, what more exposure of rare items costs, and some slates.
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
     /// Keep runs and bundles in this folder; without it they are temporary.
@@ -75,7 +76,7 @@ pub fn run(args: Args) -> Result<()> {
     let (mut curve, mut slates) = (Vec::new(), Vec::new());
     for fold in folds {
         let split = Split::of(&data, args.protocol, fold)?;
-        let (mut shipped, mut float) = (Vec::new(), Vec::new());
+        let (mut shipped, mut float, mut boosted) = (Vec::new(), Vec::new(), Vec::new());
         for seed in &seeds {
             let name = format!("{}-{}-{seed}", args.protocol.name(), split.fold.unwrap_or(0));
             let (run, bundle) = (work.join(format!("run-{name}")), work.join(format!("bundle-{name}")));
@@ -92,10 +93,14 @@ pub fn run(args: Args) -> Result<()> {
             if args.report.is_some() && slates.is_empty() {
                 (curve, slates) = (trained.card.curve, examples(&mut recommender, &data, &split, output::SLATES)?);
             }
+            if args.report.is_some() {
+                boosted.push(measure_exposure(&recommender, &data, &split)?);
+            }
             shipped.push(figures);
             float.push(measure_bundle(&recommender, &data, &split, Vectors::Float)?);
         }
         experiment.add_ours(split.fold, &seeds, &shipped, &float);
+        experiment.add_exposure(&boosted);
         experiment.add_baselines(&baselines, &split)?;
     }
     let report = experiment.report();

@@ -36,7 +36,7 @@ pub struct Exploring {
     /// Of ucb and thompson: logits that an item loses that was shown and got no answer.
     #[arg(long)]
     ignored: Option<f64>,
-    /// Logits for an item that no training has seen.
+    /// Logits for an item that no training has seen; after n events divided by √(1 + n): gives rare items exposure.
     #[arg(long)]
     boost: Option<f64>,
     /// How unlike each other the items are to be: 0 looks at scores alone, 1 at likeness alone.

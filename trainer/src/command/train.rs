@@ -20,7 +20,8 @@ pub struct Args {
     /// A data folder, or what `prepare` made of one.
     #[arg(long, value_name = "DATA")]
     data: PathBuf,
-    /// Settings in place of the protocol's own.
+    /// Settings in place of the protocol's own, a key a line: `preset = "two-feature"` reads ids alone, `"full"`, the default, also columns, times and
+    /// ratings.
     #[arg(long, value_name = "F.toml")]
     config: Option<PathBuf>,
     /// What may be learnt from. `all` is every event: what one ships.

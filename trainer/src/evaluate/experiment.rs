@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 
-use super::{Cell, DataSummary, FORETASTE, Figures, Report, Stopwatch, peak_mb};
+use super::{BOOSTS, Cell, DataSummary, ExposurePoint, FORETASTE, Figures, Report, Stopwatch, peak_mb};
 use crate::baselines;
 use crate::data::Dataset;
 use crate::protocols::{Protocol, Split};
@@ -18,6 +18,8 @@ pub struct Experiment<'a> {
     /// By model: the figures of each fold.
     models: BTreeMap<String, Vec<Figures>>,
     float: Vec<Figures>,
+    /// By fold: figures with each of [`BOOSTS`].
+    boosted: Vec<Vec<Figures>>,
     /// By part: wall and CPU seconds, and how often it ran.
     cost: BTreeMap<&'static str, (f64, f64, u32)>,
 }
@@ -25,8 +27,8 @@ pub struct Experiment<'a> {
 impl<'a> Experiment<'a> {
     /// Nothing measured yet.
     pub fn new(data: &'a Dataset, protocol: Protocol) -> Self {
-        let (folds, seeds, models, float, cost) = Default::default();
-        Experiment { data, protocol, folds, seeds, models, float, cost }
+        let (folds, seeds, models, float, boosted, cost) = Default::default();
+        Experiment { data, protocol, folds, seeds, models, float, boosted, cost }
     }
 
     /// Runs a part and adds what it cost.
@@ -45,6 +47,13 @@ impl<'a> Experiment<'a> {
         self.seeds = seeds.to_vec();
         self.models.entry(FORETASTE.into()).or_default().push(mean(shipped));
         self.float.push(mean(float));
+    }
+
+    /// Adds what [`super::measure_exposure`] found of a fold's bundles, one a seed.
+    pub fn add_exposure(&mut self, seeds: &[Vec<Figures>]) {
+        let points = seeds.iter().map(Vec::len).min().unwrap_or(0);
+        let point = |i: usize| mean(&seeds.iter().map(|figures| figures[i].clone()).collect::<Vec<_>>());
+        self.boosted.push((0..points).map(point).collect());
     }
 
     /// Fits and measures baselines on a fold.
@@ -97,6 +106,7 @@ impl<'a> Experiment<'a> {
                 .iter()
                 .map(|(name, folds)| (name.clone(), mean_of(folds.iter().map(|f| &f.exposure))))
                 .collect(),
+            exposure_curve: self.exposure_curve(),
             paired: BTreeMap::new(),
             float: joined(&self.float).iter().map(|(metric, v)| (metric.clone(), Cell::of(v).mean)).collect(),
             seconds: cost(|c| c.0),
@@ -112,6 +122,14 @@ impl<'a> Experiment<'a> {
             }
         }
         report
+    }
+
+    fn exposure_curve(&self) -> Vec<ExposurePoint> {
+        let of = |(i, boost): (usize, f64)| {
+            let folds: Vec<&Figures> = self.boosted.iter().filter_map(|points| points.get(i)).collect();
+            (!folds.is_empty()).then(|| ExposurePoint::of(boost, super::goal(self.protocol), &folds))
+        };
+        BOOSTS.into_iter().enumerate().filter_map(of).collect()
     }
 }
 

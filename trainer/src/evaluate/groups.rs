@@ -11,6 +11,9 @@ const MOST_VALUES: usize = 30;
 /// Share of the items that are the head: the most popular.
 const HEAD: f64 = 0.2;
 
+/// Name of the group of items that are not the head.
+pub(super) const TAIL: &str = "tail, the others";
+
 /// Named groups, and those of each member.
 pub(super) struct Groups {
     pub names: Vec<String>,
@@ -73,7 +76,7 @@ impl Groups {
         let head = (HEAD * counts.len() as f64) as usize;
         order[..head].iter().for_each(|i| is_head[*i] = true);
         groups.add("head, the most popular fifth".into(), |i| is_head[i]);
-        groups.add("tail, the others".into(), |i| !is_head[i]);
+        groups.add(TAIL.into(), |i| !is_head[i]);
         let columns = data.item_table.columns.iter().filter(|c| c.kind == "category" || c.kind == "set");
         columns.for_each(|column| groups.add_column(column));
         groups

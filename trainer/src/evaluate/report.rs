@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::ExposurePoint;
+
 /// Values of one model by metric: one value a query, the queries in the same order for every model.
 pub type Values = BTreeMap<String, Vec<f64>>;
 
@@ -101,6 +103,9 @@ pub struct Report {
     pub slices: BTreeMap<String, BTreeMap<String, Cell>>,
     /// Share of the top ten of all lists by model and group of items.
     pub exposure: BTreeMap<String, BTreeMap<String, f64>>,
+    /// What more exposure of rare items costs, by rising values of the lever; empty where it was not measured.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exposure_curve: Vec<ExposurePoint>,
     /// `foretaste - OTHER` by metric.
     pub paired: BTreeMap<String, BTreeMap<String, Difference>>,
     /// Means of the unquantised vectors, where they were at hand.

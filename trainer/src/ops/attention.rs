@@ -169,6 +169,21 @@ mod tests {
     }
 
     #[test]
+    fn large_scores_stay_finite() {
+        let mut out = [9.0f64; 6];
+        forward(2, 1, &[0.0; 18].map(|_: f64| 60.0), &[2000.0; DISTANCES], &mut out);
+        assert_eq!(out, [60.0; 6]);
+    }
+
+    #[test]
+    fn biases_are_by_distance_and_hide_what_is_newer() {
+        let bias: Vec<f32> = (0..2 * DISTANCES).map(|i| i as f32).collect();
+        let hidden = -1e9;
+        assert_eq!(biases(2, 3, 2, &bias), [0.0, 1.0, 2.0, hidden, 0.0, 1.0, 20.0, 21.0, 22.0, hidden, 20.0, 21.0]);
+        assert_eq!(biases(1, 10, 1, &bias)[7..], [7.0, 8.0, 8.0]);
+    }
+
+    #[test]
     fn gradients() {
         let (d, heads, rows) = (4, 2, 10);
         let (qkv, bias, dout) = (numbers(rows * 3 * d, 1), numbers(heads * DISTANCES, 2), numbers(rows * d, 3));

@@ -44,6 +44,15 @@ impl Dropout {
 mod tests {
     use super::*;
 
+    /// The outputs of SplitMix64 with the seed 0 (Steele, Lea, Flood, Fast splittable pseudorandom number generators, 2014).
+    #[test]
+    fn the_hash_is_that_of_splitmix64() {
+        let expected = [0xe220_a839_7b1d_cdaf, 0x6e78_9e6a_a1b9_65f4, 0x06c4_5d18_8009_454f];
+        assert_eq!([1, 2, 3].map(|counter| mix(0, counter)), expected);
+        assert_eq!([mix(0x9e37_79b9_7f4a_7c15, 0), mix(5, 1)], [expected[0], 0x16b1_cba9_5fc6_0262]);
+        assert!(!Dropout::NONE.drops(0), "the least hash, and no share");
+    }
+
     #[test]
     fn keeps_the_mean_and_repeats_its_mask() {
         let dropout = Dropout { rate: 0.3, seed: 5 };
@@ -51,6 +60,8 @@ mod tests {
         dropout.apply(&mut x);
         let mean = x.iter().sum::<f64>() / x.len() as f64;
         assert!((mean - 1.0).abs() < 0.01, "{mean}");
+        let kept = |i: usize| if dropout.drops(i as u64) { 0.0 } else { 1.0 / 0.7 };
+        assert!(x.iter().enumerate().all(|(i, x)| (*x - kept(i)).abs() < 1e-12));
         let mut again = vec![1.0f64; 100_000];
         dropout.apply(&mut again);
         assert_eq!(x, again);

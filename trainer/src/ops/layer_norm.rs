@@ -80,6 +80,10 @@ mod tests {
         assert!(y[..4].iter().sum::<f64>().abs() < 1e-12);
         assert!((y[..4].iter().map(|y| y * y).sum::<f64>() / 4.0 - 1.0).abs() < 1e-4);
         assert_eq!(y[4..], [0.0; 4]);
+        // Far from 0 nothing cancels.
+        let mut far = [0.0f64; 4];
+        forward(&[1.0, 2.0, 3.0, 4.0].map(|x| 4e15 + x), 4, None, &mut far);
+        assert!(far.iter().zip(&y).all(|(far, y)| (far - y).abs() < 1e-12), "{far:?}");
     }
 
     #[test]

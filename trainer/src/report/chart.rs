@@ -108,6 +108,33 @@ pub(super) fn line(title: &str, values: &[f64]) -> String {
     out + &format!("<path d='{path}'/></svg>")
 }
 
+/// A line through points (x, y) in their order, each with its label; the axes begin at the least values.
+pub(super) fn curve(title: &str, points: &[(f64, f64, String)]) -> String {
+    let ends = |pick: fn(&(f64, f64, String)) -> f64| {
+        points.iter().map(pick).fold((f64::MAX, f64::MIN), |(low, high), x| (low.min(x), high.max(x)))
+    };
+    let mut out = open(title);
+    if points.is_empty() {
+        return out + "</svg>";
+    }
+    let ((left, right), (low, high)) = (ends(|p| p.0), ends(|p| p.1));
+    let (width, height) = ((right - left).max(1e-9), (high - low).max(1e-9));
+    for share in [0.0, 0.25, 0.5, 0.75, 1.0] {
+        grid(&mut out, HEIGHT * (1.0 - share), &format!("{:.3}", low + share * height));
+        let (x, y) = (LEFT + WIDTH * share, TOP + HEIGHT + 17.0);
+        _ = write!(out, "<text x='{x:.1}' y='{y:.1}' class='x'>{:.2}</text>", left + share * width);
+    }
+    let at = |x: f64, y: f64| (LEFT + WIDTH * (x - left) / width, TOP + HEIGHT * (1.0 - (y - low) / height));
+    let (mut path, mut marks) = (String::new(), String::new());
+    for (x, y, label) in points {
+        let ((x, y), label) = (at(*x, *y), escape(label));
+        _ = write!(path, "{}{x:.1},{y:.1}", if path.is_empty() { "M" } else { "L" });
+        _ = write!(marks, "<circle cx='{x:.1}' cy='{y:.1}' r='4'><title>{label}</title></circle>");
+        _ = write!(marks, "<text x='{x:.1}' y='{:.1}' class='x'>{label}</text>", y - 9.0);
+    }
+    out + &format!("<path d='{path}'/>{marks}</svg>")
+}
+
 /// A curve with its intervals: mean, low, high of each step.
 pub(super) struct Series<'a> {
     pub name: &'a str,
@@ -223,6 +250,14 @@ mod tests {
             svg.contains("<circle cx='361.0' cy='21.0'") && svg.contains("M190.0,21.0L532.0,21.0") && svg.contains("&lt;a&gt;"),
             "{svg}"
         );
+        let points = [(0.1, 0.4, "0".to_owned()), (0.3, 0.3, "<4>".to_owned()), (0.5, 0.2, "16".to_owned())];
+        let svg = curve("t", &points);
+        assert!(
+            svg.contains("d='M52.0,10.0L292.0,100.0L532.0,190.0'") && svg.contains(">0.350<") && svg.contains(">0.20<"),
+            "{svg}"
+        );
+        assert!(svg.contains("<circle cx='292.0' cy='100.0' r='4'><title>&lt;4&gt;</title>"), "{svg}");
+        assert!(curve("t", &[]).ends_with("</svg>") && curve("t", &points[..1]).contains("M52.0,190.0'"));
         let svg = ranks("t", &[100, 10, 1]);
         assert!(svg.contains("M52.0,10.0L") && svg.contains("L532.0,190.0"), "{svg}");
     }

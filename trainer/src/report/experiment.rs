@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use super::chart::{escape, grouped, line};
+use super::chart::{curve, escape, grouped, line};
 use super::{figure, page, tiles};
-use crate::evaluate::{Cell, Example, FORETASTE, Report, is_better};
+use crate::evaluate::{Cell, Example, ExposurePoint, FORETASTE, Report, is_better};
 use crate::training::{Epoch, Phase};
 
 /// The page; `curve` is that of the first training, empty where none was seen.
@@ -31,6 +31,7 @@ pub fn html(report: &Report, curve: &[Epoch], slates: &[Example]) -> String {
         format!("{}<span class='half'> ±{:.4}, {}</span>", figures(cell.mean), half(cell), grouped(cell.n as u64))
     });
     out += &groups("What is shown", "share of all slots", &report.exposure, |share: &f64| format!("{:.1} %", 100.0 * share));
+    out += &exposure(report);
     out += &examples(slates);
     page(&format!("evaluation, {}", report.protocol), &report.data.name, &out)
 }
@@ -118,6 +119,41 @@ fn groups<T>(title: &str, says: &str, by_model: &BTreeMap<String, BTreeMap<Strin
     format!("<section><h2>{}</h2><table><tr><th>{says}</th>{head}</tr>{rows}</table></section>", escape(title))
 }
 
+/// Accuracy beside what the tail is shown and how evenly items are, along the lever.
+fn exposure(report: &Report) -> String {
+    let points = &report.exposure_curve;
+    if points.is_empty() {
+        return String::new();
+    }
+    let goal = report.goal;
+    let along = |pick: fn(&ExposurePoint) -> f64| -> Vec<(f64, f64, String)> {
+        points.iter().map(|p| (pick(p), p.goal.mean, p.boost.to_string())).collect()
+    };
+    let row = |p: &ExposurePoint| {
+        let half = format!("<span class='half'> ±{:.4}</span>", half(&p.goal));
+        let cells =
+            [format!("{}{half}", figures(p.goal.mean)), format!("{:.1} %", 100.0 * p.tail), figures(p.gini), figures(p.coverage)];
+        format!("<tr><td>{}</td>{}</tr>", p.boost, cells.map(|cell| format!("<td class='n'>{cell}</td>")).concat())
+    };
+    let says = |x: &str| format!("{goal} over {x}; the labels are values of <code>boost</code>");
+    format!(
+        "<div class='pair'>{}{}</div><section><h2>What more exposure costs</h2><p class='licence'>With <code>explore: {{ boost }}</code> a request adds \
+         boost / √(1 + n) to the score of an item of n events. The tail are the four fifths of the items that have fewest.</p><table><tr><th>boost</th>\
+         <th class='n'>{goal}</th><th class='n'>slots of the tail</th><th class='n'>Gini of the slots</th><th class='n'>items shown</th></tr>{}</table></section>",
+        figure(
+            "Accuracy and the tail",
+            &says("the tail's share of all slots"),
+            &curve("Accuracy over the tail's share", &along(|p| p.tail))
+        ),
+        figure(
+            "Accuracy and evenness",
+            &says("the Gini coefficient of the slots"),
+            &curve("Accuracy over Gini", &along(|p| p.gini))
+        ),
+        points.iter().map(row).collect::<String>()
+    )
+}
+
 fn examples(slates: &[Example]) -> String {
     if slates.is_empty() {
         return String::new();
@@ -160,6 +196,9 @@ mod tests {
             goal: "ndcg@10",
             slices: models(ours, theirs),
             exposure: BTreeMap::from([(FORETASTE.to_owned(), BTreeMap::from([("tail".to_owned(), 0.125)]))]),
+            exposure_curve: [(0.0, 0.25), (4.0, 0.2)]
+                .map(|(boost, mean)| ExposurePoint { boost, goal: cell(mean), tail: 0.35 - mean, gini: 0.5, coverage: 0.75 })
+                .to_vec(),
             paired: BTreeMap::from([(
                 "foretaste - <ease>".to_owned(),
                 BTreeMap::from([("ndcg@10".to_owned(), Difference { diff: 0.1, ci95: [0.05, 0.15] })]),
@@ -180,8 +219,12 @@ mod tests {
                 && page.contains("class='hit'>x ✓")
                 && page.contains("&lt;i&gt;")
         );
-        assert_eq!((page.matches("<figure>").count(), page.contains("n less")), (3, false));
-        let beaten = html(&report(0.2, 0.3), &[], &[]);
+        assert_eq!((page.matches("<figure>").count(), page.contains("n less")), (5, false));
+        assert!(
+            page.contains("<td>4</td><td class='n'>0.2000<span class='half'> ±0.0100</span></td><td class='n'>15.0 %</td>"),
+            "{page}"
+        );
+        let beaten = html(&Report { exposure_curve: vec![], ..report(0.2, 0.3) }, &[], &[]);
         assert!(beaten.contains("class='n less'>0.3000 <small>better</small>") && !beaten.contains("<figure>"));
     }
 }

@@ -23,7 +23,11 @@ pub enum Input {
     Values,
 }
 
-/// Settings. Unknown keys are refused.
+/// Sets of inputs by name: the values of the key `preset`.
+const PRESETS: [(&str, &[Input]); 2] = [("two-feature", &[]), ("full", &[Input::Columns, Input::Times, Input::Values])];
+
+/// Settings. Unknown keys are refused; the key `preset` stands for `inputs`, which goes before it where both are there: `two-feature` is ids
+/// alone, `full` all that the data has.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -35,7 +39,8 @@ pub struct Config {
     pub encoder: Encoder,
     /// Whether the history reads items by vectors of their own: twice the bytes of a row.
     pub untied: bool,
-    /// What the towers read beside items and their order: any of `columns`, `times`, `values`. None: ids alone.
+    /// What the towers read beside items and their order: any of `columns`, `times`, `values`. None: ids alone. `preset` names two of these
+    /// lists.
     pub inputs: Vec<Input>,
     /// L: events of the history that the tower reads, the newest.
     pub history_len: usize,
@@ -101,7 +106,7 @@ impl Default for Config {
             hidden: 256,
             encoder: Encoder::Pools,
             untied: false,
-            inputs: vec![Input::Columns, Input::Times, Input::Values],
+            inputs: PRESETS[1].1.to_vec(),
             history_len: 400,
             history_cap: 2000,
             pool_rates: [0.02, 0.08, 0.3, 1.0],
@@ -174,10 +179,17 @@ impl Config {
     /// These settings with others in their place.
     ///
     /// # Errors
-    /// An unknown key, a value out of its range.
+    /// An unknown key or preset, a value out of its range.
     pub fn with(&self, settings: &toml::Table) -> Result<Config> {
+        let mut settings = settings.clone();
+        if let Some(preset) = settings.remove("preset") {
+            let inputs = PRESETS.iter().find(|(name, _)| preset.as_str() == Some(name)).map(|(_, inputs)| *inputs);
+            let names = PRESETS.map(|(name, _)| format!("`{name}`")).join(" or ");
+            let inputs = inputs.with_context(|| format!("preset: expected {names}, got {}", super::search::shown(&preset)))?;
+            settings.entry("inputs").or_insert(toml::Value::try_from(inputs)?);
+        }
         let mut all = toml::Table::try_from(self)?;
-        all.extend(settings.clone());
+        all.extend(settings);
         let config: Config = all.try_into()?;
         config.check()?;
         Ok(config)
@@ -241,6 +253,24 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();
         Config::read(Some(file.path()), Protocol::P3)
+    }
+
+    #[test]
+    fn presets_stand_for_inputs_and_other_keys_win() {
+        assert_eq!(read("preset = 'two-feature'").unwrap(), Config { inputs: vec![], ..Config::of(Protocol::P3) });
+        assert_eq!(read("preset = 'full'").unwrap(), Config::of(Protocol::P3));
+        let all = vec![Input::Columns, Input::Times, Input::Values];
+        assert_eq!(read("").unwrap().inputs, all, "full is the default");
+        let own = read("inputs = ['times']\npreset = 'two-feature'\nbatch = 8").unwrap();
+        assert_eq!(own, Config { inputs: vec![Input::Times], batch: 8, ..Config::of(Protocol::P3) });
+        // Over settings that have other inputs already, as `--search` draws it.
+        let drawn = own.with(&toml::from_str("preset = 'full'").unwrap()).unwrap();
+        assert_eq!(drawn, Config { inputs: all, ..own });
+        for text in ["preset = 'best'", "preset = 2"] {
+            let error = format!("{:#}", read(text).unwrap_err());
+            let got = text.rsplit(' ').next().unwrap().replace('\'', "\"");
+            assert!(error.ends_with(&format!("preset: expected `two-feature` or `full`, got {got}")), "{error}");
+        }
     }
 
     #[test]

@@ -111,7 +111,7 @@ impl Space {
 }
 
 /// A value as people read it.
-fn shown(value: &Value) -> String {
+pub(super) fn shown(value: &Value) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 

@@ -49,7 +49,8 @@ export interface Explore {
   half_life?: number;
   /** Of `ucb` and `thompson`: logits that an item loses that was shown and got no answer. Absent: .5. */
   ignored?: number;
-  /** Added to the score of an item that no training has seen, in logits; after n events divided by √(1 + n). Absent: 0. */
+  /** Added to the score of an item that no training has seen, in logits; after n events divided by √(1 + n): gives rare items exposure,
+   * whatever the policy. Large ones show the rarest alone. Absent: 0. */
   boost?: number;
   /** With the decision id it fixes every draw. */
   seed?: number;

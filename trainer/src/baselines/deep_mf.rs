@@ -1,0 +1,298 @@
+//! Deep matrix factorisation (Xue, Dai, Zhang, Huang, Chen, Deep matrix factorization models for recommender systems, IJCAI 2017).
+//!
+//! Two perceptrons, one over the user's row of the user-item matrix Y and one over the item's column, each linear and then
+//! rectified, p = ReLU(W₂ᵀ W₁ᵀ y + b). Their cosine ŷ is to be near Y over its greatest entry, 0 of pairs that did not occur: minimises the normalised
+//! cross entropy −Σ (y ln ŷ + (1 − y) ln(1 − ŷ)) over the pairs of Y and some drawn ones without an event. A row is all that a user is, so a
+//! visitor whom training does not know has a vector as any other.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use foretaste::features::Slots;
+
+use super::{Baseline, chosen};
+use crate::data::{Dataset, Event};
+use crate::ops::dropout::mix;
+use crate::ops::{Real, bag, linear};
+use crate::protocols::{Query, Sequence, Split};
+use crate::training::{Moments, clip};
+
+/// Widths of the two layers.
+const HIDDEN: usize = 128;
+const DIM: usize = 64;
+/// Drawn pairs for each of Y.
+const NEGATIVES: usize = 7;
+/// Users of a step, at least, and steps of an epoch, at most. A step reads nearly all columns: the time of an epoch grows with the events times the
+/// steps, which suits some hundred thousand events and takes long for millions.
+const BATCH: usize = 32;
+const MAX_STEPS: usize = 40;
+/// Step size of Adam, and the bound of the gradient's norm.
+const RATE: f64 = 3e-3;
+const CLIP: f64 = 5.0;
+/// What ŷ keeps away from 0 and 1.
+const MARGIN: f64 = 1e-6;
+
+/// Epochs, and whether entries are ratings: else all are 1. Tried on the validation part.
+const SETTINGS: [(u64, bool); 3] = [(10, false), (30, false), (30, true)];
+
+pub(super) struct DeepMf {
+    /// Over rows, with an input an item.
+    users: Perceptron<f32>,
+    /// What the other one makes of the columns, of length 1 `[items, DIM]`.
+    items: Vec<f32>,
+    /// Of the entries.
+    entries: Entries,
+}
+
+/// What an event is worth as an entry of Y: its rating over the greatest one, from 0 to 1; without a greatest one, or a rating, 1.
+#[derive(Clone, Copy)]
+struct Entries {
+    most: Option<f64>,
+}
+
+impl Entries {
+    fn of(fitted: &[Sequence], rated: bool) -> Self {
+        let ratings = fitted.iter().flat_map(|s| &s.events).filter_map(|e| e.rating);
+        Entries { most: ratings.reduce(f64::max).filter(|most| rated && *most > 0.0) }
+    }
+
+    /// A row of Y by ascending item; of an item that occurs again its newest event.
+    fn row(self, events: &[Event]) -> Slots {
+        let entry = |e: &Event| self.most.zip(e.rating).map_or(1.0, |(most, rating)| (rating / most).max(0.0));
+        let row: BTreeMap<u32, f32> = events.iter().map(|e| (e.item, entry(e) as f32)).collect();
+        row.into_iter().collect()
+    }
+}
+
+/// A list of numbers: the first layer `[inputs, HIDDEN]`, the second `[HIDDEN, DIM]`, its bias `[DIM]`.
+#[derive(Clone)]
+struct Perceptron<T>(Vec<T>);
+
+/// What a pass keeps: the first layer's output `[rows, HIDDEN]`, lengths `[rows]` and directions `[rows, DIM]` of the second's.
+struct Pass<T> {
+    hidden: Vec<T>,
+    lengths: Vec<T>,
+    directions: Vec<T>,
+}
+
+impl<T: Real> Perceptron<T> {
+    fn start(inputs: usize, seed: u64) -> Self {
+        let unit = |i: usize| 2.0 * (mix(seed, i as u64) >> 11) as f64 / (1u64 << 53) as f64 - 1.0;
+        let (first, second) = (inputs * HIDDEN, HIDDEN * DIM);
+        // The second layer as Glorot and Bengio, 2010; rows have few entries of the first one's inputs.
+        let scale = |i: usize| {
+            if i < first {
+                0.1
+            } else if i < first + second {
+                (6.0 / (HIDDEN + DIM) as f64).sqrt()
+            } else {
+                0.0
+            }
+        };
+        Perceptron((0..first + second + DIM).map(|i| T::of(scale(i) * unit(i))).collect())
+    }
+
+    fn layers(&self) -> [&[T]; 3] {
+        let (first, rest) = self.0.split_at(self.0.len() - HIDDEN * DIM - DIM);
+        let (second, bias) = rest.split_at(HIDDEN * DIM);
+        [first, second, bias]
+    }
+
+    fn forward(&self, rows: &[&Slots]) -> Pass<T> {
+        let [first, second, bias] = self.layers();
+        let mut hidden = vec![T::ZERO; rows.len() * HIDDEN];
+        bag::forward(first, HIDDEN, rows.iter().copied(), &mut hidden);
+        let mut directions = vec![T::ZERO; rows.len() * DIM];
+        linear::forward(&hidden, second, bias, &mut directions);
+        let mut lengths = Vec::with_capacity(rows.len());
+        for row in directions.chunks_exact_mut(DIM) {
+            row.iter_mut().for_each(|x| *x = x.max(T::ZERO));
+            let length = row.iter().map(|x| *x * *x).sum::<T>().sqrt().max(T::of(MARGIN));
+            row.iter_mut().for_each(|x| *x /= length);
+            lengths.push(length);
+        }
+        Pass { hidden, lengths, directions }
+    }
+
+    /// The gradient of a loss whose slopes by the directions are `slopes` `[rows, DIM]`, which are used up.
+    fn backward(&self, rows: &[&Slots], pass: &Pass<T>, mut slopes: Vec<T>) -> Vec<T> {
+        let directions = pass.directions.chunks_exact(DIM).zip(&pass.lengths);
+        for (slope, (direction, length)) in slopes.chunks_exact_mut(DIM).zip(directions) {
+            let along = slope.iter().zip(direction).map(|(s, x)| *s * *x).sum::<T>();
+            for (s, x) in slope.iter_mut().zip(direction) {
+                *s = if *x > T::ZERO { (*s - along * *x) / *length } else { T::ZERO };
+            }
+        }
+        let [first, second, _] = self.layers();
+        let mut gradient = vec![T::ZERO; self.0.len()];
+        let (dfirst, rest) = gradient.split_at_mut(first.len());
+        let (dsecond, dbias) = rest.split_at_mut(second.len());
+        let mut dhidden = vec![T::ZERO; pass.hidden.len()];
+        linear::backward(&pass.hidden, second, &slopes, dsecond, dbias, &mut dhidden);
+        bag::backward(HIDDEN, rows.iter().copied(), &dhidden, dfirst);
+        gradient
+    }
+}
+
+/// A cosine and what it is to be: places of row and column, and y.
+type Pair = (usize, usize, f32);
+
+/// Mean of the normalised cross entropy of pairs, and its gradient by both perceptrons.
+fn loss<T: Real>(nets: [&Perceptron<T>; 2], rows: [&[&Slots]; 2], pairs: &[Pair]) -> (T, [Vec<T>; 2]) {
+    let [users, items] = [0, 1].map(|side| nets[side].forward(rows[side]));
+    let [mut dusers, mut ditems] = [&users, &items].map(|pass| vec![T::ZERO; pass.directions.len()]);
+    let share = T::ONE / T::of(pairs.len() as f64);
+    let (low, high) = (T::of(MARGIN), T::of(1.0 - MARGIN));
+    let mut total = T::ZERO;
+    for (user, item, y) in pairs {
+        let (user, item, y) = (user * DIM..(user + 1) * DIM, item * DIM..(item + 1) * DIM, T::of(f64::from(*y)));
+        let (u, v) = (&users.directions[user.clone()], &items.directions[item.clone()]);
+        let cosine = u.iter().zip(v).map(|(u, v)| *u * *v).sum::<T>();
+        let within = low < cosine && cosine < high;
+        let cosine = if within {
+            cosine
+        } else if cosine < high {
+            low
+        } else {
+            high
+        };
+        total += -share * (y * cosine.ln() + (T::ONE - y) * (T::ONE - cosine).ln());
+        if within {
+            let slope = share * (cosine - y) / (cosine * (T::ONE - cosine));
+            dusers[user].iter_mut().zip(v).for_each(|(d, v)| *d += slope * *v);
+            ditems[item].iter_mut().zip(u).for_each(|(d, u)| *d += slope * *u);
+        }
+    }
+    (total, [nets[0].backward(rows[0], &users, dusers), nets[1].backward(rows[1], &items, ditems)])
+}
+
+impl DeepMf {
+    /// With the setting that is best on the split's validation part.
+    pub fn fit(data: &Dataset, split: &Split) -> Self {
+        chosen(data, split, &SETTINGS, |fitted, setting| Self::with(data.items.len(), fitted, setting))
+    }
+
+    fn with(items: usize, fitted: &[Sequence], (epochs, rated): (u64, bool)) -> Self {
+        let entries = Entries::of(fitted, rated);
+        let rows: Vec<Slots> = fitted.iter().map(|s| entries.row(&s.events)).collect();
+        let mut columns: Vec<Slots> = vec![Vec::new(); items];
+        for (row, user) in rows.iter().zip(0..) {
+            row.iter().for_each(|(item, y)| columns[*item as usize].push((user, *y)));
+        }
+        let mut nets = [Perceptron::<f32>::start(items, 61), Perceptron::start(rows.len(), 67)];
+        let mut moments = nets.each_ref().map(|net| Moments::start(&net.0));
+        let batch = BATCH.max(rows.len().div_ceil(MAX_STEPS));
+        let mut t = 0;
+        for epoch in 0..epochs {
+            let mut order: Vec<usize> = (0..rows.len()).collect();
+            order.sort_by_cached_key(|user| mix(71 + epoch, *user as u64));
+            for (users, step) in order.chunks(batch).zip(0..) {
+                let pairs = drawn(users.iter().map(|user| &rows[*user]), items, mix(mix(73, epoch), step));
+                if pairs.is_empty() {
+                    continue;
+                }
+                // Columns of the step, by place.
+                let used: Vec<usize> = pairs.iter().map(|(_, item, _)| *item).collect::<BTreeSet<_>>().into_iter().collect();
+                let place = |item| used.binary_search(&item).unwrap_or_default();
+                let pairs: Vec<Pair> = pairs.into_iter().map(|(user, item, y)| (user, place(item), y)).collect();
+                let inputs: [Vec<&Slots>; 2] =
+                    [users.iter().map(|user| &rows[*user]).collect(), used.iter().map(|item| &columns[*item]).collect()];
+                let (_, [mut a, mut b]) = loss([&nets[0], &nets[1]], [&inputs[0], &inputs[1]], &pairs);
+                clip([&mut a, &mut b], CLIP);
+                t += 1;
+                for (side, gradient) in [a, b].iter().enumerate() {
+                    moments[side].step(&mut nets[side].0, gradient, t, RATE, 0.0);
+                }
+            }
+        }
+        let [users, columns_net] = nets;
+        let items = columns_net.forward(&columns.iter().collect::<Vec<_>>()).directions;
+        DeepMf { users, items, entries }
+    }
+}
+
+/// The entries of some rows, and for each [`NEGATIVES`] draws among the items, of which those of the row are left out.
+fn drawn<'a>(rows: impl Iterator<Item = &'a Slots>, items: usize, seed: u64) -> Vec<Pair> {
+    let mut pairs = Vec::new();
+    for (place, row) in rows.enumerate() {
+        pairs.extend(row.iter().map(|(item, y)| (place, *item as usize, *y)));
+        let seed = mix(seed, place as u64);
+        let draws = (0..(NEGATIVES * row.len()) as u64).map(|draw| (mix(seed, draw) % items as u64) as u32);
+        let others = draws.filter(|item| row.binary_search_by_key(item, |(item, _)| *item).is_err());
+        pairs.extend(others.map(|item| (place, item as usize, 0.0)));
+    }
+    pairs
+}
+
+impl Baseline for DeepMf {
+    fn scores(&self, query: &Query) -> Vec<f32> {
+        let user = self.users.forward(&[&self.entries.row(&query.history)]).directions;
+        self.items.chunks_exact(DIM).map(|row| row.iter().zip(&user).map(|(v, u)| v * u).sum()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{events, query, sequences};
+    use super::*;
+    use crate::ops::check::assert_gradient;
+
+    #[test]
+    fn gradient_of_the_normalised_cross_entropy() {
+        let nets = [Perceptron::<f64>::start(3, 1), Perceptron::start(2, 2)];
+        let (rows, columns): ([Slots; 2], [Slots; 3]) =
+            ([vec![(0, 1.0), (2, 0.4)], vec![(1, 0.6)]], [vec![(0, 1.0)], vec![(1, 0.6)], vec![(0, 0.4)]]);
+        let (rows, columns): (Vec<&Slots>, Vec<&Slots>) = (rows.iter().collect(), columns.iter().collect());
+        let pairs = [(0, 0, 1.0), (0, 2, 0.4), (1, 1, 0.6), (1, 0, 0.0)];
+        let value = |users: &[f64], items: &[f64]| {
+            loss([&Perceptron(users.to_vec()), &Perceptron(items.to_vec())], [&rows, &columns], &pairs)
+        };
+        let (total, [dusers, ditems]) = value(&nets[0].0, &nets[1].0);
+        // Every 31st number: the layers are wide.
+        let some = |all: &[f64]| -> Vec<f64> { all.iter().step_by(31).copied().collect() };
+        let with = |net: &[f64], some: &[f64]| {
+            let mut net = net.to_vec();
+            net.iter_mut().step_by(31).zip(some).for_each(|(all, some)| *all = *some);
+            net
+        };
+        let [users, items] = nets.each_ref().map(|net| &net.0[..]);
+        assert_gradient("users", &some(users), &some(&dusers), |x| value(&with(users, x), items).0);
+        assert_gradient("items", &some(items), &some(&ditems), |x| value(users, &with(items, x)).0);
+        // By its definition.
+        let [u, v] = [nets[0].forward(&rows).directions, nets[1].forward(&columns).directions];
+        let term = |(user, item, y): &Pair| {
+            let cosine: f64 = (0..DIM).map(|k| u[user * DIM + k] * v[item * DIM + k]).sum();
+            let y = f64::from(*y);
+            -(y * cosine.ln() + (1.0 - y) * (1.0 - cosine).ln()) / 4.0
+        };
+        assert!((total - pairs.iter().map(term).sum::<f64>()).abs() < 1e-12);
+    }
+
+    #[test]
+    fn entries_are_ratings_over_the_greatest() {
+        let mut history = events(&[4, 2, 4, 3]);
+        (history[0].rating, history[1].rating, history[2].rating) = (Some(5.0), Some(-1.0), Some(2.0));
+        let fitted = [Sequence { user: 0, events: history.clone() }];
+        let row = |rated| Entries::of(&fitted, rated).row(&history);
+        assert_eq!(row(true), [(2, 0.0), (3, 1.0), (4, 0.4)]);
+        assert_eq!(row(false), [(2, 1.0), (3, 1.0), (4, 1.0)]);
+    }
+
+    #[test]
+    fn pairs_without_an_event_are_those_of_no_row() {
+        let rows: [Slots; 2] = [vec![(0, 1.0), (3, 0.5)], vec![]];
+        let pairs = drawn(rows.iter(), 5, 9);
+        assert_eq!(pairs[..2], [(0, 0, 1.0), (0, 3, 0.5)]);
+        assert!(pairs.len() > 6 && pairs[2..].iter().all(|(row, item, y)| *row == 0 && [1, 2, 4].contains(item) && *y == 0.0));
+    }
+
+    /// A user's own row has every other item among its drawn ones: asked is a row that nobody has.
+    #[test]
+    fn groups_of_taste_are_told_apart() {
+        let histories: Vec<&[u32]> = [&[0u32, 1, 2][..], &[3, 4, 5], &[0, 1], &[3, 5], &[1, 2], &[4, 5]].repeat(4);
+        let fit = || DeepMf::with(6, &sequences(&histories), (60, false)).scores(&query(&[0, 2]));
+        let scores = fit();
+        assert!((3..6).all(|other| scores[1] > scores[other] + 0.3), "{scores:?}");
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        assert_eq!(pool.install(fit), scores);
+    }
+}

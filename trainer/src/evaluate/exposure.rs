@@ -1,0 +1,138 @@
+//! Accuracy and exposure: what it costs to show rare items more often.
+//!
+//! The lever is the knob `boost` of a request's `explore` (`foretaste::explore::Explore`): a score grows by boost / √(1 + n), n the training events of
+//! the item. The curve of accuracy over exposure is how Singh and Joachims, Fairness of exposure in rankings, 2018, compare such levers.
+
+use anyhow::Result;
+use foretaste::Recommender;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+
+use super::bundle::user_of;
+use super::groups::TAIL;
+use super::{Cell, Figures, measure};
+use crate::data::Dataset;
+use crate::protocols::{Protocol, Split};
+
+/// Values of the lever, in logits: from none to where rare items have most slots of usual towers.
+pub const BOOSTS: [f64; 6] = [0.0, 2.0, 4.0, 6.0, 8.0, 12.0];
+
+/// Figures with one value of the lever.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ExposurePoint {
+    /// The lever, in logits.
+    pub boost: f64,
+    /// The metric that decides.
+    pub goal: Cell,
+    /// Share of the top ten of all lists that falls to the tail, the four fifths of the items that have fewest events, 0 to 1.
+    pub tail: f64,
+    /// Gini coefficient of the items' numbers of those places: 0 where all are shown alike, near 1 where few are shown.
+    pub gini: f64,
+    /// Share of the items that any list shows, 0 to 1.
+    pub coverage: f64,
+}
+
+impl ExposurePoint {
+    /// Of the figures of all folds with one value of the lever.
+    pub(super) fn of(boost: f64, goal: &str, folds: &[&Figures]) -> ExposurePoint {
+        let values: Vec<f64> = folds.iter().filter_map(|f| f.values.get(goal)).flatten().copied().collect();
+        let mean = |pick: &dyn Fn(&Figures) -> Option<f64>| {
+            let of: Vec<f64> = folds.iter().filter_map(|f| pick(f)).collect();
+            Cell::of(&of).mean
+        };
+        ExposurePoint {
+            boost,
+            goal: Cell::of(&values),
+            tail: mean(&|f| f.exposure.get(TAIL).copied()),
+            gini: mean(&|f| f.overall.get("gini@10").copied()),
+            coverage: mean(&|f| f.overall.get("coverage@10").copied()),
+        }
+    }
+}
+
+/// Figures of the bundle on the test queries with each of [`BOOSTS`]; none of P2, whose targets are no lists, and of a bundle that does not
+/// say how often items occurred.
+///
+/// # Errors
+/// Those of the towers.
+pub fn measure_exposure(recommender: &Recommender, data: &Dataset, split: &Split) -> Result<Vec<Figures>> {
+    let rarities = recommender.bundle().rows.rarities();
+    if split.protocol == Protocol::P2 || rarities.iter().all(|rarity| *rarity == 0.0) {
+        return Ok(Vec::new());
+    }
+    let queries = &split.test;
+    let style =
+        ProgressStyle::with_template("exposure {bar:30} {pos}/{len} lists, {eta} left").expect("the template is constant");
+    let lists = (BOOSTS.len() * queries.len()) as u64;
+    let bar = ProgressBar::with_draw_target(Some(lists), ProgressDrawTarget::stderr()).with_style(style);
+    // The towers run once.
+    let users: Vec<Vec<f32>> =
+        queries.iter().map(|query| Ok(user_of(recommender, data, query)?.vector)).collect::<Result<_>>()?;
+    let with = |boost: f64| {
+        let mut users = users.iter();
+        measure(data, split, queries, |_| {
+            bar.inc(1);
+            let scores = users.next().map(|user| boosted(recommender, user, boost));
+            Ok(scores.unwrap_or_default())
+        })
+    };
+    let figures = BOOSTS.into_iter().map(with).collect();
+    bar.finish_and_clear();
+    figures
+}
+
+/// Scores of the whole catalog for a visitor's vector `[d]` as a request with this `boost` compares them: `[n]`.
+fn boosted(recommender: &Recommender, user: &[f32], boost: f64) -> Vec<f32> {
+    let rarities = recommender.bundle().rows.rarities();
+    recommender.scores(user).iter().zip(rarities).map(|(score, rarity)| score + boost as f32 * rarity).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use foretaste::profile::Event;
+    use foretaste::{Explore, Query, Request};
+
+    use super::super::open_bundle;
+    use super::*;
+
+    /// What is measured is what a page shows with the knob.
+    #[test]
+    fn the_lever_is_that_of_a_request() {
+        let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("models/tiny");
+        let mut recommender = open_bundle(&tiny).unwrap();
+        let event = |item: &str| Event { item: item.into(), kind: "rate".into(), ..Event::default() };
+        let events: Vec<Event> = ["3", "14"].map(event).to_vec();
+        recommender.import_profile(events.clone()).unwrap();
+        let query = Query { history: &events, context: &Default::default(), time: None, tz_offset_min: None };
+        let user = recommender.user_vector(&recommender.encode(&query).unwrap()).unwrap();
+        let mut slates = Vec::new();
+        for boost in [0.0, 4.0, 100.0] {
+            let explore = Explore { boost, ..Explore::default() };
+            let slate = recommender.recommend(&Request { k: 10, explore, ..Request::default() }).unwrap();
+            let ids: Vec<String> = slate.items.into_iter().map(|item| item.id).collect();
+            let scores = boosted(&recommender, &user, boost);
+            let row = |id: &str| recommender.bundle().catalog.row(id).unwrap() as usize;
+            let mut order: Vec<usize> = (0..scores.len()).filter(|i| *i != row("3") && *i != row("14")).collect();
+            order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b)));
+            assert_eq!(ids.iter().map(|id| row(id)).collect::<Vec<_>>(), order[..10], "boost {boost}");
+            slates.push(ids);
+        }
+        assert!(slates[0] != slates[1] && slates[1] != slates[2], "the lever moves the slate");
+    }
+
+    #[test]
+    fn a_point_is_over_the_queries_and_folds() {
+        let figures = |values: &[f64], tail: f64, gini: f64| Figures {
+            values: [("ndcg@10".to_owned(), values.to_vec())].into(),
+            overall: [("gini@10".to_owned(), gini), ("coverage@10".to_owned(), 0.5)].into(),
+            exposure: [(TAIL.to_owned(), tail)].into(),
+            ..Figures::default()
+        };
+        let (a, b) = (figures(&[1.0, 0.0, 0.5], 0.25, 0.75), figures(&[0.5], 0.75, 0.25));
+        let point = ExposurePoint::of(2.0, "ndcg@10", &[&a, &b]);
+        assert_eq!((point.boost, point.goal.mean, point.goal.n), (2.0, 0.5, 4));
+        assert_eq!((point.tail, point.gini, point.coverage), (0.5, 0.5, 0.5));
+    }
+}
