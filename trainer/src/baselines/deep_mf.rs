@@ -21,10 +21,12 @@ const HIDDEN: usize = 128;
 const DIM: usize = 64;
 /// Drawn pairs for each of Y.
 const NEGATIVES: usize = 7;
-/// Users of a step, at least, and steps of an epoch, at most. A step reads nearly all columns: the time of an epoch grows with the events times the
-/// steps, which suits some hundred thousand events and takes long for millions.
+/// Users of a step, at least.
 const BATCH: usize = 32;
+/// Steps of an epoch, at most. A step reads nearly all columns, so an epoch of many events has fewer: these read about so many entries, or there are few.
 const MAX_STEPS: usize = 40;
+const MIN_STEPS: usize = 4;
+const ENTRIES: usize = 4_000_000;
 /// Step size of Adam, and the bound of the gradient's norm.
 const RATE: f64 = 3e-3;
 const CLIP: f64 = 5.0;
@@ -180,7 +182,9 @@ impl DeepMf {
         }
         let mut nets = [Perceptron::<f32>::start(items, 61), Perceptron::start(rows.len(), 67)];
         let mut moments = nets.each_ref().map(|net| Moments::start(&net.0));
-        let batch = BATCH.max(rows.len().div_ceil(MAX_STEPS));
+        let events: usize = rows.iter().map(Slots::len).sum();
+        let steps = (ENTRIES / events.max(1)).clamp(MIN_STEPS, MAX_STEPS);
+        let batch = BATCH.max(rows.len().div_ceil(steps));
         let mut t = 0;
         for epoch in 0..epochs {
             let mut order: Vec<usize> = (0..rows.len()).collect();
