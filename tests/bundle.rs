@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 
 use foretaste::bundle::{BundleReader, DEFAULT_MAX_BYTES, sha256_hex};
 use foretaste::explore::POLICIES;
-use foretaste::features::{Fields, Value};
+use foretaste::features::{Fields, Query, Value};
 use foretaste::golden::Golden;
 use foretaste::model::TractRuntime;
 use foretaste::profile::Event;
-use foretaste::{Explore, Recommender, Request};
+use foretaste::{Explore, Recommender, Request, Slate};
 use include_dir::{Dir, include_dir};
 
 #[cfg(target_arch = "wasm32")]
@@ -26,21 +26,23 @@ fn tiny() -> Files {
     TINY.files().map(|f| (f.path().display().to_string(), f.contents().to_vec())).collect()
 }
 
-fn open(files: &Files) -> foretaste::Result<Recommender> {
+fn without_model(files: &Files) -> foretaste::Result<Recommender> {
     let manifest = files.get("manifest.json").map_or(&[][..], |b| b);
     let mut reader = BundleReader::new(manifest, DEFAULT_MAX_BYTES)?;
-    let paths: Vec<(String, String)> = reader.manifest().used_files().map(|f| (f.path.clone(), f.role.clone())).collect();
-    let mut graphs = BTreeMap::new();
-    for (path, role) in &paths {
-        if let Some(bytes) = files.get(path) {
-            reader.add_file(path, bytes)?;
-            graphs.insert(role.as_str(), bytes);
+    let paths: Vec<String> = reader.manifest().used_files().map(|f| f.path.clone()).collect();
+    for path in paths {
+        if let Some(bytes) = files.get(&path) {
+            reader.add_file(&path, bytes)?;
         }
     }
-    let bundle = reader.open()?;
-    let runtime =
-        TractRuntime::new(graphs["user_tower"], graphs.get("item_tower").map(|b| b.as_slice()), bundle.manifest.shapes())?;
-    let mut recommender = Recommender::new(bundle, Box::new(|| 0.0));
+    Ok(Recommender::new(reader.open()?, Box::new(|| 0.0)))
+}
+
+fn open(files: &Files) -> foretaste::Result<Recommender> {
+    let mut recommender = without_model(files)?;
+    let manifest = &recommender.bundle().manifest;
+    let graph = |role: &str| manifest.used_files().find(|f| f.role == role).map(|f| files[&f.path].as_slice());
+    let runtime = TractRuntime::new(graph("user_tower").unwrap(), graph("item_tower"), manifest.shapes())?;
     recommender.set_runtime(Box::new(runtime));
     Ok(recommender)
 }
@@ -241,6 +243,44 @@ fn seen_and_excluded_items_stay_away_and_ranks_agree() {
         ranked.iter().map(|i| (&i.id, i.score)).collect::<Vec<_>>(),
         slate.items.iter().map(|i| (&i.id, i.score)).collect::<Vec<_>>()
     );
+}
+
+/// A vector in the request is the tower's output, for every policy, and no tower is asked for.
+#[test]
+fn a_vector_of_ones_own_takes_the_place_of_the_tower() {
+    let visited = |mut recommender: Recommender| {
+        recommender.record(event("50")).unwrap();
+        recommender.record(event("7")).unwrap();
+        recommender
+    };
+    let [mut with, mut without] = [open, without_model].map(|open| visited(open(&tiny()).unwrap()));
+    let query = Query { history: with.profile().events(), context: &Fields::new(), time: None, tz_offset_min: None };
+    let vector = with.user_vector(&with.encode(&query).unwrap()).unwrap();
+    let vector: Vec<f64> = vector.into_iter().map(f64::from).collect();
+    // A slate that is not answered is an answer of its own: these are not for comparison.
+    let mut others = visited(without_model(&tiny()).unwrap());
+    for policy in POLICIES {
+        let explore = Explore { policy: policy.into(), seed: 5, decision: Some("d".into()), ..Explore::default() };
+        let request = Request { explore, ..Request::default() };
+        assert_eq!(without.recommend(&request).unwrap_err().code(), "no-model");
+        let own = Request { vector: Some(vector.clone()), ..request.clone() };
+        let shown = |slate: Slate| slate.items.into_iter().map(|i| (i.id, i.score, i.propensity)).collect::<Vec<_>>();
+        assert_eq!(shown(without.recommend(&own).unwrap()), shown(with.recommend(&request).unwrap()), "{policy}");
+        // What no tower gives: the answer is a slate of true probabilities, or an error.
+        for number in [0.0, 1e-40, -1e30, f64::from(f32::MAX)] {
+            let wild = Request { vector: Some(vec![number; vector.len()]), ..request.clone() };
+            if let Ok(slate) = others.recommend(&wild) {
+                assert!(slate.items.iter().all(|i| i.score.is_finite()), "{policy} {number}");
+                assert!(slate.items.iter().all(|i| i.propensity.is_some_and(|p| p > 0.0 && p <= 1.0)), "{policy} {number}");
+            }
+        }
+    }
+    let mut code = |vector| without.recommend(&Request { vector: Some(vector), ..Request::default() }).unwrap_err().code();
+    assert_eq!(code(vec![]), "length");
+    assert_eq!(code(vec![f64::NAN; vector.len()]), "range");
+    assert_eq!(code(vec![1e300; vector.len()]), "range");
+    let ranked = without.rank(&["7".into()], &Request { vector: Some(vector), ..Request::default() }).unwrap();
+    assert_eq!(ranked[0].score, with.rank(&["7".into()], &Request::default()).unwrap()[0].score);
 }
 
 #[test]

@@ -81,7 +81,8 @@ const number = (n) => String(n.toLocaleString('en')).padStart(11);
 console.log(`${'bytes'.padEnd(22)}${['raw', 'gzip', 'brotli', 'budget'].map((h) => h.padStart(11)).join('')}`);
 for (const [path, budget] of Object.entries(BUDGET)) {
   const bytes = readFileSync(at('dist/package', path));
-  const brotli = brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } }).length;
+  // In one block: where the encoder cuts is luck, of up to two percent.
+  const brotli = brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_LGBLOCK]: 24 } }).length;
   tooLarge ||= brotli > budget;
   console.log(path.padEnd(22) + [bytes.length, gzipSync(bytes, { level: 9 }).length, brotli, budget].map(number).join(''));
 }

@@ -13,7 +13,7 @@ use crate::features::{EncodedQuery, Fields, Query, Slots};
 use crate::kernels::Kernels;
 use crate::model::{Graph, ModelRuntime, Tensor};
 use crate::profile::{Assignment, Event, EventLog, Impression, LogLine, Profile, Slot, arm};
-use crate::retrieve::{Bitmap, Effort, Scorer, TopK, find, search, search_part};
+use crate::retrieve::{Bitmap, Effort, Scorer, TopK, check_vector, find, search, search_part};
 
 /// Microseconds since any fixed moment: the core reads no clock of its own.
 pub type Clock = Box<dyn Fn() -> f64>;
@@ -321,14 +321,14 @@ impl Recommender {
     /// The first half of [`Recommender::recommend`]: everything before the search.
     ///
     /// # Errors
-    /// `argument`, `range`, `unknown-key` for a request that makes no sense; `no-model` and `model` of the tower.
+    /// `argument`, `length`, `range`, `unknown-key` for a request that makes no sense; `no-model` and `model` of the tower.
     pub fn ask(&self, request: Request) -> Result<Asked> {
         let policy = request.check(&self.bundle.catalog)?;
         let mut timings = Timings::default();
         let mut since = (self.clock)();
         let encoded = self.encode(&self.query(&request))?;
         timings.encode = self.lap(&mut since);
-        let user = self.user(&encoded)?;
+        let user = self.visitor(&request, &encoded)?;
         timings.tower = self.lap(&mut since);
         let answers = || feedback(&self.bundle, &self.profile, &self.log, &request.explore);
         let decision = Decision::new(&self.bundle.rows, &request, policy, &user.vector, answers);
@@ -392,6 +392,14 @@ impl Recommender {
         Ok(Slate { id, items, policy, model, timings_us: timings })
     }
 
+    /// The visitor of a request: by its own vector, else by the tower.
+    fn visitor(&self, request: &Request, encoded: &EncodedQuery) -> Result<User> {
+        let Some(vector) = &request.vector else { return self.user(encoded) };
+        let vector: Vec<f32> = vector.iter().map(|x| *x as f32).collect();
+        check_vector(&self.bundle.rows, &vector)?;
+        Ok(User { vector, rating: None })
+    }
+
     fn catalog(&self) -> (&Rows, &Catalog) {
         (&self.bundle.rows, &self.bundle.catalog)
     }
@@ -408,7 +416,7 @@ impl Recommender {
     /// `unknown-item`; else those of [`Recommender::recommend`].
     pub fn rank(&self, ids: &[String], request: &Request) -> Result<Vec<Item>> {
         let rows: Vec<u32> = ids.iter().map(|id| self.row(id)).collect::<Result<_>>()?;
-        let user = self.user(&self.encode(&self.query(request))?)?;
+        let user = self.visitor(request, &self.encode(&self.query(request))?)?;
         let scorer = Scorer::new(&self.bundle.rows, &user.vector);
         let mut best = TopK::new(rows.len());
         rows.into_iter().for_each(|row| best.offer(scorer.score(row), row));

@@ -23,6 +23,9 @@ pub struct Request {
     /// Minutes to add to UTC for local time; absent: that of the last event, else 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tz_offset_min: Option<i32>,
+    /// The visitor's vector `[d]`, in place of the tower's output: no model is needed then, and no rating is predicted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vector: Option<Vec<f64>>,
     /// Items that must not be shown.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<String>,
@@ -40,7 +43,7 @@ pub struct Request {
 impl Default for Request {
     fn default() -> Self {
         let (context, exclude, diversity, caps, explore, effort) = Default::default();
-        Request { k: 10, context, time: None, tz_offset_min: None, exclude, diversity, caps, explore, effort }
+        Request { k: 10, context, time: None, tz_offset_min: None, vector: None, exclude, diversity, caps, explore, effort }
     }
 }
 

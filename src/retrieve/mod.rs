@@ -9,5 +9,5 @@ mod top_k;
 pub use bitmap::Bitmap;
 pub use find::find;
 pub use score::Scorer;
-pub use search::{Effort, search, search_part};
+pub use search::{Effort, check_vector, search, search_part};
 pub use top_k::{TopK, precedes, top_k};

@@ -90,14 +90,23 @@ pub fn search_part(
     removed: &[u32],
     files: usize,
 ) -> Result<Vec<(f32, u32)>> {
+    check_vector(rows, vector)?;
+    let scorer = Scorer { files, ..Scorer::lifted(rows, vector, lift) };
+    Ok(search(&scorer, &Bitmap::without(scorer.len(), removed), k, effort))
+}
+
+/// Refuses what is no vector `[d]` of finite numbers.
+///
+/// # Errors
+/// As of [`search_part`].
+pub fn check_vector(rows: &Rows, vector: &[f32]) -> Result<()> {
     if vector.len() != rows.dim() {
         return Err(ErrorKind::Length { expected: rows.dim(), got: vector.len(), unit: "numbers" }.at("vector"));
     }
-    if let Some(at) = vector.iter().position(|x| !x.is_finite()) {
-        return Err(range("a finite number", "another").at(format!("vector/{at}")));
+    match vector.iter().position(|x| !x.is_finite()) {
+        Some(at) => Err(range("a finite number", "another").at(format!("vector/{at}"))),
+        None => Ok(()),
     }
-    let scorer = Scorer { files, ..Scorer::lifted(rows, vector, lift) };
-    Ok(search(&scorer, &Bitmap::without(scorer.len(), removed), k, effort))
 }
 
 /// The query's tables, where all files have codes.

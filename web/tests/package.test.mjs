@@ -160,6 +160,29 @@ describe('the package in Node', () => {
     assert.equal(await codeOf(rec.search(vector.map(() => NaN))), 'range');
   });
 
+  test('needs no tower for a vector of the page', async () => {
+    const progress = [];
+    const slim = await open(TINY, { tower: false, onProgress: (now) => progress.push(now) });
+    await slim.ready;
+    assert.equal(slim.features().model, 'none');
+    const { files } = JSON.parse(readFileSync(join(TINY, 'manifest.json'), 'utf8'));
+    const bytes = (...roles) => files.filter(({ role }) => roles.includes(role)).reduce((sum, file) => sum + file.bytes, 0);
+    assert.deepEqual([progress.at(-1).total, progress.at(-1).loaded], [bytes('items', 'catalog'), bytes('items', 'catalog')]);
+    for (const call of [slim.recommend(), slim.rank(['5'])]) assert.equal(await codeOf(call), 'no-model');
+    assert.equal(await codeOf(slim.recommend({ vector: [1, 2] })), 'length');
+    const vector = Float32Array.from({ length: 16 }, (_, i) => Math.sin(i));
+    const found = await slim.search(vector, { k: 4 });
+    const { items } = await slim.recommend({ k: 4, vector });
+    assert.deepEqual(items.map(({ id, score }) => [id, score]), found.map(({ id, score }) => [id, score]));
+    assert.deepEqual(ids(await slim.rank(ids(items).reverse(), { vector })), ids(items));
+    await slim.record({ item: items[0].id });
+    const explored = await slim.recommend({ vector: Array.from(vector), explore: { policy: 'thompson', seed: 1 } });
+    assert.ok(!ids(explored.items).includes(items[0].id) && explored.items.every(({ propensity }) => propensity > 0 && propensity <= 1));
+    const line = JSON.parse((await slim.exportLog()).trim().split('\n').at(-1));
+    assert.deepEqual(Float32Array.from(line.request.vector), vector);
+    slim.dispose();
+  });
+
   test('errors have codes', async () => {
     assert.equal(await codeOf(rec.similar('nowhere')), 'unknown-item');
     assert.equal(await codeOf(rec.recommend({ k: 0 })), 'range');

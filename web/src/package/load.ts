@@ -9,8 +9,10 @@ import { openStore, restore, type Store } from './store.js';
 import type { Info, LoadOptions, Recommender } from './types.js';
 import type { Core } from './wasm/core.js';
 
-/** Roles of the files that a page reads. Nothing in it asks for an item tower: the rows are there. */
-const NEEDED = ['items', 'catalog', 'user_tower'];
+/** Roles of the files that the core reads. */
+const OF_CORE = ['items', 'catalog'];
+/** And of those that a page reads. Nothing in it asks for an item tower: the rows are there. */
+const OF_PAGE = [...OF_CORE, 'user_tower'];
 /** Most workers of one catalog. */
 const MAX_WORKERS = 64;
 /** Most bytes of a manifest. */
@@ -23,7 +25,7 @@ const MAX_MANIFEST_BYTES = 64 << 20;
 export async function load(url: string | URL, options: LoadOptions = {}): Promise<Recommender> {
   options.signal?.throwIfAborted();
   const folder = folderOf(url);
-  const { worker = false } = options;
+  const { worker = false, tower = true } = options;
   if (typeof worker !== 'boolean' && !(Number.isInteger(worker) && worker > 0 && worker <= MAX_WORKERS)) {
     throw new ForetasteError('range', `worker: expected true, false or 1 to ${MAX_WORKERS}, got ${worker}`, 'options.worker');
   }
@@ -37,9 +39,10 @@ export async function load(url: string | URL, options: LoadOptions = {}): Promis
   const failed = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, failed.signal]) : failed.signal;
   const kept = FileCache.open(folder, options.cache ?? true);
-  const coming = Promise.all([fetchManifest(folder, kept, signal), loadCore(options.wasm?.core)]);
-  const towerModule = loadTower(options.wasm?.tower);
-  towerModule.catch(() => {});
+  const roles = tower ? OF_PAGE : OF_CORE;
+  const coming = Promise.all([fetchManifest(folder, kept, roles, signal), loadCore(options.wasm?.core)]);
+  const towerModule = tower ? loadTower(options.wasm?.tower) : undefined;
+  towerModule?.catch(() => {});
   let core: Core | undefined;
   let shards: Shards | undefined;
   try {
@@ -55,15 +58,15 @@ export async function load(url: string | URL, options: LoadOptions = {}): Promis
     }
     const cache = await kept;
     cache.deltas = parsed(manifest).files;
-    const fetcher = new Fetcher(opening, memory, shards, cache, files.filter((file) => NEEDED.includes(file.role)), signal, options.onProgress);
-    const towers = loadTowers(fetcher, towerModule);
-    towers.catch(() => {});
-    await Promise.all(files.filter((file) => file.role === 'items' || file.role === 'catalog').map((file) => fetcher.intoCore(file)));
+    const fetcher = new Fetcher(opening, memory, shards, cache, files.filter((file) => roles.includes(file.role)), signal, options.onProgress);
+    const towers = towerModule && loadTowers(fetcher, towerModule);
+    towers?.catch(() => {});
+    await Promise.all(files.filter((file) => OF_CORE.includes(file.role)).map((file) => fetcher.intoCore(file)));
     typed(() => opening.open());
     await shards?.sealed();
     const { store, storageError } = await openStorage(options);
     if (store) await restore(opening, store);
-    void towers.then(() => cache.prune(files)).catch(() => {});
+    void Promise.resolve(towers).then(() => cache.prune(files)).catch(() => {});
     const golden = async () => readAll(await ask(folder, 'golden.json', {}), 'golden.json', Infinity);
     const info = parsed(manifest);
     return new LocalRecommender({ core: opening, info, towers, store, storageError, golden, shards });
@@ -76,9 +79,9 @@ export async function load(url: string | URL, options: LoadOptions = {}): Promis
 }
 
 /** The manifest, as it is. What this device has of its files is looked for at once; nothing is asked of the host before the core has checked it. */
-async function fetchManifest(folder: URL, kept: Promise<FileCache>, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+async function fetchManifest(folder: URL, kept: Promise<FileCache>, roles: string[], signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
   const manifest = await readAll(await ask(folder, 'manifest.json', { signal }), 'manifest.json', MAX_MANIFEST_BYTES);
-  void kept.then((cache) => cache.look(parsed(manifest).files.filter((file) => NEEDED.includes(file.role)))).catch(() => {});
+  void kept.then((cache) => cache.look(parsed(manifest).files.filter((file) => roles.includes(file.role)))).catch(() => {});
   return manifest;
 }
 

@@ -10,8 +10,8 @@ export interface Parts {
   core: Core;
   /** The manifest. */
   info: Info;
-  /** The towers, on their way. */
-  towers: Promise<Towers>;
+  /** The towers, on their way; none where none were asked for. */
+  towers: Promise<Towers> | undefined;
   store: Store | undefined;
   storageError: string | undefined;
   /** Fetches the bundle's worked examples, for checks alone. */
@@ -29,13 +29,15 @@ export class LocalRecommender implements Recommender {
   readonly profile: LocalProfile;
 
   private readonly log: Log;
-  private model: Features['model'] = 'loading';
+  private model: Features['model'];
   private towers: Towers | undefined;
   private disposed = false;
 
   constructor(private readonly parts: Parts) {
-    this.ready = parts.towers.then(
+    this.model = parts.towers ? 'loading' : 'none';
+    this.ready = Promise.resolve(parts.towers).then(
       (towers) => {
+        if (!towers) return;
         if (this.disposed) return towers.dispose();
         this.towers = towers;
         parts.core.setRuntime((graph: string, inputs: never) => towers.run(graph, inputs));
@@ -59,9 +61,9 @@ export class LocalRecommender implements Recommender {
   }
 
   async recommend(request: Request = {}): Promise<Slate> {
-    await this.modelReady();
+    await this.modelReady(request);
     const core = this.core();
-    const text = json(this.withTime(request), 'request');
+    const text = this.text(request);
     const { shards } = this.parts;
     if (!shards) return this.log.with(() => core.recommend(text) as Slate);
     const asked = typed(() => core.ask(text));
@@ -70,20 +72,24 @@ export class LocalRecommender implements Recommender {
   }
 
   async rank(ids: string[], request: Request = {}): Promise<Item[]> {
-    await this.modelReady();
+    await this.modelReady(request);
     const core = this.core();
-    return typed(() => core.rank(ids, json(this.withTime(request), 'request')) as Item[]);
+    const text = this.text(request);
+    return typed(() => core.rank(ids, text) as Item[]);
   }
 
-  private async modelReady(): Promise<void> {
+  /** A request with a vector of its own waits for no tower. */
+  private async modelReady(request: Request = {}): Promise<void> {
+    if (request.vector) return;
     await this.ready;
     await this.towers?.settled();
   }
 
-  /** A new visitor has no last event whose time could stand for the request's. */
-  private withTime(request: Request): Request {
-    if (request.time !== undefined || this.core().count() > 0) return request;
-    return { tz_offset_min: -new Date().getTimezoneOffset(), ...request, time: Date.now() };
+  /** A request as the core reads it. A new visitor has no last event whose time could stand for the request's. */
+  private text(request: Request): string {
+    const timed = request.time !== undefined || this.core().count() > 0;
+    const now = timed ? {} : { tz_offset_min: -new Date().getTimezoneOffset(), ...request, time: Date.now() };
+    return json({ ...request, ...now, ...(request.vector && { vector: Array.from(request.vector) }) }, 'request');
   }
 
   async search(vector: Float32Array, { k = 10, effort = 'accurate' }: Pick<Request, 'k' | 'effort'> = {}): Promise<Item[]> {
@@ -204,8 +210,9 @@ class Log {
 
   private since(written: number): string[] {
     const core = this.core();
-    // A score has 32 bits: nine digits are all that it has.
-    const short = (key: string, value: unknown) => (key === 'score' ? Number((value as number).toPrecision(9)) : value);
+    // Scores and vectors have 32 bits: nine digits are all that they have.
+    const digits = (x: number) => Number(x.toPrecision(9));
+    const short = (key: string, value: unknown) => (key === 'score' ? digits(value as number) : key === 'vector' ? (value as number[]).map(digits) : value);
     return typed(() => core.log(written) as unknown[]).map((line) => JSON.stringify(line, short));
   }
 }

@@ -64,6 +64,8 @@ export interface Request {
   k?: number;
   /** Values of context columns; each may be missing. */
   context?: Record<string, Value>;
+  /** The visitor's vector `[dim]`, in place of the tower's output: no model is needed then, and no rating is predicted. */
+  vector?: ArrayLike<number>;
   /** Ids that must not be shown. */
   exclude?: string[];
   /** How unlike each other the items are to be, 0 to 1: 0 (the default) looks at scores alone, 1 at likeness alone. */
@@ -167,6 +169,8 @@ export interface LoadOptions {
   storage?: 'memory' | 'indexeddb';
   /** Names what is kept: recommenders of one namespace share it. */
   namespace?: string;
+  /** `false`: no user tower is fetched, the core is all that the page loads. `recommend` and `rank` then need a `vector` in their request. Absent: true. */
+  tower?: boolean;
   /** The WASM modules, where they do not lie beside this script. */
   wasm?: { core?: WasmSource; tower?: WasmSource };
   /**
@@ -181,8 +185,8 @@ export interface Features {
   storage: 'memory' | 'indexeddb';
   /** Why the storage that was asked for is not there, or what went wrong with it since; nothing else fails with it. */
   storageError?: string;
-  /** `ready` once `recommend` can answer at once. */
-  model: 'loading' | 'ready' | 'failed';
+  /** `ready` once `recommend` can answer at once; `none` where the load asked for no tower. */
+  model: 'loading' | 'ready' | 'failed' | 'none';
   policies: string[];
   /** Workers that search; 0: the page itself does. */
   workers: number;
