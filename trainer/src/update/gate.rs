@@ -22,7 +22,8 @@ const SLOTS: usize = 10;
 /// Bounds of the checks.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Bounds {
-    /// How far quality may be shown to fall, as a share of the champion's, 0 to 1: a version fails where the whole 95 % interval lies below.
+    /// How far quality may be shown to fall, as a share of the champion's, 0 to 1: a version fails where the whole 95 % interval lies below and a
+    /// randomisation test finds a difference too, which of four visitors or fewer it never does.
     pub drop: f64,
     /// Most by which the share of one item may rise, among answers and in slates, 0 to 1.
     pub surge: f64,
@@ -98,20 +99,26 @@ pub fn gate(joined: &Joined, split: &Split, champion: &Recommender, next: &Recom
             continue;
         }
         let found = Paired::of(&before, &after, 0);
-        let passed = found.ci95[1] >= -bounds.drop * found.first;
+        let passed = !is_worse(&found, bounds.drop);
         let says = format!(
-            "1 / log₂(1 + rank) of what {} {name} did last: {:.4} before, {:.4} after, 95 % of the difference {:+.4} to {:+.4}; fails below \
-             {:.4}",
+            "1 / log₂(1 + rank) of what {} {name} did last: {:.4} before, {:.4} after, 95 % of the difference {:+.4} to {:+.4}, p {:.3}; fails \
+             below {:.4} and with p under .05",
             found.n,
             found.first,
             found.second,
             found.ci95[0],
             found.ci95[1],
+            found.p,
             -bounds.drop * found.first
         );
         checks.push(Check { name: name.into(), passed, before: found.first, after: found.second, says });
     }
     Ok(Gate { passed: checks.iter().all(|check| check.passed), checks })
+}
+
+/// Whether quality is shown to have fallen by more than a share of it. A bootstrap of few visitors is too sure: of one its interval is a point.
+fn is_worse(found: &Paired, drop: f64) -> bool {
+    found.ci95[1] < -drop * found.first && found.p < 0.05
 }
 
 fn answers(joined: &Joined, bounds: Bounds) -> Check {
@@ -200,6 +207,17 @@ impl<'a> Asked<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn few_visitors_show_no_fall() {
+        let worse = |n: usize, drop| {
+            let before: Vec<f64> = (0..n).map(|i| 0.2 + 0.01 * i as f64).collect();
+            let after: Vec<f64> = before.iter().map(|gain| 0.9 * gain).collect();
+            is_worse(&Paired::of(&before, &after, 0), drop)
+        };
+        assert!((1..=4).all(|n| !worse(n, 0.0)));
+        assert!(worse(20, 0.0) && worse(20, 0.08) && !worse(20, 0.12));
+    }
 
     /// `statsmodels.stats.proportion.proportion_confint(count, nobs, method="wilson")`, by hand with z = 1.96.
     #[test]
