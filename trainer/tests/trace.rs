@@ -84,7 +84,7 @@ fn replay<T: Real>(trace: &Trace) -> (Vec<f64>, [Vec<f64>; 2]) {
             user.backward(input, &a, [&du, &[]], &mut dv, &mut duser);
         }
         items.backward(&trace.ids, &trace.bags, &dv, &dbias, &mut ditems);
-        clip([&mut ditems, &mut duser], trace.clip);
+        clip(&mut [&mut ditems[..], &mut duser[..]], trace.clip);
         let rate = trace.rate * (step as f64 / trace.warm_up as f64).min(1.0);
         moments[0].step(&mut items.numbers, &ditems, step, rate, trace.average_decay);
         moments[1].step(&mut user.numbers, &duser, step, rate, trace.average_decay);

@@ -11,13 +11,13 @@ use std::sync::OnceLock;
 use foretaste::bundle::{Manifest, sha256_hex};
 use foretaste::features::{Fields, Value};
 use foretaste::{Query, Recommender};
-use foretaste_trainer::baselines;
+use foretaste_trainer::baselines::{self, Factors};
 use foretaste_trainer::data::Dataset;
 use foretaste_trainer::evaluate::{
     Figures, Vectors, check_fits, context_of, event_of, measure, measure_bundle, measure_ratings, open_bundle,
 };
 use foretaste_trainer::protocols::{Protocol, Split};
-use foretaste_trainer::training::{Config, Space, TrainOptions, search, train};
+use foretaste_trainer::training::{Config, Run, Space, TrainOptions, search, train};
 use tempfile::TempDir;
 
 /// Generated data, and a bundle for fold 0 of P4.
@@ -184,6 +184,31 @@ fn equal_seeds_give_equal_bytes_and_another_seed_another_bundle() {
 }
 
 /// The curve of a report begins with the figures of the bundle as it is, and the lever shows more of the tail.
+/// Items that start from a factorisation and are frozen there keep its vectors but for a scale; those that are not move on.
+#[test]
+fn items_start_from_a_factorisation_and_stay_where_they_are_frozen() {
+    let f = fixture();
+    for start in [Factors::Svd, Factors::Ials, Factors::Ease] {
+        let run = |frozen: bool| {
+            let work = tempfile::tempdir().unwrap();
+            let config = Config { start: Some(start), frozen, max_epochs: 1, ..common::small() };
+            train(&f.data, &f.split, &config, 1, work.path(), TrainOptions { quiet: true, ..TrainOptions::default() }).unwrap()
+        };
+        let (frozen, free) = (run(true), run(false));
+        let d = frozen.items.dim;
+        let factors = start.vectors(&f.data, &f.split, f.split.fitted(), d).unwrap();
+        assert_eq!(factors.len(), f.data.items.len() * d);
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let cosine = |run: &Run| {
+            // The id table lies first; its row 0 is of unknown items.
+            let own: Vec<f64> = run.items.numbers[d..][..factors.len()].iter().map(|x| f64::from(*x)).collect();
+            dot(&own, &factors) / (dot(&own, &own) * dot(&factors, &factors)).sqrt()
+        };
+        assert!((cosine(&frozen) - 1.0).abs() < 1e-6, "{start:?}: {}", cosine(&frozen));
+        assert!((0.3..0.99999).contains(&cosine(&free)), "{start:?}: {}", cosine(&free));
+    }
+}
+
 #[test]
 fn the_exposure_curve_goes_on_from_the_figures() {
     let f = fixture();

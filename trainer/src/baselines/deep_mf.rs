@@ -201,7 +201,7 @@ impl DeepMf {
                 let inputs: [Vec<&Slots>; 2] =
                     [users.iter().map(|user| &rows[*user]).collect(), used.iter().map(|item| &columns[*item]).collect()];
                 let (_, [mut a, mut b]) = loss([&nets[0], &nets[1]], [&inputs[0], &inputs[1]], &pairs);
-                clip([&mut a, &mut b], CLIP);
+                clip(&mut [&mut a[..], &mut b[..]], CLIP);
                 t += 1;
                 for (side, gradient) in [a, b].iter().enumerate() {
                     moments[side].step(&mut nets[side].0, gradient, t, RATE, 0.0);

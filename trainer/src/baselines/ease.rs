@@ -4,8 +4,10 @@
 //! by recency: 0.5^(age / half-life).
 
 use anyhow::Result;
+use nalgebra::DMatrix;
 
 use super::inverse::invert;
+use super::subspace::strongest;
 use super::{Baseline, co_occurrence, weighted_rows};
 use crate::protocols::{Query, Sequence};
 
@@ -32,6 +34,18 @@ impl Ease {
         }
         Ok(Ease { items, weights, half_life })
     }
+
+    /// Vectors `[items, rank]` whose products come closest to (B + Bᵀ) / 2, where these are positive: its strongest eigenvectors, by the root of
+    /// their eigenvalues.
+    pub fn vectors(&self, rank: usize) -> Vec<f64> {
+        let weights = DMatrix::from_row_slice(self.items, self.items, &self.weights).cast::<f64>();
+        let symmetric = (&weights + weights.transpose()) * 0.5;
+        let (mut vectors, values) = strongest(self.items, rank.min(self.items), |x| &symmetric * x);
+        for (mut column, value) in vectors.column_iter_mut().zip(values) {
+            column *= value.max(0.0).sqrt();
+        }
+        vectors.transpose().data.into()
+    }
 }
 
 impl Baseline for Ease {
@@ -53,6 +67,10 @@ mod tests {
         let (a, b) = (LAMBDA + 2.0, LAMBDA + 1.0);
         assert!((model.weights[1] - 1.0 / a).abs() < 1e-8 && (model.weights[2] - 1.0 / b).abs() < 1e-8);
         assert_eq!((model.weights[0], model.weights[3]), (0.0, 0.0));
+        // The one positive eigenvalue is the mean weight, its direction (1, 1) / √2.
+        let half = (1.0 / a + 1.0 / b) / 4.0;
+        let vectors = model.vectors(1);
+        assert!(vectors.iter().all(|x| (x * x - f64::from(half)).abs() < 1e-9), "{vectors:?}");
         let decayed = Ease { half_life: Some(1.0), ..model };
         let scores = decayed.scores(&query(&[0, 1]));
         assert!((scores[1] / scores[0] * (a / b) - 0.5).abs() < 1e-5);

@@ -7,12 +7,12 @@
 use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;
 
-use super::{Baseline, chosen, distinct, inverted};
+use super::{Baseline, best, distinct, inverted};
 use crate::data::Dataset;
 use crate::ops::dropout::mix;
 use crate::protocols::{Query, Sequence, Split};
 
-/// Dimensions of a vector.
+/// Dimensions of a vector, as a recommender.
 const DIM: usize = 64;
 /// Sweeps over users and items.
 const SWEEPS: usize = 12;
@@ -22,9 +22,9 @@ const SETTINGS: [(f64, f64); 7] =
     [(0.1, 0.03), (0.3, 0.02), (0.3, 0.01), (1.0, 0.003), (0.01, 0.02), (0.003, 0.05), (0.001, 0.05)];
 
 pub(super) struct Ials {
-    /// Vectors of the items `[items, DIM]`.
+    /// Vectors of the items `[items, dim]`.
     vectors: Vec<f64>,
-    /// α VᵀV `[DIM, DIM]`.
+    /// α VᵀV `[dim, dim]`.
     gram: DMatrix<f64>,
     setting: (f64, f64),
 }
@@ -32,55 +32,67 @@ pub(super) struct Ials {
 impl Ials {
     /// With the setting that is best on the split's validation part.
     pub fn fit(data: &Dataset, split: &Split) -> Self {
-        chosen(data, split, &SETTINGS, |fitted, setting| Self::with(data.items.len(), fitted, setting))
+        Self::fit_on(data, split, split.fitted(), DIM)
     }
 
-    fn with(items: usize, fitted: &[Sequence], setting: (f64, f64)) -> Self {
+    /// As [`Ials::fit`], on these histories and with vectors of `dim` dimensions.
+    pub fn fit_on(data: &Dataset, split: &Split, fitted: &[Sequence], dim: usize) -> Self {
+        let with = |fitted: &[Sequence], setting| Self::with(data.items.len(), fitted, dim, setting);
+        with(fitted, best(data, split, &SETTINGS, with))
+    }
+
+    fn with(items: usize, fitted: &[Sequence], dim: usize, setting: (f64, f64)) -> Self {
         let items_of: Vec<Vec<u32>> = fitted.iter().map(|s| distinct(&s.events)).collect();
         let users_of = inverted(items, &items_of);
         let unit = |i: u64| (mix(23, i) >> 11) as f64 / (1u64 << 53) as f64 - 0.5;
-        let mut vectors: Vec<f64> = (0..(items * DIM) as u64).map(|i| 0.4 * unit(i) / (DIM as f64).sqrt()).collect();
+        let mut vectors: Vec<f64> = (0..(items * dim) as u64).map(|i| 0.4 * unit(i) / (dim as f64).sqrt()).collect();
         for _ in 0..SWEEPS {
-            let users = solved(&items_of, &vectors, setting);
-            vectors = solved(&users_of, &users, setting);
+            let users = solved(&items_of, &vectors, dim, setting);
+            vectors = solved(&users_of, &users, dim, setting);
         }
-        let gram = gram(&vectors, setting.0);
+        let gram = gram(&vectors, dim, setting.0);
         Ials { vectors, gram, setting }
+    }
+
+    /// The items' vectors `[items, dim]`.
+    pub fn into_vectors(self) -> Vec<f64> {
+        self.vectors
     }
 }
 
 /// α XᵀX, added up in the order of rows.
-fn gram(vectors: &[f64], unseen: f64) -> DMatrix<f64> {
-    let rows = DMatrix::from_row_slice(vectors.len() / DIM, DIM, vectors);
+fn gram(vectors: &[f64], dim: usize, unseen: f64) -> DMatrix<f64> {
+    let rows = DMatrix::from_row_slice(vectors.len() / dim, dim, vectors);
     rows.tr_mul(&rows) * unseen
 }
 
 /// Vectors of those whose partners are given by row, all at once: none depends on another.
-fn solved(partners: &[Vec<u32>], vectors: &[f64], setting: (f64, f64)) -> Vec<f64> {
-    let gram = gram(vectors, setting.0);
+fn solved(partners: &[Vec<u32>], vectors: &[f64], dim: usize, setting: (f64, f64)) -> Vec<f64> {
+    let gram = gram(vectors, dim, setting.0);
     partners.par_iter().flat_map_iter(|partners| solve(partners, vectors, &gram, setting)).collect()
 }
 
 /// The vector of one whose partners are given by row.
 fn solve(partners: &[u32], vectors: &[f64], gram: &DMatrix<f64>, (unseen, regularisation): (f64, f64)) -> Vec<f64> {
+    let dim = gram.nrows();
     let mut system = gram.clone();
-    let mut wanted = DVector::zeros(DIM);
+    let mut wanted = DVector::zeros(dim);
     for partner in partners {
-        let vector = DVector::from_column_slice(&vectors[*partner as usize * DIM..][..DIM]);
+        let vector = DVector::from_column_slice(&vectors[*partner as usize * dim..][..dim]);
         system.ger(1.0, &vector, &vector, 1.0);
         wanted += vector;
     }
-    let weight = regularisation * (partners.len() as f64 + unseen * (vectors.len() / DIM) as f64);
-    (0..DIM).for_each(|k| system[(k, k)] += weight);
+    let weight = regularisation * (partners.len() as f64 + unseen * (vectors.len() / dim) as f64);
+    (0..dim).for_each(|k| system[(k, k)] += weight);
     // Positive definite by its diagonal.
-    system.cholesky().map_or_else(|| vec![0.0; DIM], |factor| factor.solve(&wanted).data.into())
+    system.cholesky().map_or_else(|| vec![0.0; dim], |factor| factor.solve(&wanted).data.into())
 }
 
 impl Baseline for Ials {
     fn scores(&self, query: &Query) -> Vec<f32> {
         let user = solve(&distinct(&query.history), &self.vectors, &self.gram, self.setting);
         let score = |row: &[f64]| row.iter().zip(&user).map(|(v, u)| v * u).sum::<f64>() as f32;
-        self.vectors.chunks_exact(DIM).map(score).collect()
+        self.vectors.chunks_exact(self.gram.nrows()).map(score).collect()
     }
 }
 
@@ -94,7 +106,7 @@ mod tests {
     fn a_vector_solves_its_least_squares() {
         let vectors: Vec<f64> = (0..5 * DIM).map(|i| ((i * 37 % 101) as f64 / 101.0 - 0.5) / 4.0).collect();
         let (unseen, regularisation) = SETTINGS[1];
-        let (partners, gram) = ([0, 3], gram(&vectors, unseen));
+        let (partners, gram) = ([0, 3], gram(&vectors, DIM, unseen));
         let user = solve(&partners, &vectors, &gram, SETTINGS[1]);
         let dot = |row: usize| vectors[row * DIM..][..DIM].iter().zip(&user).map(|(v, u)| v * u).sum::<f64>();
         for k in 0..DIM {
@@ -110,7 +122,7 @@ mod tests {
     #[test]
     fn groups_of_taste_are_told_apart() {
         let histories: Vec<&[u32]> = [&[0u32, 1, 2][..], &[3, 4, 5], &[0, 1], &[3, 5], &[1, 2], &[4, 5]].repeat(4);
-        let model = Ials::with(6, &sequences(&histories), SETTINGS[0]);
+        let model = Ials::with(6, &sequences(&histories), DIM, SETTINGS[0]);
         let scores = model.scores(&query(&[0, 1]));
         assert!((3..6).all(|other| scores[2] > scores[other] + 0.1), "{scores:?}");
         assert_eq!(model.scores(&query(&[])), [0.0; 6]);

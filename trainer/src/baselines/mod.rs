@@ -13,10 +13,12 @@ mod popularity_category;
 mod popularity_decayed;
 mod random;
 pub mod ratings;
+mod subspace;
 mod svd;
 mod user_knn;
 
 use anyhow::{Result, bail};
+use serde::{Deserialize, Serialize};
 
 use crate::data::Dataset;
 use crate::evaluate::{goal, measure};
@@ -81,11 +83,46 @@ pub fn fit(name: &str, data: &Dataset, split: &Split) -> Result<Box<dyn Baseline
     })
 }
 
+/// A factorisation that has a vector for every item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Factors {
+    /// Truncated SVD.
+    Svd,
+    /// Alternating least squares, its setting chosen on validation.
+    Ials,
+    /// The strongest directions of EASE's matrix.
+    Ease,
+}
+
+impl Factors {
+    /// Vectors of all items `[items, dim]`, learnt from `fitted`. Dimensions beyond the number of items are 0.
+    ///
+    /// # Errors
+    /// A catalog too large for EASE's dense matrix.
+    pub fn vectors(self, data: &Dataset, split: &Split, fitted: &[Sequence], dim: usize) -> Result<Vec<f64>> {
+        let items = data.items.len();
+        let vectors = match self {
+            Factors::Svd => svd::Svd::with(items, fitted, dim).vectors(),
+            Factors::Ials => ials::Ials::fit_on(data, split, fitted, dim).into_vectors(),
+            Factors::Ease => ease::Ease::fit(items, fitted, None)?.vectors(dim),
+        };
+        let rank = vectors.len() / items.max(1);
+        let padded = |row: &[f64]| row.iter().copied().chain(std::iter::repeat(0.0)).take(dim).collect::<Vec<f64>>();
+        Ok(if rank == dim { vectors } else { vectors.chunks_exact(rank.max(1)).flat_map(padded).collect() })
+    }
+}
+
 /// Validation queries that choose a setting, at most.
 const CHOOSING: usize = 1000;
 
-/// A model with the setting that is best on the split's validation part; the first of equals.
+/// A model with the setting that is best on the split's validation part.
 fn chosen<S: Copy, M: Baseline>(data: &Dataset, split: &Split, settings: &[S], fit: impl Fn(&[Sequence], S) -> M) -> M {
+    fit(split.fitted(), best(data, split, settings, &fit))
+}
+
+/// The setting that is best on the split's validation part; the first of equals.
+fn best<S: Copy, M: Baseline>(data: &Dataset, split: &Split, settings: &[S], fit: impl Fn(&[Sequence], S) -> M) -> S {
     let queries: Vec<Query> = split.valid.iter().step_by(split.valid.len() / CHOOSING + 1).cloned().collect();
     let quality = |setting| {
         let model = fit(&split.train, setting);
@@ -93,7 +130,7 @@ fn chosen<S: Copy, M: Baseline>(data: &Dataset, split: &Split, settings: &[S], f
         figures.values.get(goal(split.protocol)).map_or(0.0, |values| values.iter().sum::<f64>())
     };
     let best = settings.iter().map(|s| (quality(*s), *s)).reduce(|a, b| if b.0 > a.0 { b } else { a });
-    fit(split.fitted(), best.map_or(settings[0], |(_, setting)| setting))
+    best.map_or(settings[0], |(_, setting)| setting)
 }
 
 /// Most items of a dense item-item matrix: 20,000² numbers are 1.6 GB.

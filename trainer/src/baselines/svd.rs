@@ -1,22 +1,16 @@
 //! PureSVD: the history projected on the strongest directions of the user-item matrix (Cremonesi, Koren, Turrin, 2010).
 //!
-//! X ≈ U Σ Vᵀ of the binary matrix; the scores of a history x are x V Vᵀ. V comes from a randomised subspace iteration (Halko, Martinsson,
-//! Tropp, 2011).
+//! X ≈ U Σ Vᵀ of the binary matrix; the scores of a history x are x V Vᵀ.
 
 use nalgebra::DMatrix;
 
+use super::subspace::strongest;
 use super::{Baseline, chosen, distinct};
 use crate::data::Dataset;
-use crate::ops::dropout::mix;
 use crate::protocols::{Query, Sequence, Split};
 
 /// Directions that are kept: tried on the validation part.
 const RANKS: [usize; 3] = [64, 32, 16];
-/// Directions more while they are looked for.
-const MORE: usize = 16;
-/// Products with XᵀX.
-const ROUNDS: usize = 8;
-
 pub(super) struct Svd {
     /// V `[items, rank]`.
     directions: DMatrix<f64>,
@@ -28,21 +22,16 @@ impl Svd {
         chosen(data, split, &RANKS, |fitted, rank| Self::with(data.items.len(), fitted, rank))
     }
 
-    fn with(items: usize, fitted: &[Sequence], rank: usize) -> Self {
+    pub fn with(items: usize, fitted: &[Sequence], rank: usize) -> Self {
         let items_of: Vec<Vec<u32>> = fitted.iter().map(|s| distinct(&s.events)).collect();
-        let width = (rank + MORE).min(items);
-        let unit = |i: usize| (mix(29, i as u64) >> 11) as f64 / (1u64 << 53) as f64 - 0.5;
-        let mut basis = DMatrix::from_fn(items, width, |row, column| unit(row * width + column)).qr().q();
-        for _ in 0..ROUNDS {
-            basis = back(&items_of, &projected(&items_of, &basis), items).qr().q();
-        }
-        // Within the subspace the directions are those of XᵀX.
-        let users = projected(&items_of, &basis);
-        let inside = (users.transpose() * &users).symmetric_eigen();
-        let mut order: Vec<usize> = (0..width).collect();
-        order.sort_by(|a, b| inside.eigenvalues[*b].total_cmp(&inside.eigenvalues[*a]));
-        order.truncate(rank);
-        Svd { directions: basis * inside.eigenvectors.select_columns(&order) }
+        // V has the eigenvectors of XᵀX.
+        let times = |basis: &DMatrix<f64>| back(&items_of, &projected(&items_of, basis), items);
+        Svd { directions: strongest(items, rank.min(items), times).0 }
+    }
+
+    /// The directions, an item a row: `[items, rank]`.
+    pub fn vectors(&self) -> Vec<f64> {
+        self.directions.transpose().data.into()
     }
 }
 

@@ -3,6 +3,9 @@
 //!
 //! Id index 0 stands for an unknown id: training gives it to items at random, so that columns alone make a fair vector.
 
+use std::collections::BTreeSet;
+use std::ops::Range;
+
 use foretaste::bundle::CatalogFile;
 use foretaste::features::{Encoding, Slots};
 
@@ -71,6 +74,44 @@ impl<T: Real> ItemTower<T> {
             *bias = T::of(0.5 * libm::log((f64::from(*count) + 1.0) / (mean + 1.0)));
         }
         tower
+    }
+
+    /// Takes vectors `[items, d]` of another model for those of the items themselves, scaled to the spread of a random start.
+    ///
+    /// # Panics
+    /// If they are of another number of items or dimensions.
+    pub fn start_from(&mut self, vectors: &[f64]) {
+        let d = self.dim;
+        let spread = (vectors.iter().map(|x| x * x).sum::<f64>() / vectors.len() as f64).sqrt();
+        let scale = if spread > 0.0 { START_SD / spread } else { 0.0 };
+        let p = Parts::from(split_mut(&self.layout, &mut self.numbers));
+        assert_eq!(p.ids.len(), vectors.len() + d);
+        for table in [p.ids, p.input_ids] {
+            table.iter_mut().skip(d).zip(vectors).for_each(|(x, start)| *x = T::of(scale * start));
+        }
+    }
+
+    /// Takes what is of the items' own vectors out of a gradient, so that they stay as they are.
+    pub fn freeze_ids(&self, gradient: &mut [T]) {
+        let p = Parts::from(split_mut(&self.layout, gradient));
+        p.ids.fill(T::ZERO);
+        p.input_ids.fill(T::ZERO);
+    }
+
+    /// Where in `numbers` a gradient of items with these id indices can be other than 0, whatever their columns: ascending, apart.
+    pub fn touched(&self, ids: &[u32]) -> Vec<Range<usize>> {
+        let ids: BTreeSet<usize> = ids.iter().map(|id| *id as usize).collect();
+        let (mut ranges, mut at) = (Vec::new(), 0);
+        for tensor in &self.layout {
+            let width = tensor.shape[1..].iter().product::<usize>();
+            match tensor.name.as_str() {
+                _ if tensor.is_empty() => {}
+                "ids" | "id_bias" | "input_ids" => ranges.extend(ids.iter().map(|id| at + id * width..at + (id + 1) * width)),
+                _ => ranges.push(at..at + tensor.len()),
+            }
+            at += tensor.len();
+        }
+        ranges
     }
 
     /// Gives items without training events the id of an unknown item: nothing was learnt of their own.
@@ -238,12 +279,29 @@ mod tests {
         let mut gradient = vec![0.0; n.len()];
         tower.backward(&ids, &bags, &dv, &db, &mut gradient);
         tower.backward_inputs(&ids, &bags, &dinputs, &mut gradient);
+        let touched: Vec<usize> = tower.touched(&ids).into_iter().flatten().collect();
+        assert_eq!(touched, [(0..2).collect(), (4..13).collect(), (14..20).collect(), (22..30).collect::<Vec<_>>()].concat());
+        assert!(gradient.iter().enumerate().all(|(i, x)| *x == 0.0 || touched.contains(&i)));
         assert_gradient("tower", n, &gradient, |n| {
             let tower = ItemTower { numbers: n.to_vec(), ..tower.clone() };
             let ((v, b), inputs) = (tower.forward(&ids, &bags), tower.inputs(&ids, &bags).unwrap());
             let sum = |y: &[f64], d: &[f64]| y.iter().zip(d).map(|(y, d)| y * d).sum::<f64>();
             sum(&v, &dv) + sum(&b, &db) + sum(&inputs, &dinputs)
         });
+    }
+
+    #[test]
+    fn starts_from_vectors_of_another_model() {
+        let mut tower = ItemTower::<f64>::start(2, &[1, 2], 1, true, 7);
+        tower.start_from(&[3.0, 0.0, 0.0, -4.0]);
+        let p = tower.parts();
+        // The root mean square of the four is 2.5.
+        assert_eq!(p.ids, [0.0, 0.0, 3.0 * 0.02, 0.0, 0.0, -4.0 * 0.02]);
+        assert_eq!(p.ids, p.input_ids);
+        let mut gradient = vec![1.0; tower.numbers.len()];
+        tower.freeze_ids(&mut gradient);
+        let d = Parts::from(split(&tower.layout, &gradient));
+        assert!(d.ids.iter().chain(d.input_ids).all(|x| *x == 0.0) && d.features.iter().chain(d.id_bias).all(|x| *x == 1.0));
     }
 
     #[test]

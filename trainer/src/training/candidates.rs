@@ -34,6 +34,11 @@ impl Sampler {
         Sampler { cumulated: cumulated.collect(), samples: (counts.len() > full_softmax_items).then_some(samples) }
     }
 
+    /// Whether a step sees a sample of the items alone.
+    pub fn is_sampling(&self) -> bool {
+        self.samples.is_some()
+    }
+
     fn count(&self, row: u32) -> u64 {
         self.cumulated[row as usize] - if row > 0 { self.cumulated[row as usize - 1] } else { 0 }
     }

@@ -109,8 +109,7 @@ pub fn train_on(
     if state.phase == Phase::Search {
         trainer.run(&mut state, &split.train, config.max_epochs, &mut progress)?;
         if let Some(refit) = &split.refit {
-            let start = trainer.start(refit, Phase::Refit);
-            state = start.after(state);
+            state = trainer.start(split, refit, Phase::Refit)?.after(state);
         }
     }
     if state.phase == Phase::Refit {
@@ -220,7 +219,7 @@ impl<'a> Trainer<'a> {
     /// The checkpoint, where it is asked for and there is one, else the start.
     fn state(&self, split: &Split, options: TrainOptions) -> Result<State> {
         let kept = State::resume(self.out, &self.fingerprint, options.resume)?;
-        Ok(kept.unwrap_or_else(|| self.start(&split.train, Phase::Search)))
+        kept.map_or_else(|| self.start(split, &split.train, Phase::Search), Ok)
     }
 
     fn tracker(&self, folder: &Path, revision: Option<&str>) -> Result<Tracker> {
@@ -233,10 +232,13 @@ impl<'a> Trainer<'a> {
         Tracker::start(folder, &Subject { name: &name, data: &self.data.name, params, revision })
     }
 
-    fn start(&self, sequences: &[Sequence], phase: Phase) -> State {
+    fn start(&self, split: &Split, sequences: &[Sequence], phase: Phase) -> Result<State> {
         let counts = counts(self.data, sequences);
         let mut items =
             ItemTower::start(self.config.dim, &counts, self.encoding.item_width(), self.config.untied, mix(self.seed, 1));
+        if let Some(factors) = self.config.start {
+            items.start_from(&factors.vectors(self.data, split, sequences, self.config.dim)?);
+        }
         let shape =
             UserShape::of(self.encoding, self.config.encoder, self.config.dim, self.config.hidden, self.ratings.is_some());
         let mut user = UserTower::start(shape, self.config.pool_rates, mix(self.seed, 2));
@@ -246,7 +248,7 @@ impl<'a> Trainer<'a> {
         if let Some(base) = self.base {
             warm::take_over(base.run, self.encoding, &self.data.items, &mut items, &mut user);
         }
-        State::new(phase, items, user)
+        Ok(State::new(phase, items, user))
     }
 
     /// Up to so many epochs of the phase; a checkpoint after each.
@@ -294,6 +296,7 @@ impl<'a> Trainer<'a> {
                 bail!("stopped in epoch {}; the same command with --resume goes on from its start", state.epoch + 1);
             }
         }
+        state.settle(self.config);
         state.epoch += 1;
         Ok(sum / steps)
     }

@@ -1,5 +1,7 @@
 //! AdamW without weight decay (Kingma and Ba, 2015; Loshchilov and Hutter, 2019), and the average of the weights.
 
+use std::ops::Range;
+
 use crate::ops::Real;
 
 const BETA: [f64; 2] = [0.9, 0.98];
@@ -14,22 +16,68 @@ pub struct Moments<T = f32> {
     pub second: Vec<T>,
     /// Average of the numbers over the steps.
     pub average: Vec<T>,
+    /// The step that each number's average stands at, where steps leave some out; empty: all stand at the last.
+    stamps: Vec<u64>,
 }
 
 impl<T: Real> Moments<T> {
     /// Before the first step.
     pub fn start(numbers: &[T]) -> Self {
-        Moments { first: vec![T::ZERO; numbers.len()], second: vec![T::ZERO; numbers.len()], average: numbers.to_vec() }
+        Moments {
+            first: vec![T::ZERO; numbers.len()],
+            second: vec![T::ZERO; numbers.len()],
+            average: numbers.to_vec(),
+            stamps: Vec::new(),
+        }
     }
 
     /// Step `t`, counted from 1, along `gradient`; then the average moves on by its `decay`.
     pub fn step(&mut self, numbers: &mut [T], gradient: &[T], t: u64, rate: f64, decay: f64) {
+        self.step_in(0..numbers.len(), numbers, gradient, t, rate, decay);
+    }
+
+    /// As [`Moments::step`], of the numbers in these ranges: the others and their moments stay as they are (the lazy Adam of sparse tables), and
+    /// their averages wait for [`Moments::settle`].
+    pub fn step_sparse(&mut self, ranges: &[Range<usize>], numbers: &mut [T], gradient: &[T], (t, rate, decay): (u64, f64, f64)) {
+        if self.stamps.is_empty() {
+            self.stamps = vec![t - 1; numbers.len()];
+        }
+        for range in ranges {
+            self.catch_up(range.clone(), numbers, t - 1, decay);
+            self.step_in(range.clone(), numbers, gradient, t, rate, decay);
+            self.stamps[range.clone()].fill(t);
+        }
+    }
+
+    /// Brings all averages to step `t`: of a number that stood still for k steps it is x + (a − x) decayᵏ.
+    pub fn settle(&mut self, numbers: &[T], t: u64, decay: f64) {
+        if !self.stamps.is_empty() {
+            self.catch_up(0..numbers.len(), numbers, t, decay);
+            self.stamps = Vec::new();
+        }
+    }
+
+    fn catch_up(&mut self, range: Range<usize>, numbers: &[T], t: u64, decay: f64) {
+        let (mut last, mut kept) = (t, T::ONE);
+        let averages = self.average[range.clone()].iter_mut().zip(&numbers[range.clone()]);
+        for ((a, x), stamp) in averages.zip(&self.stamps[range]) {
+            if *stamp != last {
+                (last, kept) = (*stamp, T::of(libm::pow(decay, (t - *stamp) as f64)));
+            }
+            if last != t {
+                *a = *x + (*a - *x) * kept;
+            }
+        }
+    }
+
+    fn step_in(&mut self, range: Range<usize>, numbers: &mut [T], gradient: &[T], t: u64, rate: f64, decay: f64) {
         let [b1, b2] = BETA.map(T::of);
         let [c1, c2] = BETA.map(|b| 1.0 - libm::pow(b, t as f64));
         let (rate, root) = (T::of(rate / c1), T::of(1.0 / libm::sqrt(c2)));
         let (epsilon, decay) = (T::of(EPSILON), T::of(decay));
-        let moments = self.first.iter_mut().zip(&mut self.second).zip(&mut self.average);
-        for ((x, g), ((m, v), a)) in numbers.iter_mut().zip(gradient).zip(moments) {
+        let moments = self.first[range.clone()].iter_mut().zip(&mut self.second[range.clone()]);
+        let moments = moments.zip(&mut self.average[range.clone()]);
+        for ((x, g), ((m, v), a)) in numbers[range.clone()].iter_mut().zip(&gradient[range]).zip(moments) {
             *m = b1 * *m + (T::ONE - b1) * *g;
             *v = b2 * *v + (T::ONE - b2) * *g * *g;
             *x -= rate * *m / (v.sqrt() * root + epsilon);
@@ -38,16 +86,30 @@ impl<T: Real> Moments<T> {
     }
 }
 
-/// Scales the gradients down to a common norm of at most `bound`.
-pub fn clip<T: Real>(gradients: [&mut [T]; 2], bound: f64) {
-    let squares: f64 = gradients.iter().flat_map(|g| g.iter()).map(|g| g.to_f64() * g.to_f64()).sum();
+/// Scales parts of a gradient down to a common norm of at most `bound`.
+pub fn clip<T: Real>(gradient: &mut [&mut [T]], bound: f64) {
+    let squares: f64 = gradient.iter().flat_map(|g| g.iter()).map(|g| g.to_f64() * g.to_f64()).sum();
     let factor = bound / (libm::sqrt(squares) + 1e-6);
     if factor < 1.0 {
-        gradients.into_iter().flatten().for_each(|g| *g *= T::of(factor));
+        gradient.iter_mut().flat_map(|g| g.iter_mut()).for_each(|g| *g *= T::of(factor));
     }
 }
 
+/// The slices of these ranges, ascending and apart.
+pub fn parts<'a, T>(mut numbers: &'a mut [T], ranges: &[Range<usize>]) -> Vec<&'a mut [T]> {
+    let mut at = 0;
+    let mut part = |range: &Range<usize>| {
+        let (_, rest) = std::mem::take(&mut numbers).split_at_mut(range.start - at);
+        let (part, rest) = rest.split_at_mut(range.len());
+        (numbers, at) = (rest, range.end);
+        part
+    };
+    ranges.iter().map(&mut part).collect()
+}
+
 #[cfg(test)]
+// A list of one range is meant as one.
+#[allow(clippy::single_range_in_vec_init)]
 mod tests {
     use super::*;
 
@@ -62,10 +124,38 @@ mod tests {
 
     #[test]
     fn clips_by_the_common_norm() {
-        let (mut a, mut b) = ([3.0f64], [4.0]);
-        clip([&mut a, &mut b], 10.0);
-        assert_eq!((a, b), ([3.0], [4.0]));
-        clip([&mut a, &mut b], 1.0);
-        assert!((a[0] - 0.6).abs() < 1e-6 && (b[0] - 0.8).abs() < 1e-6);
+        let (mut a, mut b) = ([3.0f64, 7.0], [4.0]);
+        let mut clipped = |bound| {
+            let mut both = parts(&mut a, &[0..1]);
+            both.push(&mut b);
+            clip(&mut both, bound);
+            (a, b)
+        };
+        assert_eq!(clipped(10.0), ([3.0, 7.0], [4.0]));
+        let (a, b) = clipped(1.0);
+        assert!((a[0] - 0.6).abs() < 1e-6 && a[1] == 7.0 && (b[0] - 0.8).abs() < 1e-6);
+    }
+
+    /// Numbers that a step leaves out stand still; their averages end where averaging after every step leaves them.
+    #[test]
+    fn averages_of_what_is_left_out_catch_up() {
+        let (mut x, decay) = ([1.0f64, 2.0, 3.0], 0.9);
+        let mut moments = Moments { average: vec![0.0, -1.0, 5.0], ..Moments::start(&x) };
+        let mut expected = moments.average.clone();
+        let steps: [&[Range<usize>]; 5] = [&[0..1, 2..3], &[0..1], &[0..2], &[2..3], &[0..1]];
+        for (t, ranges) in (1..).zip(steps) {
+            let before = x;
+            moments.step_sparse(ranges, &mut x, &[0.5, -2.0, 1.0], (t, 0.1, decay));
+            (0..3).for_each(|i| assert_eq!(x[i] != before[i], ranges.iter().any(|r| r.contains(&i))));
+            expected.iter_mut().zip(x).for_each(|(a, x)| *a = decay * *a + (1.0 - decay) * x);
+        }
+        moments.settle(&x, 5, decay);
+        moments.average.iter().zip(&expected).for_each(|(a, e)| assert!((a - e).abs() < 1e-12, "{a} {e}"));
+        // All in one range are a dense step.
+        let (mut dense, mut y) = (moments.clone(), x);
+        dense.step(&mut y, &[0.1, 0.2, 0.3], 6, 0.1, decay);
+        moments.step_sparse(&[0..3], &mut x, &[0.1, 0.2, 0.3], (6, 0.1, decay));
+        moments.settle(&x, 6, decay);
+        assert_eq!((moments, x), (dense, y));
     }
 }

@@ -1,5 +1,6 @@
 //! The state of a training between two steps, and its checkpoint.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::Config;
 use super::curve::{Epoch, Phase};
 use super::numbers::Numbers;
-use super::optimizer::{Moments, clip};
+use super::optimizer::{Moments, clip, parts};
 use super::step::Gradient;
 use crate::towers::{ItemTower, Tensor, UserShape, UserTower};
 
@@ -94,21 +95,41 @@ impl State {
         if items_only {
             gradient.user.fill(0.0);
         }
-        clip([&mut gradient.items, &mut gradient.user], config.clip);
+        if config.frozen {
+            self.items.freeze_ids(&mut gradient.items);
+        }
+        let all = 0..gradient.items.len();
+        let touched = gradient.touched.as_deref().unwrap_or(std::slice::from_ref(&all));
+        let mut parts = parts(&mut gradient.items, touched);
+        parts.push(&mut gradient.user);
+        clip(&mut parts, config.clip);
         self.steps += 1;
         let rate = config.learning_rate * (self.steps as f64 / config.warm_up.max(1) as f64).min(1.0);
         let [items, user] = &mut self.moments;
         if config.weight_decay > 0.0 {
             let keep = (1.0 - rate * config.weight_decay) as f32;
-            decay(&self.items.layout, &mut self.items.numbers, keep);
+            let is_frozen = |tensor: &Tensor| config.frozen && tensor.name.ends_with("ids");
+            decay(&self.items.layout, &mut self.items.numbers, touched, keep, is_frozen);
             if !items_only {
-                decay(&self.user.layout, &mut self.user.numbers, keep);
+                let all = 0..self.user.numbers.len();
+                decay(&self.user.layout, &mut self.user.numbers, &[all], keep, |_| false);
             }
         }
-        items.step(&mut self.items.numbers, &gradient.items, self.steps, rate, config.average);
+        match &gradient.touched {
+            None => items.step(&mut self.items.numbers, &gradient.items, self.steps, rate, config.average),
+            Some(touched) => {
+                let step = (self.steps, rate, config.average);
+                items.step_sparse(touched, &mut self.items.numbers, &gradient.items, step);
+            }
+        }
         if !items_only {
             user.step(&mut self.user.numbers, &gradient.user, self.steps, rate, config.average);
         }
+    }
+
+    /// Ends an epoch: averages that steps have left behind come up to the last.
+    pub fn settle(&mut self, config: &Config) {
+        self.moments[0].settle(&self.items.numbers, self.steps, config.average);
     }
 
     fn towers(&self, items: &[f32], user: &[f32]) -> (ItemTower, UserTower) {
@@ -244,14 +265,18 @@ impl State {
     }
 }
 
-/// Scales the matrices down, not what is one number a dimension or an item: gains, biases, rates.
-fn decay(layout: &[Tensor], numbers: &mut [f32], keep: f32) {
+/// Scales the matrices down, not what is one number a dimension or an item: gains, biases, rates. `ranges` are ascending and apart.
+fn decay(layout: &[Tensor], numbers: &mut [f32], ranges: &[Range<usize>], keep: f32, is_frozen: impl Fn(&Tensor) -> bool) {
     let mut at = 0;
     for tensor in layout {
-        if tensor.shape.len() > 1 {
-            numbers[at..at + tensor.len()].iter_mut().for_each(|x| *x *= keep);
+        let end = at + tensor.len();
+        if tensor.shape.len() > 1 && !is_frozen(tensor) {
+            let from = ranges.partition_point(|r| r.end <= at);
+            for r in ranges[from..].iter().take_while(|r| r.start < end) {
+                numbers[r.start.max(at)..r.end.min(end)].iter_mut().for_each(|x| *x *= keep);
+            }
         }
-        at += tensor.len();
+        at = end;
     }
 }
 
@@ -273,6 +298,7 @@ mod tests {
             loss: 1.0,
             items: vec![0.5; state.items.numbers.len()],
             user: vec![-0.5; state.user.numbers.len()],
+            touched: None,
         };
         state.step(&mut gradient(&state), &Config::default(), false);
         state.epoch = 1;
@@ -290,6 +316,19 @@ mod tests {
         let before = state.clone();
         state.step(&mut gradient(&state), &Config { weight_decay: 0.1, ..Config::default() }, true);
         assert!(state.user == before.user && state.moments[1] == before.moments[1] && state.items != before.items);
+        // All but the items' own vectors: two items and the unknown one, of two dimensions.
+        let mut frozen = State::new(Phase::Search, state.items.clone(), state.user.clone());
+        frozen.step(&mut gradient(&state), &Config { weight_decay: 0.1, frozen: true, ..Config::default() }, false);
+        let (old, new) = (&state.items.numbers, &frozen.items.numbers);
+        assert!(old[..6] == new[..6] && old[6..8] != new[6..8] && state.user != frozen.user);
+        // Of one item alone: its row, its bias and all columns.
+        let before = state.clone();
+        let touched = Some(state.items.touched(&[2]));
+        state.step(&mut Gradient { touched, ..gradient(&state) }, &Config { weight_decay: 0.1, ..Config::default() }, false);
+        state.settle(&Config::default());
+        let (old, new) = (&before.items.numbers, &state.items.numbers);
+        let moved: Vec<usize> = (0..old.len()).filter(|i| old[*i] != new[*i]).collect();
+        assert_eq!(moved, state.items.touched(&[2]).into_iter().flatten().collect::<Vec<_>>());
         state.write(folder.path(), "x").unwrap();
         assert_eq!(State::resume(folder.path(), "x", true).unwrap(), Some(state));
         assert_eq!(State::resume(folder.path(), "x", false).unwrap(), None);

@@ -1,5 +1,7 @@
 //! One step: the gradient of a batch of windows, in fixed lanes that run in parallel.
 
+use std::ops::Range;
+
 use foretaste::features::{Encoding, Slots};
 use rayon::prelude::*;
 
@@ -36,6 +38,8 @@ pub struct Gradient {
     pub items: Vec<f32>,
     /// Of the user tower.
     pub user: Vec<f32>,
+    /// Where that of the items can be other than 0, where the step saw a sample of them; absent: everywhere.
+    pub touched: Option<Vec<Range<usize>>>,
 }
 
 /// One lane's sums.
@@ -66,7 +70,8 @@ impl Material<'_> {
         let lanes: Vec<Lane> =
             lanes(batch).par_iter().map(|windows| self.lane(user, windows, &candidates, &rows, scale, mix(seed, 2))).collect();
         let sum = lanes.into_iter().reduce(Lane::plus).expect("there are lanes");
-        let mut gradient = Gradient { loss: sum.loss, items: vec![0.0; items.numbers.len()], user: sum.user };
+        let touched = self.sampler.is_sampling().then(|| items.touched(&ids));
+        let mut gradient = Gradient { loss: sum.loss, items: vec![0.0; items.numbers.len()], user: sum.user, touched };
         items.backward(&ids, bags.clone(), &sum.vectors, &sum.biases, &mut gradient.items);
         items.backward_inputs(&ids, bags, &sum.inputs.unwrap_or_default(), &mut gradient.items);
         gradient
