@@ -53,7 +53,7 @@ async function measured(call, ...args) {
 }
 for (const set of sets) await measured('score', set, values.only?.split(','), Number(values.rounds));
 if (values.towers) {
-  for (const model of ['pools', 'mean', 'gru', 'transformer']) {
+  for (const model of ['pools', 'mean', 'sum', 'gru', 'transformer']) {
     for (const len of [50, 200]) await measured('tower', model, `/data/towers/${model}-${len}.onnx`, [64, len, 8, 16], Number(values.rounds));
   }
 }

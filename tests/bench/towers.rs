@@ -20,7 +20,7 @@ struct Args {
 fn main() -> Result<()> {
     let args = Args::parse();
     std::fs::create_dir_all(&args.out)?;
-    for encoder in [Encoder::Pools, Encoder::Mean, Encoder::Gru, Encoder::Transformer] {
+    for encoder in [Encoder::Pools, Encoder::Mean, Encoder::Sum, Encoder::Gru, Encoder::Transformer] {
         let shape = UserShape { encoder, dim: 64, hidden: 256, rows: [ROWS; 4], context: ROWS, rates: false };
         let tower = UserTower::start(shape, Config::default().pool_rates, 1);
         for len in [50, 200] {
