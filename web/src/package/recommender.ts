@@ -187,7 +187,7 @@ class Log {
     if (this.store) {
       const lines = this.since(this.kept);
       this.kept += lines.length;
-      void this.store.append(lines);
+      this.store.append(lines);
     }
     return result;
   }

@@ -16,7 +16,7 @@ export interface Store {
   /** The lines of the log, of all tabs, oldest first; last such as could not be kept. */
   lines(): Promise<string[]>;
   /** Adds lines to the log: under way at once, whatever becomes of the page. */
-  append(lines: string[]): Promise<void>;
+  append(lines: string[]): void;
   /** The visitor's id for experiments: `fresh` where there is none yet. */
   unit(fresh: string): Promise<string>;
   /** Forgets events, log and id. */
@@ -103,6 +103,7 @@ export async function openStore(namespace: string): Promise<Store> {
   // Beside the events, where the name of no other namespace is.
   const unitKey = [namespace, 'unit'];
   let appended = 0;
+  let add: ((lines: string[]) => void) | undefined;
   const unkept: string[] = [];
   let error: string | undefined;
   let closed = false;
@@ -127,6 +128,26 @@ export async function openStore(namespace: string): Promise<Store> {
     const request = index(transaction).getAllKeys(namespace);
     request.onsuccess = () => request.result.slice(0, Math.max(0, request.result.length - most)).forEach((key) => transaction.objectStore(LOG).delete(key));
   };
+  /** Writes lines, and such as `add` takes before this task ends, in one transaction: one that waits for another is lost with its page. */
+  const write = async (lines: string[]) => {
+    const all = [...lines];
+    const written = await within('readwrite', LOG, (t) => {
+      const put = (line: string) => t.objectStore(LOG).put({ namespace, line } satisfies Line);
+      add = (more) => {
+        all.push(...more);
+        more.forEach(put);
+      };
+      // All is asked for at once: the page may be gone before an answer comes.
+      queueMicrotask(() => {
+        add = undefined;
+        t.commit();
+      });
+      return lines.map(put)[0];
+    });
+    if (written !== undefined) return;
+    unkept.push(...all);
+    unkept.splice(0, unkept.length - CAPACITY);
+  };
   // A page of a later version wants to upgrade: it shall not wait for this one.
   database.onversionchange = () => database.close();
 
@@ -148,23 +169,15 @@ export async function openStore(namespace: string): Promise<Store> {
       const lines = (await within('readonly', LOG, (t) => index(t).getAll(namespace) as IDBRequest<Line[]>)) ?? [];
       return [...lines.map(({ line }) => line), ...unkept].slice(-CAPACITY);
     },
-    append: async (lines) => {
+    append: (lines) => {
       if (lines.length === 0) return;
       tell({ lines });
-      const written = within('readwrite', LOG, (t) => {
-        const [last] = lines.map((line) => t.objectStore(LOG).put({ namespace, line } satisfies Line)).reverse();
-        // All is asked for at once: the page may be gone before an answer comes.
-        t.commit();
-        return last;
-      });
+      if (add) add(lines);
+      else void write(lines);
       appended += lines.length;
-      if (appended >= TRIMMED) {
-        appended = 0;
-        void within('readwrite', LOG, (t) => trim(t, CAPACITY));
-      }
-      if ((await written) !== undefined) return;
-      unkept.push(...lines);
-      unkept.splice(0, unkept.length - CAPACITY);
+      if (appended < TRIMMED) return;
+      appended = 0;
+      void within('readwrite', LOG, (t) => trim(t, CAPACITY));
     },
     unit: async (fresh) => {
       let unit = fresh;
