@@ -17,7 +17,7 @@ fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
 }
 
 fn read(folder: &Path, max_bad: f64) -> anyhow::Result<(Dataset, Notes)> {
-    inspect_folder(folder, &ReadOptions { max_bad, quiet: true })
+    inspect_folder(folder, &ReadOptions { max_bad, quiet: true, ..ReadOptions::default() })
 }
 
 fn dataset(files: &[(&str, &[u8])]) -> Dataset {
@@ -132,7 +132,10 @@ fn every_form_gives_the_same_dataset() {
     }
     let prepared = tempfile::tempdir().unwrap();
     write_tables(&csv, prepared.path()).unwrap();
-    assert_eq!(read_folder(prepared.path(), &ReadOptions { max_bad: 0.0, quiet: true }).unwrap(), csv, "prepared");
+    for in_memory in [usize::MAX, 0] {
+        let data = read_folder(prepared.path(), &ReadOptions { max_bad: 0.0, quiet: true, in_memory }).unwrap();
+        assert_eq!(data, csv, "prepared; {in_memory} bytes in memory");
+    }
 }
 
 #[test]

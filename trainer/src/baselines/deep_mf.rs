@@ -275,7 +275,7 @@ mod tests {
     fn entries_are_ratings_over_the_greatest() {
         let mut history = events(&[4, 2, 4, 3]);
         (history[0].rating, history[1].rating, history[2].rating) = (Some(5.0), Some(-1.0), Some(2.0));
-        let fitted = [Sequence { user: 0, events: history.clone() }];
+        let fitted = [Sequence { user: 0, events: history.clone().into() }];
         let row = |rated| Entries::of(&fitted, rated).row(&history);
         assert_eq!(row(true), [(2, 0.0), (3, 1.0), (4, 0.4)]);
         assert_eq!(row(false), [(2, 1.0), (3, 1.0), (4, 1.0)]);

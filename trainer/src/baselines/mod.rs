@@ -187,7 +187,7 @@ pub(crate) mod tests {
     }
 
     pub fn sequences(histories: &[&[u32]]) -> Vec<Sequence> {
-        histories.iter().enumerate().map(|(u, h)| Sequence { user: u as u32, events: events(h) }).collect()
+        histories.iter().enumerate().map(|(u, h)| Sequence { user: u as u32, events: events(h).into() }).collect()
     }
 
     pub fn query(items: &[u32]) -> Query {

@@ -43,9 +43,11 @@ mod tests {
     #[test]
     fn an_event_counts_half_after_a_half_life() {
         let mut fitted = sequences(&[&[0, 1, 2]]);
-        for (event, day) in fitted[0].events.iter_mut().zip([0, 3, 6]) {
-            event.time = Some(day * 86_400);
-        }
+        fitted[0].events.change(|events| {
+            for (event, day) in events.iter_mut().zip([0, 3, 6]) {
+                event.time = Some(day * 86_400);
+            }
+        });
         assert_eq!(DecayedPopularity::with(3, &fitted, 3.0).scores(&query(&[])), [0.25, 0.5, 1.0]);
         assert_eq!(DecayedPopularity::with(3, &sequences(&[&[0, 1], &[1]]), 3.0).scores(&query(&[])), [1.0, 2.0, 0.0]);
     }

@@ -1,6 +1,7 @@
 //! Parquet tables, column by column: texts, numbers, moments, and lists of them.
 
 use std::fs::File;
+use std::ops::Range;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::{Arc, Once};
@@ -10,16 +11,16 @@ use parquet::basic::{Compression, ConvertedType, LogicalType, Repetition, TimeUn
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, DoubleType, FloatType, Int64Type};
 use parquet::file::properties::WriterProperties;
-use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
+use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
-use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor, Type};
+use parquet::schema::types::{ColumnDescPtr, ColumnDescriptor, SchemaDescriptor, Type};
 
 use super::cell::{Cell, Row, Rows};
 
 /// Records that are read at a time.
 const BATCH: usize = 8192;
 /// Rows of a group that is written.
-const GROUP: usize = 1 << 20;
+const GROUP: usize = 1 << 17;
 
 /// A value, or why it is none.
 type Read = Result<Cell, String>;
@@ -32,9 +33,10 @@ pub(super) fn rows(path: &Path) -> Result<Rows> {
     let leaves = flat_leaves(&schema);
     let columns = leaves.iter().map(|leaf| schema.get_column_root(*leaf).name().to_owned()).collect();
     let mut line = 0;
-    let groups = (0..reader.num_row_groups()).flat_map(move |group| {
-        let cells = guarded(|| read_group(&reader, group, &leaves));
-        let (cells, error) = cells.map_or_else(|e| (Vec::new(), Some(e)), |cells| (cells, None));
+    let batches =
+        (0..reader.num_row_groups()).flat_map(move |group| Group::batches(guarded(|| Group::open(&reader, group, &leaves))));
+    let rows = batches.flat_map(move |batch| {
+        let (cells, error) = batch.map_or_else(|e| (Vec::new(), Some(e)), |cells| (cells, None));
         let count = cells.first().map_or(0, Vec::len);
         let mut columns: Vec<_> = cells.into_iter().map(Vec::into_iter).collect();
         let first = line;
@@ -46,7 +48,7 @@ pub(super) fn rows(path: &Path) -> Result<Rows> {
             })
             .chain(error.map(Err))
     });
-    Ok(Rows { columns, rows: Box::new(groups) })
+    Ok(Rows { columns, rows: Box::new(rows) })
 }
 
 thread_local! {
@@ -83,35 +85,85 @@ fn flat_leaves(schema: &SchemaDescriptor) -> Vec<usize> {
     (0..roots.len()).filter(|leaf| alone(leaf) && flat(leaf)).collect()
 }
 
-/// The cells of a group, by column.
-fn read_group(reader: &SerializedFileReader<File>, group: usize, leaves: &[usize]) -> Result<Vec<Vec<Read>>> {
-    let group = reader.get_row_group(group)?;
-    let rows = usize::try_from(group.metadata().num_rows())?;
-    let mut out = Vec::new();
-    for leaf in leaves {
-        let about = group.metadata().schema_descr().column(*leaf);
-        let cells = read_leaf(&*group, *leaf, &about).map_err(|e| anyhow!("column `{}`: {e:#}", about.path().string()))?;
-        ensure!(cells.len() == rows, "column `{}`: {rows} rows expected, got {}", about.path().string(), cells.len());
-        out.push(cells);
-    }
-    Ok(out)
+/// A row group that is being read.
+struct Group {
+    leaves: Vec<Leaf>,
+    /// Rows that are still to come.
+    left: usize,
 }
 
-fn read_leaf(group: &dyn RowGroupReader, leaf: usize, about: &ColumnDescriptor) -> Result<Vec<Read>> {
-    let text = |text: String| Ok(Cell::of(text));
-    match group.get_column_reader(leaf)? {
-        ColumnReader::BoolColumnReader(r) => cells(r, about, |b| text(b.to_string())),
-        ColumnReader::Int32ColumnReader(r) => cells(r, about, |x| whole(i64::from(*x), about)),
-        ColumnReader::Int64ColumnReader(r) => cells(r, about, |x| whole(*x, about)),
-        ColumnReader::Int96ColumnReader(r) => cells(r, about, |x| Ok(Cell::Moment(x.to_seconds()))),
-        ColumnReader::FloatColumnReader(r) => cells(r, about, |x| text(x.to_string())),
-        ColumnReader::DoubleColumnReader(r) => cells(r, about, |x| text(x.to_string())),
-        ColumnReader::ByteArrayColumnReader(r) => cells(r, about, |bytes| match std::str::from_utf8(bytes.data()) {
-            Ok(t) => text(t.to_owned()),
-            Err(_) => Err("not UTF-8".to_owned()),
-        }),
-        ColumnReader::FixedLenByteArrayColumnReader(_) => {
-            bail!("bytes of a fixed length are not read: give it as text or number")
+struct Leaf {
+    reader: ColumnReader,
+    about: ColumnDescPtr,
+}
+
+impl Group {
+    /// The cells of a group by column, some rows at a time: a group may be longer than the memory. An error is the last of them.
+    fn batches(opened: Result<Group>) -> impl Iterator<Item = Result<Vec<Vec<Read>>>> {
+        let mut opened = Some(opened);
+        std::iter::from_fn(move || {
+            let mut group = match opened.take()? {
+                Ok(group) => group,
+                Err(error) => return Some(Err(error)),
+            };
+            if group.left == 0 {
+                return None;
+            }
+            let batch = guarded(|| group.batch());
+            opened = batch.is_ok().then_some(Ok(group));
+            Some(batch)
+        })
+    }
+
+    fn open(reader: &SerializedFileReader<File>, group: usize, leaves: &[usize]) -> Result<Group> {
+        let group = reader.get_row_group(group)?;
+        let leaf = |leaf: &usize| {
+            let about = group.metadata().schema_descr().column(*leaf);
+            let reader = group.get_column_reader(*leaf).map_err(|e| of_column(&about, e.into()))?;
+            Ok(Leaf { reader, about })
+        };
+        let leaves: Result<Vec<Leaf>> = leaves.iter().map(leaf).collect();
+        Ok(Group { leaves: leaves?, left: usize::try_from(group.metadata().num_rows())? })
+    }
+
+    fn batch(&mut self) -> Result<Vec<Vec<Read>>> {
+        let rows = self.left.min(BATCH);
+        self.left -= rows;
+        let mut out = Vec::new();
+        for leaf in &mut self.leaves {
+            // One more at the end, where none is to be.
+            let asked = rows + usize::from(self.left == 0);
+            let cells = leaf.read(asked).map_err(|e| of_column(&leaf.about, e))?;
+            ensure!(cells.len() == rows, "column `{}`: more or fewer rows than the group has", leaf.about.path().string());
+            out.push(cells);
+        }
+        Ok(out)
+    }
+}
+
+fn of_column(about: &ColumnDescriptor, error: anyhow::Error) -> anyhow::Error {
+    anyhow!("column `{}`: {error:#}", about.path().string())
+}
+
+impl Leaf {
+    /// Up to so many cells more.
+    fn read(&mut self, rows: usize) -> Result<Vec<Read>> {
+        let text = |text: String| Ok(Cell::of(text));
+        let about = &*self.about;
+        match &mut self.reader {
+            ColumnReader::BoolColumnReader(r) => cells(r, about, rows, |b| text(b.to_string())),
+            ColumnReader::Int32ColumnReader(r) => cells(r, about, rows, |x| whole(i64::from(*x), about)),
+            ColumnReader::Int64ColumnReader(r) => cells(r, about, rows, |x| whole(*x, about)),
+            ColumnReader::Int96ColumnReader(r) => cells(r, about, rows, |x| Ok(Cell::Moment(x.to_seconds()))),
+            ColumnReader::FloatColumnReader(r) => cells(r, about, rows, |x| text(x.to_string())),
+            ColumnReader::DoubleColumnReader(r) => cells(r, about, rows, |x| text(x.to_string())),
+            ColumnReader::ByteArrayColumnReader(r) => cells(r, about, rows, |bytes| match std::str::from_utf8(bytes.data()) {
+                Ok(t) => text(t.to_owned()),
+                Err(_) => Err("not UTF-8".to_owned()),
+            }),
+            ColumnReader::FixedLenByteArrayColumnReader(_) => {
+                bail!("bytes of a fixed length are not read: give it as text or number")
+            }
         }
     }
 }
@@ -138,18 +190,20 @@ fn whole(x: i64, about: &ColumnDescriptor) -> Read {
     Ok(Cell::Moment(x.div_euclid(per_second)))
 }
 
-/// All cells of a leaf: a value where its definition level is the highest, lists where it repeats.
+/// Up to so many cells of a leaf: a value where its definition level is the highest, lists where it repeats.
 fn cells<T: DataType>(
-    mut reader: ColumnReaderImpl<T>,
+    reader: &mut ColumnReaderImpl<T>,
     about: &ColumnDescriptor,
+    rows: usize,
     one: impl Fn(&T::T) -> Read,
 ) -> Result<Vec<Read>> {
     let (max_def, repeats) = (about.max_def_level(), about.max_rep_level() > 0);
     let mut out: Vec<Read> = Vec::new();
     let mut lists: Vec<Result<Vec<Cell>, String>> = Vec::new();
-    loop {
+    while out.len().max(lists.len()) < rows {
+        let left = rows - out.len().max(lists.len());
         let (mut defs, mut reps, mut values) = (Vec::new(), Vec::new(), Vec::new());
-        let (records, _, _) = reader.read_records(BATCH, Some(&mut defs), Some(&mut reps), &mut values)?;
+        let (records, _, _) = reader.read_records(left, Some(&mut defs), Some(&mut reps), &mut values)?;
         if records == 0 {
             break;
         }
@@ -202,16 +256,6 @@ pub(crate) enum Written<'a> {
 }
 
 impl Written<'_> {
-    fn len(&self) -> usize {
-        match self {
-            Written::Texts(v) => v.len(),
-            Written::Numbers(v) => v.len(),
-            Written::Whole(v) => v.len(),
-            Written::Ranks(v) => v.len(),
-            Written::Scores(v) => v.len(),
-        }
-    }
-
     /// The column's type in the schema.
     fn of(&self, name: &str) -> Result<Arc<Type>> {
         let (repetition, kind, logical) = match self {
@@ -226,26 +270,24 @@ impl Written<'_> {
     }
 }
 
-/// Writes a table of columns of equal length; equal columns give equal bytes.
-pub(crate) fn write(path: &Path, columns: &[(&str, Written)]) -> Result<()> {
-    let fields: Result<Vec<_>> = columns.iter().map(|(name, column)| column.of(name)).collect();
+/// Writes a table of columns of equal length; equal columns give equal bytes. `columns` gives those of a range of rows.
+pub(crate) fn write<'a>(path: &Path, rows: usize, columns: impl Fn(Range<usize>) -> Vec<(&'a str, Written<'a>)>) -> Result<()> {
+    let fields: Result<Vec<_>> = columns(0..0).iter().map(|(name, column)| column.of(name)).collect();
     let schema = Type::group_type_builder("table").with_fields(fields?).build()?;
     let properties = WriterProperties::builder().set_compression(Compression::ZSTD(Default::default())).build();
     let mut writer = SerializedFileWriter::new(File::create(path)?, Arc::new(schema), Arc::new(properties))?;
-    let rows = columns.first().map_or(0, |(_, c)| c.len());
     for start in (0..rows).step_by(GROUP) {
-        let range = start..rows.min(start + GROUP);
         let mut group = writer.next_row_group()?;
-        for (_, column) in columns {
+        for (_, column) in columns(start..rows.min(start + GROUP)) {
             match column {
                 Written::Texts(v) => optional::<ByteArrayType>(
                     &mut group,
-                    v[range.clone()].iter().map(|t| t.map(|t| ByteArray::from(t.as_bytes().to_vec()))),
+                    v.into_iter().map(|t| t.map(|t| ByteArray::from(t.as_bytes().to_vec()))),
                 )?,
-                Written::Numbers(v) => optional::<DoubleType>(&mut group, v[range.clone()].iter().copied())?,
-                Written::Whole(v) => optional::<Int64Type>(&mut group, v[range.clone()].iter().copied())?,
-                Written::Ranks(v) => column_of::<Int64Type>(&mut group, &v[range.clone()], None)?,
-                Written::Scores(v) => column_of::<FloatType>(&mut group, &v[range.clone()], None)?,
+                Written::Numbers(v) => optional::<DoubleType>(&mut group, v.into_iter())?,
+                Written::Whole(v) => optional::<Int64Type>(&mut group, v.into_iter())?,
+                Written::Ranks(v) => column_of::<Int64Type>(&mut group, &v, None)?,
+                Written::Scores(v) => column_of::<FloatType>(&mut group, &v, None)?,
             }
         }
         group.close()?;

@@ -2,6 +2,8 @@
 
 use foretaste::features::{EventType, Value};
 
+use super::Events;
+
 /// One event.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Event {
@@ -63,7 +65,7 @@ pub struct Dataset {
     /// Types of event by name, and their meaning: those that occur, those declared, and `like` and `hide`, which a page may record.
     pub types: Vec<EventType>,
     /// All events, by user, then time, then item; without times by user, then file order.
-    pub events: Vec<Event>,
+    pub events: Events,
     /// `events[offsets[u]..offsets[u + 1]]` is the history of user u.
     pub offsets: Vec<usize>,
 }
@@ -72,6 +74,11 @@ impl Dataset {
     /// The history of a user, oldest first.
     pub fn history(&self, user: usize) -> &[Event] {
         &self.events[self.offsets[user]..self.offsets[user + 1]]
+    }
+
+    /// The first `n` events of a user, oldest first.
+    pub fn first(&self, user: usize, n: usize) -> Events {
+        self.events.part(self.offsets[user]..self.offsets[user] + n)
     }
 
     /// Whether the events have times.

@@ -50,16 +50,21 @@ impl TableNotes {
         self.bad as f64 / self.rows.max(1) as f64
     }
 
-    /// Names the bad rows and counts the repeated ones on standard error.
+    /// Notes the repeated rows and counts them on standard error.
+    pub(super) fn repeats(&mut self, repeated: u64) {
+        self.repeated = repeated;
+        if repeated > 0 {
+            eprintln!("{}: exact repeats of a row, counted once: {repeated}", self.file);
+        }
+    }
+
+    /// Names the bad rows on standard error.
     pub(super) fn print(&self) {
         self.named.iter().for_each(|named| eprintln!("{named}"));
         if self.bad > 0 {
             let more = self.bad - self.named.len() as u64;
             let more = if more > 0 { format!(", {more} more than named") } else { String::new() };
             eprintln!("{}: bad rows, left out: {} of {}{more}", self.file, self.bad, self.rows);
-        }
-        if self.repeated > 0 {
-            eprintln!("{}: exact repeats of a row, counted once: {}", self.file, self.repeated);
         }
     }
 }

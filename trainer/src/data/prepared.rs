@@ -1,6 +1,7 @@
 //! A data set back into a data folder: feature tables in Parquet, every choice written down in `data.toml`.
 
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -11,9 +12,6 @@ use super::{Column, Dataset, Table};
 
 /// Writes tables that [`super::read_folder`] reads as the same data set, hash included.
 pub fn write_tables(data: &Dataset, folder: &Path) -> Result<()> {
-    let write = |name: &str, columns: &[(&str, Written)]| {
-        columnar::write(&folder.join(name), columns).with_context(|| folder.join(name).display().to_string())
-    };
     let texts = |columns: &Table| columns.columns.iter().map(texts).collect::<Vec<_>>();
     fn id(ids: &[String], at: u32) -> Option<&str> {
         Some(ids[at as usize].as_str())
@@ -22,35 +20,46 @@ pub fn write_tables(data: &Dataset, folder: &Path) -> Result<()> {
     let context = texts(&data.context_table);
     let taken = |name: &str| data.context_table.columns.iter().any(|c| c.name == name);
     let row = std::iter::successors(Some("row".to_owned()), |name| Some(format!("{name}_"))).find(|name| !taken(name));
-    let mut columns = vec![
-        ("user", Written::Texts(events.iter().map(|e| id(&data.users, e.user)).collect())),
-        ("item", Written::Texts(events.iter().map(|e| id(&data.items, e.item)).collect())),
-        ("type", Written::Texts(events.iter().map(|e| Some(data.types[usize::from(e.kind)].name.as_str())).collect())),
-        // Keeps apart what differed in columns that are left out: no row is the repeat of another.
-        (row.as_deref().unwrap_or("row"), Written::Ranks((0..events.len() as i64).collect())),
-    ];
-    if data.has_times() {
-        columns.push(("timestamp", Written::Whole(events.iter().map(|e| e.time).collect())));
-    }
-    if data.has_ratings() {
-        columns.push(("rating", Written::Numbers(events.iter().map(|e| e.rating).collect())));
-    }
-    columns.extend(written(&data.context_table, &context));
-    write("events.parquet", &columns)?;
+    let columns = |range: Range<usize>| {
+        let events = &events[range.clone()];
+        let mut columns = vec![
+            ("user", Written::Texts(events.iter().map(|e| id(&data.users, e.user)).collect())),
+            ("item", Written::Texts(events.iter().map(|e| id(&data.items, e.item)).collect())),
+            ("type", Written::Texts(events.iter().map(|e| Some(data.types[usize::from(e.kind)].name.as_str())).collect())),
+            // Keeps apart what differed in columns that are left out: no row is the repeat of another.
+            (row.as_deref().unwrap_or("row"), Written::Ranks(range.clone().map(|row| row as i64).collect())),
+        ];
+        if data.has_times() {
+            columns.push(("timestamp", Written::Whole(events.iter().map(|e| e.time).collect())));
+        }
+        if data.has_ratings() {
+            columns.push(("rating", Written::Numbers(events.iter().map(|e| e.rating).collect())));
+        }
+        columns.extend(written(&data.context_table, &context, range));
+        columns
+    };
+    write(folder, "events.parquet", data.events.len(), columns)?;
 
     let items = texts(&data.item_table);
-    let mut columns = vec![("item", Written::Texts(data.items.iter().map(|id| Some(id.as_str())).collect()))];
-    columns.extend(written(&data.item_table, &items));
-    if hidden_title(data) {
-        columns.push(("title", Written::Texts(data.titles.iter().map(Option::as_deref).collect())));
-    }
-    write("items.parquet", &columns)?;
+    let columns = |range: Range<usize>| {
+        let mut columns = vec![("item", Written::Texts(data.items[range.clone()].iter().map(|id| Some(id.as_str())).collect()))];
+        columns.extend(written(&data.item_table, &items, range.clone()));
+        if hidden_title(data) {
+            columns.push(("title", Written::Texts(data.titles[range].iter().map(Option::as_deref).collect())));
+        }
+        columns
+    };
+    write(folder, "items.parquet", data.items.len(), columns)?;
 
     if !data.user_table.columns.is_empty() {
         let users = texts(&data.user_table);
-        let mut columns = vec![("user", Written::Texts(data.users.iter().map(|id| Some(id.as_str())).collect()))];
-        columns.extend(written(&data.user_table, &users));
-        write("users.parquet", &columns)?;
+        let columns = |range: Range<usize>| {
+            let mut columns =
+                vec![("user", Written::Texts(data.users[range.clone()].iter().map(|id| Some(id.as_str())).collect()))];
+            columns.extend(written(&data.user_table, &users, range));
+            columns
+        };
+        write(folder, "users.parquet", data.users.len(), columns)?;
     }
     fs::write(folder.join("data.toml"), data_toml(data)).context("data.toml")
 }
@@ -71,11 +80,26 @@ fn texts(column: &Column) -> Vec<Option<String>> {
     column.values.iter().map(text).collect()
 }
 
-fn written<'a>(table: &'a Table, texts: &'a [Vec<Option<String>>]) -> impl Iterator<Item = (&'a str, Written<'a>)> {
-    table.columns.iter().zip(texts).map(|(column, texts)| {
+fn write<'a>(
+    folder: &Path,
+    name: &str,
+    rows: usize,
+    columns: impl Fn(Range<usize>) -> Vec<(&'a str, Written<'a>)>,
+) -> Result<()> {
+    let path = folder.join(name);
+    columnar::write(&path, rows, columns).with_context(|| path.display().to_string())
+}
+
+/// Some rows of a table.
+fn written<'a>(
+    table: &'a Table,
+    texts: &'a [Vec<Option<String>>],
+    range: Range<usize>,
+) -> impl Iterator<Item = (&'a str, Written<'a>)> {
+    table.columns.iter().zip(texts).map(move |(column, texts)| {
         let values = match column.kind {
-            "number" => Written::Numbers(column.values.iter().map(Value::number).collect()),
-            _ => Written::Texts(texts.iter().map(Option::as_deref).collect()),
+            "number" => Written::Numbers(column.values[range.clone()].iter().map(Value::number).collect()),
+            _ => Written::Texts(texts[range.clone()].iter().map(Option::as_deref).collect()),
         };
         (column.name.as_str(), values)
     })

@@ -12,7 +12,7 @@ use super::columns::{self, Collected};
 use super::declared::{ColumnKind, Declared, DeclaredColumn, TimeUnit};
 use super::ids::Names;
 use super::rows;
-use super::{Dataset, Event, Notes, Table, TableNotes, digest};
+use super::{Dataset, Event, LongVec, Notes, Table, TableNotes, digest};
 
 /// Bounds of a time: the years 0 to 9999, Unix seconds.
 const TIMES: std::ops::RangeInclusive<i64> = -62_167_219_200..=253_402_300_799;
@@ -20,6 +20,8 @@ const TIMES: std::ops::RangeInclusive<i64> = -62_167_219_200..=253_402_300_799;
 const MEANINGS: [&str; 5] = ["user", "item", "timestamp", "rating", "type"];
 /// Most types of event.
 const MAX_TYPES: usize = 1000;
+/// Most files that hold the lines of some users each.
+const MOST_PARTS: usize = 64;
 /// Types that a page may record whether or not the data has them.
 const PAGE_TYPES: [&str; 2] = ["hide", "like"];
 
@@ -30,11 +32,13 @@ pub struct ReadOptions {
     pub max_bad: f64,
     /// Do not print the choice of columns; bad rows are still named.
     pub quiet: bool,
+    /// Bytes of events that are held in memory; more of them lie in a temporary file.
+    pub in_memory: usize,
 }
 
 impl Default for ReadOptions {
     fn default() -> Self {
-        ReadOptions { max_bad: 0.01, quiet: false }
+        ReadOptions { max_bad: 0.01, quiet: false, in_memory: 1 << 28 }
     }
 }
 
@@ -59,7 +63,7 @@ pub fn inspect_folder(folder: &Path, options: &ReadOptions) -> Result<(Dataset, 
     let Some(path) = rows::find(folder, "events")? else {
         bail!("{}: no events.csv, .tsv, .jsonl (or these with .gz) or events.parquet", folder.display());
     };
-    let mut events = read_events(&path, &declared, options, &mut notes)?;
+    let mut read = read_events(&path, &declared, options, &mut notes)?;
     let items = match rows::find(folder, "items")? {
         Some(path) => Some(read_table(&path, "item", &declared, &declared.items, options, &mut notes)?),
         None => None,
@@ -73,30 +77,24 @@ pub fn inspect_folder(folder: &Path, options: &ReadOptions) -> Result<(Dataset, 
             bail!("data.toml: [{part}.{column}]: there is no {part} table");
         }
     }
-    let in_events = events.items.names.len();
+    let in_events = read.items.names.len();
     if let Some(items) = &items {
-        items.ids.names.iter().for_each(|id| _ = events.items.intern(id));
-        notes.unlisted_items = events.items.names[..in_events].iter().filter(|id| items.ids.get(id).is_none()).count();
+        items.ids.names.iter().for_each(|id| _ = read.items.intern(id));
+        notes.unlisted_items = read.items.names[..in_events].iter().filter(|id| items.ids.get(id).is_none()).count();
     }
-    let (user_ids, user_rank) = events.users.ordered();
-    let (item_ids, item_rank) = events.items.ordered();
+    let (user_ids, user_rank) = read.users.ordered();
+    let (item_ids, item_rank) = read.items.ordered();
     let mut universe = vec![false; item_ids.len()];
     item_rank[..in_events].iter().for_each(|i| universe[*i as usize] = true);
 
-    let (types, type_rank) = event_types(&declared, events.types);
-    for event in &mut events.events {
+    let (types, type_rank) = event_types(&declared, read.types);
+    for Line { event, .. } in read.lines.iter_mut() {
         event.user = user_rank[event.user as usize];
         event.item = item_rank[event.item as usize];
         event.kind = type_rank[usize::from(event.kind)];
     }
-    let timed = events.events[0].time.is_some();
-    let mut order: Vec<u32> = (0..events.events.len() as u32).collect();
-    order.sort_by_key(|i| {
-        let e = &events.events[*i as usize];
-        (e.user, e.time, if timed { e.item } else { 0 })
-    });
-    let sorted: Vec<Event> = order.iter().map(|i| events.events[*i as usize]).collect();
-    let offsets = (0..=user_ids.len()).map(|u| sorted.partition_point(|e| (e.user as usize) < u)).collect();
+    let Ordered { events, offsets, rows, repeated } = ordered(read.lines, user_ids.len(), !read.context.is_empty())?;
+    notes.tables[0].repeats(repeated);
 
     let (titles, item_table) = match items {
         Some(items) => finish_table(items, &item_ids, "items", &mut notes),
@@ -110,8 +108,7 @@ pub fn inspect_folder(folder: &Path, options: &ReadOptions) -> Result<(Dataset, 
         }
         None => Table::default(),
     };
-    let rows: Vec<Option<u32>> = order.iter().map(|i| Some(*i)).collect();
-    let context_table = finish_columns(events.context, &rows, "context", &mut notes);
+    let context_table = finish_columns(read.context, &rows, "context", &mut notes);
     if !options.quiet {
         notes.chosen.iter().for_each(|(column, kind)| eprintln!("{column}: {kind} (by its values)"));
         notes.empty.iter().for_each(|column| eprintln!("{column}: left out, it has no values"));
@@ -129,7 +126,7 @@ pub fn inspect_folder(folder: &Path, options: &ReadOptions) -> Result<(Dataset, 
         user_table,
         context_table,
         types,
-        events: sorted,
+        events: events.into(),
         offsets,
     };
     data.sha256 = digest::of(&data);
@@ -137,15 +134,24 @@ pub fn inspect_folder(folder: &Path, options: &ReadOptions) -> Result<(Dataset, 
 }
 
 /// What the events file says; users, items and types by number of appearance.
-struct Events {
+struct EventsFile {
     users: Names,
     items: Names,
     types: Names,
-    events: Vec<Event>,
+    lines: LongVec<Line>,
     context: Vec<Collected>,
 }
 
-fn read_events(path: &Path, declared: &Declared, options: &ReadOptions, notes: &mut Notes) -> Result<Events> {
+/// A good row of it.
+#[derive(Clone, Copy)]
+struct Line {
+    event: Event,
+    /// Its place among the good rows.
+    row: u32,
+    print: u64,
+}
+
+fn read_events(path: &Path, declared: &Declared, options: &ReadOptions, notes: &mut Notes) -> Result<EventsFile> {
     let source = rows::open(path)?;
     let find = |meaning: &str| declared.columns.find(meaning, &source.columns);
     let (Some(user), Some(item)) = (find("user"), find("item")) else {
@@ -163,11 +169,13 @@ fn read_events(path: &Path, declared: &Declared, options: &ReadOptions, notes: &
         bail!("data.toml: [context.{name}]: the column has a meaning of its own");
     }
     let (timestamp, rating, kind) = (find("timestamp"), find("rating"), find("type"));
-    let mut out = Events {
+    let mut lines = LongVec::new(options.in_memory);
+    let mut row = 0;
+    let mut out = EventsFile {
         users: Names::default(),
         items: Names::default(),
         types: Names::default(),
-        events: Vec::new(),
+        lines: LongVec::new(0),
         context: declared_columns(
             &source.columns.iter().cloned().map(Some).collect::<Vec<_>>(),
             &declared.context,
@@ -175,7 +183,8 @@ fn read_events(path: &Path, declared: &Declared, options: &ReadOptions, notes: &
             path,
         )?,
     };
-    let table = each_row(path, source.rows, options, |cells| {
+    let line = |cells: &mut [Cell]| {
+        let print = fingerprint(cells);
         let id = |at: usize, what: &str| match &cells[at] {
             Cell::Missing => Err(format!("{what} is empty")),
             cell => Ok(columns::text(cell)),
@@ -196,13 +205,15 @@ fn read_events(path: &Path, declared: &Declared, options: &ReadOptions, notes: &
         };
         let (user, item) = (out.users.intern(&user), out.items.intern(&item));
         // More types than `MAX_TYPES` are refused below.
-        out.events.push(Event { user, item, kind: kind.min(u32::from(u16::MAX)) as u16, rating, time, weight: 1.0 });
+        let event = Event { user, item, kind: kind.min(u32::from(u16::MAX)) as u16, rating, time, weight: 1.0 };
         for column in &mut out.context {
             column.push(std::mem::replace(&mut cells[column.at], Cell::Missing));
         }
-        Ok(())
-    });
-    notes.tables.push(table?);
+        row += 1;
+        Ok(Line { event, row: row - 1, print })
+    };
+    notes.tables.push(each_row(path, source.rows, options, line, |line| lines.push(line))?);
+    out.lines = lines;
     if out.types.names.len() > MAX_TYPES {
         bail!(
             "{}: {} types of event, at most {MAX_TYPES} expected: is `type` another thing?",
@@ -210,8 +221,53 @@ fn read_events(path: &Path, declared: &Declared, options: &ReadOptions, notes: &
             out.types.names.len()
         );
     }
-    if out.events.is_empty() {
+    if out.lines.is_empty() {
         bail!("{}: no events", path.display());
+    }
+    Ok(out)
+}
+
+/// Events by user, then time, then item; without times by user, then file order.
+struct Ordered {
+    events: LongVec<Event>,
+    offsets: Vec<usize>,
+    /// The row of each event, where it is asked for.
+    rows: Vec<Option<u32>>,
+    /// Lines that repeat another one exactly, left out.
+    repeated: u64,
+}
+
+/// Puts the lines of each user together, then in order. Where they are too many for the memory they go to a file for some users at a time first, so
+/// that no file is read or written in leaps.
+fn ordered(lines: LongVec<Line>, users: usize, with_rows: bool) -> Result<Ordered> {
+    let most = lines.most();
+    let mut counts = vec![0; users];
+    lines.iter().for_each(|line| counts[line.event.user as usize] += 1);
+    let in_part = (most / size_of::<Line>()).max(lines.len() / MOST_PARTS + 1);
+    let (mut part_of, mut part, mut len) = (Vec::new(), 0, 0);
+    for count in counts {
+        if len > 0 && len + count > in_part {
+            (part, len) = (part + 1, 0);
+        }
+        len += count;
+        part_of.push(part);
+    }
+    let mut parts: Vec<LongVec<Line>> = (0..=part).map(|_| LongVec::new(if part == 0 { most } else { 0 })).collect();
+    lines.iter().try_for_each(|line| parts[part_of[line.event.user as usize]].push(*line))?;
+    drop(lines);
+    let timed = parts[0][0].event.time.is_some();
+    let mut out = Ordered { events: LongVec::new(most), offsets: vec![0], rows: Vec::new(), repeated: 0 };
+    for mut part in parts {
+        part.sort_by_key(|line| line.event.user);
+        for lines in part.chunk_by(|a, b| a.event.user == b.event.user) {
+            let mut seen = HashSet::new();
+            let mut once: Vec<Line> = lines.iter().filter(|line| seen.insert(line.print)).copied().collect();
+            out.repeated += (lines.len() - once.len()) as u64;
+            once.sort_by_key(|line| (line.event.time, if timed { line.event.item } else { 0 }));
+            once.iter().try_for_each(|line| out.events.push(line.event))?;
+            out.rows.extend(once.iter().filter(|_| with_rows).map(|line| Some(line.row)));
+            out.offsets.push(out.events.len());
+        }
     }
     Ok(out)
 }
@@ -293,7 +349,13 @@ fn read_table(
         }
     }
     let mut out = Collection { ids: Names::default(), columns, title: hidden_title };
-    let table = each_row(path, source.rows, options, |cells| {
+    let (mut seen, mut repeated) = (HashSet::new(), 0);
+    let take = |cells: &mut [Cell]| {
+        let print = fingerprint(cells);
+        if seen.contains(&print) {
+            repeated += 1;
+            return Ok(());
+        }
         if cells[at] == Cell::Missing {
             return Err(format!("{key} is empty"));
         }
@@ -308,9 +370,12 @@ fn read_table(
         for column in out.columns.iter_mut().chain(&mut out.title) {
             column.push(std::mem::replace(&mut cells[column.at], Cell::Missing));
         }
+        seen.insert(print);
         Ok(())
-    });
-    notes.tables.push(table?);
+    };
+    let mut table = each_row(path, source.rows, options, take, Ok)?;
+    table.repeats(repeated);
+    notes.tables.push(table);
     Ok(out)
 }
 
@@ -333,29 +398,22 @@ fn declared_columns(
     Ok(out)
 }
 
-/// Calls `take` for every row that is whole and new; what it refuses is a bad row.
-fn each_row(
+/// Keeps what `take` makes of every whole row; what it refuses is a bad row.
+fn each_row<T>(
     path: &Path,
     rows: impl Iterator<Item = Result<Row>>,
     options: &ReadOptions,
-    mut take: impl FnMut(&mut [Cell]) -> Result<(), String>,
+    mut take: impl FnMut(&mut [Cell]) -> Result<T, String>,
+    mut keep: impl FnMut(T) -> Result<()>,
 ) -> Result<TableNotes> {
     let mut notes = TableNotes::new(path.file_name().unwrap_or_default().to_string_lossy().into_owned());
-    let mut seen = HashSet::new();
     let ended = rows.into_iter().try_for_each(|row| {
         let row = row?;
         notes.rows += 1;
-        let taken = row.cells.and_then(|mut cells| {
-            let print = fingerprint(&cells);
-            if seen.contains(&print) {
-                notes.repeated += 1;
-                return Ok(());
-            }
-            take(&mut cells)?;
-            seen.insert(print);
-            Ok(())
-        });
-        taken.unwrap_or_else(|reason| notes.bad_row(row.line, &reason));
+        match row.cells.and_then(|mut cells| take(&mut cells)) {
+            Ok(taken) => keep(taken)?,
+            Err(reason) => notes.bad_row(row.line, &reason),
+        }
         anyhow::Ok(())
     });
     notes.print();
@@ -373,17 +431,17 @@ fn each_row(
     Ok(notes)
 }
 
-/// Half a SHA-256 of a row: equal rows have equal ones, others never in practice.
-fn fingerprint(cells: &[Cell]) -> [u8; 16] {
+/// The start of a SHA-256 of a row: equal rows have equal ones, others of one user never in practice.
+fn fingerprint(cells: &[Cell]) -> u64 {
     let mut hash = Sha256::new();
     for cell in cells {
         let text = columns::text(cell);
         hash.update((text.len() as u64).to_le_bytes());
         hash.update(text.as_bytes());
     }
-    let mut out = [0; 16];
-    out.copy_from_slice(&hash.finalize()[..16]);
-    out
+    let mut out = [0; 8];
+    out.copy_from_slice(&hash.finalize()[..8]);
+    u64::from_le_bytes(out)
 }
 
 /// Titles, and the columns of a table in the order of ids.

@@ -1,6 +1,7 @@
 //! Tables out.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -24,17 +25,21 @@ pub(crate) fn csv_line<S: AsRef<str>>(out: &mut String, fields: &[S]) {
 
 /// A Parquet table of `user`, `rank` (from 1), `item`, `score`: `slates` by index into `users`, best item first.
 pub fn write_slates(file: &Path, users: &[String], slates: &BTreeMap<usize, Vec<(String, f32)>>) -> Result<()> {
-    let rows = || slates.iter().flat_map(|(user, slate)| slate.iter().enumerate().map(move |(i, row)| (*user, i, row)));
     if let Some(user) = slates.keys().find(|user| **user >= users.len()) {
         bail!("slate of user number {user}, of {} users", users.len());
     }
-    let columns = [
-        ("user", Written::Texts(rows().map(|(user, _, _)| Some(users[user].as_str())).collect())),
-        ("rank", Written::Ranks(rows().map(|(_, i, _)| i as i64 + 1).collect())),
-        ("item", Written::Texts(rows().map(|(_, _, (item, _))| Some(item.as_str())).collect())),
-        ("score", Written::Scores(rows().map(|(_, _, (_, score))| *score).collect())),
-    ];
-    columnar::write(file, &columns).with_context(|| file.display().to_string())
+    let rows: Vec<_> =
+        slates.iter().flat_map(|(user, slate)| slate.iter().enumerate().map(move |(i, row)| (*user, i, row))).collect();
+    let columns = |range: Range<usize>| {
+        let rows = || rows[range.clone()].iter();
+        vec![
+            ("user", Written::Texts(rows().map(|(user, _, _)| Some(users[*user].as_str())).collect())),
+            ("rank", Written::Ranks(rows().map(|(_, i, _)| *i as i64 + 1).collect())),
+            ("item", Written::Texts(rows().map(|(_, _, (item, _))| Some(item.as_str())).collect())),
+            ("score", Written::Scores(rows().map(|(_, _, (_, score))| *score).collect())),
+        ]
+    };
+    columnar::write(file, rows.len(), columns).with_context(|| file.display().to_string())
 }
 
 #[cfg(test)]

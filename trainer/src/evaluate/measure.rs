@@ -200,10 +200,10 @@ mod tests {
     fn ties_are_told_apart() {
         let mut data = dataset(&[&[0, 1, 2, 3]]);
         assert_eq!(tie(&data, &query_at(&data, 2)), Some("untied"));
-        data.events[2].time = data.events[1].time;
+        data.events.change(|events| events[2].time = events[1].time);
         assert_eq!(tie(&data, &query_at(&data, 2)), Some("tied"));
         assert_eq!(tie(&data, &query_at(&data, 0)), None, "nothing to share a second with");
-        data.events[2].time = None;
+        data.events.change(|events| events[2].time = None);
         assert_eq!(tie(&data, &query_at(&data, 2)), None);
     }
 
@@ -245,7 +245,7 @@ mod tests {
     #[test]
     fn errors_of_ratings() {
         let mut data = dataset(&[&[0, 1, 2, 3]]);
-        (data.events[0].rating, data.events[1].rating) = (Some(1.0), Some(5.0));
+        data.events.change(|events| (events[0].rating, events[1].rating) = (Some(1.0), Some(5.0)));
         let query = Query { ratings: vec![1.0, 4.0, 5.0], ..Query::new(0, vec![], vec![0, 2, 1], vec![]) };
         // 9 is cut to 5.
         let figures = measure_ratings(&data, &[query], |_| Ok(vec![2.0, 4.0, 9.0])).unwrap();

@@ -9,7 +9,7 @@ pub(super) fn split(data: &Dataset) -> Split {
         protocol: Protocol::All,
         fold: None,
         train: histories(data, |user| !held_back[user]),
-        valid: (0..held_back.len()).filter(|u| held_back[*u]).filter_map(|u| p4::query(u, data.history(u))).collect(),
+        valid: (0..held_back.len()).filter(|u| held_back[*u]).filter_map(|u| p4::query(data, u)).collect(),
         refit: Some(histories(data, |_| true)),
         test: vec![],
     }

@@ -14,13 +14,13 @@ fn cold(data: &Dataset) -> Vec<bool> {
 pub(super) fn split(data: &Dataset, fold: u32) -> Split {
     let (cold, p4) = (Arc::new(cold(data)), p4::split(data, fold));
     let warm = |sequence: Sequence| {
-        let events: Vec<_> = sequence.events.into_iter().filter(|e| !cold[e.item as usize]).collect();
-        (!events.is_empty()).then_some(Sequence { events, ..sequence })
+        let events: Vec<_> = sequence.events.iter().filter(|e| !cold[e.item as usize]).copied().collect();
+        (!events.is_empty()).then(|| Sequence { events: events.into(), ..sequence })
     };
     let warm_ones = |sequences: Vec<Sequence>| sequences.into_iter().filter_map(warm).collect();
     // Cold items are asked for where `asked`, and are neither asked for nor known in validation.
     let query = |query: Query, asked: bool| {
-        let history = query.history.iter().filter(|e| !cold[e.item as usize]).cloned().collect();
+        let history: Vec<_> = query.history.iter().filter(|e| !cold[e.item as usize]).copied().collect();
         let targets: Vec<u32> = query.targets.iter().copied().filter(|t| cold[*t as usize] == asked).collect();
         let removed = if asked { vec![] } else { query.removed.into_iter().filter(|i| !cold[*i as usize]).collect() };
         let candidates =

@@ -13,12 +13,11 @@ pub use hash::hash;
 pub(crate) use p4::query;
 pub use write::write_split;
 
-use std::ops::Deref;
 use std::sync::Arc;
 
 use anyhow::{Result, bail, ensure};
 
-use crate::data::{Dataset, Event};
+use crate::data::{Dataset, Event, Events};
 
 /// A fixed way to split the events and to ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -60,34 +59,7 @@ pub struct Sequence {
     /// Index into [`Dataset::users`].
     pub user: u32,
     /// Oldest first.
-    pub events: Vec<Event>,
-}
-
-/// The first events of a history; queries of one user share them.
-#[derive(Debug, Clone)]
-pub struct History {
-    events: Arc<[Event]>,
-    len: usize,
-}
-
-impl From<Vec<Event>> for History {
-    fn from(events: Vec<Event>) -> Self {
-        History { len: events.len(), events: events.into() }
-    }
-}
-
-impl Deref for History {
-    type Target = [Event];
-
-    fn deref(&self) -> &[Event] {
-        &self.events[..self.len]
-    }
-}
-
-impl PartialEq for History {
-    fn eq(&self, other: &History) -> bool {
-        **self == **other
-    }
+    pub events: Events,
 }
 
 /// One ranking task: what is known of a visitor, and what is to be found.
@@ -96,7 +68,7 @@ pub struct Query {
     /// Index into [`Dataset::users`].
     pub user: u32,
     /// What is known, oldest first.
-    pub history: History,
+    pub history: Events,
     /// Items to find, in order of time.
     pub targets: Vec<u32>,
     /// Ratings of the targets (P2), else none.
@@ -111,7 +83,7 @@ pub struct Query {
 
 impl Query {
     /// A query whose candidates are all items of the events.
-    pub fn new(user: u32, history: Vec<Event>, targets: Vec<u32>, removed: Vec<u32>) -> Query {
+    pub fn new(user: u32, history: impl Into<Events>, targets: Vec<u32>, removed: Vec<u32>) -> Query {
         Query { user, history: history.into(), targets, ratings: vec![], removed, candidates: None, is_new: false }
     }
 
@@ -181,7 +153,7 @@ pub(crate) fn distinct(events: &[Event]) -> Vec<u32> {
 pub(crate) fn histories(data: &Dataset, pick: impl Fn(usize) -> bool) -> Vec<Sequence> {
     let users = (0..data.users.len()).filter(|user| pick(*user));
     users
-        .map(|user| Sequence { user: user as u32, events: data.history(user).to_vec() })
+        .map(|user| Sequence { user: user as u32, events: data.first(user, data.history(user).len()) })
         .filter(|s| !s.events.is_empty())
         .collect()
 }
@@ -205,9 +177,10 @@ pub(crate) mod tests {
             user_table: Default::default(),
             context_table: Default::default(),
             types: vec![],
-            events: vec![],
+            events: vec![].into(),
             offsets: vec![0],
         };
+        let mut events = Vec::new();
         for (user, history) in histories.iter().enumerate() {
             let event = |(t, item): (usize, &u32)| Event {
                 user: user as u32,
@@ -217,9 +190,10 @@ pub(crate) mod tests {
                 time: Some(t as i64),
                 weight: 1.0,
             };
-            data.events.extend(history.iter().enumerate().map(event));
-            data.offsets.push(data.events.len());
+            events.extend(history.iter().enumerate().map(event));
+            data.offsets.push(events.len());
         }
+        data.events = events.into();
         data
     }
 

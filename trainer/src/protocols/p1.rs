@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 
 use super::{Protocol, Query, Sequence, Split, distinct, hash};
-use crate::data::{Dataset, Event};
+use crate::data::{Dataset, Event, Events};
 
 /// Part of the events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,13 +33,13 @@ pub(super) fn split(data: &Dataset, protocol: Protocol, salt: u32) -> Result<Spl
             data.history(user).iter().filter(|e| parts.contains(&part(data, e, salt))).copied().collect()
         };
         let user = user as u32;
-        let query = |history: Vec<Event>, asked: Vec<Event>| {
+        let query = |history: Events, asked: Vec<Event>| {
             let removed = distinct(&history);
             let asked: Vec<Event> = asked.into_iter().filter(|e| !rates || e.rating.is_some()).collect();
             let query = Query::new(user, history, asked.iter().map(|e| e.item).collect(), removed);
             Query { ratings: asked.iter().filter_map(|e| e.rating.filter(|_| rates)).collect(), ..query }
         };
-        let (train, both) = (of(&[Part::Train]), of(&[Part::Train, Part::Valid]));
+        let (train, both) = (Events::from(of(&[Part::Train])), Events::from(of(&[Part::Train, Part::Valid])));
         out.valid.push(query(train.clone(), of(&[Part::Valid])));
         out.test.push(query(both.clone(), of(&[Part::Test])));
         out.train.push(Sequence { user, events: train });

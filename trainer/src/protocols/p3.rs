@@ -1,7 +1,7 @@
 //! P3: leave one out, full ranking (SASRec, BERT4Rec, HSTU). Never fitted again on validation.
 
 use super::{Protocol, Query, Sequence, Split, distinct};
-use crate::data::{Dataset, Event};
+use crate::data::Dataset;
 
 /// Shortest history with a target.
 pub(super) const LEAST: usize = 3;
@@ -10,17 +10,17 @@ pub(super) fn split(data: &Dataset) -> Split {
     let mut out = Split { protocol: Protocol::P3, fold: None, train: vec![], valid: vec![], refit: None, test: vec![] };
     for user in 0..data.users.len() {
         let history = data.history(user);
-        let user = user as u32;
         // A target that the user had before stays a candidate.
-        let query = |known: &[Event], target: Event| {
-            let removed = distinct(known).into_iter().filter(|item| *item != target.item).collect();
-            Query::new(user, known.to_vec(), vec![target.item], removed)
+        let query = |known: usize| {
+            let target = history[known].item;
+            let removed = distinct(&history[..known]).into_iter().filter(|item| *item != target).collect();
+            Query::new(user as u32, data.first(user, known), vec![target], removed)
         };
         let train = if history.len() < LEAST { history.len() } else { history.len() - 2 };
-        out.train.push(Sequence { user, events: history[..train].to_vec() });
+        out.train.push(Sequence { user: user as u32, events: data.first(user, train) });
         if history.len() >= LEAST {
-            out.valid.push(query(&history[..train], history[train]));
-            out.test.push(query(&history[..train + 1], history[train + 1]));
+            out.valid.push(query(train));
+            out.test.push(query(train + 1));
         }
     }
     out

@@ -1,7 +1,7 @@
 //! P4: strong generalisation, the browser's case: the users of a test are never seen in training.
 
 use super::{Protocol, Query, Split, distinct, hash, histories};
-use crate::data::{Dataset, Event};
+use crate::data::Dataset;
 
 /// Folds of users.
 pub(super) const FOLDS: u32 = 10;
@@ -16,8 +16,9 @@ pub(super) fn query_len(n: usize) -> usize {
     (8 * n / 10).max(1)
 }
 
-/// The query of a history: targets are what follows, less the items of the query. None where nothing follows.
-pub(crate) fn query(user: usize, history: &[Event]) -> Option<Query> {
+/// The query of a user's history: targets are what follows, less the items of the query. None where nothing follows.
+pub(crate) fn query(data: &Dataset, user: usize) -> Option<Query> {
+    let history = data.history(user);
     let (known, ahead) = history.split_at(query_len(history.len()).min(history.len()));
     let removed = distinct(known);
     let mut targets: Vec<u32> = Vec::new();
@@ -26,13 +27,13 @@ pub(crate) fn query(user: usize, history: &[Event]) -> Option<Query> {
             targets.push(event.item);
         }
     }
-    (!targets.is_empty()).then(|| Query::new(user as u32, known.to_vec(), targets, removed))
+    (!targets.is_empty()).then(|| Query::new(user as u32, data.first(user, known.len()), targets, removed))
 }
 
 pub(super) fn split(data: &Dataset, fold: u32) -> Split {
     let folds: Vec<u32> = (0..data.users.len()).map(|user| fold_of(data, user)).collect();
     let valid = (fold + 1) % FOLDS;
-    let queries = |fold| (0..folds.len()).filter(|u| folds[*u] == fold).filter_map(|u| query(u, data.history(u))).collect();
+    let queries = |fold| (0..folds.len()).filter(|u| folds[*u] == fold).filter_map(|u| query(data, u)).collect();
     Split {
         protocol: Protocol::P4,
         fold: Some(fold),
@@ -63,8 +64,8 @@ mod tests {
     #[test]
     fn targets_are_what_the_query_does_not_have() {
         let data = dataset(&[&[0, 1, 0, 2, 2, 3, 1, 4, 1, 5], &[7], &[0, 0]]);
-        let q = query(0, data.history(0)).unwrap();
+        let q = query(&data, 0).unwrap();
         assert_eq!((q.history.len(), &q.targets[..], &q.removed[..]), (8, &[5][..], &[0, 1, 2, 3, 4][..]));
-        assert_eq!((query(1, data.history(1)), query(2, data.history(2))), (None, None));
+        assert_eq!((query(&data, 1), query(&data, 2)), (None, None));
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 
-use super::{History, Protocol, Query, Sequence, Split, distinct};
+use super::{Protocol, Query, Sequence, Split, distinct};
 use crate::data::{Dataset, Event};
 
 /// Validation queries, at most: every so many of them.
@@ -46,10 +46,7 @@ fn count(history: &[Event], moment: i64) -> usize {
 
 /// What is known at a moment.
 fn before(data: &Dataset, moment: i64) -> Vec<Sequence> {
-    let of = |user: usize| {
-        let history = data.history(user);
-        Sequence { user: user as u32, events: history[..count(history, moment)].to_vec() }
-    };
+    let of = |user: usize| Sequence { user: user as u32, events: data.first(user, count(data.history(user), moment)) };
     (0..data.users.len()).map(of).filter(|s| !s.events.is_empty()).collect()
 }
 
@@ -62,12 +59,11 @@ fn asked(data: &Dataset, from: i64, to: i64) -> Vec<Query> {
     for user in 0..data.users.len() {
         let history = data.history(user);
         let (known, end) = (count(history, from), count(history, to));
-        let events: Arc<[Event]> = history.into();
         for place in known..end {
             queries.push(Query {
                 ratings: vec![],
                 user: user as u32,
-                history: History { events: events.clone(), len: place },
+                history: data.first(user, place),
                 targets: vec![history[place].item],
                 removed: distinct(&history[..place]),
                 candidates: Some(candidates.clone()),
@@ -86,9 +82,8 @@ mod tests {
     /// Three users; the last comes after the moment alone.
     fn data() -> Dataset {
         let mut data = dataset(&[&[0, 1, 2, 3, 0, 1, 2, 3, 4], &[0, 1, 2, 3, 0, 1, 2, 3, 4], &[5, 1]]);
-        for (event, time) in data.events.iter_mut().zip([0, 1, 2, 3, 4, 5, 6, 7, 18, 8, 9, 10, 11, 12, 13, 14, 15, 16, 18, 19]) {
-            event.time = Some(time);
-        }
+        let times = [0, 1, 2, 3, 4, 5, 6, 7, 18, 8, 9, 10, 11, 12, 13, 14, 15, 16, 18, 19];
+        data.events.change(|events| events.iter_mut().zip(times).for_each(|(event, time)| event.time = Some(time)));
         data
     }
 
@@ -115,7 +110,7 @@ mod tests {
     #[test]
     fn events_without_times_are_refused() {
         let mut data = data();
-        data.events[3].time = None;
+        data.events.change(|events| events[3].time = None);
         assert!(split(&data).is_err());
         let one = split(&dataset(&[&[0], &[1]])).unwrap();
         assert_eq!((one.test.len(), one.train.len()), (2, 0), "one moment alone");

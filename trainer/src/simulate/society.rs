@@ -240,7 +240,7 @@ impl Society {
             },
             context_table: Table::default(),
             types: vec![kind("hide", false, true), kind("like", true, false), kind("view", true, false)],
-            events,
+            events: events.into(),
             offsets,
         }
     }

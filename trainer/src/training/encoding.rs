@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use anyhow::Result;
 use foretaste::features::{Column, Encoding, EventType, History, Kind, Value, words};
 
 use super::{Config, Input};
-use crate::data::{self, Dataset};
+use crate::data::{self, Dataset, LongVec};
 use crate::protocols::Sequence;
 
 /// Rows that a word, category or member must occur in, to have a slot of its own.
@@ -21,7 +22,10 @@ const GAP_BUCKETS: usize = 32;
 const RUN_BUCKETS: usize = 8;
 
 /// Fits the encoding: columns over the whole catalog and the users of `sequences`, values over their events.
-pub fn fit(data: &Dataset, sequences: &[Sequence], config: &Config) -> Encoding {
+///
+/// # Errors
+/// A full disk, where the events are more than the memory holds.
+pub fn fit(data: &Dataset, sequences: &[Sequence], config: &Config) -> Result<Encoding> {
     let [columns, times, values] = [Input::Columns, Input::Times, Input::Values].map(|input| config.inputs.contains(&input));
     let times = times && data.has_times();
     let items: Vec<usize> = if columns { (0..data.items.len()).collect() } else { vec![] };
@@ -37,18 +41,18 @@ pub fn fit(data: &Dataset, sequences: &[Sequence], config: &Config) -> Encoding 
     // A column of the data that has the name of a derived one takes its place.
     context.retain(|column| !names.contains(&column.name));
     context.extend(found);
-    Encoding {
+    Ok(Encoding {
         history: History {
             len: config.history_len,
             cap: config.history_cap,
             types: trained_types(data, sequences),
-            value_edges: if values { value_edges(sequences) } else { vec![] },
+            value_edges: if values { value_edges(data, sequences)? } else { vec![] },
             gap_buckets: if times { GAP_BUCKETS } else { 2 },
             run_buckets: if times { RUN_BUCKETS } else { 1 },
         },
         items: data.item_table.columns.iter().filter_map(|column| fit_column(column, &items)).collect(),
         context,
-    }
+    })
 }
 
 fn trained_types(data: &Dataset, sequences: &[Sequence]) -> Vec<EventType> {
@@ -60,8 +64,9 @@ fn trained_types(data: &Dataset, sequences: &[Sequence]) -> Vec<EventType> {
         .collect()
 }
 
-fn value_edges(sequences: &[Sequence]) -> Vec<f64> {
-    edges(sequences.iter().flat_map(|s| &s.events).filter_map(|e| e.rating).collect(), VALUE_BUCKETS)
+fn value_edges(data: &Dataset, sequences: &[Sequence]) -> Result<Vec<f64>> {
+    let ratings = sequences.iter().flat_map(|s| &s.events).filter_map(|e| e.rating);
+    Ok(edges(&mut LongVec::collect(data.events.most(), ratings)?, VALUE_BUCKETS))
 }
 
 /// Hour, weekday and length of the history, and the calendar period where it is asked for.
@@ -92,7 +97,7 @@ fn fit_column(column: &data::Column, rows: &[usize]) -> Option<Column> {
             Kind::Text { vocabulary, hash_buckets: if cut { HASH_BUCKETS } else { 0 } }
         }
         "number" => {
-            let numbers: Vec<f64> = values().filter_map(Value::number).collect();
+            let mut numbers: Vec<f64> = values().filter_map(Value::number).collect();
             let n = numbers.len() as f64;
             let mean = numbers.iter().sum::<f64>() / n;
             let sd = (numbers.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / n).sqrt();
@@ -100,7 +105,7 @@ fn fit_column(column: &data::Column, rows: &[usize]) -> Option<Column> {
             if !(sd > 0.0 && sd.is_finite()) {
                 return None;
             }
-            Kind::Number { edges: edges(numbers, NUMBER_BUCKETS), mean, sd }
+            Kind::Number { edges: edges(&mut numbers, NUMBER_BUCKETS), mean, sd }
         }
         _ => {
             let dim = values().find_map(|v| if let Value::Vector(xs) = v { Some(xs.len()) } else { None })?;
@@ -128,13 +133,14 @@ fn vocabulary(rows: impl Iterator<Item = BTreeSet<String>>) -> (Vec<String>, boo
 }
 
 /// Edges between at most `buckets` buckets: midway between the distinct values where these are few, else quantiles.
-fn edges(mut values: Vec<f64>, buckets: usize) -> Vec<f64> {
-    values.sort_by(f64::total_cmp);
-    let all = values.len();
-    let quantiles: Vec<f64> = (1..buckets).filter_map(|i| values.get(i * all / buckets).copied()).collect();
-    values.dedup();
-    let mut edges =
-        if values.len() <= buckets { values.windows(2).map(|w| w[0] / 2.0 + w[1] / 2.0).collect() } else { quantiles };
+fn edges(values: &mut [f64], buckets: usize) -> Vec<f64> {
+    values.sort_unstable_by(f64::total_cmp);
+    let steps = values.windows(2).filter(|w| w[0] != w[1]);
+    let mut edges: Vec<f64> = if steps.clone().nth(buckets.saturating_sub(1)).is_none() {
+        steps.map(|w| w[0] / 2.0 + w[1] / 2.0).collect()
+    } else {
+        (1..buckets).filter_map(|i| values.get(i * values.len() / buckets).copied()).collect()
+    };
     edges.dedup();
     edges
 }
@@ -145,10 +151,10 @@ mod tests {
 
     #[test]
     fn edges_lie_between_values_or_at_quantiles() {
-        assert_eq!(edges(vec![3.0, 1.0, 2.0, 3.0], 4), [1.5, 2.5]);
-        assert_eq!(edges(vec![5.0, 5.0], 4), [0.0; 0]);
-        assert_eq!(edges((0..100).map(f64::from).collect(), 4), [25.0, 50.0, 75.0]);
-        assert_eq!(edges(vec![], 4), [0.0; 0]);
+        assert_eq!(edges(&mut [3.0, 1.0, 2.0, 3.0], 4), [1.5, 2.5]);
+        assert_eq!(edges(&mut [5.0, 5.0], 4), [0.0; 0]);
+        assert_eq!(edges(&mut (0..100).map(f64::from).collect::<Vec<_>>(), 4), [25.0, 50.0, 75.0]);
+        assert_eq!(edges(&mut [], 4), [0.0; 0]);
     }
 
     #[test]

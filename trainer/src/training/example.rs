@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use anyhow::Result;
 use foretaste::features::{Column, Encoding, Fields, History, Slots, Value};
 
 use super::{Config, Ratings};
-use crate::data::Dataset;
+use crate::data::{Dataset, LongVec};
 use crate::evaluate::{context_of, event_of};
 use crate::losses::softmax::Target;
 use crate::losses::squared_error::Rated;
@@ -14,25 +15,41 @@ use crate::ops::event::EventIndex;
 use crate::protocols::Sequence;
 use crate::towers::{CatalogRows, Input, event_indices};
 
-/// One user's events as the tower reads them, oldest first. Slices have one length.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Visitor {
-    /// Encoded; items are catalog rows.
-    pub events: Vec<EventIndex>,
-    /// Whether the event is the first of its item.
-    first: Vec<bool>,
-    /// Share of each event in a target, beside the others of it; 0 is none.
-    weights: Vec<f32>,
+/// The histories of all who are learnt from.
+pub struct Visitors {
+    events: LongVec<Known>,
+    /// By visitor: where the events end.
+    ends: Vec<usize>,
+    fields: Vec<Fields>,
+    requests: Vec<Vec<Fields>>,
+}
+
+/// An event as the tower reads it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Known {
+    /// Encoded; the item is a catalog row.
+    index: EventIndex,
+    /// Whether it is the first of its item.
+    first: bool,
+    /// Its share in a target, beside the others of it; 0 is none.
+    weight: f32,
     /// What it counts for there.
-    corrections: Vec<f32>,
-    /// Rating of each event, less the mean, over the standard deviation.
-    ratings: Vec<Option<f32>>,
+    correction: f32,
+    /// Rating, less the mean, over the standard deviation.
+    rating: Option<f32>,
     /// Milliseconds UTC.
-    times: Vec<Option<i64>>,
+    time: Option<i64>,
+}
+
+/// One user.
+#[derive(Debug, Clone, Copy)]
+pub struct Visitor<'a> {
+    /// Oldest first.
+    events: &'a [Known],
     /// Columns of the users table.
-    fields: Fields,
+    fields: &'a Fields,
     /// Declared context of each event; empty where the data has none.
-    requests: Vec<Fields>,
+    requests: &'a [Fields],
 }
 
 /// Part of a visitor's history: `len` events from `start` on.
@@ -67,35 +84,60 @@ impl Example {
     }
 }
 
-/// Encodes the sequences. Those with fewer than two events of known meaning are left out: nothing follows from them.
-pub fn visitors(data: &Dataset, sequences: &[Sequence], encoding: &Encoding, ratings: Option<&Ratings>) -> Vec<Visitor> {
-    let rows: HashMap<&str, u32> = data.items.iter().enumerate().map(|(i, id)| (id.as_str(), i as u32)).collect();
-    // Every event is encoded, however long the history.
-    let mut whole = encoding.clone();
-    (whole.history.len, whole.history.cap) = (usize::MAX, usize::MAX);
-    let visitor = |sequence: &Sequence| {
-        let recorded: Vec<_> = sequence.events.iter().map(|e| event_of(data, e)).collect();
+impl Visitors {
+    /// Encodes the sequences. Those with fewer than two events of known meaning are left out: nothing follows from them.
+    ///
+    /// # Errors
+    /// A full disk, where the events are more than the memory holds.
+    pub fn of(data: &Dataset, sequences: &[Sequence], encoding: &Encoding, ratings: Option<&Ratings>) -> Result<Visitors> {
+        let rows: HashMap<&str, u32> = data.items.iter().enumerate().map(|(i, id)| (id.as_str(), i as u32)).collect();
         let row_of = |id: &str| rows.get(id).copied();
-        let mut events = event_indices(&whole.encode_history(&recorded, row_of));
-        events.reverse();
-        let mut kept = whole.kept(&recorded, row_of);
-        kept.reverse();
+        // Every event is encoded, however long the history.
+        let mut whole = encoding.clone();
+        (whole.history.len, whole.history.cap) = (usize::MAX, usize::MAX);
         let weight = |name: &str| encoding.history.type_of(name).filter(|t| t.positive).map_or(0.0, |t| t.weight);
-        let mut seen = HashSet::new();
-        let mut all = sequence.events.iter().zip(&recorded);
-        let mut correction = |kept| all.find(|(_, event)| std::ptr::eq(*event, kept)).map_or(1.0, |(event, _)| event.weight);
-        Visitor {
-            first: events.iter().map(|e| seen.insert(e.item)).collect(),
-            events,
-            weights: kept.iter().map(|(_, e)| weight(&e.kind)).collect(),
-            corrections: kept.iter().map(|(_, e)| correction(*e)).collect(),
-            times: kept.iter().map(|(_, e)| e.time).collect(),
-            ratings: kept.iter().map(|(_, e)| Some(ratings?.scaled(e.value?))).collect(),
-            fields: context_of(data, sequence.user as usize, encoding),
-            requests: requests(data, sequence, encoding, &kept.iter().map(|(row, e)| (*row, e.time)).collect::<Vec<_>>()),
+        let mut out = Visitors { events: LongVec::new(data.events.most()), ends: vec![], fields: vec![], requests: vec![] };
+        for sequence in sequences {
+            let recorded: Vec<_> = sequence.events.iter().map(|e| event_of(data, e)).collect();
+            let mut kept = whole.kept(&recorded, row_of);
+            if kept.len() < 2 {
+                continue;
+            }
+            kept.reverse();
+            let mut indices = event_indices(&whole.encode_history(&recorded, row_of));
+            indices.reverse();
+            let mut seen = HashSet::new();
+            let mut all = sequence.events.iter().zip(&recorded);
+            let mut correction = |kept| all.find(|(_, event)| std::ptr::eq(*event, kept)).map_or(1.0, |(event, _)| event.weight);
+            for (index, (_, event)) in indices.into_iter().zip(&kept) {
+                out.events.push(Known {
+                    index,
+                    first: seen.insert(index.item),
+                    weight: weight(&event.kind),
+                    correction: correction(*event),
+                    rating: ratings.and_then(|ratings| Some(ratings.scaled(event.value?))),
+                    time: event.time,
+                })?;
+            }
+            out.ends.push(out.events.len());
+            out.fields.push(context_of(data, sequence.user as usize, encoding));
+            let kept: Vec<_> = kept.iter().map(|(row, event)| (*row, event.time)).collect();
+            out.requests.push(requests(data, sequence, encoding, &kept));
         }
-    };
-    sequences.iter().map(visitor).filter(|v| v.events.len() > 1).collect()
+        Ok(out)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// One of them.
+    pub fn get(&self, visitor: usize) -> Visitor<'_> {
+        let start = if visitor == 0 { 0 } else { self.ends[visitor - 1] };
+        let events = &self.events[start..self.ends[visitor]];
+        Visitor { events, fields: &self.fields[visitor], requests: &self.requests[visitor] }
+    }
 }
 
 /// The declared context of the kept events, each an item row and a time, found among the user's events in order.
@@ -117,7 +159,7 @@ fn requests(data: &Dataset, sequence: &Sequence, encoding: &Encoding, kept: &[(u
     kept.iter().map(fields).collect()
 }
 
-impl Visitor {
+impl Visitor<'_> {
     /// The window of at most `most` events that `draw` picks.
     pub fn window(&self, visitor: usize, most: usize, draw: u64) -> Window {
         let len = self.events.len().min(most);
@@ -125,9 +167,9 @@ impl Visitor {
     }
 
     /// Rows of all items that an example of the window names.
-    pub fn rows(&self, window: Window, horizon: usize) -> impl Iterator<Item = u32> {
+    pub fn rows(self, window: Window, horizon: usize) -> impl Iterator<Item = u32> {
         let end = (window.start + window.len + horizon).min(self.events.len());
-        self.events[window.start..end].iter().map(|e| e.item)
+        self.events[window.start..end].iter().map(|e| e.index.item)
     }
 
     /// Makes a window ready. `place[row]` is the item's place among the candidates, `u32::MAX` for none; `seed` decides what is missing.
@@ -159,7 +201,7 @@ impl Visitor {
         let first = usize::from(start > 0);
         let prefixes = first..len;
         Example {
-            events: self.events[start..start + len - 1].iter().map(event).collect(),
+            events: self.events[start..start + len - 1].iter().map(|e| event(&e.index)).collect(),
             first,
             contexts: prefixes.clone().map(|p| self.context(start, p, &dropped, encoding, p)).collect(),
             targets: prefixes.clone().map(|p| self.target(start + p, place, config)).collect(),
@@ -169,19 +211,19 @@ impl Visitor {
 
     /// The rating of event `at`.
     fn rated(&self, at: usize, place: &[u32]) -> Option<Rated> {
-        Some((place[self.events[at].item as usize], self.ratings[at]?))
+        Some((place[self.events[at].index.item as usize], self.events[at].rating?))
     }
 
     /// The given events as if there were no others: gaps and runs are those between them.
     fn thinned(&self, kept: &[usize], spec: &History) -> Vec<EventIndex> {
-        let second = |at: usize| self.times[at].map(|t| t.div_euclid(1000));
+        let second = |at: usize| self.events[at].time.map(|t| t.div_euclid(1000));
         let mut run = 0;
         let event = |(i, at): (usize, &usize)| {
             let before = i.checked_sub(1).map(|i| kept[i]);
             let same = before.is_some_and(|b| second(b).is_some() && second(b) == second(*at));
             run = if same { (run + 1).min(spec.run_buckets - 1) } else { 0 };
-            let gap = spec.gap_bucket(before.and_then(|b| self.times[b]), self.times[*at]);
-            EventIndex { gap: gap as u16, run: run as u16, ..self.events[*at] }
+            let gap = spec.gap_bucket(before.and_then(|b| self.events[b].time), self.events[*at].time);
+            EventIndex { gap: gap as u16, run: run as u16, ..self.events[*at].index }
         };
         kept.iter().enumerate().map(event).collect()
     }
@@ -189,9 +231,9 @@ impl Visitor {
     /// The hidden events by their weight, less items that are also known.
     fn hidden_target(&self, hidden: &[usize], place: &[u32]) -> Target {
         let others = (0..self.events.len()).filter(|at| hidden.binary_search(at).is_err());
-        let known: BTreeSet<u32> = others.map(|at| self.events[at].item).collect();
-        let new = hidden.iter().filter(|at| self.weights[**at] > 0.0 && !known.contains(&self.events[**at].item));
-        let wanted = new.map(|at| (place[self.events[*at].item as usize], self.weights[*at] * self.corrections[*at])).collect();
+        let known: BTreeSet<u32> = others.map(|at| self.events[at].index.item).collect();
+        let new = hidden.iter().map(|at| &self.events[*at]).filter(|e| e.weight > 0.0 && !known.contains(&e.index.item));
+        let wanted = new.map(|e| (place[e.index.item as usize], e.weight * e.correction)).collect();
         let masked = known.iter().map(|item| place[*item as usize]).filter(|p| *p != u32::MAX).collect();
         Target { wanted, masked }
     }
@@ -204,28 +246,27 @@ impl Visitor {
             fields.extend(request.clone());
         }
         fields.extend(dropped.iter().map(|c| (c.name.clone(), Value::Missing)));
-        let time = self.times[at.saturating_sub(1)];
+        let time = self.events[at.saturating_sub(1)].time;
         encoding.encode_context(&fields, time, 0, known).expect("fields are those of the encoding")
     }
 
     /// What is to be found before event `at`: `next_weight` on the next target, the rest over the horizon, falling by `horizon_decay`.
     fn target(&self, at: usize, place: &[u32], config: &Config) -> Target {
-        let before = self.events[..at].iter().zip(&self.first).filter(|(_, first)| **first);
-        let masked = before.map(|(e, _)| place[e.item as usize]).filter(|p| *p != u32::MAX).collect();
-        let ahead = self.events[at..].iter().zip(&self.weights[at..]).filter(|(_, w)| **w > 0.0).take(config.horizon);
+        let before = self.events[..at].iter().filter(|e| e.first);
+        let masked = before.map(|e| place[e.index.item as usize]).filter(|p| *p != u32::MAX).collect();
+        let ahead = || self.events[at..].iter().filter(|e| e.weight > 0.0).take(config.horizon);
         let mut decayed = 1.0;
-        let mut wanted: Vec<(u32, f32)> = ahead
-            .map(|(event, weight)| {
-                let share = decayed * weight;
+        let mut wanted: Vec<(u32, f32)> = ahead()
+            .map(|e| {
+                let share = decayed * e.weight;
                 decayed *= config.horizon_decay as f32;
-                (place[event.item as usize], share)
+                (place[e.index.item as usize], share)
             })
             .collect();
         let sum: f32 = wanted.iter().map(|(_, w)| w).sum();
         let next = config.next_weight as f32;
-        let corrections = self.corrections[at..].iter().zip(&self.weights[at..]).filter(|(_, w)| **w > 0.0).map(|(c, _)| *c);
-        for (i, ((_, weight), correction)) in wanted.iter_mut().zip(corrections).enumerate() {
-            *weight = correction * ((1.0 - next) * *weight / sum + if i == 0 { next } else { 0.0 });
+        for (i, ((_, weight), event)) in wanted.iter_mut().zip(ahead()).enumerate() {
+            *weight = event.correction * ((1.0 - next) * *weight / sum + if i == 0 { next } else { 0.0 });
         }
         Target { wanted, masked }
     }
@@ -237,30 +278,35 @@ mod tests {
 
     use super::*;
 
-    fn visitor(items: &[u32]) -> Visitor {
+    fn events(items: &[u32]) -> Vec<Known> {
         let mut seen = HashSet::new();
-        Visitor {
-            first: items.iter().map(|item| seen.insert(*item)).collect(),
-            events: items.iter().map(|item| EventIndex { item: *item, value: 1, gap: 1, ..EventIndex::default() }).collect(),
-            weights: vec![1.0; items.len()],
-            corrections: vec![1.0; items.len()],
-            times: vec![Some(0); items.len()],
-            ratings: vec![None; items.len()],
-            ..Visitor::default()
-        }
+        let event = |item: &u32| Known {
+            index: EventIndex { item: *item, value: 1, gap: 1, ..EventIndex::default() },
+            first: seen.insert(*item),
+            weight: 1.0,
+            correction: 1.0,
+            rating: None,
+            time: Some(0),
+        };
+        items.iter().map(event).collect()
+    }
+
+    fn visitor(events: &[Known]) -> Visitor<'_> {
+        static NONE: Fields = Fields::new();
+        Visitor { events, fields: &NONE, requests: &[] }
     }
 
     #[test]
     fn targets_look_ahead_and_mask_the_past() {
         let config = Config { horizon: 2, horizon_decay: 0.5, next_weight: 0.4, ..Config::default() };
         let place = [10, 11, 12, u32::MAX];
-        let target = visitor(&[0, 3, 0, 1, 2]).target(2, &place, &config);
+        let target = visitor(&events(&[0, 3, 0, 1, 2])).target(2, &place, &config);
         assert_eq!(target.masked, [10]);
         assert_eq!(target.wanted, [(10, 0.6 / 1.5 + 0.4), (11, 0.6 * 0.5 / 1.5)]);
-        assert!(visitor(&[0]).target(1, &place, &config).wanted.is_empty());
-        let mut corrected = visitor(&[0, 3, 0, 1, 2]);
-        corrected.corrections[3] = 2.0;
-        let target = corrected.target(2, &place, &config);
+        assert!(visitor(&events(&[0])).target(1, &place, &config).wanted.is_empty());
+        let mut corrected = events(&[0, 3, 0, 1, 2]);
+        corrected[3].correction = 2.0;
+        let target = visitor(&corrected).target(2, &place, &config);
         assert_eq!(target.wanted, [(10, 0.6 / 1.5 + 0.4), (11, 2.0 * (0.6 * 0.5 / 1.5))], "what is rarely shown counts for more");
     }
 
@@ -268,9 +314,10 @@ mod tests {
     fn hidden_events_are_found_from_the_others() {
         let spec = History { len: 9, cap: 9, types: vec![], value_edges: vec![], gap_buckets: 4, run_buckets: 3 };
         let encoding = Encoding { history: spec, items: vec![], context: vec![] };
-        let mut visitor = visitor(&[0, 1, 2, 3, 0, 4]);
-        visitor.times = [0, 0, 0, 0, 9_000, 9_000].map(Some).to_vec();
-        visitor.ratings[2] = Some(0.5);
+        let mut events = events(&[0, 1, 2, 3, 0, 4]);
+        events[4..].iter_mut().for_each(|event| event.time = Some(9_000));
+        events[2].rating = Some(0.5);
+        let visitor = visitor(&events);
         let place = [10, 11, 12, 13, 14];
         let config = Config { held_out: 0.5, missing: 0.0, ..Config::default() };
         let mut hidden = 0;
@@ -291,7 +338,8 @@ mod tests {
 
     #[test]
     fn windows_stay_inside_and_begin_anywhere() {
-        let visitor = visitor(&[0, 1, 2, 0, 1]);
+        let events = events(&[0, 1, 2, 0, 1]);
+        let visitor = visitor(&events);
         let starts: BTreeSet<usize> = (0..50).map(|draw| visitor.window(0, 3, draw).start).collect();
         assert_eq!(starts, BTreeSet::from([0, 1, 2]));
         assert_eq!(visitor.window(0, 9, 7), Window { visitor: 0, start: 0, len: 5 });

@@ -39,7 +39,7 @@ use crate::ops::dropout::mix;
 use crate::protocols::{Sequence, Split};
 use crate::towers::{ItemTower, UserShape, UserTower, encode_catalog};
 use crate::tracking::{Subject, Tracker};
-use example::{Visitor, Window};
+use example::{Visitors, Window};
 use progress::Progress;
 use state::State;
 use step::Material;
@@ -94,7 +94,7 @@ pub fn train_on(
     out: &Path,
     options: TrainOptions,
 ) -> Result<Run> {
-    let mut known = Known::new(data, split, config);
+    let mut known = Known::new(data, split, config)?;
     if let Some(Base { run, items_only: true }) = base {
         let Encoding { context, history, .. } = run.card.encoding.clone();
         known.encoding = Encoding { context, history, ..known.encoding };
@@ -156,7 +156,7 @@ fn probe(
     epochs: u32,
     options: TrainOptions,
 ) -> Result<(Metric, f64)> {
-    let known = Known::new(data, split, config);
+    let known = Known::new(data, split, config)?;
     let trainer = Trainer::new(data, split, config, seed, &known, out)?;
     let mut state = trainer.state(split, options)?;
     let metric = trainer.validation.metric();
@@ -172,10 +172,10 @@ struct Known {
 }
 
 impl Known {
-    fn new(data: &Dataset, split: &Split, config: &Config) -> Known {
-        let encoding = encoding::fit(data, split.fitted(), config);
+    fn new(data: &Dataset, split: &Split, config: &Config) -> Result<Known> {
+        let encoding = encoding::fit(data, split.fitted(), config)?;
         let ratings = (config.rating_weight > 0.0).then(|| Ratings::of(split.fitted(), &encoding.history)).flatten();
-        Known { encoding, ratings, catalog: catalog_of(data) }
+        Ok(Known { encoding, ratings, catalog: catalog_of(data) })
     }
 }
 
@@ -253,8 +253,8 @@ impl<'a> Trainer<'a> {
 
     /// Up to so many epochs of the phase; a checkpoint after each.
     fn run(&self, state: &mut State, sequences: &[Sequence], epochs: u32, progress: &mut Progress) -> Result<()> {
-        let visitors = example::visitors(self.data, sequences, self.encoding, self.ratings);
-        ensure!(!visitors.is_empty(), "nothing to learn from: no user has two events of a known meaning");
+        let visitors = Visitors::of(self.data, sequences, self.encoding, self.ratings)?;
+        ensure!(visitors.len() > 0, "nothing to learn from: no user has two events of a known meaning");
         let sampler = Sampler::new(&counts(self.data, sequences), self.config.full_softmax_items, self.config.samples);
         let material =
             Material { encoding: self.encoding, config: self.config, visitors: &visitors, bags: &self.bags, sampler: &sampler };
@@ -331,10 +331,10 @@ fn revision() -> Option<String> {
 }
 
 /// A window of every visitor, in random order.
-fn windows(visitors: &[Visitor], most: usize, seed: u64) -> Vec<Window> {
+fn windows(visitors: &Visitors, most: usize, seed: u64) -> Vec<Window> {
     let mut order: Vec<usize> = (0..visitors.len()).collect();
     order.sort_by_key(|i| (mix(mix(seed, 0), *i as u64), *i));
-    order.into_iter().map(|i| visitors[i].window(i, most, mix(mix(seed, 1), i as u64))).collect()
+    order.into_iter().map(|i| visitors.get(i).window(i, most, mix(mix(seed, 1), i as u64))).collect()
 }
 
 /// Steps of an epoch that large batches leave.

@@ -19,16 +19,16 @@ pub struct Ratings {
 impl Ratings {
     /// Of the events of some sequences; `None` where there are no two different ratings.
     pub fn of(sequences: &[Sequence], spec: &History) -> Option<Ratings> {
-        let ratings: Vec<f64> = sequences.iter().flat_map(|s| &s.events).filter_map(|e| e.rating).collect();
-        let n = ratings.len() as f64;
-        let mean = ratings.iter().sum::<f64>() / n;
-        let sd = (ratings.iter().map(|r| (r - mean) * (r - mean)).sum::<f64>() / n).sqrt();
+        let ratings = || sequences.iter().flat_map(|s| &s.events).filter_map(|e| e.rating);
+        let n = ratings().count() as f64;
+        let mean = ratings().sum::<f64>() / n;
+        let sd = (ratings().map(|r| (r - mean) * (r - mean)).sum::<f64>() / n).sqrt();
         if !(sd > 0.0 && sd.is_finite()) {
             return None;
         }
-        let (least, most) = ratings.iter().fold((f64::MAX, f64::MIN), |(least, most), r| (least.min(*r), most.max(*r)));
+        let (least, most) = ratings().fold((f64::MAX, f64::MIN), |(least, most), r| (least.min(r), most.max(r)));
         let mut sums = vec![(0.0, 0.0); spec.value_rows()];
-        for rating in ratings {
+        for rating in ratings() {
             let (sum, count) = &mut sums[spec.value_bucket(Some(rating))];
             (*sum, *count) = (*sum + rating, *count + 1.0);
         }

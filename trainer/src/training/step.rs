@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::Config;
 use super::candidates::{Candidates, Sampler};
-use super::example::{Example, Visitor, Window};
+use super::example::{Example, Visitors, Window};
 use crate::losses::softmax::Target;
 use crate::losses::{Negatives, squared_error};
 use crate::ops::dropout::{Dropout, mix};
@@ -23,7 +23,7 @@ pub struct Material<'a> {
     /// Settings.
     pub config: &'a Config,
     /// Whose histories are learnt from.
-    pub visitors: &'a [Visitor],
+    pub visitors: &'a Visitors,
     /// Column slots by catalog row.
     pub bags: &'a [Slots],
     /// Chooses the candidates.
@@ -55,7 +55,7 @@ struct Lane {
 impl Material<'_> {
     /// The gradient of a batch. `seed` decides sample, dropout and what is missing.
     pub fn gradient(&self, items: &ItemTower, user: &UserTower, batch: &[Window], seed: u64) -> Gradient {
-        let named = batch.iter().flat_map(|w| self.visitors[w.visitor].rows(*w, self.config.horizon));
+        let named = batch.iter().flat_map(|w| self.visitors.get(w.visitor).rows(*w, self.config.horizon));
         let candidates = self.sampler.draw(named, mix(seed, 0));
         let hidden = Dropout { rate: self.config.id_dropout, seed: mix(seed, 1) };
         let ids: Vec<u32> = candidates.rows.iter().map(|row| if hidden.drops(u64::from(*row)) { 0 } else { row + 1 }).collect();
@@ -98,7 +98,7 @@ impl Material<'_> {
         let seed_of = |window: &Window| mix(seed, window.visitor as u64);
         let mut examples: Vec<Example> = windows
             .iter()
-            .map(|w| self.visitors[w.visitor].example(*w, &candidates.place, self.encoding, self.config, mix(seed_of(w), 0)))
+            .map(|w| self.visitors.get(w.visitor).example(*w, &candidates.place, self.encoding, self.config, mix(seed_of(w), 0)))
             .collect();
         let passes: Vec<Activations<f32>> = windows
             .iter()

@@ -63,11 +63,13 @@ pub struct Gate {
 pub fn split(joined: &Joined) -> Split {
     let data = &joined.data;
     let asked = |user: usize| user >= joined.first && hash(&data.users[user]).is_multiple_of(HELD_BACK);
-    let test: Vec<Query> = (0..data.users.len()).filter(|u| asked(*u)).filter_map(|u| query(u, data.history(u))).collect();
+    let test: Vec<Query> = (0..data.users.len()).filter(|u| asked(*u)).filter_map(|u| query(data, u)).collect();
     let held: BTreeMap<u32, usize> = test.iter().map(|q| (q.user, q.history.len())).collect();
     let mut train: Vec<Sequence> = histories(data, |_| true);
     for sequence in &mut train {
-        sequence.events.truncate(held.get(&sequence.user).copied().unwrap_or(usize::MAX));
+        if let Some(known) = held.get(&sequence.user) {
+            sequence.events = sequence.events.part(0..*known);
+        }
     }
     Split { protocol: Protocol::All, fold: None, train, valid: vec![], refit: None, test }
 }
@@ -85,7 +87,7 @@ pub fn split(joined: &Joined) -> Split {
 /// Those of the towers.
 pub fn gate(joined: &Joined, split: &Split, champion: &Recommender, next: &Recommender, bounds: Bounds) -> Result<Gate> {
     let data = &joined.data;
-    let known = Split { test: (0..joined.first).filter_map(|u| query(u, data.history(u))).take(MOST).collect(), ..split.clone() };
+    let known = Split { test: (0..joined.first).filter_map(|u| query(data, u)).take(MOST).collect(), ..split.clone() };
     let both = [champion, next].map(|recommender| Asked::new(recommender, data));
     let mut checks = vec![answers(joined, bounds)];
     let slates = both.each_ref().map(|asked| asked.exposure(&known.test));

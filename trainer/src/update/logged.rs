@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::Result;
 use foretaste::features::{Fields, Value};
 use foretaste::profile::{Event as Recorded, LogLine};
 
-use crate::data::{Column, Dataset, Event, digest, type_of};
+use crate::data::{Column, Dataset, Event, LongVec, digest, type_of};
 use crate::log::{Rewards, Shown, Visitor};
 use crate::ope::{Logged, examination};
 
@@ -23,11 +24,15 @@ pub struct Joined {
 /// showed the item, e the chance that the slot is looked at, beside that of the first. So what is clicked although it was shown seldom and low counts
 /// for more, as if all had been shown alike (Schnabel et al., Recommendations as treatments, 2016; Joachims, Swaminathan and Schnabel, 2017). `most`
 /// bounds the variance and leaves some of the old policy's taste: 1 leaves all of it. Other events weigh 1.
-pub fn join(mut data: Dataset, log: &[Visitor], most: f64, seed: u64) -> Joined {
+///
+/// # Errors
+/// A full disk, where the events are more than the memory holds.
+pub fn join(mut data: Dataset, log: &[Visitor], most: f64, seed: u64) -> Result<Joined> {
     let first = data.users.len();
     let rows: BTreeMap<String, u32> = data.items.iter().cloned().zip(0..).collect();
     let shown: Vec<Vec<Shown>> = log.iter().map(Visitor::shown).collect();
     let weights = weights(&shown, most, seed);
+    let mut all = LongVec::collect(data.events.most(), data.events.iter().copied())?;
     let (timed, mut unknown) = (data.has_times() || data.events.is_empty(), 0);
     for (visitor, weights) in log.iter().zip(&weights) {
         let user = data.users.len() as u32;
@@ -53,15 +58,16 @@ pub fn join(mut data: Dataset, log: &[Visitor], most: f64, seed: u64) -> Joined 
         events.sort_by_key(|(event, _)| (event.time, if timed { event.item } else { 0 }));
         for (event, values) in events {
             data.in_events[event.item as usize] = true;
-            data.events.push(event);
+            all.push(event)?;
             data.context_table.columns.iter_mut().zip(values).for_each(|(column, value)| column.values.push(value));
         }
         let values = of_columns(&data.user_table.columns, &context);
         data.user_table.columns.iter_mut().zip(values).for_each(|(column, value)| column.values.push(value));
-        data.offsets.push(data.events.len());
+        data.offsets.push(all.len());
     }
+    data.events = all.into();
     data.sha256 = digest(&data);
-    Joined { data, first, unknown }
+    Ok(Joined { data, first, unknown })
 }
 
 /// Where an event of a log lies: tells it from any other.
@@ -150,7 +156,7 @@ mod tests {
             event("2", Some("s"), 8_000),
             event("0", Some("s"), 9_500),
         ];
-        let joined = join(dataset(&[&[0, 1], &[2]]), &[Visitor { name: "v".into(), lines }], 4.0, 0);
+        let joined = join(dataset(&[&[0, 1], &[2]]), &[Visitor { name: "v".into(), lines }], 4.0, 0).unwrap();
         assert_eq!((joined.first, joined.unknown, joined.data.users[2].as_str()), (2, 1, "log/v"));
         let found: Vec<_> = joined.data.history(2).iter().map(|e| (e.item, e.time, e.weight)).collect();
         // 1, 2 and the most, over their mean; by time, then by item.

@@ -63,7 +63,7 @@ pub struct Updated {
 pub fn update(versions: &Versions, data: Dataset, log: &[Visitor], options: Options) -> Result<Updated> {
     let champion = versions.champion()?;
     let base = Run::load(&versions.of(champion).join("run"))?;
-    let joined = join(data, log, options.max_weight, options.seed);
+    let joined = join(data, log, options.max_weight, options.seed)?;
     let events = joined.data.events.len() - joined.data.offsets[joined.first];
     ensure!(events > 0, "the log has no events of items that the data has ({} of others)", joined.unknown);
     let split = gate::split(&joined);

@@ -91,7 +91,7 @@ pub(super) mod tests {
     }
 
     pub fn sequences(users: &[&[(u32, f64)]]) -> Vec<Sequence> {
-        users.iter().enumerate().map(|(u, r)| Sequence { user: u as u32, events: rated(u as u32, r) }).collect()
+        users.iter().enumerate().map(|(u, r)| Sequence { user: u as u32, events: rated(u as u32, r).into() }).collect()
     }
 
     pub fn query(user: u32, history: &[(u32, f64)], targets: &[u32]) -> Query {

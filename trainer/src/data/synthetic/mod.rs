@@ -95,7 +95,7 @@ mod tests {
             assert_eq!(bytes(&a), bytes(&b), "{name}");
             assert_ne!(bytes(&a), bytes(&c), "{name}");
         }
-        let data = read_folder(a.path(), &ReadOptions { max_bad: 0.0, quiet: true }).unwrap();
+        let data = read_folder(a.path(), &ReadOptions { max_bad: 0.0, quiet: true, ..ReadOptions::default() }).unwrap();
         assert_eq!((data.users.len(), data.items.len(), data.events.len()), (300, 150, 9000));
         assert_eq!((data.users[0].as_str(), data.items[149].as_str(), data.name.as_str()), ("1", "150", "synthetic-1"));
         let kinds = |table: &crate::data::Table| table.columns.iter().map(|c| (c.name.clone(), c.kind)).collect::<Vec<_>>();
