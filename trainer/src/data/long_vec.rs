@@ -56,6 +56,15 @@ impl<T: Copy + 'static> LongVec<T> {
         Ok(())
     }
 
+    /// Says that it will be read here and there: the system then fetches no more of a file than is asked for.
+    pub fn read_anywhere(&self) {
+        #[cfg(unix)]
+        if let Place::File(mapped) = &self.place {
+            // It changes nothing but the time.
+            let _ = mapped.map.advise(memmap2::Advice::Random);
+        }
+    }
+
     /// Bytes that it holds in memory at most.
     pub fn most(&self) -> usize {
         self.most
@@ -156,6 +165,7 @@ mod tests {
         let short: LongVec<_> = values().collect::<Vec<_>>().into();
         for most in [0, 100, 1 << 20, usize::MAX] {
             let mut long = LongVec::collect(most, values()).unwrap();
+            long.read_anywhere();
             assert_eq!(matches!(long.place, Place::File(_)), most < usize::MAX, "{most}");
             assert!(*long == *short && long.most() == most);
             long[3].0 = 77;

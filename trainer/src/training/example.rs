@@ -124,6 +124,7 @@ impl Visitors {
             let kept: Vec<_> = kept.iter().map(|(row, event)| (*row, event.time)).collect();
             out.requests.push(requests(data, sequence, encoding, &kept));
         }
+        out.events.read_anywhere();
         Ok(out)
     }
 
