@@ -196,7 +196,7 @@ fn write(out: &Path, set: &Set, recommender: &Recommender) -> Result<()> {
             format!("items-{i:03}.safetensors"),
             "items",
             Some(biases.len()),
-            item_file(set.dim, vectors, biases, None, Some(&vec![1.0; biases.len()]), true)?,
+            item_file(set.dim, vectors, biases, None, Some(&vec![1.0; biases.len()]), [true; 2])?,
         )?;
     }
     for start in (0..n).step_by(MAX_ROWS_PER_FILE) {

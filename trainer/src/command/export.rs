@@ -16,7 +16,7 @@ pub struct Args {
     /// The folder of the bundle. An older bundle there stands until the new one is whole.
     #[arg(long, value_name = "BUNDLE")]
     out: PathBuf,
-    /// Planes beside the int8 rows: a finer one that ranks as the unquantised rows do, a coarser one that a search reads first.
+    /// Planes beside the int8 rows: a finer one that ranks as the unquantised rows do, half a byte a number; a coarser one that a search of many rows reads first, a quarter.
     #[arg(long, value_enum, default_value_t)]
     planes: Planes,
     /// Say nothing: there is no progress to show.

@@ -204,7 +204,7 @@ mod tests {
         let moved: Vec<f32> = old_rows.iter().zip(&drift).map(|(x, y)| x + y / 50.0).collect();
         let (ids, mut rows) = ([&names[..7], &names[8..]].concat(), [&moved[..7 * dim], &moved[8 * dim..]].concat());
         rows.extend(numbers(dim, 3));
-        let file = |rows: &[f32]| item_file(dim, rows, &numbers(n, 4), None, None, false).unwrap();
+        let file = |rows: &[f32]| item_file(dim, rows, &numbers(n, 4), None, None, [false; 2]).unwrap();
         let (old, new) = (file(&old_rows), file(&rows));
         let pieces = item_pieces(&old, &new, [&catalog(&names[..n]), &catalog(&ids)]).unwrap();
         let delta = encode(&old, &new, &pieces).unwrap();

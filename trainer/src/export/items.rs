@@ -10,26 +10,37 @@ use safetensors::tensor::{Dtype, TensorView, serialize};
 use super::{File, codes};
 use crate::towers::CatalogRows;
 
-/// Rows of a catalog from which on the finer and the coarser plane are worth their bytes: below, a plain scan takes under .1 ms and
-/// int8 tells neighbours apart.
-const PLANES_FROM: usize = 16_384;
+/// Rows of a catalog from which on the coarser plane is worth its bytes: below, a plain scan takes under .1 ms.
+const CODES_FROM: usize = 16_384;
 
-/// Whether item files have the planes that a search needs to be both exact and faster than a scan of all rows.
+/// What item files have beside int8 rows: the finer plane, by which a list is ranked as unquantised rows rank it, half a byte a number, and the
+/// coarser one, by which a search is faster than a scan of all rows, a quarter of a byte.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Planes {
-    /// From 16,384 items on.
+    /// The finer plane, and from 16,384 items on the coarser one.
     #[default]
     Auto,
-    /// Always: 3/4 byte more a number.
+    /// Both.
     Always,
-    /// Never: int8 rows alone.
+    /// Neither: int8 rows alone.
     Never,
+}
+
+impl Planes {
+    /// Whether a catalog of so many items has the finer and the coarser plane.
+    fn of(self, items: usize) -> [bool; 2] {
+        match self {
+            Planes::Auto => [true, items >= CODES_FROM],
+            Planes::Always => [true; 2],
+            Planes::Never => [false; 2],
+        }
+    }
 }
 
 /// Item files, then catalogs, each in row order.
 pub(super) fn files(catalog: &CatalogFile, dim: usize, rows: &CatalogRows, counts: &[f32], planes: Planes) -> Result<Vec<File>> {
     let CatalogRows { vectors, biases, inputs } = rows;
-    let planes = planes == Planes::Always || planes == Planes::Auto && biases.len() >= PLANES_FROM;
+    let planes = planes.of(biases.len());
     let (mut items, mut catalogs) = (Vec::new(), Vec::new());
     for (i, biases) in biases.chunks(MAX_ROWS_PER_FILE).enumerate() {
         let (start, n) = (i * MAX_ROWS_PER_FILE, biases.len());
@@ -49,7 +60,7 @@ pub(super) fn files(catalog: &CatalogFile, dim: usize, rows: &CatalogRows, count
 }
 
 /// The bytes of an item file: `vectors` i8 `[n, d]`, `scales` f32 `[n]`, `biases` f32 `[n]`, the vectors that a history reads where they are
-/// others, the training events of each item where known, and the planes where asked for.
+/// others, the training events of each item where known, and of the finer and the coarser plane those asked for.
 ///
 /// # Errors
 /// None for finite numbers.
@@ -59,7 +70,7 @@ pub fn item_file(
     biases: &[f32],
     inputs: Option<&[f32]>,
     counts: Option<&[f32]>,
-    planes: bool,
+    [finer, coarser]: [bool; 2],
 ) -> Result<Vec<u8>> {
     let n = biases.len();
     let (quantized, scales) = quantize(dim, vectors);
@@ -74,7 +85,7 @@ pub fn item_file(
     let bytes = |ints: Vec<i8>| -> Vec<u8> { ints.into_iter().map(|q| q as u8).collect() };
     let (quantized, scales, biases) = (bytes(quantized), floats(&scales), floats(biases));
     let (inputs, input_scales) = (bytes(inputs), floats(&input_scales));
-    let (codebook, codes) = if planes { codes::encode(dim, vectors) } else { Default::default() };
+    let (codebook, codes) = if coarser { codes::encode(dim, vectors) } else { Default::default() };
     let codebook = floats(&codebook);
     let mut tensors = BTreeMap::from([
         ("vectors", TensorView::new(Dtype::I8, vec![n, dim], &quantized)?),
@@ -89,8 +100,10 @@ pub fn item_file(
         tensors.insert("inputs", TensorView::new(Dtype::I8, vec![n, dim], &inputs)?);
         tensors.insert("input_scales", TensorView::new(Dtype::F32, vec![n], &input_scales)?);
     }
-    if planes {
+    if finer {
         tensors.insert("residuals", TensorView::new(Dtype::U8, vec![n, dim.div_ceil(2)], &residuals)?);
+    }
+    if coarser {
         tensors.insert("codes", TensorView::new(Dtype::U8, vec![blocks(n), pairs(dim), BLOCK], &codes)?);
         tensors.insert("codebook", TensorView::new(Dtype::F32, vec![subspaces(dim), CENTROIDS, 2], &codebook)?);
     }
@@ -103,4 +116,22 @@ fn quantize(dim: usize, vectors: &[f32]) -> (Vec<i8>, Vec<f32>) {
     let rows = vectors.chunks_exact(dim).zip(quantized.chunks_exact_mut(dim));
     let scales = rows.map(|(row, out)| quantize_row(row, out)).collect();
     (quantized, scales)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_catalogs_have_the_finer_plane_and_large_ones_both() {
+        assert_eq!([1, CODES_FROM - 1, CODES_FROM].map(|n| Planes::Auto.of(n)), [[true, false], [true, false], [true, true]]);
+        let names = |planes| {
+            let bytes = item_file(4, &[1.0, 0.5, -0.2, 0.0, 2.0, -1.0, 0.3, 0.7], &[0.0, 1.0], None, None, planes).unwrap();
+            let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+            ["residuals", "codes", "codebook"].map(|name| tensors.tensor(name).is_ok())
+        };
+        assert_eq!(names([true, false]), [true, false, false]);
+        assert_eq!(names([true, true]), [true; 3]);
+        assert_eq!(names([false, false]), [false; 3]);
+    }
 }
