@@ -94,7 +94,7 @@ fn p3_reaches_a_fifth() {
 #[ignore = "needs MovieLens 100K: make test-all"]
 fn p1_is_as_good_as_the_best_factorisation() {
     let report = experiment("p1", &[]);
-    assert!(mean(&report, "foretaste", "rm@10") >= 0.174 && mean(&report, "foretaste", "rm@100") >= 0.633, "{report}");
+    assert!(mean(&report, "foretaste", "rm@10") >= 0.175 && mean(&report, "foretaste", "rm@100") >= 0.64, "{report}");
     for (model, expected) in
         [("popularity", [0.089, 0.410]), ("bpr", [0.151, 0.608]), ("ials", [0.171, 0.631]), ("ease", [0.174, 0.625])]
     {

@@ -19,11 +19,14 @@ const PYTHON: &str = "target/python/bin/python";
 
 #[test]
 fn the_checker_passes_and_onnxruntime_agrees() {
-    for encoder in [Encoder::Pools, Encoder::Mean, Encoder::Sum, Encoder::Gru, Encoder::Transformer] {
+    use Encoder::{Gru, Mean, Pools, Sum, Transformer};
+    for (encoder, linear) in [(Pools, 0), (Pools, 3), (Mean, 0), (Sum, 0), (Sum, 50), (Gru, 0), (Transformer, 0)] {
         let folder = tempfile::tempdir().unwrap();
         let data = common::generated(folder.path(), 100, 40, 2000);
         let split = Split::of(&data, Protocol::All, None).unwrap();
-        let config = Config { encoder, untied: encoder == Encoder::Sum, max_epochs: 5, ..common::small() };
+        let rating_weight = if linear == 0 { 1.0 } else { 0.0 };
+        let untied = encoder == Sum;
+        let config = Config { encoder, untied, linear, rating_weight, max_epochs: 5, ..common::small() };
         let run = common::trained(&data, &split, &config, folder.path());
         let expected = folder.path().join("expected.json");
         std::fs::write(&expected, expected_numbers(&run, &folder.path().join("bundle")).to_string()).unwrap();
@@ -129,7 +132,7 @@ fn check(bundle: &Path, expected: &Path) {
 fn expected_numbers(run: &foretaste_trainer::training::Run, bundle: &Path) -> serde_json::Value {
     let recommender = open_bundle(bundle).unwrap();
     let golden: Golden = serde_json::from_slice(&std::fs::read(bundle.join("golden.json")).unwrap()).unwrap();
-    let (encoding, dim) = (&run.card.encoding, run.card.config.dim);
+    let (encoding, dim, width) = (&run.card.encoding, run.card.config.dim, run.card.config.width());
     let len = encoding.history.len;
     let padded = |values: &[u16]| -> Vec<u16> { (0..len).map(|i| values.get(i).copied().unwrap_or(0)).collect() };
     let (mut vectors, mut mask, mut user, mut rating) = (vec![], vec![], vec![], vec![]);
@@ -137,17 +140,19 @@ fn expected_numbers(run: &foretaste_trainer::training::Run, bundle: &Path) -> se
     let mut worst = 0.0f32;
     for row in &golden.rows {
         let h = &row.encoded.history;
-        let mut own = vec![0.0; h.rows.len() * dim];
-        own.chunks_exact_mut(dim).zip(&h.rows).for_each(|(out, r)| recommender.bundle().rows.input_into(*r, out));
-        let [u, r] = run.user.forward_one(&row.encoded, &own);
+        let mut read = vec![0.0; h.rows.len() * width];
+        read.chunks_exact_mut(width).zip(&h.rows).for_each(|(out, r)| recommender.bundle().rows.input_into(*r, out));
+        let own: Vec<f32> = read.chunks_exact(width).flat_map(|row| &row[..dim]).copied().collect();
+        let [mut u, r] = run.user.forward_one(&row.encoded, &own);
+        u.extend((dim..width).map(|k| read.chunks_exact(width).map(|row| row[k]).sum::<f32>()));
         let rated = recommender.user(&row.encoded).unwrap().rating.unwrap_or_default();
         assert_eq!(r.len(), rated.len());
         worst = r.iter().zip(&rated).fold(worst, |w, (a, b)| w.max((a - b).abs()));
         rating.extend(r);
         worst = u.iter().zip(&row.user).fold(worst, |w, (a, b)| w.max((a - b).abs()));
         user.extend(u);
-        own.resize(len * dim, 0.0);
-        vectors.extend(own);
+        read.resize(len * width, 0.0);
+        vectors.extend(read);
         mask.extend((0..len).map(|i| if i < h.rows.len() { 1.0 } else { 0.0 }));
         for (out, values) in rows.iter_mut().zip([&h.types, &h.values, &h.gaps, &h.runs]) {
             out.extend(padded(values));
@@ -156,7 +161,7 @@ fn expected_numbers(run: &foretaste_trainer::training::Run, bundle: &Path) -> se
     }
     assert!(worst <= 1e-4, "tract differs from the trainer by {worst}: {:?}", run.card.config.encoder);
 
-    let rows_of = run.items.rows(&encode_catalog(encoding, &run.catalog));
+    let rows_of = run.rows();
     let mut items = (vec![], vec![]);
     encode_catalog(encoding, &run.catalog).iter().for_each(|bag| push_bag(bag, encoding.item_slots(), &mut items));
     let [types, values, gaps, runs] = rows;

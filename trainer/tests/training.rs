@@ -16,7 +16,8 @@ use foretaste_trainer::data::{Dataset, ReadOptions, read_folder};
 use foretaste_trainer::evaluate::{
     Figures, Vectors, check_fits, context_of, event_of, measure, measure_bundle, measure_ratings, open_bundle,
 };
-use foretaste_trainer::protocols::{Protocol, Split};
+use foretaste_trainer::metrics;
+use foretaste_trainer::protocols::{self, Protocol, Split};
 use foretaste_trainer::training::{Config, Run, Space, TrainOptions, search, train};
 use tempfile::TempDir;
 
@@ -210,6 +211,31 @@ fn items_start_from_a_factorisation_and_stay_where_they_are_frozen() {
         assert!((cosine(&frozen) - 1.0).abs() < 1e-6, "{start:?}: {}", cosine(&frozen));
         assert!((0.3..0.99999).contains(&cosine(&free)), "{start:?}: {}", cosine(&free));
     }
+}
+
+/// A linear model counts for what is best on validation, and ships so: the bundle has the figure that its share was chosen by.
+#[test]
+fn a_linear_model_counts_for_its_share() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = common::generated(folder.path(), 300, 150, 12_000);
+    let split = Split::of(&data, Protocol::P3, None).unwrap();
+    let config = Config { linear: 20, rating_weight: 0.0, ..common::small() };
+    let run = common::trained(&data, &split, &config, folder.path());
+    assert_eq!(Run::load(&folder.path().join("run")).unwrap(), run);
+    let recommender = open(&folder.path().join("bundle"));
+    assert_eq!(recommender.bundle().manifest.dim, 36);
+    let ndcg = |query: &protocols::Query| {
+        let history: Vec<_> = query.history.iter().map(|e| event_of(&data, e)).collect();
+        let context = context_of(&data, query.user as usize, &run.card.encoding);
+        let request = Query { history: &history, context: &context, time: None, tz_offset_min: None };
+        let user = recommender.user_vector(&recommender.encode(&request).unwrap()).unwrap();
+        let ranks = metrics::ranks(&recommender.scores(&user), query.universe(&data.in_events), &query.removed, &query.targets);
+        metrics::ndcg(&ranks, 100)
+    };
+    let shipped = split.valid.iter().map(ndcg).sum::<f64>() / split.valid.len() as f64;
+    let (chosen, alone) = (run.card.metrics["valid_ndcg@100"], run.card.curve.iter().filter_map(|e| e.valid).fold(0.0, f64::max));
+    assert!((shipped - chosen).abs() < 0.002, "{shipped} {chosen}");
+    assert!(chosen > alone && run.card.metrics["linear_share"] > 0.0, "{chosen} {alone}");
 }
 
 /// The curve of a report begins with the figures of the bundle as it is, and the lever shows more of the tail.

@@ -8,6 +8,7 @@ use nalgebra::DMatrix;
 
 use super::inverse::invert;
 use super::subspace::strongest;
+use super::svd::Svd;
 use super::{Baseline, co_occurrence, weighted_rows};
 use crate::protocols::{Query, Sequence};
 
@@ -33,6 +34,18 @@ impl Ease {
             row[i] = 0.0;
         }
         Ok(Ease { items, weights, half_life })
+    }
+
+    /// y and z `[items, rank]`, so that a history's scores are about Σ y_i · z_j: its items in the strongest directions of the user-item matrix, and
+    /// what B makes of these. Dimensions beyond the number of items are 0.
+    pub fn parts(items: usize, fitted: &[Sequence], rank: usize) -> Result<[Vec<f64>; 2]> {
+        let weights = Ease::fit(items, fitted, None)?.weights;
+        let directions = Svd::with(items, fitted, rank).vectors();
+        let known = rank.min(items);
+        let y = DMatrix::from_row_slice(items, known, &directions);
+        // The slice by rows is Bᵀ by columns.
+        let z = DMatrix::from_column_slice(items, items, &weights).cast::<f64>() * &y;
+        Ok([y, z].map(|part| part.resize_horizontally(rank, 0.0).transpose().data.into()))
     }
 
     /// Vectors `[items, rank]` whose products come closest to (B + Bᵀ) / 2, where these are positive: its strongest eigenvectors, by the root of
@@ -69,6 +82,10 @@ mod tests {
         assert_eq!((model.weights[0], model.weights[3]), (0.0, 0.0));
         // The one positive eigenvalue is the mean weight, its direction (1, 1) / √2.
         let half = (1.0 / a + 1.0 / b) / 4.0;
+        // All directions lose nothing: y_0 · z_1 is B₀₁, however many dimensions are asked for.
+        let [y, z] = Ease::parts(2, &sequences(&[&[0, 1], &[0]]), 3).unwrap();
+        let product = |i: usize, j: usize| (0..3).map(|k| y[3 * i + k] * z[3 * j + k]).sum::<f64>();
+        assert!((product(0, 1) - f64::from(model.weights[1])).abs() < 1e-8 && product(0, 0).abs() < 1e-8);
         let vectors = model.vectors(1);
         assert!(vectors.iter().all(|x| (x * x - f64::from(half)).abs() < 1e-9), "{vectors:?}");
         let decayed = Ease { half_life: Some(1.0), ..model };

@@ -113,6 +113,14 @@ impl Factors {
     }
 }
 
+/// y and z `[items, rank]` of EASE, so that a history's scores are about Σ y_i · z_j.
+///
+/// # Errors
+/// More than [`MAX_DENSE`] items.
+pub fn linear(items: usize, fitted: &[Sequence], rank: usize) -> Result<[Vec<f64>; 2]> {
+    ease::Ease::parts(items, fitted, rank)
+}
+
 /// Validation queries that choose a setting, at most.
 const CHOOSING: usize = 1000;
 
@@ -134,7 +142,7 @@ fn best<S: Copy, M: Baseline>(data: &Dataset, split: &Split, settings: &[S], fit
 }
 
 /// Most items of a dense item-item matrix: 20,000² numbers are 1.6 GB.
-const MAX_DENSE: usize = 20_000;
+pub const MAX_DENSE: usize = 20_000;
 
 /// XᵀX of the binary user-item matrix: users who had both items, `[items, items]`.
 fn co_occurrence(items: usize, fitted: &[Sequence]) -> Result<Vec<f32>> {

@@ -15,7 +15,6 @@ use foretaste::model::TractRuntime;
 
 pub use self::items::{Planes, item_file};
 pub use self::publish::{Published, publish};
-use crate::towers::encode_catalog;
 use crate::training::{Run, write_atomically};
 
 /// Digits of a file's hash in its name.
@@ -49,16 +48,22 @@ impl File {
 /// Numbers that are not finite, a folder that cannot be written, a bundle that does not open again.
 pub fn export(run: &Run, out: &Path, planes: Planes) -> Result<()> {
     let encoding = &run.card.encoding;
-    let rows = run.items.rows(&encode_catalog(encoding, &run.catalog));
+    let (rows, linear) = (run.rows(), run.linear.as_ref());
     ensure!(
         rows.vectors.iter().chain(&rows.biases).chain(rows.read()).chain(&run.user.numbers).all(|x| x.is_finite()),
         "the run has numbers that are not finite: train with a smaller learning_rate"
     );
     let mut files = vec![
-        File::hashed("user_tower", "user_tower", "onnx", None, run.user.onnx(encoding.history.len, encoding.context_slots())),
-        File::hashed("item_tower", "item_tower", "onnx", None, run.items.onnx(encoding)),
+        File::hashed(
+            "user_tower",
+            "user_tower",
+            "onnx",
+            None,
+            run.user.onnx(encoding.history.len, encoding.context_slots(), linear),
+        ),
+        File::hashed("item_tower", "item_tower", "onnx", None, run.items.onnx(encoding, linear)),
     ];
-    files.extend(items::files(&run.catalog, run.card.config.dim, &rows, &run.counts, planes)?);
+    files.extend(items::files(&run.catalog, run.card.config.width(), &rows, &run.counts, planes)?);
     let golden = |rows: &golden::Golden| {
         Ok::<_, anyhow::Error>(File::named("golden.json".into(), "golden", None, serde_json::to_vec(rows)?))
     };
@@ -86,12 +91,12 @@ pub fn export(run: &Run, out: &Path, planes: Planes) -> Result<()> {
 
 fn manifest(run: &Run, files: &[File]) -> Manifest {
     let hashes: String = files.iter().map(|f| f.entry.sha256.as_str()).collect();
-    let required = if run.card.config.untied { vec![INPUTS.to_owned()] } else { vec![] };
+    let required = if run.card.config.untied || run.linear.is_some() { vec![INPUTS.to_owned()] } else { vec![] };
     Manifest {
         format_version: FORMAT_VERSION,
         model_id: sha256_hex(hashes.as_bytes())[..16].into(),
         name: run.card.name.clone(),
-        dim: run.card.config.dim,
+        dim: run.card.config.width(),
         items: run.catalog.ids.len(),
         files: files.iter().map(|f| f.entry.clone()).collect(),
         features: Features { required, ..Features::default() },

@@ -9,6 +9,7 @@ use std::ops::Range;
 use foretaste::bundle::CatalogFile;
 use foretaste::features::{Encoding, Slots};
 
+use super::Linear;
 use super::params::{Tensor, fill_normal, split, split_mut, total};
 use crate::onnx::{Attribute, Dim, GraphBuilder};
 use crate::ops::{Real, bag};
@@ -224,8 +225,9 @@ impl ItemTower {
     }
 
     /// The tower as ONNX. Inputs: `id` i64 `[batch]`, `slots` i64 `[batch, S]`, `weights` f32 `[batch, S]`, S = `encoding.item_slots()`.
-    /// Outputs: `vector` f32 `[batch, d]`, `bias` f32 `[batch]`, and where the history reads other vectors `input` f32 `[batch, d]`.
-    pub fn onnx(&self, encoding: &Encoding) -> Vec<u8> {
+    /// Outputs: `vector` f32 `[batch, d]`, `bias` f32 `[batch]`, and where the history reads other vectors `input` f32 `[batch, d]`; `linear` makes d
+    /// larger.
+    pub fn onnx(&self, encoding: &Encoding, linear: Option<&Linear>) -> Vec<u8> {
         let (d, slots, p) = (self.dim, encoding.item_slots(), self.parts());
         let mut g = GraphBuilder::new("item_tower");
         let id = g.input_i64("id", &[Dim::Batch]);
@@ -241,10 +243,16 @@ impl ItemTower {
         let vector = sum(&mut g, "vector", p.ids, p.features, d);
         let bias = sum(&mut g, "bias", p.id_bias, p.feature_bias, 1);
         let bias = g.node("Squeeze", &[&bias, &axis], &[]);
+        let mut input = (!p.input_ids.is_empty()).then(|| sum(&mut g, "input", p.input_ids, p.input_features, d));
+        let (mut vector, mut d) = (vector, d);
+        if let Some(linear) = linear {
+            input = Some(linear.item_onnx(&mut g, "linear.inputs", input.as_ref().unwrap_or(&vector), &linear.inputs, &id));
+            vector = linear.item_onnx(&mut g, "linear.rows", &vector, &linear.rows, &id);
+            d += linear.dim;
+        }
         g.output_f32(&vector, "vector", &[Dim::Batch, Dim::Fixed(d)]);
         g.output_f32(&bias, "bias", &[Dim::Batch]);
-        if !p.input_ids.is_empty() {
-            let input = sum(&mut g, "input", p.input_ids, p.input_features, d);
+        if let Some(input) = input {
             g.output_f32(&input, "input", &[Dim::Batch, Dim::Fixed(d)]);
         }
         g.finish()

@@ -2,11 +2,13 @@
 
 mod encoders;
 mod item_tower;
+mod linear;
 mod params;
 mod rating_head;
 mod user_tower;
 
 pub use encoders::{Encoder, HEADS};
 pub use item_tower::{CatalogRows, ItemTower, encode_catalog};
+pub use linear::Linear;
 pub use params::{Tensor, total};
 pub use user_tower::{Activations, Input, UserShape, UserTower, event_indices};

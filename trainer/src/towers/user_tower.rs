@@ -7,6 +7,7 @@ use foretaste::EncodedQuery;
 use foretaste::features::{EncodedHistory, Encoding, Slots};
 use serde::{Deserialize, Serialize};
 
+use super::Linear;
 use super::encoders::{Encoded, Encoder};
 use super::params::{Tensor, fill_uniform, split, split_mut, total};
 use super::rating_head::{self, Head, TENSORS};
@@ -306,18 +307,23 @@ impl UserTower {
 
     /// The tower as ONNX, for histories of L = `len` events and C = `context_slots`. Inputs: `vectors` f32 `[batch, L, d]`; `types`, `values`,
     /// `gaps`, `runs` i64 `[batch, L]`; `mask` f32 `[batch, L]`; `context_slots` i64 `[batch, C]`, `context_weights` f32 `[batch, C]`.
-    /// Outputs: `user` f32 `[batch, d]`, and of a tower with a rating head `rating` f32 `[batch, 1 + d]`.
-    pub fn onnx(&self, len: usize, context_slots: usize) -> Vec<u8> {
+    /// Outputs: `user` f32 `[batch, d]`, and of a tower with a rating head `rating` f32 `[batch, 1 + d]`; `linear` makes the d of vectors larger.
+    pub fn onnx(&self, len: usize, context_slots: usize, linear: Option<&Linear>) -> Vec<u8> {
         let (d, p) = (self.shape.dim, self.parts());
         let mut g = GraphBuilder::new("user_tower");
         let row = [Dim::Batch, Dim::Fixed(len)];
-        let vectors = g.input_f32("vectors", &[Dim::Batch, Dim::Fixed(len), Dim::Fixed(d)]);
+        let wide = d + linear.map_or(0, |linear| linear.dim);
+        let vectors = g.input_f32("vectors", &[Dim::Batch, Dim::Fixed(len), Dim::Fixed(wide)]);
         let [types, values, gaps, runs] = ["types", "values", "gaps", "runs"].map(|name| g.input_i64(name, &row));
         let mask = g.input_f32("mask", &row);
         let bag_row = [Dim::Batch, Dim::Fixed(context_slots)];
         let slots = g.input_i64("context_slots", &bag_row);
         let weights = g.input_f32("context_weights", &bag_row);
 
+        let (vectors, added) = match linear.map(|linear| linear.user_onnx(&mut g, d, &vectors, &mask)) {
+            Some([own, added]) => (own, Some(added)),
+            None => (vectors, None),
+        };
         let h = event::onnx(&mut g, d, &p.tables, &vectors, [&values, &types, &gaps, &runs]);
         let encoder = self.shape.encoder;
         let pools = encoder.onnx(&mut g, [d, len], p.encoder, &h, &mask);
@@ -334,7 +340,11 @@ impl UserTower {
         // The scale of the scores goes into the norm.
         let scaled = |x: &[f32]| -> Vec<f32> { x.iter().map(|x| x * self.scale()).collect() };
         let user = layer_norm::onnx(&mut g, "norm", &sum, d, Some((&scaled(p.norm_gain), &scaled(p.norm_bias))));
-        g.output_f32(&user, "user", &[Dim::Batch, Dim::Fixed(d)]);
+        let user = match added {
+            Some(added) => g.node("Concat", &[&user, &added], &[("axis", Attribute::Int(1))]),
+            None => user,
+        };
+        g.output_f32(&user, "user", &[Dim::Batch, Dim::Fixed(wide)]);
         if self.shape.rates {
             let rating = p.head.onnx(&mut g, d, &hidden, [&vectors, &values, &mask]);
             g.output_f32(&rating, "rating", &[Dim::Batch, Dim::Fixed(1 + d)]);

@@ -34,19 +34,22 @@ use foretaste::bundle::{CatalogFile, TrainedOn};
 use foretaste::features::{Encoding, Slots};
 use serde_json::Value;
 
+use crate::baselines::{MAX_DENSE, linear};
 use crate::data::Dataset;
 use crate::ops::dropout::mix;
 use crate::protocols::{Sequence, Split};
-use crate::towers::{ItemTower, UserShape, UserTower, encode_catalog};
+use crate::towers::{ItemTower, Linear, UserShape, UserTower, encode_catalog};
 use crate::tracking::{Subject, Tracker};
 use example::{Visitors, Window};
 use progress::Progress;
-use state::State;
+use state::{Share, State};
 use step::Material;
 use validation::{Metric, Validation};
 
 /// Epochs where there is nothing to validate on.
 const BLIND_EPOCHS: u32 = 10;
+/// Shares of a linear model that are tried: logits for one of its scores, of which 1 says that an item is in the history.
+const SHARES: [f64; 6] = [0.0, 1.0, 2.0, 4.0, 8.0, 16.0];
 
 /// How a training is carried out; changes nothing of its result.
 #[derive(Debug, Clone, Copy, Default)]
@@ -94,6 +97,7 @@ pub fn train_on(
     out: &Path,
     options: TrainOptions,
 ) -> Result<Run> {
+    let config = &fitting(config, data);
     let mut known = Known::new(data, split, config)?;
     if let Some(Base { run, items_only: true }) = base {
         let Encoding { context, history, .. } = run.card.encoding.clone();
@@ -108,6 +112,7 @@ pub fn train_on(
     }
     if state.phase == Phase::Search {
         trainer.run(&mut state, &split.train, config.max_epochs, &mut progress)?;
+        state.share = trainer.share(&state, &split.train)?;
         if let Some(refit) = &split.refit {
             state = trainer.start(split, refit, Phase::Refit)?.after(state);
         }
@@ -122,11 +127,16 @@ pub fn train_on(
     items.forget_unseen(&counts);
     let mut metrics = BTreeMap::new();
     let best = state.curve.iter().find(|e| e.phase == Phase::Search && e.epoch == state.best_epoch);
-    if let Some((valid, half)) = best.and_then(|e| e.valid.zip(e.valid_half)) {
+    let valid = best.and_then(|e| e.valid.zip(e.valid_half));
+    if let Some((valid, half)) = state.share.map(|s| (s.valid, s.valid_half)).or(valid) {
         let name = format!("valid_{}", trainer.validation.metric().name());
         metrics.extend([(format!("{name}_low"), valid - half), (format!("{name}_high"), valid + half), (name, valid)]);
         metrics.insert("epochs".into(), f64::from(state.best_epoch));
     }
+    if let Some(Share { share, .. }) = state.share {
+        metrics.insert("linear_share".into(), share);
+    }
+    let linear = trainer.linear(split.fitted(), state.share.map_or(0.0, |s| s.share), &items)?;
     let card = RunCard {
         name: data.name.clone(),
         licence: data.licence.clone(),
@@ -140,7 +150,7 @@ pub fn train_on(
         revision,
     };
     let counts = counts.into_iter().map(|n| n as f32).collect();
-    let run = Run { card, catalog: known.catalog, items, user, counts };
+    let run = Run { card, catalog: known.catalog, items, user, linear, counts };
     progress.finish(&run.save(out)?)?;
     State::remove(out);
     Ok(run)
@@ -156,6 +166,7 @@ fn probe(
     epochs: u32,
     options: TrainOptions,
 ) -> Result<(Metric, f64)> {
+    let config = &fitting(config, data);
     let known = Known::new(data, split, config)?;
     let trainer = Trainer::new(data, split, config, seed, &known, out)?;
     let mut state = trainer.state(split, options)?;
@@ -301,16 +312,46 @@ impl<'a> Trainer<'a> {
         Ok(sum / steps)
     }
 
+    /// How much a linear model that was learnt from the same histories counts for best on validation, beside the towers that the phase ends with.
+    fn share(&self, state: &State, sequences: &[Sequence]) -> Result<Option<Share>> {
+        if self.config.linear == 0 || self.validation.is_empty() {
+            return Ok(None);
+        }
+        let (items, user) = state.model();
+        let (rows, parts) = (items.rows(&self.bags), linear(self.data.items.len(), sequences, self.config.linear)?);
+        let judged = |share: f64| {
+            let linear = Linear::new(self.config.linear, &parts, share, rows.read());
+            let (quality, valid_half) = self.validation.quality(&user, &rows, Some(&linear));
+            (quality, Share { share, valid: self.validation.metric().value(quality), valid_half })
+        };
+        Ok(SHARES.into_iter().map(judged).reduce(|a, b| if b.0 > a.0 { b } else { a }).map(|best| best.1))
+    }
+
+    /// The linear model beside the towers, where the settings ask for one.
+    fn linear(&self, sequences: &[Sequence], share: f64, items: &ItemTower) -> Result<Option<Linear>> {
+        let dim = self.config.linear;
+        if dim == 0 {
+            return Ok(None);
+        }
+        let parts = linear(self.data.items.len(), sequences, dim)?;
+        Ok(Some(Linear::new(dim, &parts, share, items.rows(&self.bags).read())))
+    }
+
     /// Judges the towers and gives their figure and half of its interval.
     fn validate(&self, state: &mut State) -> Option<(f64, f64)> {
         if self.validation.is_empty() {
             return None;
         }
         let (items, user) = state.averaged();
-        let (quality, half) = self.validation.quality(&user, &items.rows(&self.bags));
+        let (quality, half) = self.validation.quality(&user, &items.rows(&self.bags), None);
         state.judge(quality);
         Some((self.validation.metric().value(quality), half))
     }
+}
+
+/// The settings that fit the data: a linear model is dense, so large catalogs have none.
+fn fitting(config: &Config, data: &Dataset) -> Config {
+    Config { linear: if data.items.len() > MAX_DENSE { 0 } else { config.linear }, ..config.clone() }
 }
 
 /// For the model card.

@@ -12,13 +12,15 @@ use serde::{Deserialize, Serialize};
 use super::numbers::{Numbers, write_atomically};
 use super::{Config, Epoch};
 use crate::data::Dataset;
-use crate::towers::{ItemTower, UserShape, UserTower};
+use crate::towers::{CatalogRows, ItemTower, Linear, UserShape, UserTower, encode_catalog};
 
 const CARD: &str = "run.json";
 const CATALOG: &str = "catalog.json";
 const TOWERS: &str = "towers.safetensors";
 /// The tensor of the training events.
 const COUNTS: &str = "counts";
+/// Those of the linear model.
+const LINEAR: [&str; 2] = ["linear.inputs", "linear.rows"];
 
 /// Everything of a run but its numbers: `run.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -61,6 +63,8 @@ pub struct Run {
     pub items: ItemTower,
     /// The user tower.
     pub user: UserTower,
+    /// A linear model beside them, where the settings ask for one.
+    pub linear: Option<Linear>,
     /// Training events of each item, in row order.
     pub counts: Vec<f32>,
 }
@@ -86,9 +90,23 @@ impl Run {
                 at += tensor.len();
             }
         }
+        let mut linear = (card.config.linear > 0).then(|| Linear::zeros(card.config.linear, catalog.ids.len()));
+        if let Some(linear) = &mut linear {
+            numbers.copy_to(LINEAR[0], &mut linear.inputs)?;
+            numbers.copy_to(LINEAR[1], &mut linear.rows)?;
+        }
         let mut counts = vec![0.0; catalog.ids.len()];
         numbers.copy_to(COUNTS, &mut counts)?;
-        Ok(Run { card, catalog, items, user, counts })
+        Ok(Run { card, catalog, items, user, linear, counts })
+    }
+
+    /// The rows of the catalog, those of the linear model beside the tower's.
+    pub fn rows(&self) -> CatalogRows {
+        let rows = self.items.rows(&encode_catalog(&self.card.encoding, &self.catalog));
+        match &self.linear {
+            Some(linear) => linear.beside(rows),
+            None => rows,
+        }
     }
 
     /// Writes the run; `run.json` comes last, so a folder that has it is whole. Gives its path.
@@ -105,6 +123,11 @@ impl Run {
                 let (own, after) = rest.split_at(tensor.len());
                 numbers.add(format!("{prefix}.{}", tensor.name), &tensor.shape, own);
                 rest = after;
+            }
+        }
+        if let Some(Linear { dim, inputs, rows }) = &self.linear {
+            for (name, list) in LINEAR.into_iter().zip([inputs, rows]) {
+                numbers.add(name, &[list.len() / dim, *dim], list);
             }
         }
         numbers.add(COUNTS, &[self.counts.len()], &self.counts);

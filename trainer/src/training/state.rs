@@ -46,9 +46,19 @@ pub(super) struct State {
     pub user: UserTower,
     /// Of both phases.
     pub curve: Vec<Epoch>,
+    /// Of the linear model beside the towers, once it is chosen.
+    pub share: Option<Share>,
     moments: [Moments; 2],
     /// Numbers of both towers at the best validation.
     best_numbers: Option<[Vec<f32>; 2]>,
+}
+
+/// How much a linear model counts for beside the towers, and the figure on validation and half of its interval with it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(super) struct Share {
+    pub share: f64,
+    pub valid: f64,
+    pub valid_half: f64,
 }
 
 /// The note of a checkpoint.
@@ -61,6 +71,7 @@ struct Note {
     best_epoch: u32,
     best: Option<f64>,
     curve: Vec<Epoch>,
+    share: Option<Share>,
     dim: usize,
     items: usize,
     item_slots: usize,
@@ -78,6 +89,7 @@ impl State {
             best_epoch: 0,
             best: None,
             curve: Vec::new(),
+            share: None,
             items,
             user,
             moments,
@@ -87,7 +99,7 @@ impl State {
 
     /// The phase after another: with its curve, and the number of epochs that it has chosen.
     pub fn after(self, chosen: State) -> Self {
-        State { best_epoch: chosen.best_epoch, best: chosen.best, curve: chosen.curve, ..self }
+        State { best_epoch: chosen.best_epoch, best: chosen.best, curve: chosen.curve, share: chosen.share, ..self }
     }
 
     /// Moves both towers along a gradient, or the items alone.
@@ -175,6 +187,7 @@ impl State {
             best_epoch: self.best_epoch,
             best: self.best,
             curve: self.curve.clone(),
+            share: self.share,
             dim: self.items.dim,
             items: self.items.layout[0].shape[0] - 1,
             item_slots: self.items.layout[1].shape[0],
@@ -227,6 +240,7 @@ impl State {
             best_epoch: note.best_epoch,
             best: note.best,
             curve: note.curve,
+            share: note.share,
             ..State::new(note.phase, items, UserTower::zeros(note.user))
         };
         if numbers.has("item.best") {
@@ -302,6 +316,7 @@ mod tests {
         };
         state.step(&mut gradient(&state), &Config::default(), false);
         state.epoch = 1;
+        state.share = Some(Share { share: 2.0, valid: 0.25, valid_half: 0.01 });
         state.judge(0.25);
         state.curve.push(Epoch {
             phase: Phase::Search,

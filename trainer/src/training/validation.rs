@@ -13,7 +13,7 @@ use crate::evaluate::{context_of, event_of};
 use crate::losses::squared_error;
 use crate::metrics;
 use crate::protocols::{self, Protocol, Split};
-use crate::towers::{CatalogRows, UserTower};
+use crate::towers::{CatalogRows, Linear, UserTower};
 
 /// Length of the list that validation looks at.
 const TOP: usize = 100;
@@ -91,15 +91,16 @@ impl<'a> Validation<'a> {
         if self.ratings.is_some() { Metric::Rmse } else { Metric::Ndcg }
     }
 
-    /// The quality of a user tower over a catalog, and half of the 95 % interval of its figure.
-    pub fn quality(&self, user: &UserTower, rows: &CatalogRows) -> (f64, f64) {
+    /// The quality of a user tower over a catalog, with a linear model beside it or without, and half of the 95 % interval of its figure.
+    pub fn quality(&self, user: &UserTower, rows: &CatalogRows, linear: Option<&Linear>) -> (f64, f64) {
         let d = user.shape.dim;
         let CatalogRows { vectors, biases, .. } = rows;
         let vector = |row: u32| &vectors[row as usize * d..][..d];
         let read = |row: u32| &rows.read()[row as usize * d..][..d];
         // Sums of a query, and what they are the mean of.
         let one = |(encoded, query): &(EncodedQuery, &protocols::Query)| -> (f64, f64) {
-            let rows: Vec<f32> = encoded.history.rows.iter().flat_map(|row| read(*row)).copied().collect();
+            let history = &encoded.history.rows;
+            let rows: Vec<f32> = history.iter().flat_map(|row| read(*row)).copied().collect();
             let [u, rating] = user.forward_one(encoded, &rows);
             if let Some(range) = self.ratings {
                 let error = |(item, rated): (&u32, &f64)| {
@@ -110,7 +111,10 @@ impl<'a> Validation<'a> {
                 return (squares.sum(), query.ratings.len() as f64);
             }
             let score = |(v, b): (&[f32], &f32)| b + v.iter().zip(&u).map(|(v, u)| v * u).sum::<f32>();
-            let scores: Vec<f32> = vectors.chunks_exact(d).zip(biases).map(score).collect();
+            let mut scores: Vec<f32> = vectors.chunks_exact(d).zip(biases).map(score).collect();
+            if let Some(linear) = linear {
+                linear.add_to(&mut scores, &linear.vector(history));
+            }
             let ranks = metrics::ranks(&scores, query.universe(self.universe), &query.removed, &query.targets);
             match self.protocol {
                 Protocol::P1 => (ranks.iter().map(|rank| metrics::ndcg(&[*rank], TOP)).sum(), ranks.len() as f64),

@@ -1,0 +1,109 @@
+//! A linear model beside the towers: EASE over its strongest directions (Steck, Embarrassingly Shallow Autoencoders, 2019).
+//!
+//! In dimensions of their own the visitor's vector is Σ y_i over the events of the history, a row is z_j: scores grow by Σ y_i · z_j.
+
+use super::CatalogRows;
+use crate::onnx::{Attribute, GraphBuilder, Value};
+
+/// What items say in it and are found by.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Linear {
+    /// Dimensions r.
+    pub dim: usize,
+    /// y, as the history reads items: `[n, r]`.
+    pub inputs: Vec<f32>,
+    /// z `[n, r]`.
+    pub rows: Vec<f32>,
+}
+
+impl Linear {
+    /// Nothing is added.
+    pub fn zeros(dim: usize, items: usize) -> Linear {
+        Linear { dim, inputs: vec![0.0; items * dim], rows: vec![0.0; items * dim] }
+    }
+
+    /// From y and z `[n, r]` whose scores count `share` times. y gets the spread of the vectors beside it, so that one scale of int8 serves both.
+    pub fn new(dim: usize, [y, z]: &[Vec<f64>; 2], share: f64, beside: &[f32]) -> Linear {
+        let spread = |squares: f64, n: usize| libm::sqrt(squares / n.max(1) as f64);
+        let own = spread(y.iter().map(|y| y * y).sum(), y.len());
+        let wanted = spread(beside.iter().map(|x| f64::from(*x) * f64::from(*x)).sum(), beside.len());
+        let scale = if own > 0.0 && wanted > 0.0 { wanted / own } else { 1.0 };
+        let scaled = |numbers: &[f64], by: f64| numbers.iter().map(|x| (x * by) as f32).collect();
+        Linear { dim, inputs: scaled(y, scale), rows: scaled(z, share / scale) }
+    }
+
+    /// Σ y over rows of the catalog: `[r]`.
+    pub fn vector(&self, history: &[u32]) -> Vec<f32> {
+        let mut sum = vec![0.0; self.dim];
+        for row in history {
+            sum.iter_mut().zip(&self.inputs[*row as usize * self.dim..]).for_each(|(sum, y)| *sum += y);
+        }
+        sum
+    }
+
+    /// Adds to the scores of all rows `[n]` what they gain by a [`Linear::vector`].
+    pub fn add_to(&self, scores: &mut [f32], vector: &[f32]) {
+        for (score, z) in scores.iter_mut().zip(self.rows.chunks_exact(self.dim)) {
+            *score += z.iter().zip(vector).map(|(z, u)| z * u).sum::<f32>();
+        }
+    }
+
+    /// The rows of a catalog with these beside theirs.
+    pub fn beside(&self, towers: CatalogRows) -> CatalogRows {
+        let d = towers.vectors.len() / towers.biases.len().max(1);
+        let join = |own: &[f32], added: &[f32]| -> Vec<f32> {
+            let pairs = own.chunks_exact(d).zip(added.chunks_exact(self.dim));
+            pairs.flat_map(|(own, added)| own.iter().chain(added)).copied().collect()
+        };
+        CatalogRows {
+            vectors: join(&towers.vectors, &self.rows),
+            inputs: Some(join(towers.read(), &self.inputs)),
+            biases: towers.biases,
+        }
+    }
+
+    /// The parts of `vectors` `[batch, L, d + r]`: what the tower reads `[batch, L, d]`, and the sum of the rest `[batch, r]`.
+    pub(super) fn user_onnx(&self, g: &mut GraphBuilder, d: usize, vectors: &Value, mask: &Value) -> [Value; 2] {
+        let mut part = |name: &str, from: usize, len: usize| {
+            let places: Vec<i64> = (from..from + len).map(|i| i as i64).collect();
+            let places = g.constant_i64(name, &[len], &places);
+            g.node("Gather", &[vectors, &places], &[("axis", Attribute::Int(2))])
+        };
+        let (own, added) = (part("linear.own", 0, d), part("linear.added", d, self.dim));
+        let middle = g.constant_i64("linear.middle", &[1], &[1]);
+        let mask = g.node("Unsqueeze", &[mask, &middle], &[]);
+        let sum = g.node("MatMul", &[&mask, &added], &[]);
+        [own, g.node("Squeeze", &[&sum, &middle], &[])]
+    }
+
+    /// `own` `[batch, d]` of the items `id`, and beside it rows of `table` `[n, r]`; an unknown item has none: `[batch, d + r]`.
+    pub(super) fn item_onnx(&self, g: &mut GraphBuilder, name: &str, own: &Value, table: &[f32], id: &Value) -> Value {
+        let with_unknown = [&vec![0.0; self.dim], table].concat();
+        let table = g.constant_f32(name, &[with_unknown.len() / self.dim, self.dim], &with_unknown);
+        let added = g.node("Gather", &[&table, id], &[("axis", Attribute::Int(0))]);
+        g.node("Concat", &[own, &added], &[("axis", Attribute::Int(1))])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scores_grow_by_the_share() {
+        let parts = [vec![1.0, 0.0, 0.0, 3.0], vec![2.0, 1.0, -1.0, 4.0]];
+        let linear = Linear::new(2, &parts, 0.5, &[0.1, -0.1]);
+        let mut scores = [1.0, 1.0];
+        linear.add_to(&mut scores, &linear.vector(&[0, 1]));
+        // Σ y = (1, 3): 2 + 3 and −1 + 12, half of each.
+        assert!((scores[0] - 3.5).abs() < 1e-5 && (scores[1] - 6.5).abs() < 1e-5, "{scores:?}");
+        let squares: f32 = linear.inputs.iter().map(|y| y * y).sum();
+        assert!((squares / 4.0 - 0.01).abs() < 1e-6);
+
+        let towers = CatalogRows { vectors: vec![7.0, 8.0], biases: vec![0.0, 1.0], inputs: None };
+        let both = linear.beside(towers);
+        assert_eq!(both.vectors[..3], [7.0, linear.rows[0], linear.rows[1]]);
+        assert_eq!(both.inputs.unwrap()[3..], [8.0, linear.inputs[2], linear.inputs[3]]);
+        assert_eq!(Linear::new(2, &parts, 0.0, &[0.1]).rows, [0.0; 4]);
+    }
+}
