@@ -9,7 +9,8 @@ use nalgebra::DMatrix;
 use super::inverse::invert;
 use super::subspace::strongest;
 use super::svd::Svd;
-use super::{Baseline, co_occurrence, weighted_rows};
+use super::{Baseline, co_occurrence, padded, weighted_rows};
+use crate::ops::{Op, matmul};
 use crate::protocols::{Query, Sequence};
 
 /// λ for plain and for decayed histories.
@@ -42,10 +43,11 @@ impl Ease {
         let weights = Ease::fit(items, fitted, None)?.weights;
         let directions = Svd::with(items, fitted, rank).vectors();
         let known = rank.min(items);
-        let y = DMatrix::from_row_slice(items, known, &directions);
-        // The slice by rows is Bᵀ by columns.
-        let z = DMatrix::from_column_slice(items, items, &weights).cast::<f64>() * &y;
-        Ok([y, z].map(|part| part.resize_horizontally(rank, 0.0).transpose().data.into()))
+        let narrow: Vec<f32> = directions.iter().map(|y| *y as f32).collect();
+        let mut found = vec![0.0; items * known];
+        matmul([items, items, known], (&weights, Op::Transposed), (&narrow, Op::Plain), 0.0, &mut found);
+        let found: Vec<f64> = found.into_iter().map(f64::from).collect();
+        Ok([directions, found].map(|part| padded(&part, known, rank)))
     }
 
     /// Vectors `[items, rank]` whose products come closest to (B + Bᵀ) / 2, where these are positive: its strongest eigenvectors, by the root of

@@ -107,16 +107,20 @@ impl Factors {
             Factors::Ials => ials::Ials::fit_on(data, split, fitted, dim).into_vectors(),
             Factors::Ease => ease::Ease::fit(items, fitted, None)?.vectors(dim),
         };
-        let rank = vectors.len() / items.max(1);
-        let padded = |row: &[f64]| row.iter().copied().chain(std::iter::repeat(0.0)).take(dim).collect::<Vec<f64>>();
-        Ok(if rank == dim { vectors } else { vectors.chunks_exact(rank.max(1)).flat_map(padded).collect() })
+        Ok(padded(&vectors, vectors.len() / items.max(1), dim))
     }
+}
+
+/// Rows of `rank` numbers with zeros up to `dim`.
+fn padded(rows: &[f64], rank: usize, dim: usize) -> Vec<f64> {
+    let row = |row: &[f64]| row.iter().copied().chain(std::iter::repeat(0.0)).take(dim).collect::<Vec<f64>>();
+    rows.chunks_exact(rank.max(1)).flat_map(row).collect()
 }
 
 /// y and z `[items, rank]` of EASE, so that a history's scores are about Σ y_i · z_j.
 ///
 /// # Errors
-/// More than [`MAX_DENSE`] items.
+/// A catalog too large for EASE's dense matrix.
 pub fn linear(items: usize, fitted: &[Sequence], rank: usize) -> Result<[Vec<f64>; 2]> {
     ease::Ease::parts(items, fitted, rank)
 }
@@ -142,7 +146,7 @@ fn best<S: Copy, M: Baseline>(data: &Dataset, split: &Split, settings: &[S], fit
 }
 
 /// Most items of a dense item-item matrix: 20,000² numbers are 1.6 GB.
-pub const MAX_DENSE: usize = 20_000;
+const MAX_DENSE: usize = 20_000;
 
 /// XᵀX of the binary user-item matrix: users who had both items, `[items, items]`.
 fn co_occurrence(items: usize, fitted: &[Sequence]) -> Result<Vec<f32>> {

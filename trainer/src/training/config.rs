@@ -45,7 +45,7 @@ pub struct Config {
     /// Whether the history reads items by vectors of their own: twice the bytes of a row.
     pub untied: bool,
     /// Dimensions of a linear model (EASE) beside the towers, for histories whose order tells little; its share in the scores is chosen on
-    /// validation. 0, and catalogs of more than 20,000 items: none.
+    /// validation. 0, and catalogs of more than 10,000 items: none.
     #[serde(default)]
     pub linear: usize,
     /// What the towers read beside items and their order: any of `columns`, `times`, `values`. None: ids alone. `preset` names two of these

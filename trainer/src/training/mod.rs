@@ -34,7 +34,7 @@ use foretaste::bundle::{CatalogFile, TrainedOn};
 use foretaste::features::{Encoding, Slots};
 use serde_json::Value;
 
-use crate::baselines::{MAX_DENSE, linear};
+use crate::baselines::linear;
 use crate::data::Dataset;
 use crate::ops::dropout::mix;
 use crate::protocols::{Sequence, Split};
@@ -48,6 +48,8 @@ use validation::{Metric, Validation};
 
 /// Epochs where there is nothing to validate on.
 const BLIND_EPOCHS: u32 = 10;
+/// Items above which no linear model is learnt: its matrix of all pairs would take more than .4 GB.
+const LINEAR_ITEMS: usize = 10_000;
 /// Shares of a linear model that are tried: logits for one of its scores, of which 1 says that an item is in the history.
 const SHARES: [f64; 6] = [0.0, 1.0, 2.0, 4.0, 8.0, 16.0];
 
@@ -351,7 +353,7 @@ impl<'a> Trainer<'a> {
 
 /// The settings that fit the data: a linear model is dense, so large catalogs have none.
 fn fitting(config: &Config, data: &Dataset) -> Config {
-    Config { linear: if data.items.len() > MAX_DENSE { 0 } else { config.linear }, ..config.clone() }
+    Config { linear: if data.items.len() > LINEAR_ITEMS { 0 } else { config.linear }, ..config.clone() }
 }
 
 /// For the model card.
