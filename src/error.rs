@@ -120,6 +120,11 @@ impl ErrorKind {
     }
 }
 
+/// A [`ErrorKind::Range`]: the range in words, and the value outside it.
+pub(crate) fn range(expected: &str, got: impl ToString) -> ErrorKind {
+    ErrorKind::Range { expected: expected.into(), got: got.to_string() }
+}
+
 impl Error {
     /// Stable name of the kind.
     pub fn code(&self) -> &'static str {

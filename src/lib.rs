@@ -15,6 +15,7 @@ pub mod kernels;
 pub mod model;
 pub mod profile;
 mod recommender;
+mod request;
 pub mod retrieve;
 pub mod slate;
 #[cfg(any(feature = "wasm-core", feature = "wasm-tower"))]
@@ -23,7 +24,8 @@ pub mod wasm;
 pub use error::{Error, ErrorKind, Result};
 pub use explore::Explore;
 pub use features::{EncodedQuery, Query};
-pub use recommender::{Appraisal, Clock, Item, Recommender, Request, Slate, Timings, User};
+pub use recommender::{Appraisal, Clock, Recommender, User};
+pub use request::{Item, Request, Slate, Timings};
 
 // The unit tests run in a browser too.
 #[cfg(all(test, target_arch = "wasm32"))]

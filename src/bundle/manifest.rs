@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{ErrorKind, Result};
+use crate::error::{ErrorKind, Result, range};
 use crate::features::Encoding;
 use crate::json::from_json;
 use crate::model::Shapes;
@@ -237,9 +237,4 @@ impl Manifest {
         }
         self.encoding.check().map_err(|e| e.within("manifest.json"))
     }
-}
-
-/// A `range` error kind of any value.
-pub(crate) fn range(expected: &str, got: impl ToString) -> ErrorKind {
-    ErrorKind::Range { expected: expected.into(), got: got.to_string() }
 }

@@ -1,7 +1,6 @@
 //! Files of a bundle, handed in one by one and checked, until the bundle can be opened.
 
-use sha2::{Digest, Sha256};
-
+use super::hash::{hexadecimal, sha256};
 use super::{Catalog, CatalogFile, FileEntry, ItemFile, Manifest, Rows};
 use crate::error::{ErrorKind, Result};
 use crate::json::from_json;
@@ -110,17 +109,17 @@ impl BundleReader {
     }
 
     /// Checks the length and the SHA-256 of a file that has arrived and keeps what the core needs of it: rows and catalogs. A browser
-    /// computes `sha256` of [`BundleReader::so_far`] several times faster than this crate, which does so where it is not given.
+    /// computes `digest` of [`BundleReader::so_far`] several times faster than this crate, which does so where it is not given.
     ///
     /// # Errors
     /// `missing` for a file that was not begun, `length`, `hash`, and what the content asks for. Nothing of a refused file is kept.
-    pub fn finish(&mut self, path: &str, sha256: Option<&[u8]>) -> Result<()> {
+    pub fn finish(&mut self, path: &str, digest: Option<&[u8]>) -> Result<()> {
         self.arriving(path)?;
         let Some(Part::Arriving(Arriving { bytes, filled })) = self.take(path) else { return Ok(()) };
         let file = self.manifest.file(path)?;
-        match sha256 {
-            Some(sha256) => file.check(filled, sha256)?,
-            None => file.check(filled, &Sha256::digest(&bytes[..filled]))?,
+        match digest {
+            Some(digest) => file.check(filled, digest)?,
+            None => file.check(filled, &sha256(&bytes[..filled]))?,
         }
         let (rows, dim) = (file.rows.unwrap_or(0), self.manifest.dim);
         match file.role.as_str() {
@@ -196,17 +195,6 @@ impl BundleReader {
     }
 }
 
-/// SHA-256.
-#[cfg(feature = "wasm-core")]
-pub(crate) fn sha256(bytes: &[u8]) -> Vec<u8> {
-    Sha256::digest(bytes).to_vec()
-}
-
-/// SHA-256 in lower-case hexadecimal.
-pub fn sha256_hex(bytes: &[u8]) -> String {
-    hexadecimal(&Sha256::digest(bytes))
-}
-
 impl Manifest {
     /// The entry of a file that this build uses.
     ///
@@ -238,13 +226,4 @@ impl FileEntry {
         }
         Ok(())
     }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    let mut out = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        let _ = write!(out, "{byte:02x}");
-    }
-    out
 }

@@ -6,8 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use serde::Deserialize;
 
-use super::range;
-use crate::error::{ErrorKind, Result};
+use crate::error::{ErrorKind, Result, range};
 use crate::json::from_json;
 use crate::kernels::{BIAS_STEPS, BLOCK, CENTROIDS, blocks, pairs, subspaces};
 

@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::bundle::range;
-use crate::error::{ErrorKind, Result};
+use crate::error::{ErrorKind, Result, range};
 use crate::features::{Fields, Value, shortest};
 
 /// Names of the policies.

@@ -3,8 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Value, text};
-use crate::bundle::range;
-use crate::error::{ErrorKind, Result};
+use crate::error::{ErrorKind, Result, range};
 
 /// Most members of a set and most words of a text that are read, first come first.
 const MAX_MEMBERS: usize = 16;

@@ -3,8 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Column, Fields, Slots, Value};
-use crate::bundle::range;
-use crate::error::{ErrorKind, Result};
+use crate::error::{ErrorKind, Result, range};
 
 /// Most types of event, and most columns of a table.
 const MAX_NAMES: usize = 1024;

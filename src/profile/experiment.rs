@@ -4,8 +4,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::store::name_of;
-use crate::bundle::range;
-use crate::error::{ErrorKind, Result};
+use crate::error::{ErrorKind, Result, range};
 
 /// An arm that was given to a unit, a visitor most often.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -5,7 +5,9 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::{Assignment, Event};
-use crate::recommender::Request;
+use crate::bundle::short_hash;
+use crate::features::Slots;
+use crate::request::{Request, Slate};
 
 /// A slate that was shown.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -29,6 +31,30 @@ pub struct Impression {
     pub context: String,
     /// The slots from the top.
     pub slots: Vec<Slot>,
+}
+
+impl Impression {
+    /// The line of a slate that was drawn now: `time` is that of the request in milliseconds UTC, `context` its encoded context.
+    pub(crate) fn of(slate: &Slate, request: Request, time: Option<i64>, context: &Slots) -> Impression {
+        // The weights bit by bit.
+        let context: String = context.iter().map(|(slot, weight)| format!("{slot}:{} ", weight.to_bits())).collect();
+        let slots = slate.items.iter().map(|item| Slot {
+            item: item.id.clone(),
+            score: item.score,
+            propensity: item.propensity.unwrap_or_default(),
+            standard_error: item.standard_error,
+        });
+        Impression {
+            kind: "impression".into(),
+            slate: slate.id.clone(),
+            time,
+            model: slate.model.clone(),
+            policy: slate.policy.clone(),
+            context: short_hash(&context),
+            slots: slots.collect(),
+            request,
+        }
+    }
 }
 
 /// One slot of a shown slate.

@@ -1,8 +1,7 @@
 //! The events that are kept.
 
 use super::Event;
-use crate::bundle::range;
-use crate::error::{ErrorKind, Result};
+use crate::error::{ErrorKind, Result, range};
 
 /// Most bytes of an id or a type name.
 const MAX_NAME: usize = 4096;

@@ -1,11 +1,9 @@
 //! From a visitor's vector and the best rows to the slots of a slate.
 
-use super::Request;
-use crate::bundle::{Bundle, Catalog, Lift, Rows, range};
-use crate::error::{ErrorKind, Result};
+use crate::bundle::{Bundle, Catalog, Lift, Rows};
 use crate::explore::{Candidates, Explore, Feedback, Greedy, Kind, Policy, Posterior, Softmax, Thompson, stream};
-use crate::features::shortest;
 use crate::profile::{EventLog, Profile, answers, ignored};
+use crate::request::Request;
 use crate::retrieve::{Bitmap, Effort, Scorer, TopK, search};
 use crate::slate::{Caps, Constraint, Diversity, SlotLoop};
 
@@ -28,28 +26,6 @@ pub(super) struct Decision {
     pub effort: Effort,
     /// What the search adds to scores.
     pub lift: Lift,
-}
-
-impl Request {
-    /// Refuses what makes no sense.
-    pub(super) fn check(&self, catalog: &Catalog) -> Result<(Kind, f64)> {
-        if self.k == 0 {
-            return Err(range("1 or more", 0).at("recommend.k"));
-        }
-        if !(0.0..=1.0).contains(&self.diversity) {
-            let got = if self.diversity.is_finite() { shortest(self.diversity) } else { "no number".into() };
-            return Err(range("0 to 1", got).at("recommend.diversity"));
-        }
-        for (column, most) in &self.caps {
-            if !catalog.has(column) {
-                return Err(ErrorKind::UnknownKey(format!("the catalog has no column `{column}`")).at("recommend.caps"));
-            }
-            if *most == 0 {
-                return Err(range("1 or more", 0).at(format!("recommend.caps.{column}")));
-            }
-        }
-        self.explore.check()
-    }
 }
 
 impl Decision {

@@ -1,31 +1,22 @@
 //! The one door: a bundle, the visitor's profile, and what is recommended.
 
 mod decision;
-mod request;
+mod tower;
 
-pub use request::{Item, Request, Slate, Timings};
+pub use tower::User;
 
 use self::decision::{Decision, feedback};
-use crate::bundle::{Bundle, Catalog, Lift, Rows, sha256_hex};
+use crate::bundle::{Bundle, Catalog, Lift, Rows, short_hash};
 use crate::error::{ErrorKind, Result};
 use crate::explore::decision_rng;
-use crate::features::{EncodedQuery, Fields, Query, Slots};
-use crate::kernels::Kernels;
-use crate::model::{Graph, ModelRuntime, Tensor};
-use crate::profile::{Assignment, Event, EventLog, Impression, LogLine, Profile, Slot, arm};
-use crate::retrieve::{Bitmap, Effort, Scorer, TopK, check_vector, find, search, search_part};
+use crate::features::{EncodedQuery, Query};
+use crate::model::ModelRuntime;
+use crate::profile::{Assignment, Event, EventLog, Impression, LogLine, Profile, arm};
+use crate::request::{Item, Request, Slate, Timings};
+use crate::retrieve::{Bitmap, Effort, Scorer, TopK, check_vector, find, search, search_part, similar};
 
 /// Microseconds since any fixed moment: the core reads no clock of its own.
 pub type Clock = Box<dyn Fn() -> f64>;
-
-/// What the user tower says of a visitor.
-#[derive(Debug, Clone, PartialEq)]
-pub struct User {
-    /// The visitor's vector `[d]`.
-    pub vector: Vec<f32>,
-    /// `[c, w]`: the rating of an item of the vector v is c + w · v. Absent where the bundle predicts none.
-    pub rating: Option<Vec<f32>>,
-}
 
 /// A request on its way to a slate: all of it but the best rows, which may be looked for elsewhere.
 pub struct Asked {
@@ -196,32 +187,6 @@ impl Recommender {
         self.bundle.manifest.encoding.encode_query(query, |id| self.bundle.catalog.row(id))
     }
 
-    /// Runs the user tower.
-    ///
-    /// # Errors
-    /// `no-model` before a runtime is given, `model` where the run fails or gives another shape or a number that is not finite.
-    pub fn user(&self, query: &EncodedQuery) -> Result<User> {
-        let runtime = self.runtime.as_ref().ok_or_else(|| ErrorKind::NoModel.at("user_tower"))?;
-        let outputs = runtime.run(Graph::UserTower, &self.user_inputs(query))?;
-        let dim = self.bundle.manifest.dim;
-        let lengths: &[usize] = if self.bundle.manifest.ratings.is_some() { &[dim, 1 + dim] } else { &[dim] };
-        let fits = outputs.iter().map(Vec::len).eq(lengths.iter().copied());
-        if !fits || !outputs.iter().flatten().all(|x| x.is_finite()) {
-            let fault = "the outputs are not finite vectors of the bundle's dimension";
-            return Err(ErrorKind::Model(fault.into()).at("user_tower"));
-        }
-        let mut outputs = outputs.into_iter();
-        Ok(User { vector: outputs.next().unwrap_or_default(), rating: outputs.next() })
-    }
-
-    /// The vector `[d]` of [`Recommender::user`].
-    ///
-    /// # Errors
-    /// As there.
-    pub fn user_vector(&self, query: &EncodedQuery) -> Result<Vec<f32>> {
-        Ok(self.user(query)?.vector)
-    }
-
     /// The rating that a visitor would give, within the range of the ratings; `None` where the bundle predicts none.
     ///
     /// # Panics
@@ -232,34 +197,6 @@ impl Recommender {
         self.bundle.rows.vector_into(row, &mut vector);
         let predicted = rating[0] + rating[1..].iter().zip(&vector).map(|(w, v)| w * v).sum::<f32>();
         Some(predicted.max(range.least as f32).min(range.most as f32))
-    }
-
-    /// Runs the item tower on columns alone, as for an item that the catalog does not have: its vector `[d]` and bias.
-    ///
-    /// # Errors
-    /// As of [`Recommender::user_vector`], and `unknown-key` for a column that the bundle does not have.
-    pub fn item_vector(&self, fields: &Fields) -> Result<(Vec<f32>, f32)> {
-        self.run_item_tower(0, &self.bundle.manifest.encoding.encode_item(fields)?)
-    }
-
-    /// Runs the item tower on a row of the catalog: its vector `[d]` and bias before quantization, or as if its id were unknown.
-    ///
-    /// # Errors
-    /// As of [`Recommender::user_vector`].
-    pub fn catalog_vector(&self, row: u32, known: bool) -> Result<(Vec<f32>, f32)> {
-        let catalog = &self.bundle.catalog;
-        let slots = self.bundle.manifest.encoding.encode_row(catalog.title(row), |column| catalog.value(column, row));
-        self.run_item_tower(if known { i64::from(row) + 1 } else { 0 }, &slots)
-    }
-
-    fn run_item_tower(&self, id: i64, bag: &Slots) -> Result<(Vec<f32>, f32)> {
-        let runtime = self.runtime.as_ref().ok_or_else(|| ErrorKind::NoModel.at("item_tower"))?;
-        let (slots, weights) = padded(bag, self.bundle.manifest.encoding.item_slots());
-        let outputs = runtime.run(Graph::ItemTower, &[Tensor::I64(vec![1], vec![id]), slots, weights])?;
-        match outputs.as_slice() {
-            [vector, bias, ..] if vector.len() == self.bundle.manifest.dim && bias.len() == 1 => Ok((vector.clone(), bias[0])),
-            _ => Err(ErrorKind::Model("the outputs are not a vector and a bias".into()).at("item_tower")),
-        }
     }
 
     /// Scores of the whole catalog for a visitor's vector `[d]`: `[n]`, in logits, by row.
@@ -370,26 +307,12 @@ impl Recommender {
                 ..self.item(*row, scorer.score(*row))
             })
             .collect();
-        let slots = items.iter().map(|item| Slot {
-            item: item.id.clone(),
-            score: item.score,
-            propensity: item.propensity.unwrap_or_default(),
-            standard_error: item.standard_error,
-        });
-        let (policy, slots) = (request.explore.policy.clone(), slots.collect());
-        let line = Impression {
-            kind: "impression".into(),
-            slate: id.clone(),
-            time: self.query(&request).time,
-            model: model.clone(),
-            policy: policy.clone(),
-            context: short_hash(&hashed(&encoded.context)),
-            slots,
-            request,
-        };
+        let policy = request.explore.policy.clone();
+        let slate = Slate { id, items, policy, model, timings_us: timings };
+        let time = self.query(&request).time;
         self.decisions += 1;
-        self.log.push(LogLine::Impression(Box::new(line)));
-        Ok(Slate { id, items, policy, model, timings_us: timings })
+        self.log.push(LogLine::Impression(Box::new(Impression::of(&slate, request, time, &encoded.context))));
+        Ok(slate)
     }
 
     /// The visitor of a request: by its own vector, else by the tower.
@@ -432,56 +355,14 @@ impl Recommender {
     /// `unknown-item`.
     pub fn similar(&self, id: &str, k: usize) -> Result<Vec<Item>> {
         let row = self.row(id)?;
-        let rows = &self.bundle.rows;
-        let lengths = rows.inverse_lengths();
-        let query: Vec<i16> = rows.vector(row).iter().map(|q| i16::from(*q)).collect();
-        let mut best = TopK::new(k);
-        let mut dots = Vec::new();
-        for (first, file) in rows.files() {
-            dots.resize(file.len(), 0);
-            Kernels::best().dots(file.vectors(), &query, &mut dots);
-            for ((other, dot), inverse) in
-                (first as u32..).zip(&dots).zip(&lengths[first..]).filter(|((other, _), _)| *other != row)
-            {
-                best.offer(*dot as f32 * inverse * lengths[row as usize], other);
-            }
-        }
-        Ok(best.into_ranked().into_iter().map(|(score, row)| self.item(row, score)).collect())
+        let similar = similar(&self.bundle.rows, row, k);
+        Ok(similar.into_iter().map(|(score, row)| self.item(row, score)).collect())
     }
 
     /// Items whose title or id contains the text, best first; an empty text gives the popular ones. The score is the bias.
     pub fn find(&self, text: &str, k: usize) -> Vec<Item> {
         let rows = find(&self.bundle.catalog, |row| self.bundle.rows.bias(row), text, k);
         rows.into_iter().map(|row| self.item(row, self.bundle.rows.bias(row))).collect()
-    }
-
-    /// The tower's inputs, in the order of its graph.
-    fn user_inputs(&self, query: &EncodedQuery) -> Vec<Tensor> {
-        let encoding = &self.bundle.manifest.encoding;
-        let (len, dim) = (encoding.history.len, self.bundle.manifest.dim);
-        let history = &query.history;
-        let mut vectors = vec![0.0; len * dim];
-        for (out, row) in vectors.chunks_exact_mut(dim).zip(&history.rows) {
-            self.bundle.rows.input_into(*row, out);
-        }
-        let indices = |values: &[u16]| {
-            let mut out: Vec<i64> = values.iter().map(|v| i64::from(*v)).collect();
-            out.resize(len, 0);
-            Tensor::I64(vec![1, len], out)
-        };
-        let mut mask = vec![1.0; history.rows.len()];
-        mask.resize(len, 0.0);
-        let (slots, weights) = padded(&query.context, encoding.context_slots());
-        vec![
-            Tensor::F32(vec![1, len, dim], vectors),
-            indices(&history.types),
-            indices(&history.values),
-            indices(&history.gaps),
-            indices(&history.runs),
-            Tensor::F32(vec![1, len], mask),
-            slots,
-            weights,
-        ]
     }
 
     fn query<'a>(&'a self, request: &'a Request) -> Query<'a> {
@@ -526,23 +407,4 @@ impl Recommender {
             fields: catalog.fields(row),
         }
     }
-}
-
-/// Slots and weights of a bag, padded to `width` by slot 0 of weight 0.
-fn padded(bag: &Slots, width: usize) -> (Tensor, Tensor) {
-    let mut slots: Vec<i64> = bag.iter().map(|(slot, _)| i64::from(*slot)).collect();
-    let mut weights: Vec<f32> = bag.iter().map(|(_, weight)| *weight).collect();
-    slots.resize(width, 0);
-    weights.resize(width, 0.0);
-    (Tensor::I64(vec![1, width], slots), Tensor::F32(vec![1, width], weights))
-}
-
-/// Slots and weights as text, the weights bit by bit.
-fn hashed(bag: &Slots) -> String {
-    bag.iter().map(|(slot, weight)| format!("{slot}:{} ", weight.to_bits())).collect()
-}
-
-/// First 16 hexadecimal digits of the SHA-256 of a text.
-fn short_hash(text: &str) -> String {
-    sha256_hex(text.as_bytes())[..16].to_string()
 }

@@ -4,10 +4,12 @@ mod bitmap;
 mod find;
 mod score;
 mod search;
+mod similar;
 mod top_k;
 
 pub use bitmap::Bitmap;
 pub use find::find;
 pub use score::Scorer;
 pub use search::{Effort, check_vector, search, search_part};
+pub use similar::similar;
 pub use top_k::{TopK, precedes, top_k};

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::score::Scorer;
 use super::{Bitmap, TopK};
-use crate::bundle::{Lift, Rows, range};
-use crate::error::{ErrorKind, Result};
+use crate::bundle::{Lift, Rows};
+use crate::error::{ErrorKind, Result, range};
 use crate::kernels::{BLOCK, SUM_LIMIT, Tables};
 
 /// Blocks whose code sums are made in one go.

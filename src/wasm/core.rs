@@ -16,7 +16,8 @@ use crate::golden::Golden;
 use crate::json;
 use crate::model::Shapes;
 use crate::profile::{Assignment, Event, Impression, LogLine, Slot};
-use crate::recommender::{self, Clock, Recommender, Request};
+use crate::recommender::{self, Clock, Recommender};
+use crate::request::Request;
 use crate::retrieve::{Effort, search_part};
 
 #[wasm_bindgen]

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::explore::Explore;
-use crate::features::Fields;
+use crate::bundle::Catalog;
+use crate::error::{ErrorKind, Result, range};
+use crate::explore::{Explore, Kind};
+use crate::features::{Fields, shortest};
 use crate::retrieve::Effort;
 
-/// What is asked of [`super::Recommender::recommend`]. Unknown keys are refused.
+/// What is asked of [`crate::Recommender::recommend`]. Unknown keys are refused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Request {
@@ -44,6 +46,31 @@ impl Default for Request {
     fn default() -> Self {
         let (context, exclude, diversity, caps, explore, effort) = Default::default();
         Request { k: 10, context, time: None, tz_offset_min: None, vector: None, exclude, diversity, caps, explore, effort }
+    }
+}
+
+impl Request {
+    /// Refuses what makes no sense; gives the kind of the policy and its ε.
+    ///
+    /// # Errors
+    /// `range`, `unknown-key` for a cap on a column that the catalog does not have, and those of [`Explore::check`].
+    pub(crate) fn check(&self, catalog: &Catalog) -> Result<(Kind, f64)> {
+        if self.k == 0 {
+            return Err(range("1 or more", 0).at("recommend.k"));
+        }
+        if !(0.0..=1.0).contains(&self.diversity) {
+            let got = if self.diversity.is_finite() { shortest(self.diversity) } else { "no number".into() };
+            return Err(range("0 to 1", got).at("recommend.diversity"));
+        }
+        for (column, most) in &self.caps {
+            if !catalog.has(column) {
+                return Err(ErrorKind::UnknownKey(format!("the catalog has no column `{column}`")).at("recommend.caps"));
+            }
+            if *most == 0 {
+                return Err(range("1 or more", 0).at(format!("recommend.caps.{column}")));
+            }
+        }
+        self.explore.check()
     }
 }
 
