@@ -1,8 +1,9 @@
 // Every engine in one form: `prepare(set)` gives `run(query)`, the rows of the top 100, best first.
-import * as ort from 'onnxruntime-web/wasm';
-import * as tf from '@tensorflow/tfjs-core';
-import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
+
 import * as orama from '@orama/orama';
+import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
+import * as tf from '@tensorflow/tfjs-core';
+import * as ort from 'onnxruntime-web/wasm';
 import { instructionSet } from '../../web/src/package/instructions.ts';
 
 const K = 100;
@@ -47,7 +48,11 @@ export async function coreOf(set, files = (all) => all) {
 
 const foretaste = (fast) => async (set) => {
   const { core, memory } = await coreOf(set);
-  return { run: (query) => core.search(query, K, fast, NONE).rows, memory: () => memory.buffer.byteLength, free: () => core.free() };
+  return {
+    run: (query) => core.search(query, K, fast, NONE).rows,
+    memory: () => memory.buffer.byteLength,
+    free: () => core.free(),
+  };
 };
 
 async function sweep(set) {
@@ -56,13 +61,16 @@ async function sweep(set) {
   const bytes = set.n * set.dim;
   memory.grow(Math.ceil(bytes / 65536));
   new Uint8Array(memory.buffer).fill(3);
-  return { run: () => (sweep(0, bytes), undefined) };
+  return { run: () => void sweep(0, bytes) };
 }
 
 const onnx = (kind) => async (set) => {
   ort.env.wasm.numThreads = 1;
   ort.env.wasm.wasmPaths = '/ort/';
-  const session = await ort.InferenceSession.create(await bytesOf(set.at(`scores-${kind}.onnx`)), { executionProviders: ['wasm'], graphOptimizationLevel: 'all' });
+  const session = await ort.InferenceSession.create(await bytesOf(set.at(`scores-${kind}.onnx`)), {
+    executionProviders: ['wasm'],
+    graphOptimizationLevel: 'all',
+  });
   const shape = [1, set.dim];
   const feeds = (query) => {
     if (kind === 'f32') return { query: new ort.Tensor('float32', query, shape) };
@@ -83,12 +91,14 @@ async function tfjs(set) {
   await tf.ready();
   const [vectors, biases] = [tf.tensor2d(await set.vectors(), [set.n, set.dim]), tf.tensor1d(await set.biases())];
   const run = async (query) => {
-    const rows = tf.tidy(() => tf.topk(tf.add(tf.matMul(tf.tensor2d(query, [1, set.dim]), vectors, false, true), biases), K, true).indices);
+    const rows = tf.tidy(
+      () => tf.topk(tf.add(tf.matMul(tf.tensor2d(query, [1, set.dim]), vectors, false, true), biases), K, true).indices,
+    );
     const data = await rows.data();
     rows.dispose();
     return data;
   };
-  return { run, free: () => (vectors.dispose(), biases.dispose()) };
+  return { run, free: () => tf.dispose([vectors, biases]) };
 }
 
 async function jsLoop(set) {
@@ -118,7 +128,10 @@ async function jsLoop(set) {
           sink(0);
         }
       }
-      return Uint32Array.from([...rows.keys()].sort((a, b) => scores[b] - scores[a]), (i) => rows[i]);
+      return Uint32Array.from(
+        [...rows.keys()].sort((a, b) => scores[b] - scores[a]),
+        (i) => rows[i],
+      );
     },
   };
 }
@@ -140,9 +153,8 @@ async function hnsw(set) {
   const run = (query) => index.searchKnn([...query, 1], K, undefined).neighbors;
   const recall = () => set.queries.reduce((sum, query, i) => sum + overlap(run(query), set.truth[i]), 0) / set.queries.length;
   // The least effort with a recall of .98.
-  let ef = 100;
-  do index.setEfSearch((ef *= 2));
-  while (recall() < 0.98 && ef < 6400);
+  let ef = 200;
+  for (index.setEfSearch(ef); recall() < 0.98 && ef < 6400; index.setEfSearch(ef)) ef *= 2;
   return { run, note: `ef ${ef}, built in ${Math.round(build)} ms` };
 }
 
@@ -152,20 +164,34 @@ async function voy(set) {
   bg.__wbg_set_wasm(instance.exports);
   instance.exports.__wbindgen_start?.();
   const vectors = await set.vectors();
-  const embeddings = Array.from({ length: set.n }, (_, i) => ({ id: String(i), title: '', url: '', embeddings: Array.from(vectors.subarray(i * set.dim, (i + 1) * set.dim)) }));
+  const embeddings = Array.from({ length: set.n }, (_, i) => ({
+    id: String(i),
+    title: '',
+    url: '',
+    embeddings: Array.from(vectors.subarray(i * set.dim, (i + 1) * set.dim)),
+  }));
   const index = new bg.Voy({ embeddings });
   // Its nearest are others than those of a product with a bias: only its time is compared.
-  return { run: (query) => (index.search(query, K), undefined), free: () => index.free() };
+  return { run: (query) => void index.search(query, K), free: () => index.free() };
 }
 
 async function oramaOf(set) {
   const vectors = await set.vectors();
   const index = orama.create({ schema: { row: 'number', vector: `vector[${set.dim}]` } });
-  const documents = Array.from({ length: set.n }, (_, i) => ({ row: i, vector: Array.from(vectors.subarray(i * set.dim, (i + 1) * set.dim)) }));
+  const documents = Array.from({ length: set.n }, (_, i) => ({
+    row: i,
+    vector: Array.from(vectors.subarray(i * set.dim, (i + 1) * set.dim)),
+  }));
   await orama.insertMultiple(index, documents, 5000);
   return {
     run: async (query) => {
-      await orama.search(index, { mode: 'vector', vector: { value: Array.from(query), property: 'vector' }, similarity: 0, limit: K, includeVectors: false });
+      await orama.search(index, {
+        mode: 'vector',
+        vector: { value: Array.from(query), property: 'vector' },
+        similarity: 0,
+        limit: K,
+        includeVectors: false,
+      });
     },
   };
 }

@@ -32,7 +32,16 @@ async function sample(engines, queries, rounds) {
     const at = (share) => samples[Math.min(samples.length - 1, Math.floor(share * samples.length))];
     const memory = ready.memory?.();
     ready.free?.();
-    return { engine, workers, median_ms: at(0.5), p95_ms: at(0.95), recall, runs: samples.length, ...(memory && { memory }), ...(ready.note && { note: ready.note }) };
+    return {
+      engine,
+      workers,
+      median_ms: at(0.5),
+      p95_ms: at(0.95),
+      recall,
+      runs: samples.length,
+      ...(memory && { memory }),
+      ...(ready.note && { note: ready.note }),
+    };
   });
 }
 

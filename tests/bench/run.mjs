@@ -11,12 +11,36 @@ import { exploring, visits } from './visits.mjs';
 
 const here = import.meta.dirname;
 const root = join(here, '../..');
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { only: { type: 'string' }, rounds: { type: 'string', default: '40' }, site: { type: 'string' }, large: { type: 'string' }, towers: { type: 'boolean' } } });
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    only: { type: 'string' },
+    rounds: { type: 'string', default: '40' },
+    site: { type: 'string' },
+    large: { type: 'string' },
+    towers: { type: 'boolean' },
+  },
+});
 const [data, out, ...sets] = positionals;
 const modules = join(here, 'node_modules');
 
-execFileSync(join(root, 'web/node_modules/.bin/wasm-as'), ['--enable-simd', join(here, 'sweep.wat'), '-o', join(data, 'sweep.wasm')]);
-await build({ entryPoints: [join(here, 'page.js')], bundle: true, format: 'esm', outfile: join(data, 'page.js'), external: ['/dist/*'], logLevel: 'error', platform: 'browser', define: { 'process.env.NODE_ENV': '"production"' }, alias: { fs: join(here, 'empty.js'), path: join(here, 'empty.js'), crypto: join(here, 'empty.js') } });
+execFileSync(join(root, 'web/node_modules/.bin/wasm-as'), [
+  '--enable-simd',
+  join(here, 'sweep.wat'),
+  '-o',
+  join(data, 'sweep.wasm'),
+]);
+await build({
+  entryPoints: [join(here, 'page.js')],
+  bundle: true,
+  format: 'esm',
+  outfile: join(data, 'page.js'),
+  external: ['/dist/*'],
+  logLevel: 'error',
+  platform: 'browser',
+  define: { 'process.env.NODE_ENV': '"production"' },
+  alias: { fs: join(here, 'empty.js'), path: join(here, 'empty.js'), crypto: join(here, 'empty.js') },
+});
 
 const FOLDERS = {
   data,
@@ -31,11 +55,17 @@ const server = createServer((request, response) => {
   // Isolation gives the page a clock of 5 µs; every engine runs on one thread all the same.
   const headers = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
   if (folder === undefined) {
-    return response.writeHead(200, { ...headers, 'content-type': 'text/html' }).end('<!doctype html><script type="module" src="/data/page.js"></script>');
+    return response
+      .writeHead(200, { ...headers, 'content-type': 'text/html' })
+      .end('<!doctype html><script type="module" src="/data/page.js"></script>');
   }
   const path = FOLDERS[folder] && join(FOLDERS[folder], ...rest);
   if (!path || !existsSync(path)) return response.writeHead(404, headers).end();
-  response.writeHead(200, { ...headers, 'content-type': TYPES[extname(path)] ?? 'application/octet-stream', 'content-length': statSync(path).size });
+  response.writeHead(200, {
+    ...headers,
+    'content-type': TYPES[extname(path)] ?? 'application/octet-stream',
+    'content-length': statSync(path).size,
+  });
   createReadStream(path).pipe(response);
 });
 await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -54,7 +84,8 @@ async function measured(call, ...args) {
 for (const set of sets) await measured('score', set, values.only?.split(','), Number(values.rounds));
 if (values.towers) {
   for (const model of ['pools', 'mean', 'sum', 'gru', 'transformer']) {
-    for (const len of [50, 200]) await measured('tower', model, `/data/towers/${model}-${len}.onnx`, [64, len, 8, 16], Number(values.rounds));
+    for (const len of [50, 200])
+      await measured('tower', model, `/data/towers/${model}-${len}.onnx`, [64, len, 8, 16], Number(values.rounds));
   }
 }
 await chrome.close();
@@ -66,7 +97,15 @@ const machine = { cpu: cpus()[0].model, cores: cpus().length };
 mkdirSync(out, { recursive: true });
 writeFileSync(join(out, 'bench-browser.json'), JSON.stringify({ machine, rows }, null, 1));
 const ms = (x) => (x < 1 ? x.toFixed(3) : x.toFixed(2));
-const table = rows.map((r) => `| ${r.task} | ${r.model ?? r.vectors} | ${r.n} | ${r.dim} | ${r.engine} | ${r.workers} | ${ms(r.median_ms)} | ${ms(r.p95_ms)} | ${r.recall === null ? '' : r.recall.toFixed(4)} | ${r.note ?? ''} |`);
-const text = ['| task | vectors | n | d | engine | workers | median ms | p95 ms | recall@100 | |', '|---|---|---|---|---|---|---|---|---|---|', ...table, ''].join('\n');
+const table = rows.map(
+  (r) =>
+    `| ${r.task} | ${r.model ?? r.vectors} | ${r.n} | ${r.dim} | ${r.engine} | ${r.workers} | ${ms(r.median_ms)} | ${ms(r.p95_ms)} | ${r.recall === null ? '' : r.recall.toFixed(4)} | ${r.note ?? ''} |`,
+);
+const text = [
+  '| task | vectors | n | d | engine | workers | median ms | p95 ms | recall@100 | |',
+  '|---|---|---|---|---|---|---|---|---|---|',
+  ...table,
+  '',
+].join('\n');
 writeFileSync(join(out, 'bench-browser.md'), text);
 console.log(text);

@@ -41,7 +41,9 @@ const explore = async ([k, rounds]) => {
     for (const policy of rec.features().policies) {
       const { timings_us: us } = await rec.recommend({ k, explore: { policy, seed: round } });
       // The first calls make what is kept.
-      if (round >= 10) (stages[policy] ??= []).push([(us.filter + us.score + us.slate) / 1000, us.propensity / 1000]);
+      if (round < 10) continue;
+      stages[policy] ??= [];
+      stages[policy].push([(us.filter + us.score + us.slate) / 1000, us.propensity / 1000]);
     }
   }
   rec.dispose();
@@ -60,7 +62,21 @@ export async function exploring(bundle) {
     for (const [policy, pairs] of Object.entries(stages)) {
       const [draws, propensities] = [0, 1].map((i) => pairs.map((pair) => pair[i]).sort((a, b) => a - b));
       const at = (samples, share) => samples[Math.floor(share * (samples.length - 1))];
-      rows.push({ engine: 'foretaste', task: 'explore', model: policy, n: items, dim: 64, k, vectors: 'trained', workers: 0, median_ms: at(draws, 0.5), p95_ms: at(draws, 0.95), recall: null, runs: draws.length, note: `${k} slots; propensities ${at(propensities, 0.5).toFixed(2)} ms` });
+      rows.push({
+        engine: 'foretaste',
+        task: 'explore',
+        model: policy,
+        n: items,
+        dim: 64,
+        k,
+        vectors: 'trained',
+        workers: 0,
+        median_ms: at(draws, 0.5),
+        p95_ms: at(draws, 0.95),
+        recall: null,
+        runs: draws.length,
+        note: `${k} slots; propensities ${at(propensities, 0.5).toFixed(2)} ms`,
+      });
     }
   }
   await context.close();
@@ -94,6 +110,19 @@ export async function visits(bundle) {
     samples.sort((a, b) => a - b);
     const at = (share) => samples[Math.min(samples.length - 1, Math.floor(share * samples.length))];
     const note = task === 'cold-start' ? `${bytes} bytes` : '';
-    return { engine: 'foretaste', task, n, dim: 64, k: 20, vectors: 'trained', workers: 0, median_ms: at(0.5), p95_ms: at(0.95), recall: null, runs: samples.length, note };
+    return {
+      engine: 'foretaste',
+      task,
+      n,
+      dim: 64,
+      k: 20,
+      vectors: 'trained',
+      workers: 0,
+      median_ms: at(0.5),
+      p95_ms: at(0.95),
+      recall: null,
+      runs: samples.length,
+      note,
+    };
   });
 }
