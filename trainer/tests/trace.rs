@@ -4,8 +4,8 @@ use foretaste_trainer::losses::softmax::{self, Target};
 use foretaste_trainer::ops::Real;
 use foretaste_trainer::ops::dropout::Dropout;
 use foretaste_trainer::ops::event::EventIndex;
+use foretaste_trainer::optimizer::{Moments, clip};
 use foretaste_trainer::towers::{Encoder, Input, ItemTower, Tensor, UserShape, UserTower};
-use foretaste_trainer::training::{Moments, clip};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 

@@ -11,11 +11,11 @@ use std::sync::OnceLock;
 use foretaste::bundle::{Manifest, sha256_hex};
 use foretaste::features::{Fields, Value};
 use foretaste::{Query, Recommender};
-use foretaste_trainer::baselines::{self, Factors};
-use foretaste_trainer::data::{Dataset, ReadOptions, read_folder};
-use foretaste_trainer::evaluate::{
-    Figures, Vectors, check_fits, context_of, event_of, measure, measure_bundle, measure_ratings, open_bundle,
-};
+use foretaste_trainer::baselines;
+use foretaste_trainer::data::{Dataset, ReadOptions, context_of, event_of, read_folder};
+use foretaste_trainer::evaluate::{Vectors, check_fits, measure_bundle, open_bundle};
+use foretaste_trainer::factors::Factors;
+use foretaste_trainer::measure::{Figures, measure, measure_ratings, validation_quality};
 use foretaste_trainer::metrics;
 use foretaste_trainer::protocols::{self, Protocol, Split};
 use foretaste_trainer::training::{Config, Run, Space, TrainOptions, search, train};
@@ -200,7 +200,8 @@ fn items_start_from_a_factorisation_and_stay_where_they_are_frozen() {
         };
         let (frozen, free) = (run(true), run(false));
         let d = frozen.items.dim;
-        let factors = start.vectors(&f.data, &f.split, f.split.fitted(), d).unwrap();
+        let factors =
+            start.vectors(f.data.items.len(), &f.split, f.split.fitted(), d, &validation_quality(&f.data, &f.split)).unwrap();
         assert_eq!(factors.len(), f.data.items.len() * d);
         let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
         let cosine = |run: &Run| {

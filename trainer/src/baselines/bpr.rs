@@ -5,10 +5,10 @@
 
 use std::collections::HashMap;
 
-use super::{Baseline, chosen, distinct};
 use crate::data::Dataset;
-use crate::ops::dropout::mix;
-use crate::protocols::{Query, Sequence, Split};
+use crate::factors::{Quality, chosen};
+use crate::protocols::{Model, Query, Sequence, Split, distinct};
+use crate::random::mix;
 
 /// Dimensions of a vector.
 const DIM: usize = 64;
@@ -34,8 +34,8 @@ const WIDTH: usize = DIM + 1;
 
 impl Bpr {
     /// With the λ that is best on the split's validation part.
-    pub fn fit(data: &Dataset, split: &Split) -> Self {
-        chosen(data, split, &SETTINGS, |fitted, setting| Self::with(data.items.len(), fitted, setting))
+    pub fn fit(data: &Dataset, split: &Split, quality: Quality) -> Self {
+        chosen(split, &SETTINGS, quality, |fitted, setting| Self::with(data.items.len(), fitted, setting))
     }
 
     fn with(items: usize, fitted: &[Sequence], regularisation: f32) -> Self {
@@ -107,7 +107,7 @@ fn step(user: &mut [f32], wanted: &mut [f32], other: &mut [f32], rate: f32, regu
     }
 }
 
-impl Baseline for Bpr {
+impl Model for Bpr {
     fn scores(&self, query: &Query) -> Vec<f32> {
         let known = self.places.get(&query.user).map(|place| self.users[place * WIDTH..][..WIDTH].to_vec());
         let user = known.unwrap_or_else(|| self.folded_in(&distinct(&query.history)));
@@ -117,8 +117,8 @@ impl Baseline for Bpr {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{query, sequences};
     use super::*;
+    use crate::factors::tests::{query, sequences};
 
     #[test]
     fn a_step_follows_the_gradient() {

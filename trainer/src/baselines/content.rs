@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use foretaste::features::Value;
 
-use super::{Baseline, distinct};
 use crate::data::{Dataset, Table};
-use crate::protocols::Query;
+use crate::protocols::{Model, Query, distinct};
 
 pub(super) struct Content {
     /// Terms of each item with their weights; a vector has length 1.
@@ -63,7 +62,7 @@ pub(super) fn terms(table: &Table, item: usize, texts: bool) -> Vec<String> {
     terms
 }
 
-impl Baseline for Content {
+impl Model for Content {
     fn scores(&self, query: &Query) -> Vec<f32> {
         let mut profile: BTreeMap<u32, f32> = BTreeMap::new();
         for item in distinct(&query.history) {
@@ -79,9 +78,9 @@ impl Baseline for Content {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::query;
     use super::*;
     use crate::data::Column;
+    use crate::factors::tests::query;
     use crate::protocols::tests::dataset;
 
     #[test]

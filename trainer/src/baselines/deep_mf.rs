@@ -9,12 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use foretaste::features::Slots;
 
-use super::{Baseline, chosen};
 use crate::data::{Dataset, Event};
-use crate::ops::dropout::mix;
+use crate::factors::{Quality, chosen};
 use crate::ops::{Real, bag, linear};
-use crate::protocols::{Query, Sequence, Split};
-use crate::training::{Moments, clip};
+use crate::optimizer::{Moments, clip};
+use crate::protocols::{Model, Query, Sequence, Split};
+use crate::random::{mix, unit};
 
 /// Widths of the two layers.
 const HIDDEN: usize = 128;
@@ -78,7 +78,7 @@ struct Pass<T> {
 
 impl<T: Real> Perceptron<T> {
     fn start(inputs: usize, seed: u64) -> Self {
-        let unit = |i: usize| 2.0 * (mix(seed, i as u64) >> 11) as f64 / (1u64 << 53) as f64 - 1.0;
+        let unit = |i: usize| 2.0 * unit(mix(seed, i as u64)) - 1.0;
         let (first, second) = (inputs * HIDDEN, HIDDEN * DIM);
         // The second layer as Glorot and Bengio, 2010; rows have few entries of the first one's inputs.
         let scale = |i: usize| {
@@ -169,8 +169,8 @@ fn loss<T: Real>(nets: [&Perceptron<T>; 2], rows: [&[&Slots]; 2], pairs: &[Pair]
 
 impl DeepMf {
     /// With the setting that is best on the split's validation part.
-    pub fn fit(data: &Dataset, split: &Split) -> Self {
-        chosen(data, split, &SETTINGS, |fitted, setting| Self::with(data.items.len(), fitted, setting))
+    pub fn fit(data: &Dataset, split: &Split, quality: Quality) -> Self {
+        chosen(split, &SETTINGS, quality, |fitted, setting| Self::with(data.items.len(), fitted, setting))
     }
 
     fn with(items: usize, fitted: &[Sequence], (epochs, rated): (u64, bool)) -> Self {
@@ -227,7 +227,7 @@ fn drawn<'a>(rows: impl Iterator<Item = &'a Slots>, items: usize, seed: u64) -> 
     pairs
 }
 
-impl Baseline for DeepMf {
+impl Model for DeepMf {
     fn scores(&self, query: &Query) -> Vec<f32> {
         let user = self.users.forward(&[&self.entries.row(&query.history)]).directions;
         self.items.chunks_exact(DIM).map(|row| row.iter().zip(&user).map(|(v, u)| v * u).sum()).collect()
@@ -236,8 +236,8 @@ impl Baseline for DeepMf {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{events, query, sequences};
     use super::*;
+    use crate::factors::tests::{events, query, sequences};
     use crate::ops::check::assert_gradient;
 
     #[test]

@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 
-use super::{Baseline, co_occurrence, weighted_rows};
-use crate::protocols::{Query, Sequence};
+use crate::factors::{co_occurrence, weighted_rows};
+use crate::protocols::{Model, Query, Sequence};
 
 /// Neighbours that an item keeps.
 const NEIGHBOURS: usize = 100;
@@ -35,7 +35,7 @@ impl ItemKnn {
     }
 }
 
-impl Baseline for ItemKnn {
+impl Model for ItemKnn {
     fn scores(&self, query: &Query) -> Vec<f32> {
         weighted_rows(&self.similarity, self.items, query, |_| 1.0)
     }
@@ -43,8 +43,8 @@ impl Baseline for ItemKnn {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{query, sequences};
     use super::*;
+    use crate::factors::tests::{query, sequences};
 
     #[test]
     fn is_the_shrunk_cosine() {

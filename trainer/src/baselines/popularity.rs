@@ -1,7 +1,6 @@
 //! Number of events: the same list for everyone.
 
-use super::Baseline;
-use crate::protocols::{Query, Sequence};
+use crate::protocols::{Model, Query, Sequence};
 
 pub(super) struct Popularity {
     counts: Vec<f32>,
@@ -15,7 +14,7 @@ impl Popularity {
     }
 }
 
-impl Baseline for Popularity {
+impl Model for Popularity {
     fn scores(&self, _: &Query) -> Vec<f32> {
         self.counts.clone()
     }
@@ -23,8 +22,8 @@ impl Baseline for Popularity {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{query, sequences};
     use super::*;
+    use crate::factors::tests::{query, sequences};
 
     #[test]
     fn counts_events() {

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::Baseline;
 use super::content::terms;
 use crate::data::Dataset;
-use crate::protocols::{Query, Sequence};
+use crate::protocols::{Model, Query, Sequence};
 
 pub(super) struct CategoryPopularity {
     scores: Vec<f32>,
@@ -32,7 +31,7 @@ impl CategoryPopularity {
     }
 }
 
-impl Baseline for CategoryPopularity {
+impl Model for CategoryPopularity {
     fn scores(&self, _: &Query) -> Vec<f32> {
         self.scores.clone()
     }
@@ -42,9 +41,9 @@ impl Baseline for CategoryPopularity {
 mod tests {
     use foretaste::features::Value;
 
-    use super::super::tests::{query, sequences};
     use super::*;
     use crate::data::Column;
+    use crate::factors::tests::{query, sequences};
     use crate::protocols::tests::dataset;
 
     #[test]

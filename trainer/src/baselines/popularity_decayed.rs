@@ -1,8 +1,8 @@
 //! Number of events, of which old ones count less: Σ 0.5^((T − t) / half-life), T the last event's time. Without times all count alike.
 
-use super::{Baseline, chosen};
 use crate::data::Dataset;
-use crate::protocols::{Query, Sequence, Split};
+use crate::factors::{Quality, chosen};
+use crate::protocols::{Model, Query, Sequence, Split};
 
 /// Half-lives that are tried on the validation part, in days: ten years to a week.
 const HALF_LIVES: [f64; 7] = [3650.0, 1000.0, 365.0, 180.0, 90.0, 30.0, 7.0];
@@ -13,8 +13,8 @@ pub(super) struct DecayedPopularity {
 
 impl DecayedPopularity {
     /// With the half-life that is best on the split's validation part.
-    pub fn fit(data: &Dataset, split: &Split) -> Self {
-        chosen(data, split, &HALF_LIVES, |fitted, days| Self::with(data.items.len(), fitted, days))
+    pub fn fit(data: &Dataset, split: &Split, quality: Quality) -> Self {
+        chosen(split, &HALF_LIVES, quality, |fitted, days| Self::with(data.items.len(), fitted, days))
     }
 
     fn with(items: usize, fitted: &[Sequence], days: f64) -> Self {
@@ -29,7 +29,7 @@ impl DecayedPopularity {
     }
 }
 
-impl Baseline for DecayedPopularity {
+impl Model for DecayedPopularity {
     fn scores(&self, _: &Query) -> Vec<f32> {
         self.counts.clone()
     }
@@ -37,8 +37,8 @@ impl Baseline for DecayedPopularity {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{query, sequences};
     use super::*;
+    use crate::factors::tests::{query, sequences};
 
     #[test]
     fn an_event_counts_half_after_a_half_life() {

@@ -1,7 +1,7 @@
 //! User-based nearest neighbours: the items of the users whose items are most like the history's, by the cosine (Herlocker et al., 1999).
 
-use super::{Baseline, distinct};
-use crate::protocols::{Query, Sequence};
+use crate::factors::users_by_item;
+use crate::protocols::{Model, Query, Sequence, distinct};
 
 /// Users that speak for a history.
 const NEIGHBOURS: usize = 100;
@@ -19,12 +19,12 @@ pub(super) struct UserKnn {
 impl UserKnn {
     pub fn fit(items: usize, fitted: &[Sequence]) -> Self {
         let items_of: Vec<Vec<u32>> = fitted.iter().map(|s| distinct(&s.events)).collect();
-        let users_of = super::inverted(items, &items_of);
+        let users_of = users_by_item(items, &items_of);
         UserKnn { items, items_of, users_of }
     }
 }
 
-impl Baseline for UserKnn {
+impl Model for UserKnn {
     fn scores(&self, query: &Query) -> Vec<f32> {
         let known = distinct(&query.history);
         let mut common = vec![0u32; self.items_of.len()];
@@ -47,8 +47,8 @@ impl Baseline for UserKnn {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{query, sequences};
     use super::*;
+    use crate::factors::tests::{query, sequences};
 
     #[test]
     fn neighbours_speak_by_their_cosine() {

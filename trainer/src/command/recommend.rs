@@ -11,7 +11,8 @@ use foretaste::features::{Fields, Value};
 use foretaste::profile::{Event, LogLine};
 use foretaste::{Recommender, Request, Slate};
 use foretaste_trainer::data::read_folder;
-use foretaste_trainer::evaluate::{context_of, event_of, open_bundle};
+use foretaste_trainer::data::{context_of, event_of};
+use foretaste_trainer::evaluate::open_bundle;
 use foretaste_trainer::log::Visitor;
 
 use super::explore::Exploring;

@@ -19,6 +19,7 @@ mod prepared;
 mod read;
 mod rows;
 pub mod synthetic;
+mod visitor;
 mod write;
 
 pub use dataset::{Column, Dataset, Event, Table};
@@ -30,5 +31,6 @@ pub use notes::{Notes, TableNotes};
 pub use place::place_folder;
 pub use prepared::write_tables;
 pub use read::{ReadOptions, inspect_folder, read_folder};
+pub use visitor::{context_of, event_of};
 pub(crate) use write::csv_line;
 pub use write::write_slates;

@@ -3,9 +3,9 @@
 use anyhow::{Result, ensure};
 use foretaste::{Query as Request, Recommender, User};
 
-use super::{Figures, context_of, event_of, measure, measure_ratings};
-use crate::data::Dataset;
+use crate::data::{Dataset, context_of, event_of};
 use crate::losses::squared_error;
+use crate::measure::{Figures, measure, measure_ratings};
 use crate::protocols::{Protocol, Query, Split};
 
 /// Which item vectors score.

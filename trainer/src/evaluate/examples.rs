@@ -3,8 +3,7 @@
 use anyhow::Result;
 use foretaste::{Recommender, Request};
 
-use super::{context_of, event_of};
-use crate::data::Dataset;
+use crate::data::{Dataset, context_of, event_of};
 use crate::protocols::Split;
 
 /// Events of a history, and items of a slate.

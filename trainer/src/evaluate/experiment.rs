@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 
-use super::{BOOSTS, Cell, DataSummary, ExposurePoint, FORETASTE, Figures, Report, Stopwatch, peak_mb};
+use super::{BOOSTS, Cell, DataSummary, ExposurePoint, FORETASTE, Report, Stopwatch, peak_mb};
 use crate::baselines;
 use crate::data::Dataset;
+use crate::measure::{Figures, Values, goal, measure, measure_ratings};
 use crate::protocols::{Protocol, Split};
 
 /// Collects figures; folds one after the other, the seeds of a fold together.
@@ -64,10 +65,10 @@ impl<'a> Experiment<'a> {
         for name in names {
             let figures = if self.protocol == Protocol::P2 {
                 let model = baselines::ratings::fit(name, self.data, split)?;
-                super::measure_ratings(self.data, &split.test, |query| Ok(model.predict(query)))?
+                measure_ratings(self.data, &split.test, |query| Ok(model.predict(query)))?
             } else {
                 let model = baselines::fit(name, self.data, split)?;
-                super::measure(self.data, split, &split.test, |query| Ok(model.scores(query)))?
+                measure(self.data, split, &split.test, |query| Ok(model.scores(query)))?
             };
             self.models.entry(name.clone()).or_default().push(figures);
         }
@@ -76,15 +77,15 @@ impl<'a> Experiment<'a> {
 
     /// The report over all folds: values of all queries in one list.
     pub fn report(&self) -> Report {
-        let join = |folds: &[Figures], pick: fn(&Figures) -> &super::Values| {
-            let mut values = super::Values::new();
+        let join = |folds: &[Figures], pick: fn(&Figures) -> &Values| {
+            let mut values = Values::new();
             for figures in folds {
                 pick(figures).iter().for_each(|(metric, v)| values.entry(metric.clone()).or_default().extend(v));
             }
             values
         };
         let joined = |folds: &[Figures]| join(folds, |figures| &figures.values);
-        let cells = |values: super::Values| values.iter().map(|(name, v)| (name.clone(), Cell::of(v))).collect();
+        let cells = |values: Values| values.iter().map(|(name, v)| (name.clone(), Cell::of(v))).collect();
         let cost =
             |pick: fn(&(f64, f64, u32)) -> f64| self.cost.iter().map(|(part, c)| (*part, pick(c) / f64::from(c.2))).collect();
         let mut report = Report {
@@ -99,7 +100,7 @@ impl<'a> Experiment<'a> {
             folds: self.folds.clone(),
             seeds: self.seeds.clone(),
             models: BTreeMap::new(),
-            goal: super::goal(self.protocol),
+            goal: goal(self.protocol),
             slices: self.models.iter().map(|(name, folds)| (name.clone(), cells(join(folds, |f| &f.slices)))).collect(),
             exposure: self
                 .models
@@ -127,7 +128,7 @@ impl<'a> Experiment<'a> {
     fn exposure_curve(&self) -> Vec<ExposurePoint> {
         let of = |(i, boost): (usize, f64)| {
             let folds: Vec<&Figures> = self.boosted.iter().filter_map(|points| points.get(i)).collect();
-            (!folds.is_empty()).then(|| ExposurePoint::of(boost, super::goal(self.protocol), &folds))
+            (!folds.is_empty()).then(|| ExposurePoint::of(boost, goal(self.protocol), &folds))
         };
         BOOSTS.into_iter().enumerate().filter_map(of).collect()
     }
@@ -137,7 +138,7 @@ impl<'a> Experiment<'a> {
 fn mean(figures: &[Figures]) -> Figures {
     let n = figures.len() as f64;
     let mut out = figures[0].clone();
-    let average = |values: &mut super::Values, pick: fn(&Figures) -> &super::Values| {
+    let average = |values: &mut Values, pick: fn(&Figures) -> &Values| {
         for (name, values) in values {
             for (i, value) in values.iter_mut().enumerate() {
                 *value = figures.iter().map(|f| pick(f)[name][i]).sum::<f64>() / n;

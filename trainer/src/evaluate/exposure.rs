@@ -8,10 +8,10 @@ use foretaste::Recommender;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
+use super::Cell;
 use super::bundle::user_of;
-use super::groups::TAIL;
-use super::{Cell, Figures, measure};
 use crate::data::Dataset;
+use crate::measure::{Figures, TAIL, measure};
 use crate::protocols::{Protocol, Split};
 
 /// Values of the lever, in logits: from none to where rare items have most slots of usual towers.

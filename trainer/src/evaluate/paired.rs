@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::ops::dropout::mix;
+use crate::random::mix;
 
 /// Draws of the bootstrap, and of the randomisation test.
 const DRAWS: u64 = 2000;
@@ -63,13 +63,13 @@ impl Paired {
 mod tests {
     use super::*;
 
-    fn unit(seed: u64, i: u64) -> f64 {
-        (mix(seed, i) >> 11) as f64 / (1u64 << 53) as f64
+    fn draw(seed: u64, i: u64) -> f64 {
+        crate::random::unit(mix(seed, i))
     }
 
     #[test]
     fn knows_a_difference_from_none() {
-        let noise = |seed: u64| -> Vec<f64> { (0..400).map(|i| unit(seed, i)).collect() };
+        let noise = |seed: u64| -> Vec<f64> { (0..400).map(|i| draw(seed, i)).collect() };
         let (a, shifted) = (noise(1), noise(1).iter().zip(noise(2)).map(|(x, y)| x + 0.1 * y).collect::<Vec<_>>());
         let found = Paired::of(&a, &shifted, 0);
         assert!((found.diff - 0.05).abs() < 0.005 && found.p < 0.001, "{found:?}");
@@ -82,7 +82,7 @@ mod tests {
     fn keeps_its_levels() {
         let (mut below, mut missed) = (0, 0);
         for seed in 0..200 {
-            let values = |which| -> Vec<f64> { (0..60).map(|i| unit(mix(seed, which), i)).collect() };
+            let values = |which| -> Vec<f64> { (0..60).map(|i| draw(mix(seed, which), i)).collect() };
             let found = Paired::of(&values(0), &values(1), seed);
             below += i32::from(found.p < 0.1);
             missed += i32::from(found.ci95[0] > 0.0 || found.ci95[1] < 0.0);

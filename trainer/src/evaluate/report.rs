@@ -5,9 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::ExposurePoint;
-
-/// Values of one model by metric: one value a query, the queries in the same order for every model.
-pub type Values = BTreeMap<String, Vec<f64>>;
+use crate::measure::Values;
 
 /// Mean of a metric over queries.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]

@@ -75,7 +75,7 @@ fn nearest(centroids: &[Point], point: Point) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::dropout::mix;
+    use crate::random::mix;
 
     /// A number of the standard normal distribution, by the sum of twelve uniform ones.
     fn normal(i: u64) -> f32 {

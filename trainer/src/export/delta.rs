@@ -179,7 +179,7 @@ impl Pieces {
 mod tests {
     use super::*;
     use crate::export::item_file;
-    use crate::ops::dropout::mix;
+    use crate::random::mix;
 
     fn numbers(n: usize, seed: u64) -> Vec<f32> {
         (0..n).map(|i| (mix(seed, i as u64) >> 40) as f32 / (1 << 24) as f32 - 0.5).collect()

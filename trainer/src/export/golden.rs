@@ -7,7 +7,7 @@ pub(super) use foretaste::golden::Golden;
 use foretaste::golden::{GoldenInput, GoldenRow};
 use foretaste::profile::Event;
 
-use crate::ops::dropout::mix;
+use crate::random::mix;
 
 /// Sunday, 2023-11-05 13:20:00 UTC.
 const START_MS: i64 = 1_699_190_400_000;

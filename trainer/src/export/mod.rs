@@ -15,7 +15,8 @@ use foretaste::model::TractRuntime;
 
 pub use self::items::{Planes, item_file};
 pub use self::publish::{Published, publish};
-use crate::training::{Run, write_atomically};
+use crate::files::write_atomically;
+use crate::training::Run;
 
 /// Digits of a file's hash in its name.
 const HASH_DIGITS: usize = 16;

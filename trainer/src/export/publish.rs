@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use foretaste::bundle::{CatalogFile, FileEntry, Manifest};
 
 use super::{File, HASH_DIGITS, delta};
-use crate::training::write_atomically;
+use crate::files::write_atomically;
 
 /// The feature of deltas, and their role.
 const DELTA: &str = "delta";

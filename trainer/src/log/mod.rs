@@ -93,21 +93,5 @@ fn kinds(answers: &[&Event]) -> String {
 
 /// A moment in ISO 8601, UTC, from milliseconds; empty where it is not known.
 fn iso(time: Option<i64>) -> String {
-    time.map_or_else(String::new, |ms| {
-        let seconds = ms.div_euclid(1000);
-        let of_day = seconds.rem_euclid(86_400);
-        let (h, m, s) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
-        format!("{}T{h:02}:{m:02}:{s:02}.{:03}Z", crate::report::day(seconds), ms.rem_euclid(1000))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn moments_in_iso() {
-        assert_eq!(iso(Some(874_965_758_012)), "1997-09-22T22:02:38.012Z");
-        assert_eq!((iso(Some(-1)).as_str(), iso(None).as_str()), ("1969-12-31T23:59:59.999Z", ""));
-    }
+    time.map(crate::time::iso).unwrap_or_default()
 }

@@ -2,7 +2,7 @@
 
 use super::softmax::Target;
 use crate::ops::Real;
-use crate::ops::dropout::mix;
+use crate::random::mix;
 
 /// How many, and how.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -68,7 +68,7 @@ fn common(a: &[u32], b: &[u32]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::baselines::tests::sequences;
+    use crate::factors::tests::sequences;
 
     #[test]
     fn known_values() {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{Logged, slates};
-use crate::ops::dropout::mix;
+use crate::random::mix;
 
 /// Samples of the bootstrap.
 const SAMPLES: u64 = 500;

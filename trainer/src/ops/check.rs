@@ -1,11 +1,13 @@
 //! Finite differences against a backward pass, in f64.
 
+use crate::random::unit;
+
 /// Numbers in −1..1 from a fixed stream.
 pub fn numbers(n: usize, seed: u64) -> Vec<f64> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(0xd1b5_4a32_d192_ed03);
     let next = || {
         state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        (state >> 11) as f64 / (1u64 << 52) as f64 - 1.0
+        2.0 * unit(state) - 1.0
     };
     std::iter::repeat_with(next).take(n).collect()
 }

@@ -1,6 +1,8 @@
-//! Dropout whose mask is a hash of a counter: nothing is stored, the backward pass draws the same mask again. Srivastava et al., 2014.
+//! Dropout (Srivastava et al., 2014) whose mask is a hash of a counter: nothing is stored, the backward pass draws the same
+//! mask again.
 
 use super::Real;
+use crate::random::mix;
 
 /// A share of the numbers that is set to 0; the others grow by 1 / (1 − rate).
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -9,14 +11,6 @@ pub struct Dropout {
     pub rate: f64,
     /// Names the mask.
     pub seed: u64,
-}
-
-/// The finalizer of SplitMix64 over two words: a hash that serves as a random generator with a counter.
-pub fn mix(seed: u64, counter: u64) -> u64 {
-    let mut z = seed ^ counter.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 impl Dropout {
@@ -44,13 +38,9 @@ impl Dropout {
 mod tests {
     use super::*;
 
-    /// The outputs of SplitMix64 with the seed 0 (Steele, Lea, Flood, Fast splittable pseudorandom number generators, 2014).
     #[test]
-    fn the_hash_is_that_of_splitmix64() {
-        let expected = [0xe220_a839_7b1d_cdaf, 0x6e78_9e6a_a1b9_65f4, 0x06c4_5d18_8009_454f];
-        assert_eq!([1, 2, 3].map(|counter| mix(0, counter)), expected);
-        assert_eq!([mix(0x9e37_79b9_7f4a_7c15, 0), mix(5, 1)], [expected[0], 0x16b1_cba9_5fc6_0262]);
-        assert!(!Dropout::NONE.drops(0), "the least hash, and no share");
+    fn none_drops_nothing() {
+        assert!((0..1000).all(|i| !Dropout::NONE.drops(i)));
     }
 
     #[test]

@@ -98,6 +98,12 @@ impl Query {
     }
 }
 
+/// A fitted recommender of whatever kind, as far as a protocol asks it.
+pub trait Model {
+    /// Scores of all items for a query: `[items]`, more is better.
+    fn scores(&self, query: &Query) -> Vec<f32>;
+}
+
 /// A data set split by a protocol.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Split {

@@ -8,6 +8,7 @@ use foretaste::features::Value;
 use super::chart::{bars, escape, grouped, ranks};
 use super::{figure, page, tiles};
 use crate::data::{Column, Dataset, Notes};
+use crate::time::day;
 
 /// Bars of a chart over time, of history lengths and of ratings.
 const SPANS: i64 = 48;
@@ -149,19 +150,6 @@ fn time_bars(data: &Dataset) -> Vec<(String, u64)> {
     counts.into_iter().enumerate().map(|(i, count)| (day(first + width * i as i64), count)).collect()
 }
 
-/// The day of a moment, as 1998-04-22. Civil from days: Hinnant, chrono-compatible low-level date algorithms, 2013.
-pub(crate) fn day(seconds: i64) -> String {
-    let z = seconds.div_euclid(86_400) + 719_468;
-    let era = z.div_euclid(146_097);
-    let of_era = z.rem_euclid(146_097);
-    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    format!("{:04}-{month:02}-{day:02}", year + era * 400 + i64::from(month <= 2))
-}
-
 fn popularity(counts: &[u64]) -> String {
     let mut sorted: Vec<u64> = counts.iter().copied().filter(|c| *c > 0).collect();
     sorted.sort_unstable_by(|a, b| b.cmp(a));
@@ -266,18 +254,4 @@ fn types(data: &Dataset) -> String {
         "<section><h2>Types of event</h2><table><tr><th>type</th><th class='n'>events</th><th>positive</th><th>seen</th><th>hides</th>\
          <th class='n'>weight</th></tr>{rows}</table></section>"
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn days_follow_the_calendar() {
-        let cases = [(0, "1970-01-01"), (-1, "1969-12-31"), (951_782_400, "2000-02-29"), (893_286_638, "1998-04-22")];
-        for (seconds, expected) in cases {
-            assert_eq!(day(seconds), expected);
-        }
-        assert_eq!((day(253_402_300_799), day(-62_167_219_200)), ("9999-12-31".into(), "0000-01-01".into()));
-    }
 }

@@ -6,7 +6,6 @@ mod experiment;
 mod policy;
 mod simulation;
 
-pub(crate) use data::day;
 pub use data::html as data_report;
 pub use experiment::html as experiment_report;
 pub use policy::html as policy_report;

@@ -1,7 +1,7 @@
 //! The numbers of a tower: named tensors in one flat vector, so that optimizer, average and checkpoint see one list.
 
 use crate::ops::Real;
-use crate::ops::dropout::mix;
+use crate::random::{mix, positive_unit};
 
 /// Name and shape of a tensor.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub fn split_mut<'a, T, const N: usize>(layout: &[Tensor], mut flat: &'a mut [T]
 /// Fills with draws from the normal distribution of standard deviation `sd` (Box and Muller, 1958).
 pub(super) fn fill_normal<T: Real>(out: &mut [T], sd: f64, seed: u64) {
     for (i, x) in out.iter_mut().enumerate() {
-        let (a, b) = (unit(mix(seed, 2 * i as u64)), unit(mix(seed, 2 * i as u64 + 1)));
+        let (a, b) = (positive_unit(mix(seed, 2 * i as u64)), positive_unit(mix(seed, 2 * i as u64 + 1)));
         *x = T::of(sd * libm::sqrt(-2.0 * libm::log(a)) * libm::cos(std::f64::consts::TAU * b));
     }
 }
@@ -62,13 +62,8 @@ pub(super) fn fill_normal<T: Real>(out: &mut [T], sd: f64, seed: u64) {
 /// Fills with uniform draws from −bound..bound.
 pub(super) fn fill_uniform<T: Real>(out: &mut [T], bound: f64, seed: u64) {
     for (i, x) in out.iter_mut().enumerate() {
-        *x = T::of(bound * (2.0 * unit(mix(seed, i as u64)) - 1.0));
+        *x = T::of(bound * (2.0 * positive_unit(mix(seed, i as u64)) - 1.0));
     }
-}
-
-/// A number in (0, 1].
-fn unit(word: u64) -> f64 {
-    ((word >> 11) + 1) as f64 / (1u64 << 53) as f64
 }
 
 #[cfg(test)]

@@ -13,9 +13,10 @@ use super::params::{Tensor, fill_uniform, split, split_mut, total};
 use super::rating_head::{self, Head, TENSORS};
 use crate::onnx::{Attribute, Dim, GraphBuilder, Value};
 use crate::ops::decay_pool::RATES;
-use crate::ops::dropout::{Dropout, mix};
+use crate::ops::dropout::Dropout;
 use crate::ops::event::{EventIndex, Tables};
 use crate::ops::{Real, bag, event, gelu, layer_norm, linear};
+use crate::random::mix;
 
 /// Gains of the lowest and the highest value bucket at the start: a disliked item counts less.
 const START_GAIN: [f64; 2] = [-0.3, 0.2];

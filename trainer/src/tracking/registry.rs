@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::mlflow::{plain, quoted, uri, write, yaml};
 use super::now_ms;
-use crate::training::write_atomically;
+use crate::files::write_atomically;
 
 const MODELS: &str = "models";
 const META: &str = "meta.yaml";

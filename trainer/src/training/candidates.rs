@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::ops::dropout::mix;
+use crate::random::mix;
 
 /// Candidates of a step.
 #[derive(Debug, Clone, PartialEq)]

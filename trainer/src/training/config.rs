@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use foretaste::bundle::MAX_DIM;
 use serde::{Deserialize, Serialize};
 
-use crate::baselines::Factors;
+use crate::factors::Factors;
 use crate::losses::Loss;
 use crate::ops::decay_pool::RATES;
 use crate::protocols::Protocol;

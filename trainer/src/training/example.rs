@@ -6,13 +6,13 @@ use anyhow::Result;
 use foretaste::features::{Column, Encoding, Fields, History, Slots, Value};
 
 use super::{Config, Ratings};
-use crate::data::{Dataset, LongVec};
-use crate::evaluate::{context_of, event_of};
+use crate::data::{Dataset, LongVec, context_of, event_of};
 use crate::losses::softmax::Target;
 use crate::losses::squared_error::Rated;
-use crate::ops::dropout::{Dropout, mix};
+use crate::ops::dropout::Dropout;
 use crate::ops::event::EventIndex;
 use crate::protocols::Sequence;
+use crate::random::{mix, unit};
 use crate::towers::{CatalogRows, Input, event_indices};
 
 /// The histories of all who are learnt from.
@@ -175,7 +175,7 @@ impl Visitor<'_> {
 
     /// Makes a window ready. `place[row]` is the item's place among the candidates, `u32::MAX` for none; `seed` decides what is missing.
     pub fn example(&self, window: Window, place: &[u32], encoding: &Encoding, config: &Config, seed: u64) -> Example {
-        let missing = |what: u64| (mix(seed, what) >> 11) as f64 / ((1u64 << 53) as f64) < config.missing;
+        let missing = |what: u64| unit(mix(seed, what)) < config.missing;
         let (no_values, no_times) = (missing(0), missing(1));
         let Window { start, len, .. } = window;
         let event = |e: &EventIndex| EventIndex {

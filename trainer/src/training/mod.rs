@@ -6,7 +6,6 @@ mod curve;
 mod encoding;
 mod example;
 mod numbers;
-mod optimizer;
 mod progress;
 mod ratings;
 mod run;
@@ -19,8 +18,7 @@ mod warm;
 pub use candidates::{Candidates, Sampler};
 pub use config::{Config, Input};
 pub use curve::{Epoch, Phase};
-pub use numbers::{Numbers, write_atomically};
-pub use optimizer::{Moments, clip};
+pub use numbers::Numbers;
 pub use ratings::Ratings;
 pub use run::{Run, RunCard, catalog_of};
 pub use search::{Space, search};
@@ -34,10 +32,11 @@ use foretaste::bundle::{CatalogFile, TrainedOn};
 use foretaste::features::{Encoding, Slots};
 use serde_json::Value;
 
-use crate::baselines::linear;
 use crate::data::Dataset;
-use crate::ops::dropout::mix;
+use crate::factors::Ease;
+use crate::measure::validation_quality;
 use crate::protocols::{Sequence, Split};
+use crate::random::mix;
 use crate::towers::{ItemTower, Linear, UserShape, UserTower, encode_catalog};
 use crate::tracking::{Subject, Tracker};
 use example::{Visitors, Window};
@@ -250,7 +249,9 @@ impl<'a> Trainer<'a> {
         let mut items =
             ItemTower::start(self.config.dim, &counts, self.encoding.item_width(), self.config.untied, mix(self.seed, 1));
         if let Some(factors) = self.config.start {
-            items.start_from(&factors.vectors(self.data, split, sequences, self.config.dim)?);
+            let quality = validation_quality(self.data, split);
+            let start = factors.vectors(self.data.items.len(), split, sequences, self.config.dim, &quality)?;
+            items.start_from(&start);
         }
         let shape =
             UserShape::of(self.encoding, self.config.encoder, self.config.dim, self.config.hidden, self.ratings.is_some());
@@ -320,7 +321,7 @@ impl<'a> Trainer<'a> {
             return Ok(None);
         }
         let (items, user) = state.model();
-        let (rows, parts) = (items.rows(&self.bags), linear(self.data.items.len(), sequences, self.config.linear)?);
+        let (rows, parts) = (items.rows(&self.bags), Ease::parts(self.data.items.len(), sequences, self.config.linear)?);
         let judged = |share: f64| {
             let linear = Linear::new(self.config.linear, &parts, share, rows.read());
             let (quality, valid_half) = self.validation.quality(&user, &rows, Some(&linear));
@@ -335,7 +336,7 @@ impl<'a> Trainer<'a> {
         if dim == 0 {
             return Ok(None);
         }
-        let parts = linear(self.data.items.len(), sequences, dim)?;
+        let parts = Ease::parts(self.data.items.len(), sequences, dim)?;
         Ok(Some(Linear::new(dim, &parts, share, items.rows(&self.bags).read())))
     }
 

@@ -1,10 +1,12 @@
-//! Lists of numbers on disk, as safetensors; files appear whole or not at all.
+//! Named tensors on disk, as safetensors.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
+
+use crate::files::write_atomically;
 
 /// Named tensors of 32-bit floats, and a text beside them.
 #[derive(Debug, Default, PartialEq)]
@@ -58,14 +60,6 @@ impl Numbers {
         let tensors = tensors.iter().map(|(name, t)| (name.to_owned(), (t.shape().to_vec(), t.data().to_vec())));
         Ok(Numbers { tensors: tensors.collect(), note })
     }
-}
-
-/// Writes beside the place and renames: a stop midway leaves the old file.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let beside = path.with_extension("partial");
-    std::fs::write(&beside, bytes)
-        .and_then(|()| std::fs::rename(&beside, path))
-        .with_context(|| format!("{}: cannot be written", path.display()))
 }
 
 #[cfg(test)]

@@ -9,9 +9,10 @@ use foretaste::features::Encoding;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::numbers::{Numbers, write_atomically};
+use super::numbers::Numbers;
 use super::{Config, Epoch};
 use crate::data::Dataset;
+use crate::files::write_atomically;
 use crate::towers::{CatalogRows, ItemTower, Linear, UserShape, UserTower, encode_catalog};
 
 const CARD: &str = "run.json";

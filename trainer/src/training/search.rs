@@ -8,12 +8,12 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use super::numbers::write_atomically;
 use super::state::State;
 use super::{Config, TrainOptions, probe};
 use crate::data::Dataset;
-use crate::ops::dropout::mix;
+use crate::files::write_atomically;
 use crate::protocols::Split;
+use crate::random::{mix, unit};
 
 /// Trials that go on: one of three, with three times the epochs.
 const KEPT: usize = 3;
@@ -93,7 +93,7 @@ impl Space {
         }
         let value = |(i, (name, range)): (usize, &(String, Range))| {
             let draw = mix(mix(seed, trial as u64), i as u64);
-            let unit = (draw >> 11) as f64 / (1u64 << 53) as f64;
+            let unit = unit(draw);
             let value = match range {
                 Range::Choice(values) => values[(draw % values.len() as u64) as usize].clone(),
                 Range::Between { low, high, log, whole } => {

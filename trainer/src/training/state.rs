@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::Config;
 use super::curve::{Epoch, Phase};
 use super::numbers::Numbers;
-use super::optimizer::{Moments, clip, parts};
 use super::step::Gradient;
+use crate::optimizer::{Moments, clip, decay, parts};
 use crate::towers::{ItemTower, Tensor, UserShape, UserTower};
 
 static STOP: AtomicBool = AtomicBool::new(false);
@@ -121,10 +121,10 @@ impl State {
         if config.weight_decay > 0.0 {
             let keep = (1.0 - rate * config.weight_decay) as f32;
             let is_frozen = |tensor: &Tensor| config.frozen && tensor.name.ends_with("ids");
-            decay(&self.items.layout, &mut self.items.numbers, touched, keep, is_frozen);
+            decay(&mut self.items.numbers, matrices(&self.items.layout, is_frozen), touched, keep);
             if !items_only {
                 let all = 0..self.user.numbers.len();
-                decay(&self.user.layout, &mut self.user.numbers, &[all], keep, |_| false);
+                decay(&mut self.user.numbers, matrices(&self.user.layout, |_| false), &[all], keep);
             }
         }
         match &gradient.touched {
@@ -279,19 +279,18 @@ impl State {
     }
 }
 
-/// Scales the matrices down, not what is one number a dimension or an item: gains, biases, rates. `ranges` are ascending and apart.
-fn decay(layout: &[Tensor], numbers: &mut [f32], ranges: &[Range<usize>], keep: f32, is_frozen: impl Fn(&Tensor) -> bool) {
-    let mut at = 0;
-    for tensor in layout {
-        let end = at + tensor.len();
-        if tensor.shape.len() > 1 && !is_frozen(tensor) {
-            let from = ranges.partition_point(|r| r.end <= at);
-            for r in ranges[from..].iter().take_while(|r| r.start < end) {
-                numbers[r.start.max(at)..r.end.min(end)].iter_mut().for_each(|x| *x *= keep);
-            }
-        }
-        at = end;
-    }
+/// Where the tensors of two or more dimensions lie, but for the frozen ones. Only these decay: gains, biases and rates, which
+/// are one number a dimension or an item, do not.
+fn matrices(layout: &[Tensor], is_frozen: impl Fn(&Tensor) -> bool) -> impl Iterator<Item = Range<usize>> {
+    layout
+        .iter()
+        .scan(0, |at, tensor| {
+            let start = *at;
+            *at += tensor.len();
+            Some((tensor, start..*at))
+        })
+        .filter(move |(tensor, _)| tensor.shape.len() > 1 && !is_frozen(tensor))
+        .map(|(_, range)| range)
 }
 
 #[cfg(test)]

@@ -10,7 +10,8 @@ use super::candidates::{Candidates, Sampler};
 use super::example::{Example, Visitors, Window};
 use crate::losses::softmax::Target;
 use crate::losses::{Negatives, squared_error};
-use crate::ops::dropout::{Dropout, mix};
+use crate::ops::dropout::Dropout;
+use crate::random::mix;
 use crate::towers::{Activations, CatalogRows, ItemTower, UserTower};
 
 /// Parts of a batch: their number is fixed, so that any number of threads gives the same sums.

@@ -8,8 +8,7 @@ use foretaste::features::{EncodedQuery, Encoding, Query};
 use rayon::prelude::*;
 
 use super::Ratings;
-use crate::data::Dataset;
-use crate::evaluate::{context_of, event_of};
+use crate::data::{Dataset, context_of, event_of};
 use crate::losses::squared_error;
 use crate::metrics;
 use crate::protocols::{self, Protocol, Split};

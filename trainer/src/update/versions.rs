@@ -12,8 +12,9 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::Gate;
 use crate::export::{Planes, Published, export, publish};
+use crate::files::write_atomically;
 use crate::tracking::Registry;
-use crate::training::{Run, write_atomically};
+use crate::training::Run;
 
 /// What visitors have.
 const CHAMPION: &str = "champion";

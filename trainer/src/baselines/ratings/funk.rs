@@ -2,8 +2,8 @@
 
 use super::{RatingBaseline, mean_rating, ratings};
 use crate::data::Dataset;
-use crate::ops::dropout::mix;
 use crate::protocols::{Query, Sequence};
+use crate::random::{mix, unit};
 
 /// Factors, decay of the numbers a step, epochs.
 pub(super) const SETTINGS: [(usize, f64, usize); 4] = [(50, 0.05, 30), (50, 0.08, 40), (100, 0.1, 40), (100, 0.12, 50)];
@@ -24,7 +24,7 @@ impl Funk {
     pub fn fit(data: &Dataset, fitted: &[Sequence], (factors, decay, epochs): (usize, f64, usize)) -> Self {
         let width = 1 + factors;
         let start = |n: usize, seed: u64| -> Vec<f64> {
-            let unit = |i: usize| (mix(seed, i as u64) >> 11) as f64 / (1u64 << 52) as f64 - 1.0;
+            let unit = |i: usize| 2.0 * unit(mix(seed, i as u64)) - 1.0;
             (0..n * width).map(|i| if i % width == 0 { 0.0 } else { START * unit(i) }).collect()
         };
         let (users, items) = (start(data.users.len(), 1), start(data.items.len(), 2));

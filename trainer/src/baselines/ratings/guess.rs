@@ -1,8 +1,8 @@
 //! Predictions that know neither visitor nor item.
 
 use super::{RatingBaseline, mean_rating, ratings};
-use crate::ops::dropout::mix;
 use crate::protocols::{Query, Sequence};
+use crate::random::mix;
 
 /// How a guess is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 use anyhow::{Result, ensure};
 
 use super::{RatingBaseline, mean_rating, ratings};
-use crate::baselines::MAX_DENSE;
+use crate::factors::MAX_DENSE;
 use crate::protocols::{Query, Sequence};
 
 /// Neighbours of a prediction.

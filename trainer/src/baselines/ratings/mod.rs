@@ -9,7 +9,7 @@ mod means;
 use anyhow::{Result, bail, ensure};
 
 use crate::data::Dataset;
-use crate::evaluate::measure_ratings;
+use crate::measure::measure_ratings;
 use crate::protocols::{Query, Sequence, Split};
 
 pub use knn::{Distance, Normalisation, RatingKnn, Side};

@@ -4,8 +4,9 @@
 
 use crate::onnx::{Attribute, GraphBuilder, Value};
 use crate::ops::attention::{self, DISTANCES};
-use crate::ops::dropout::{Dropout, mix};
+use crate::ops::dropout::Dropout;
 use crate::ops::{Real, gelu, layer_norm, linear};
+use crate::random::mix;
 use crate::towers::params::{Tensor, fill_uniform, split, split_mut, total};
 
 /// Blocks.

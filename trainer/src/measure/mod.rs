@@ -1,16 +1,22 @@
 //! The figures of a protocol, from the scores of any model.
 
+mod groups;
+
+pub use groups::TAIL;
+
 use std::collections::BTreeMap;
 
 use anyhow::Result;
 
-use super::Values;
-use super::groups::Groups;
+use self::groups::Groups;
 use crate::data::Dataset;
 use crate::metrics::{
     Beyond, Calibration, auc, average_precision, coverage, gini, hit_rate, mrr, ndcg, precision, ranks, recall, serendipity, top,
 };
-use crate::protocols::{Protocol, Query, Split, distinct};
+use crate::protocols::{Model, Protocol, Query, Split, distinct};
+
+/// Values of one model by metric: one value a query, the queries in the same order for every model.
+pub type Values = BTreeMap<String, Vec<f64>>;
 
 /// Figures of one model on one split.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -33,6 +39,18 @@ pub fn goal(protocol: Protocol) -> &'static str {
         Protocol::P3 | Protocol::P5 => "ndcg@10",
         Protocol::P4 | Protocol::All => "ndcg@100",
         Protocol::Cold => "recall@20",
+    }
+}
+
+/// Queries that choose a setting, at most: every n-th of the validation part.
+const CHOOSING: usize = 1000;
+
+/// The quality of a model on the split's validation part: the sum of the protocol's [`goal`] over at most 1,000 queries.
+pub fn validation_quality(data: &Dataset, split: &Split) -> impl Fn(&dyn Model) -> f64 {
+    let queries: Vec<Query> = split.valid.iter().step_by(split.valid.len() / CHOOSING + 1).cloned().collect();
+    move |model| {
+        let figures = measure(data, split, &queries, |query| Ok(model.scores(query))).unwrap_or_default();
+        figures.values.get(goal(split.protocol)).map_or(0.0, |values| values.iter().sum::<f64>())
     }
 }
 

@@ -5,23 +5,25 @@
 use nalgebra::DMatrix;
 
 use super::subspace::strongest;
-use super::{Baseline, chosen, distinct};
-use crate::data::Dataset;
-use crate::protocols::{Query, Sequence, Split};
+use super::{Quality, chosen};
+use crate::protocols::{Model, Query, Sequence, Split, distinct};
 
-/// Directions that are kept: tried on the validation part.
+/// Numbers of directions that are tried on the validation part.
 const RANKS: [usize; 3] = [64, 32, 16];
-pub(super) struct Svd {
+
+/// A fitted PureSVD.
+pub struct Svd {
     /// V `[items, rank]`.
     directions: DMatrix<f64>,
 }
 
 impl Svd {
-    /// With the rank that is best on the split's validation part.
-    pub fn fit(data: &Dataset, split: &Split) -> Self {
-        chosen(data, split, &RANKS, |fitted, rank| Self::with(data.items.len(), fitted, rank))
+    /// Fits with the rank that is best by `quality`.
+    pub fn fit(items: usize, split: &Split, quality: Quality) -> Self {
+        chosen(split, &RANKS, quality, |fitted, rank| Self::with(items, fitted, rank))
     }
 
+    /// Fits with `rank` directions, at most one for each item.
     pub fn with(items: usize, fitted: &[Sequence], rank: usize) -> Self {
         let items_of: Vec<Vec<u32>> = fitted.iter().map(|s| distinct(&s.events)).collect();
         // V has the eigenvectors of XᵀX.
@@ -29,7 +31,7 @@ impl Svd {
         Svd { directions: strongest(items, rank.min(items), times).0 }
     }
 
-    /// The directions, an item a row: `[items, rank]`.
+    /// The directions V `[items, rank]`, row-major.
     pub fn vectors(&self) -> Vec<f64> {
         self.directions.transpose().data.into()
     }
@@ -53,7 +55,7 @@ fn back(items_of: &[Vec<u32>], of_users: &DMatrix<f64>, items: usize) -> DMatrix
     out
 }
 
-impl Baseline for Svd {
+impl Model for Svd {
     fn scores(&self, query: &Query) -> Vec<f32> {
         let mut user = vec![0.0; self.directions.ncols()];
         for item in distinct(&query.history) {

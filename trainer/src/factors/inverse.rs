@@ -15,7 +15,7 @@ const STRIPE: usize = 256;
 ///
 /// # Errors
 /// A block that has no inverse.
-pub(super) fn invert(matrix: &mut [f32], n: usize) -> Result<()> {
+pub fn invert(matrix: &mut [f32], n: usize) -> Result<()> {
     for start in (0..n).step_by(BLOCK) {
         let width = BLOCK.min(n - start);
         let columns = start..start + width;

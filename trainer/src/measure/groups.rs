@@ -12,7 +12,7 @@ const MOST_VALUES: usize = 30;
 const HEAD: f64 = 0.2;
 
 /// Name of the group of items that are not the head.
-pub(super) const TAIL: &str = "tail, the others";
+pub const TAIL: &str = "tail, the others";
 
 /// Named groups, and those of each member.
 pub(super) struct Groups {

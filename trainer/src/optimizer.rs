@@ -1,4 +1,5 @@
-//! AdamW without weight decay (Kingma and Ba, 2015; Loshchilov and Hutter, 2019), and the average of the weights.
+//! AdamW (Kingma and Ba, 2015; Loshchilov and Hutter, 2019) in three parts, the moments, the decay and the clipping, and the
+//! running average of the weights.
 
 use std::ops::Range;
 
@@ -95,6 +96,18 @@ pub fn clip<T: Real>(gradient: &mut [&mut [T]], bound: f64) {
     }
 }
 
+/// Decoupled weight decay: multiplies by `keep` the numbers of the `matrices` that lie in one of the `touched` ranges.
+///
+/// Both lists of ranges ascend and do not overlap. `keep` is 1 − rate · decay.
+pub fn decay(numbers: &mut [f32], matrices: impl Iterator<Item = Range<usize>>, touched: &[Range<usize>], keep: f32) {
+    for matrix in matrices {
+        let from = touched.partition_point(|r| r.end <= matrix.start);
+        for r in touched[from..].iter().take_while(|r| r.start < matrix.end) {
+            numbers[r.start.max(matrix.start)..r.end.min(matrix.end)].iter_mut().for_each(|x| *x *= keep);
+        }
+    }
+}
+
 /// The slices of these ranges, ascending and apart.
 pub fn parts<'a, T>(mut numbers: &'a mut [T], ranges: &[Range<usize>]) -> Vec<&'a mut [T]> {
     let mut at = 0;
@@ -134,6 +147,13 @@ mod tests {
         assert_eq!(clipped(10.0), ([3.0, 7.0], [4.0]));
         let (a, b) = clipped(1.0);
         assert!((a[0] - 0.6).abs() < 1e-6 && a[1] == 7.0 && (b[0] - 0.8).abs() < 1e-6);
+    }
+
+    #[test]
+    fn decays_what_is_touched_of_the_matrices() {
+        let mut x = [1.0f32; 10];
+        decay(&mut x, [0..3, 5..9].into_iter(), &[1..2, 2..6, 8..10], 0.5);
+        assert_eq!(x, [1.0, 0.5, 0.5, 1.0, 1.0, 0.5, 1.0, 1.0, 0.5, 1.0]);
     }
 
     /// Numbers that a step leaves out stand still; their averages end where averaging after every step leaves them.

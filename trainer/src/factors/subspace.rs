@@ -3,7 +3,7 @@
 
 use nalgebra::DMatrix;
 
-use crate::ops::dropout::mix;
+use crate::random::{mix, unit};
 
 /// Directions more while they are looked for.
 const MORE: usize = 16;
@@ -11,10 +11,10 @@ const MORE: usize = 16;
 const ROUNDS: usize = 8;
 
 /// Eigenvectors `[n, rank]` of the largest eigenvalues, and these, falling. `times` multiplies the matrix by an `[n, columns]`. `rank` is at most n.
-pub(super) fn strongest(n: usize, rank: usize, times: impl Fn(&DMatrix<f64>) -> DMatrix<f64>) -> (DMatrix<f64>, Vec<f64>) {
+pub fn strongest(n: usize, rank: usize, times: impl Fn(&DMatrix<f64>) -> DMatrix<f64>) -> (DMatrix<f64>, Vec<f64>) {
     let width = (rank + MORE).min(n);
-    let unit = |i: usize| (mix(29, i as u64) >> 11) as f64 / (1u64 << 53) as f64 - 0.5;
-    let mut basis = DMatrix::from_fn(n, width, |row, column| unit(row * width + column)).qr().q();
+    let start = |i: usize| unit(mix(29, i as u64)) - 0.5;
+    let mut basis = DMatrix::from_fn(n, width, |row, column| start(row * width + column)).qr().q();
     for _ in 0..ROUNDS {
         basis = times(&basis).qr().q();
     }

@@ -7,10 +7,9 @@
 use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;
 
-use super::{Baseline, best, distinct, inverted};
-use crate::data::Dataset;
-use crate::ops::dropout::mix;
-use crate::protocols::{Query, Sequence, Split};
+use super::{Quality, best, users_by_item};
+use crate::protocols::{Model, Query, Sequence, Split, distinct};
+use crate::random::{mix, unit};
 
 /// Dimensions of a vector, as a recommender.
 const DIM: usize = 64;
@@ -21,7 +20,8 @@ const SWEEPS: usize = 12;
 const SETTINGS: [(f64, f64); 7] =
     [(0.1, 0.03), (0.3, 0.02), (0.3, 0.01), (1.0, 0.003), (0.01, 0.02), (0.003, 0.05), (0.001, 0.05)];
 
-pub(super) struct Ials {
+/// A fitted iALS.
+pub struct Ials {
     /// Vectors of the items `[items, dim]`.
     vectors: Vec<f64>,
     /// α VᵀV `[dim, dim]`.
@@ -30,22 +30,22 @@ pub(super) struct Ials {
 }
 
 impl Ials {
-    /// With the setting that is best on the split's validation part.
-    pub fn fit(data: &Dataset, split: &Split) -> Self {
-        Self::fit_on(data, split, split.fitted(), DIM)
+    /// Fits 64 dimensions with the setting that is best by `quality`.
+    pub fn fit(items: usize, split: &Split, quality: Quality) -> Self {
+        Self::fit_on(items, split, split.fitted(), DIM, quality)
     }
 
-    /// As [`Ials::fit`], on these histories and with vectors of `dim` dimensions.
-    pub fn fit_on(data: &Dataset, split: &Split, fitted: &[Sequence], dim: usize) -> Self {
-        let with = |fitted: &[Sequence], setting| Self::with(data.items.len(), fitted, dim, setting);
-        with(fitted, best(data, split, &SETTINGS, with))
+    /// Chooses the setting on the split, then fits `dim` dimensions on the sequences `fitted`.
+    pub fn fit_on(items: usize, split: &Split, fitted: &[Sequence], dim: usize, quality: Quality) -> Self {
+        let with = |fitted: &[Sequence], setting| Self::with(items, fitted, dim, setting);
+        with(fitted, best(split, &SETTINGS, quality, with))
     }
 
     fn with(items: usize, fitted: &[Sequence], dim: usize, setting: (f64, f64)) -> Self {
         let items_of: Vec<Vec<u32>> = fitted.iter().map(|s| distinct(&s.events)).collect();
-        let users_of = inverted(items, &items_of);
-        let unit = |i: u64| (mix(23, i) >> 11) as f64 / (1u64 << 53) as f64 - 0.5;
-        let mut vectors: Vec<f64> = (0..(items * dim) as u64).map(|i| 0.4 * unit(i) / (dim as f64).sqrt()).collect();
+        let users_of = users_by_item(items, &items_of);
+        let start = |i: u64| unit(mix(23, i)) - 0.5;
+        let mut vectors: Vec<f64> = (0..(items * dim) as u64).map(|i| 0.4 * start(i) / (dim as f64).sqrt()).collect();
         for _ in 0..SWEEPS {
             let users = solved(&items_of, &vectors, dim, setting);
             vectors = solved(&users_of, &users, dim, setting);
@@ -88,7 +88,7 @@ fn solve(partners: &[u32], vectors: &[f64], gram: &DMatrix<f64>, (unseen, regula
     system.cholesky().map_or_else(|| vec![0.0; dim], |factor| factor.solve(&wanted).data.into())
 }
 
-impl Baseline for Ials {
+impl Model for Ials {
     fn scores(&self, query: &Query) -> Vec<f32> {
         let user = solve(&distinct(&query.history), &self.vectors, &self.gram, self.setting);
         let score = |row: &[f64]| row.iter().zip(&user).map(|(v, u)| v * u).sum::<f64>() as f32;

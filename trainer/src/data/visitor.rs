@@ -3,7 +3,7 @@
 use foretaste::features::{Encoding, Fields, Value};
 use foretaste::profile;
 
-use crate::data::{Dataset, Event};
+use super::{Dataset, Event};
 
 /// An event as a page would have recorded it: UTC, no offset.
 pub fn event_of(data: &Dataset, event: &Event) -> profile::Event {

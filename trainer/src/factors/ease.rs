@@ -9,14 +9,15 @@ use nalgebra::DMatrix;
 use super::inverse::invert;
 use super::subspace::strongest;
 use super::svd::Svd;
-use super::{Baseline, co_occurrence, padded, weighted_rows};
+use super::{co_occurrence, padded, weighted_rows};
 use crate::ops::{Op, matmul};
-use crate::protocols::{Query, Sequence};
+use crate::protocols::{Model, Query, Sequence};
 
 /// λ for plain and for decayed histories.
 const LAMBDA: f32 = 400.0;
 
-pub(super) struct Ease {
+/// A fitted EASE.
+pub struct Ease {
     items: usize,
     /// B `[items, items]`.
     weights: Vec<f32>,
@@ -25,6 +26,10 @@ pub(super) struct Ease {
 }
 
 impl Ease {
+    /// Learns B from the items of each sequence; a `half_life` in events makes the scores those of EASE-rec.
+    ///
+    /// # Errors
+    /// More than 20,000 items: the matrix is dense.
     pub fn fit(items: usize, fitted: &[Sequence], half_life: Option<f32>) -> Result<Self> {
         let mut weights = co_occurrence(items, fitted)?;
         (0..items).for_each(|i| weights[i * items + i] += LAMBDA);
@@ -37,8 +42,13 @@ impl Ease {
         Ok(Ease { items, weights, half_life })
     }
 
-    /// y and z `[items, rank]`, so that a history's scores are about Σ y_i · z_j: its items in the strongest directions of the user-item matrix, and
-    /// what B makes of these. Dimensions beyond the number of items are 0.
+    /// Low rank: y and z, each `[items, rank]`, such that a history's scores are about Σ y_i · z_j.
+    ///
+    /// y has the items in the strongest directions of the user–item matrix, z is Bᵀy. Dimensions beyond the number of items
+    /// are 0.
+    ///
+    /// # Errors
+    /// Same errors as [`Ease::fit`].
     pub fn parts(items: usize, fitted: &[Sequence], rank: usize) -> Result<[Vec<f64>; 2]> {
         let weights = Ease::fit(items, fitted, None)?.weights;
         let directions = Svd::with(items, fitted, rank).vectors();
@@ -50,8 +60,8 @@ impl Ease {
         Ok([directions, found].map(|part| padded(&part, known, rank)))
     }
 
-    /// Vectors `[items, rank]` whose products come closest to (B + Bᵀ) / 2, where these are positive: its strongest eigenvectors, by the root of
-    /// their eigenvalues.
+    /// Vectors `[items, rank]` whose products come closest to (B + Bᵀ) / 2: its strongest eigenvectors, each times the root of
+    /// its eigenvalue; directions of negative eigenvalues are 0.
     pub fn vectors(&self, rank: usize) -> Vec<f64> {
         let weights = DMatrix::from_row_slice(self.items, self.items, &self.weights).cast::<f64>();
         let symmetric = (&weights + weights.transpose()) * 0.5;
@@ -63,7 +73,7 @@ impl Ease {
     }
 }
 
-impl Baseline for Ease {
+impl Model for Ease {
     fn scores(&self, query: &Query) -> Vec<f32> {
         let weight = |age: usize| self.half_life.map_or(1.0, |half_life| (0.5f32).powf(age as f32 / half_life));
         weighted_rows(&self.weights, self.items, query, weight)

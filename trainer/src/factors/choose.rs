@@ -1,0 +1,24 @@
+//! Settings chosen on the validation part, by a measure that the caller passes in.
+
+use crate::protocols::{Model, Sequence, Split};
+
+/// How good a model is on the split's validation part: more is better.
+pub type Quality<'a> = &'a dyn Fn(&dyn Model) -> f64;
+
+/// The setting whose model, fitted on the split's training part, is best; the first of equals.
+///
+/// # Panics
+/// If `settings` is empty.
+pub fn best<S: Copy, M: Model>(split: &Split, settings: &[S], quality: Quality, fit: impl Fn(&[Sequence], S) -> M) -> S {
+    let judged = settings.iter().map(|setting| (quality(&fit(&split.train, *setting)), *setting));
+    let best = judged.reduce(|a, b| if b.0 > a.0 { b } else { a });
+    best.expect("a setting to choose from").1
+}
+
+/// The model with the [`best`] setting, fitted on all events that the split's model may have seen.
+///
+/// # Panics
+/// If `settings` is empty.
+pub fn chosen<S: Copy, M: Model>(split: &Split, settings: &[S], quality: Quality, fit: impl Fn(&[Sequence], S) -> M) -> M {
+    fit(split.fitted(), best(split, settings, quality, &fit))
+}

@@ -1,0 +1,65 @@
+//! The binary user–item matrix X, in the forms that models need.
+
+use anyhow::{Result, bail};
+
+use crate::protocols::{Query, Sequence, distinct};
+
+/// Most items of a dense item-item matrix: 20,000² numbers are 1.6 GB.
+pub const MAX_DENSE: usize = 20_000;
+
+/// XᵀX `[items, items]`, row-major: how many users had both items.
+///
+/// # Errors
+/// More than 20,000 items.
+pub fn co_occurrence(items: usize, fitted: &[Sequence]) -> Result<Vec<f32>> {
+    if items > MAX_DENSE {
+        bail!(
+            "a dense item-item matrix has at most {MAX_DENSE} items, the data has {items}: leave item-knn, ease and ease-rec out"
+        );
+    }
+    let mut gram = vec![0.0; items * items];
+    for sequence in fitted {
+        let distinct = distinct(&sequence.events);
+        for a in &distinct {
+            distinct.iter().for_each(|b| gram[*a as usize * items + *b as usize] += 1.0);
+        }
+    }
+    Ok(gram)
+}
+
+/// The users of each item, ascending, from the items of each user.
+pub fn users_by_item(items: usize, items_by_user: &[Vec<u32>]) -> Vec<Vec<u32>> {
+    let mut users = vec![Vec::new(); items];
+    for (user, items) in items_by_user.iter().enumerate() {
+        items.iter().for_each(|item| users[*item as usize].push(user as u32));
+    }
+    users
+}
+
+/// Scores of all items `[items]`: the sum of the history's rows of `matrix` `[items, items]`, each times `weight(age)`.
+///
+/// The age counts events, 0 for the newest; an item that occurs again counts once, at its newest.
+pub fn weighted_rows(matrix: &[f32], items: usize, query: &Query, weight: impl Fn(usize) -> f32) -> Vec<f32> {
+    let mut scores = vec![0.0; items];
+    let mut seen = vec![false; items];
+    for (age, event) in query.history.iter().rev().enumerate() {
+        let item = event.item as usize;
+        if !std::mem::replace(&mut seen[item], true) {
+            let weight = weight(age);
+            scores.iter_mut().zip(&matrix[item * items..][..items]).for_each(|(s, m)| *s += weight * m);
+        }
+    }
+    scores
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::query;
+    use super::*;
+
+    #[test]
+    fn an_item_counts_once_at_its_newest_age() {
+        let matrix = [1.0, 2.0, 10.0, 20.0];
+        assert_eq!(weighted_rows(&matrix, 2, &query(&[0, 1, 0]), |age| 0.5f32.powi(age as i32)), [6.0, 12.0]);
+    }
+}
