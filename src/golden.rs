@@ -4,10 +4,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
-use crate::features::{EncodedQuery, Fields, Query};
+use crate::features::{EncodedState, Fields};
 use crate::json::from_json;
 use crate::profile::Event;
-use crate::recommender::Recommender;
+use crate::recommender::{Recommender, VisitorState};
 
 /// Length of the list of a row.
 const TOP: usize = 10;
@@ -49,7 +49,7 @@ pub struct GoldenRow {
     /// Raw.
     pub input: GoldenInput,
     /// The tower's numbers.
-    pub encoded: EncodedQuery,
+    pub encoded: EncodedState,
     /// The tower's output `[d]`.
     pub user: Vec<f32>,
     /// The ten best unseen items, best first.
@@ -87,9 +87,13 @@ impl GoldenRow {
     /// # Errors
     /// Those of [`Recommender::encode`] and [`Recommender::user_vector`].
     pub fn make(recommender: &Recommender, input: GoldenInput) -> Result<GoldenRow> {
-        let query =
-            Query { history: &input.history, context: &input.context, time: input.time, tz_offset_min: input.tz_offset_min };
-        let encoded = recommender.encode(&query)?;
+        let state = VisitorState {
+            history: &input.history,
+            context: &input.context,
+            time: input.time,
+            tz_offset_min: input.tz_offset_min,
+        };
+        let encoded = recommender.encode(&state)?;
         let user = recommender.user(&encoded)?;
         let best = recommender.best_unseen(&input.history, &user.vector, TOP);
         let catalog = &recommender.bundle().catalog;

@@ -23,8 +23,8 @@ pub mod wasm;
 
 pub use error::{Error, ErrorKind, Result};
 pub use explore::Explore;
-pub use features::{EncodedQuery, Query};
-pub use recommender::{Appraisal, Clock, Recommender, User};
+pub use features::EncodedState;
+pub use recommender::{Appraisal, Clock, Recommender, User, VisitorState};
 pub use request::{Item, Request, Slate, Timings};
 
 // The unit tests run in a browser too.

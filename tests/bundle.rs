@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use foretaste::bundle::{BundleReader, DEFAULT_MAX_BYTES, sha256_hex};
 use foretaste::explore::POLICIES;
-use foretaste::features::{Fields, Query, Value};
+use foretaste::features::{Fields, Value};
 use foretaste::golden::Golden;
 use foretaste::model::TractRuntime;
 use foretaste::profile::Event;
@@ -254,7 +254,7 @@ fn a_vector_of_ones_own_takes_the_place_of_the_tower() {
         recommender
     };
     let [mut with, mut without] = [open, without_model].map(|open| visited(open(&tiny()).unwrap()));
-    let query = Query { history: with.profile().events(), context: &Fields::new(), time: None, tz_offset_min: None };
+    let query = VisitorState { history: with.profile().events(), context: &Fields::new(), time: None, tz_offset_min: None };
     let vector = with.user_vector(&with.encode(&query).unwrap()).unwrap();
     let vector: Vec<f64> = vector.into_iter().map(f64::from).collect();
     // A slate that is not answered is an answer of its own: these are not for comparison.

@@ -19,10 +19,10 @@ const MAX_FILES: usize = 4096;
 pub const MAX_ROWS_PER_FILE: usize = 65_536;
 /// Most dimensions of a vector; with it an int8 row times an i16 query fits 32 bits.
 pub const MAX_DIM: usize = 512;
-/// The feature of item files that have vectors of their own for the history.
-pub const INPUTS: &str = "inputs";
+/// The feature of item files that have separate vectors for the history.
+pub const HISTORY_VECTORS: &str = "inputs";
 /// Features of this build that a bundle may require.
-pub const KNOWN_FEATURES: &[&str] = &[INPUTS];
+pub const KNOWN_FEATURES: &[&str] = &[HISTORY_VECTORS];
 
 /// The manifest. Unknown keys are refused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -164,9 +164,9 @@ impl Manifest {
         Shapes { dim: self.dim, len: self.encoding.history.len, context, item }
     }
 
-    /// Whether the history is read by vectors of its own.
-    pub fn has_inputs(&self) -> bool {
-        self.features.required.iter().any(|name| name == INPUTS)
+    /// Whether the item files have separate vectors for the history.
+    pub fn has_history_vectors(&self) -> bool {
+        self.features.required.iter().any(|name| name == HISTORY_VECTORS)
     }
 
     /// Bytes of memory that the rows and catalogs of the open bundle take, about.

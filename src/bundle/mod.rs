@@ -2,17 +2,24 @@
 
 mod catalog;
 mod hash;
+mod item_file;
+mod lift;
 mod manifest;
 mod reader;
 mod rows;
+mod safetensors;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use catalog::{Catalog, CatalogFile, by_number, is_whole};
 #[cfg(feature = "wasm-core")]
 pub(crate) use hash::sha256;
 pub use hash::sha256_hex;
 pub(crate) use hash::short_hash;
-pub use manifest::{FORMAT_VERSION, Features, FileEntry, INPUTS, MAX_DIM, MAX_ROWS_PER_FILE, Manifest, RatingRange, TrainedOn};
+pub use item_file::ItemFile;
+pub use lift::{BiasCodes, Lift, Lifted};
+pub use manifest::{
+    FORMAT_VERSION, Features, FileEntry, HISTORY_VECTORS, MAX_DIM, MAX_ROWS_PER_FILE, Manifest, RatingRange, TrainedOn,
+};
 pub use reader::{Bundle, BundleReader, DEFAULT_MAX_BYTES};
-#[cfg(test)]
-pub(crate) use rows::tests::{rows as rows_for_tests, rows_with_counts};
-pub use rows::{BiasCodes, ItemFile, Lift, Lifted, Rows};
+pub use rows::Rows;

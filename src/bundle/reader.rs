@@ -124,7 +124,7 @@ impl BundleReader {
         let (rows, dim) = (file.rows.unwrap_or(0), self.manifest.dim);
         match file.role.as_str() {
             "items" => {
-                let file = ItemFile::new(bytes, rows, dim, self.manifest.has_inputs()).map_err(|e| e.within(path))?;
+                let file = ItemFile::new(bytes, rows, dim, self.manifest.has_history_vectors()).map_err(|e| e.within(path))?;
                 self.parts.push((path.into(), Part::Items(file)));
             }
             "catalog" => {

@@ -52,7 +52,7 @@ impl Posterior {
     /// `prior`: how far, in logits, the visitor's true score of an item of middling length may lie from the tower's (a standard deviation);
     /// 0 believes the tower whatever is answered. `cold`: the same of an item without training events; 0 believes the item tower.
     pub fn new(rows: &Rows, user: &[f32], answers: &[Feedback], prior: f64, cold: f64) -> Self {
-        let length = rows.middling_length();
+        let length = rows.typical_length();
         let answers = &answers[answers.len().saturating_sub(Self::MOST)..];
         let of: Vec<u32> = answers.iter().map(|a| a.row).collect();
         let rarity = |row: u32| f64::from(rows.rarities()[row as usize]) * cold;
@@ -176,7 +176,7 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     use super::*;
-    use crate::bundle::rows_with_counts;
+    use crate::bundle::testing::rows_with_counts;
     use crate::explore::{decision_rng, normal};
 
     const DIM: usize = 4;

@@ -95,7 +95,7 @@ impl From<Explore> for Fields {
 
 /// What a policy does with the best of the pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum PolicyKind {
     /// `greedy`, and with a share of uniform slots `epsilon-greedy`.
     Greedy,
     /// `softmax`.
@@ -123,13 +123,13 @@ impl Explore {
     ///
     /// # Errors
     /// `argument` for a policy that there is not, `range` for a knob outside its range.
-    pub fn check(&self) -> Result<(Kind, f64)> {
+    pub fn check(&self) -> Result<(PolicyKind, f64)> {
         let (kind, epsilon) = match self.policy.as_str() {
-            "greedy" => (Kind::Greedy, 0.0),
-            "epsilon-greedy" => (Kind::Greedy, 0.1),
-            "softmax" => (Kind::Softmax, 0.02),
-            "ucb" => (Kind::Ucb, 0.02),
-            "thompson" => (Kind::Thompson, 0.02),
+            "greedy" => (PolicyKind::Greedy, 0.0),
+            "epsilon-greedy" => (PolicyKind::Greedy, 0.1),
+            "softmax" => (PolicyKind::Softmax, 0.02),
+            "ucb" => (PolicyKind::Ucb, 0.02),
+            "thompson" => (PolicyKind::Thompson, 0.02),
             other => {
                 let text = format!("no policy `{other}`; there are: {}", POLICIES.join(", "));
                 return Err(ErrorKind::Argument(text).at("explore.policy"));

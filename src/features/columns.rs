@@ -1,4 +1,4 @@
-//! A declared column and how its raw value becomes weighted slots of an embedding table.
+//! A declared column, and how its raw value becomes a bag of rows of an embedding table.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,23 +13,23 @@ const MAX_DEVIATIONS: f64 = 4.0;
 pub(super) const HOUR_MS: i64 = 3_600_000;
 pub(super) const DAY_MS: i64 = 24 * HOUR_MS;
 
-/// Weighted slots of an embedding table: (slot, weight), the bag whose weighted sum is the column's embedding.
-pub type Slots = Vec<(u32, f32)>;
+/// Rows of an embedding table, each with a weight. The embedding of a column is the weighted sum of its rows.
+pub type Bag = Vec<(u32, f32)>;
 
 /// A column with the constants of its encoding.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Column {
+pub struct ColumnEncoding {
     /// Name, as in the data folder.
     pub name: String,
     /// Kind and constants.
-    pub kind: Kind,
+    pub kind: ColumnKind,
 }
 
 /// Kinds of column. A missing value has no slot at all.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", try_from = "Flat")]
-pub enum Kind {
+pub enum ColumnKind {
     /// One of a vocabulary; anything else takes the last slot. Width: words + 1.
     Category {
         /// Known values.
@@ -99,31 +99,31 @@ struct Flat {
     buckets: Option<usize>,
 }
 
-impl TryFrom<Flat> for Kind {
+impl TryFrom<Flat> for ColumnKind {
     type Error = String;
 
-    fn try_from(mut f: Flat) -> std::result::Result<Kind, String> {
+    fn try_from(mut f: Flat) -> std::result::Result<ColumnKind, String> {
         let name = f.kind;
         let kind = match name.as_str() {
-            "category" => f.vocabulary.take().map(|vocabulary| Kind::Category { vocabulary }),
-            "set" => f.vocabulary.take().map(|vocabulary| Kind::Set { vocabulary }),
+            "category" => f.vocabulary.take().map(|vocabulary| ColumnKind::Category { vocabulary }),
+            "set" => f.vocabulary.take().map(|vocabulary| ColumnKind::Set { vocabulary }),
             "text" => f
                 .vocabulary
                 .take()
                 .zip(f.hash_buckets.take())
-                .map(|(vocabulary, hash_buckets)| Kind::Text { vocabulary, hash_buckets }),
+                .map(|(vocabulary, hash_buckets)| ColumnKind::Text { vocabulary, hash_buckets }),
             "number" => match (f.edges.take(), f.mean.take(), f.sd.take()) {
-                (Some(edges), Some(mean), Some(sd)) => Some(Kind::Number { edges, mean, sd }),
+                (Some(edges), Some(mean), Some(sd)) => Some(ColumnKind::Number { edges, mean, sd }),
                 _ => None,
             },
-            "vector" => f.dim.take().map(|dim| Kind::Vector { dim }),
-            "hour" => Some(Kind::Hour),
-            "weekday" => Some(Kind::Weekday),
+            "vector" => f.dim.take().map(|dim| ColumnKind::Vector { dim }),
+            "hour" => Some(ColumnKind::Hour),
+            "weekday" => Some(ColumnKind::Weekday),
             "period" => match (f.start_ms.take(), f.days.take(), f.count.take()) {
-                (Some(start_ms), Some(days), Some(count)) => Some(Kind::Period { start_ms, days, count }),
+                (Some(start_ms), Some(days), Some(count)) => Some(ColumnKind::Period { start_ms, days, count }),
                 _ => None,
             },
-            "history_length" => f.buckets.take().map(|buckets| Kind::HistoryLength { buckets }),
+            "history_length" => f.buckets.take().map(|buckets| ColumnKind::HistoryLength { buckets }),
             _ => return Err(format!("no kind of column `{name}`")),
         };
         let left = [f.mean.is_some(), f.sd.is_some(), f.vocabulary.is_some(), f.edges.is_some(), f.hash_buckets.is_some()];
@@ -135,78 +135,78 @@ impl TryFrom<Flat> for Kind {
     }
 }
 
-impl Column {
-    /// Slots of the embedding table that the column takes.
+impl ColumnEncoding {
+    /// Rows of the embedding table that the column takes.
     pub fn width(&self) -> usize {
         match &self.kind {
-            Kind::Category { vocabulary } | Kind::Set { vocabulary } => vocabulary.len() + 1,
-            Kind::Number { edges, .. } => edges.len() + 2,
-            Kind::Text { vocabulary, hash_buckets } => vocabulary.len() + hash_buckets,
-            Kind::Vector { dim } => *dim,
-            Kind::Hour => 24,
-            Kind::Weekday => 7,
-            Kind::Period { count, .. } => *count,
-            Kind::HistoryLength { buckets } => *buckets,
+            ColumnKind::Category { vocabulary } | ColumnKind::Set { vocabulary } => vocabulary.len() + 1,
+            ColumnKind::Number { edges, .. } => edges.len() + 2,
+            ColumnKind::Text { vocabulary, hash_buckets } => vocabulary.len() + hash_buckets,
+            ColumnKind::Vector { dim } => *dim,
+            ColumnKind::Hour => 24,
+            ColumnKind::Weekday => 7,
+            ColumnKind::Period { count, .. } => *count,
+            ColumnKind::HistoryLength { buckets } => *buckets,
         }
     }
 
-    /// Most slots that one value gives.
+    /// The most rows that one value gives.
     pub fn max_slots(&self) -> usize {
         match &self.kind {
-            Kind::Set { .. } | Kind::Text { .. } => MAX_MEMBERS,
-            Kind::Number { .. } => 2,
-            Kind::Vector { dim } => *dim,
+            ColumnKind::Set { .. } | ColumnKind::Text { .. } => MAX_MEMBERS,
+            ColumnKind::Number { .. } => 2,
+            ColumnKind::Vector { dim } => *dim,
             _ => 1,
         }
     }
 
     /// Whether the value comes from the request's time or history and not from a table.
     pub fn is_derived(&self) -> bool {
-        matches!(self.kind, Kind::Hour | Kind::Weekday | Kind::Period { .. } | Kind::HistoryLength { .. })
+        matches!(self.kind, ColumnKind::Hour | ColumnKind::Weekday | ColumnKind::Period { .. } | ColumnKind::HistoryLength { .. })
     }
 
-    /// Appends the slots of one raw value, moved up by `offset`.
+    /// Appends the rows of one raw value to `bag`; `offset` is the first row of the column.
     ///
     /// A derived column takes its given number as the bucket itself (`hour=13`). A vector of another dimension counts as missing.
-    pub fn encode(&self, value: &Value, offset: u32, slots: &mut Slots) {
+    pub fn encode(&self, value: &Value, offset: u32, bag: &mut Bag) {
         match &self.kind {
-            Kind::Category { vocabulary } => {
+            ColumnKind::Category { vocabulary } => {
                 if let Some(text) = value.text() {
-                    slots.push((offset + position(vocabulary, &text).unwrap_or(vocabulary.len()) as u32, 1.0));
+                    bag.push((offset + position(vocabulary, &text).unwrap_or(vocabulary.len()) as u32, 1.0));
                 }
             }
-            Kind::Set { vocabulary } => {
+            ColumnKind::Set { vocabulary } => {
                 let members = value.set().into_iter().map(|m| position(vocabulary, &m).unwrap_or(vocabulary.len()));
-                push_members(members, offset, slots);
+                push_members(members, offset, bag);
             }
-            Kind::Number { edges, mean, sd } => {
+            ColumnKind::Number { edges, mean, sd } => {
                 if let Some(x) = value.number() {
                     let bucket = edges.partition_point(|edge| *edge <= x);
                     #[allow(clippy::manual_clamp)] // std's brings the printing of floats into the WASM
                     let deviations = ((x - mean) / sd).max(-MAX_DEVIATIONS).min(MAX_DEVIATIONS);
-                    slots.push((offset + bucket as u32, 1.0));
-                    slots.push((offset + edges.len() as u32 + 1, deviations as f32));
+                    bag.push((offset + bucket as u32, 1.0));
+                    bag.push((offset + edges.len() as u32 + 1, deviations as f32));
                 }
             }
-            Kind::Text { vocabulary, hash_buckets } => {
+            ColumnKind::Text { vocabulary, hash_buckets } => {
                 let known = |word: String| match position(vocabulary, &word) {
                     None if *hash_buckets == 0 => None,
                     None => Some(vocabulary.len() + text::bucket(&word, *hash_buckets)),
                     found => found,
                 };
-                push_members(text::words(&value.text().unwrap_or_default()).filter_map(known), offset, slots);
+                push_members(text::words(&value.text().unwrap_or_default()).filter_map(known), offset, bag);
             }
-            Kind::Vector { dim } => {
+            ColumnKind::Vector { dim } => {
                 if let Value::Vector(xs) = value
                     && xs.len() == *dim
                     && xs.iter().all(|x| (*x as f32).is_finite())
                 {
-                    slots.extend(xs.iter().enumerate().map(|(i, x)| (offset + i as u32, *x as f32)));
+                    bag.extend(xs.iter().enumerate().map(|(i, x)| (offset + i as u32, *x as f32)));
                 }
             }
-            Kind::Hour | Kind::Weekday | Kind::Period { .. } | Kind::HistoryLength { .. } => {
+            ColumnKind::Hour | ColumnKind::Weekday | ColumnKind::Period { .. } | ColumnKind::HistoryLength { .. } => {
                 if let Some(x) = value.number().filter(|x| *x >= 0.0 && *x < self.width() as f64) {
-                    slots.push((offset + x as u32, 1.0));
+                    bag.push((offset + x as u32, 1.0));
                 }
             }
         }
@@ -216,13 +216,13 @@ impl Column {
     pub(super) fn derive(&self, utc_ms: Option<i64>, tz_offset_min: i32, events: usize) -> Value {
         let local = utc_ms.map(|t| t.saturating_add(i64::from(tz_offset_min) * 60_000));
         let bucket = match &self.kind {
-            Kind::Hour => local.map(|t| t.rem_euclid(DAY_MS) / HOUR_MS),
+            ColumnKind::Hour => local.map(|t| t.rem_euclid(DAY_MS) / HOUR_MS),
             // 1970-01-01 was a Thursday.
-            Kind::Weekday => local.map(|t| (t.div_euclid(DAY_MS) + 3).rem_euclid(7)),
-            Kind::Period { start_ms, days, .. } => {
+            ColumnKind::Weekday => local.map(|t| (t.div_euclid(DAY_MS) + 3).rem_euclid(7)),
+            ColumnKind::Period { start_ms, days, .. } => {
                 utc_ms.map(|t| t.saturating_sub(*start_ms).div_euclid(i64::from(*days) * DAY_MS))
             }
-            Kind::HistoryLength { buckets } if events > 0 => {
+            ColumnKind::HistoryLength { buckets } if events > 0 => {
                 Some((libm::floor(1.4 * libm::log2(events as f64)) as i64).min(*buckets as i64 - 1))
             }
             _ => None,
@@ -233,19 +233,19 @@ impl Column {
     pub(super) fn check(&self) -> Result<()> {
         let fault = |kind: ErrorKind| Err(kind.at(self.name.clone()));
         match &self.kind {
-            Kind::Category { vocabulary } | Kind::Set { vocabulary } | Kind::Text { vocabulary, .. }
+            ColumnKind::Category { vocabulary } | ColumnKind::Set { vocabulary } | ColumnKind::Text { vocabulary, .. }
                 if vocabulary.windows(2).any(|w| w[0] >= w[1]) =>
             {
                 return fault(ErrorKind::Malformed("the vocabulary is not in ascending order of bytes".into()));
             }
-            Kind::Number { edges, mean, sd } => {
+            ColumnKind::Number { edges, mean, sd } => {
                 let finite = mean.is_finite() && edges.iter().all(|e| e.is_finite());
                 let ascending = edges.windows(2).all(|w| w[0] < w[1]);
                 if !(finite && *sd > 0.0 && sd.is_finite() && ascending) {
                     return fault(ErrorKind::Malformed("edges must ascend, mean be finite and sd be above 0".into()));
                 }
             }
-            Kind::Period { days: 0, .. } => return fault(range("1 day or more", 0)),
+            ColumnKind::Period { days: 0, .. } => return fault(range("1 day or more", 0)),
             _ => {}
         }
         if self.width() == 0 || self.width() > 1 << 22 {
@@ -261,26 +261,26 @@ fn position(vocabulary: &[String], value: &str) -> Option<usize> {
 }
 
 /// Distinct members in order of appearance, at most [`MAX_MEMBERS`], each of weight 1/√n.
-fn push_members(members: impl Iterator<Item = usize>, offset: u32, slots: &mut Slots) {
-    let start = slots.len();
+fn push_members(members: impl Iterator<Item = usize>, offset: u32, bag: &mut Bag) {
+    let start = bag.len();
     for member in members {
         let slot = offset + member as u32;
-        if slots.len() - start < MAX_MEMBERS && !slots[start..].iter().any(|(s, _)| *s == slot) {
-            slots.push((slot, 0.0));
+        if bag.len() - start < MAX_MEMBERS && !bag[start..].iter().any(|(s, _)| *s == slot) {
+            bag.push((slot, 0.0));
         }
     }
-    let weight = 1.0 / libm::sqrtf((slots.len() - start) as f32);
-    slots[start..].iter_mut().for_each(|(_, w)| *w = weight);
+    let weight = 1.0 / libm::sqrtf((bag.len() - start) as f32);
+    bag[start..].iter_mut().for_each(|(_, w)| *w = weight);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn encode(kind: Kind, value: Value) -> Slots {
-        let mut slots = Slots::new();
-        Column { name: "c".into(), kind }.encode(&value, 10, &mut slots);
-        slots
+    fn encode(kind: ColumnKind, value: Value) -> Bag {
+        let mut bag = Bag::new();
+        ColumnEncoding { name: "c".into(), kind }.encode(&value, 10, &mut bag);
+        bag
     }
 
     fn text(t: &str) -> Value {
@@ -293,7 +293,7 @@ mod tests {
 
     #[test]
     fn category_knows_missing_and_unknown() {
-        let kind = || Kind::Category { vocabulary: vocabulary(&["F", "M"]) };
+        let kind = || ColumnKind::Category { vocabulary: vocabulary(&["F", "M"]) };
         assert_eq!(encode(kind(), text("M")), [(11, 1.0)]);
         assert_eq!(encode(kind(), text("x")), [(12, 1.0)]);
         assert_eq!(encode(kind(), text("")), []);
@@ -302,7 +302,7 @@ mod tests {
 
     #[test]
     fn set_weighs_by_root_of_count() {
-        let kind = Kind::Set { vocabulary: vocabulary(&["a", "b", "c"]) };
+        let kind = ColumnKind::Set { vocabulary: vocabulary(&["a", "b", "c"]) };
         let half = 1.0 / libm::sqrtf(2.0);
         assert_eq!(encode(kind.clone(), text("c||a|c")), [(12, half), (10, half)]);
         assert_eq!(encode(kind.clone(), text("x|y")), [(13, 1.0)]);
@@ -311,7 +311,7 @@ mod tests {
 
     #[test]
     fn number_has_bucket_and_deviation() {
-        let kind = || Kind::Number { edges: vec![0.0, 10.0], mean: 5.0, sd: 5.0 };
+        let kind = || ColumnKind::Number { edges: vec![0.0, 10.0], mean: 5.0, sd: 5.0 };
         assert_eq!(encode(kind(), Value::Number(10.0)), [(12, 1.0), (13, 1.0)]);
         assert_eq!(encode(kind(), text("-1e30")), [(10, 1.0), (13, -4.0)]);
         assert_eq!(encode(kind(), Value::Number(f64::NAN)), []);
@@ -320,21 +320,24 @@ mod tests {
 
     #[test]
     fn text_hashes_words_outside_the_vocabulary() {
-        let slots = encode(Kind::Text { vocabulary: vocabulary(&["star", "wars"]), hash_buckets: 4 }, text("Star Trek"));
-        assert_eq!(slots.len(), 2);
-        assert_eq!(slots[0].0, 10);
-        assert!((12..16).contains(&slots[1].0));
-        assert_eq!(encode(Kind::Text { vocabulary: vocabulary(&["star"]), hash_buckets: 0 }, text("Star Trek")), [(10, 1.0)]);
+        let bag = encode(ColumnKind::Text { vocabulary: vocabulary(&["star", "wars"]), hash_buckets: 4 }, text("Star Trek"));
+        assert_eq!(bag.len(), 2);
+        assert_eq!(bag[0].0, 10);
+        assert!((12..16).contains(&bag[1].0));
+        assert_eq!(
+            encode(ColumnKind::Text { vocabulary: vocabulary(&["star"]), hash_buckets: 0 }, text("Star Trek")),
+            [(10, 1.0)]
+        );
     }
 
     #[test]
     fn derived_values_follow_the_calendar() {
-        let at = |kind: Kind, t, tz| Column { name: "c".into(), kind }.derive(Some(t), tz, 0);
-        assert_eq!(at(Kind::Hour, -1, 0), Value::Number(23.0));
-        assert_eq!(at(Kind::Hour, 0, 90), Value::Number(1.0));
-        assert_eq!(at(Kind::Weekday, 0, 0), Value::Number(3.0));
-        assert_eq!(at(Kind::Weekday, -1, 0), Value::Number(2.0));
-        let length = Column { name: "n".into(), kind: Kind::HistoryLength { buckets: 8 } };
+        let at = |kind: ColumnKind, t, tz| ColumnEncoding { name: "c".into(), kind }.derive(Some(t), tz, 0);
+        assert_eq!(at(ColumnKind::Hour, -1, 0), Value::Number(23.0));
+        assert_eq!(at(ColumnKind::Hour, 0, 90), Value::Number(1.0));
+        assert_eq!(at(ColumnKind::Weekday, 0, 0), Value::Number(3.0));
+        assert_eq!(at(ColumnKind::Weekday, -1, 0), Value::Number(2.0));
+        let length = ColumnEncoding { name: "n".into(), kind: ColumnKind::HistoryLength { buckets: 8 } };
         assert_eq!(length.derive(None, 0, 0), Value::Missing);
         assert_eq!(length.derive(None, 0, 1), Value::Number(0.0));
         assert_eq!(length.derive(None, 0, 8), Value::Number(4.0));

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Column, Fields, Slots, Value};
+use super::{Bag, ColumnEncoding, Fields, Value};
 use crate::error::{ErrorKind, Result, range};
 
 /// Most types of event, and most columns of a table.
@@ -20,9 +20,9 @@ pub struct Encoding {
     /// Events of the history.
     pub history: History,
     /// Columns of an item, in order of their slots.
-    pub items: Vec<Column>,
+    pub items: Vec<ColumnEncoding>,
     /// Columns of a request: derived ones, the users table's, and declared context, in order of their slots.
-    pub context: Vec<Column>,
+    pub context: Vec<ColumnEncoding>,
 }
 
 /// How the history is encoded.
@@ -67,9 +67,25 @@ impl History {
         self.types.iter().find(|t| t.name == name)
     }
 
-    /// Index of the type's embedding: 1, 2, … over the trained types, 0 for any other.
-    pub fn type_index(&self, name: &str) -> usize {
-        self.types.iter().filter(|t| t.trained).position(|t| t.name == name).map_or(0, |i| i + 1)
+    /// Where the type of this name stands in [`History::types`].
+    pub fn type_place(&self, name: &str) -> Option<u16> {
+        self.types.iter().position(|t| t.name == name).map(|place| place as u16)
+    }
+
+    /// The declared type of an event.
+    ///
+    /// # Panics
+    /// If the place is past the end.
+    pub fn declared(&self, place: Option<u16>) -> Option<&EventType> {
+        place.map(|place| &self.types[usize::from(place)])
+    }
+
+    /// Row of the type table for the type at a place of [`History::types`]: 1, 2, … for the trained types, 0 for any other.
+    pub fn type_index(&self, place: Option<u16>) -> usize {
+        match place.map(usize::from) {
+            Some(place) if self.types[place].trained => self.types[..=place].iter().filter(|t| t.trained).count(),
+            _ => 0,
+        }
     }
 
     /// Rows of the type table, "unknown" included.
@@ -134,32 +150,32 @@ impl History {
 impl Encoding {
     /// Rows of the item feature table.
     pub fn item_width(&self) -> usize {
-        self.items.iter().map(Column::width).sum()
+        self.items.iter().map(ColumnEncoding::width).sum()
     }
 
     /// Rows of the context table.
     pub fn context_width(&self) -> usize {
-        self.context.iter().map(Column::width).sum()
+        self.context.iter().map(ColumnEncoding::width).sum()
     }
 
     /// Most slots that one item gives: the padded width of the item tower's input, at least 1.
     pub fn item_slots(&self) -> usize {
-        self.items.iter().map(Column::max_slots).sum::<usize>().max(1)
+        self.items.iter().map(ColumnEncoding::max_slots).sum::<usize>().max(1)
     }
 
     /// Most slots that one request gives: the padded width of the user tower's context input, at least 1.
     pub fn context_slots(&self) -> usize {
-        self.context.iter().map(Column::max_slots).sum::<usize>().max(1)
+        self.context.iter().map(ColumnEncoding::max_slots).sum::<usize>().max(1)
     }
 
-    /// Slots of an item's columns. Unknown names are an error; missing ones give no slot.
-    pub fn encode_item(&self, fields: &Fields) -> Result<Slots> {
+    /// Bag of an item's columns. Unknown names are an error; missing ones give no slot.
+    pub fn encode_item(&self, fields: &Fields) -> Result<Bag> {
         encode(&self.items, fields, "item")
     }
 
-    /// Slots of a row: `value` gives its raw value of a column, nothing for a column that there is not; a column named `title` reads the title.
-    pub fn encode_row<'a>(&self, title: Option<&str>, value: impl Fn(&str) -> Option<&'a Value>) -> Slots {
-        let (mut slots, mut offset) = (Slots::new(), 0);
+    /// Bag of a row: `value` gives its raw value of a column, nothing for a column that there is not; a column named `title` reads the title.
+    pub fn encode_row<'a>(&self, title: Option<&str>, value: impl Fn(&str) -> Option<&'a Value>) -> Bag {
+        let (mut slots, mut offset) = (Bag::new(), 0);
         for column in &self.items {
             match (value(&column.name), title) {
                 (Some(value), _) => column.encode(value, offset, &mut slots),
@@ -171,11 +187,11 @@ impl Encoding {
         slots
     }
 
-    /// Slots of a request.
+    /// Bag of a request.
     ///
     /// `fields` are given values by column name; a given value of a derived column (`hour`) overrides the derived one.
     /// `utc_ms` is the request's time, `events` the number of events of the tower's history, before the cut to L.
-    pub fn encode_context(&self, fields: &Fields, utc_ms: Option<i64>, tz_offset_min: i32, events: usize) -> Result<Slots> {
+    pub fn encode_context(&self, fields: &Fields, utc_ms: Option<i64>, tz_offset_min: i32, events: usize) -> Result<Bag> {
         let derived = self.context.iter().filter(|c| c.is_derived() && !fields.contains_key(&c.name));
         let mut all = fields.clone();
         for column in derived {
@@ -205,12 +221,12 @@ impl Encoding {
     }
 }
 
-fn encode(columns: &[Column], fields: &Fields, part: &str) -> Result<Slots> {
+fn encode(columns: &[ColumnEncoding], fields: &Fields, part: &str) -> Result<Bag> {
     if let Some(name) = fields.keys().find(|name| !columns.iter().any(|c| c.name == **name)) {
         let known = columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
         return Err(ErrorKind::UnknownKey(format!("no column `{name}`; there are: {known}")).at(part));
     }
-    let mut slots = Slots::new();
+    let mut slots = Bag::new();
     let mut offset = 0;
     for column in columns {
         column.encode(fields.get(&column.name).unwrap_or(&Value::Missing), offset, &mut slots);

@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Encoding;
-use crate::profile::Event;
+use super::History;
 
 /// The last L events, newest first; all slices have one length, at most L.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -23,25 +22,35 @@ pub struct EncodedHistory {
     pub events: usize,
 }
 
-impl Encoding {
-    /// The events that the tower reads, newest first, with the catalog row of their items: at most `cap`.
+/// An event of a history with its names resolved: what the encoder reads of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct RowEvent {
+    /// Catalog row of the item; `None` for an item that is not in the catalog.
+    pub row: Option<u32>,
+    /// Index into [`History::types`]; `None` for a type that is not declared there.
+    pub kind: Option<u16>,
+    /// A finite number, such as a rating.
+    pub value: Option<f64>,
+    /// Milliseconds UTC.
+    pub time: Option<i64>,
+}
+
+impl History {
+    /// Which events the tower may read: their places in `events`, newest first, at most `most`.
     ///
-    /// `events` is oldest first; `row_of` names the row of an item. Left out are events of unknown items, of types that are
-    /// neither positive nor trained, and of items that a later `hide` event names.
-    pub fn kept<'a>(&self, events: &'a [Event], row_of: impl Fn(&str) -> Option<u32>) -> Vec<(u32, &'a Event)> {
-        let spec = &self.history;
+    /// `events` is oldest first. Left out are events of unknown items, events of declared types that are neither positive nor trained,
+    /// and events of items that a later `hide` event names.
+    pub fn kept(&self, events: &[RowEvent], most: usize) -> Vec<usize> {
         let mut hidden = std::collections::BTreeSet::new();
         let mut kept = Vec::new();
-        for event in events.iter().rev() {
-            let kind = spec.type_of(&event.kind);
+        for (place, event) in events.iter().enumerate().rev() {
+            let Some(row) = event.row else { continue };
+            let kind = self.declared(event.kind);
             if kind.is_some_and(|t| t.hide) {
-                hidden.insert(event.item.as_str());
-            } else if kind.is_none_or(|t| t.positive || t.trained)
-                && !hidden.contains(event.item.as_str())
-                && let Some(row) = row_of(&event.item)
-            {
-                kept.push((row, event));
-                if kept.len() == spec.cap {
+                hidden.insert(row);
+            } else if kind.is_none_or(|t| t.positive || t.trained) && !hidden.contains(&row) {
+                kept.push(place);
+                if kept.len() == most {
                     break;
                 }
             }
@@ -49,22 +58,23 @@ impl Encoding {
         kept
     }
 
-    /// Encodes a history given oldest first: the last `len` of the [`Encoding::kept`] events. Gap and run are taken between kept
-    /// events, those before the cut included.
-    pub fn encode_history(&self, events: &[Event], row_of: impl Fn(&str) -> Option<u32>) -> EncodedHistory {
-        let spec = &self.history;
-        let kept = self.kept(events, row_of);
+    /// Encodes the first `len` of the `kept` places of `events`, newest first as [`History::kept`] gives them. Gap and run are those
+    /// between kept events, and events past `len` count for them too.
+    ///
+    /// # Panics
+    /// If a place is past the end, or its item is not in the catalog.
+    pub fn encode(&self, events: &[RowEvent], kept: &[usize], len: usize) -> EncodedHistory {
         let mut out = EncodedHistory { events: kept.len(), ..EncodedHistory::default() };
-        for (i, (row, event)) in kept.iter().take(spec.len).enumerate() {
-            let before = &kept[i + 1..];
+        for (i, place) in kept.iter().take(len).enumerate() {
+            let (event, before) = (&events[*place], &kept[i + 1..]);
             let run = event.time.map_or(0, |time| {
-                let same = |e: &Event| e.time.is_some_and(|t| t.div_euclid(1000) == time.div_euclid(1000));
-                before.iter().take(spec.run_buckets - 1).take_while(|(_, e)| same(e)).count()
+                let same = |place: &&usize| events[**place].time.is_some_and(|t| t.div_euclid(1000) == time.div_euclid(1000));
+                before.iter().take(self.run_buckets - 1).take_while(same).count()
             });
-            out.rows.push(*row);
-            out.types.push(spec.type_index(&event.kind) as u16);
-            out.values.push(spec.value_bucket(event.value) as u16);
-            out.gaps.push(spec.gap_bucket(before.first().and_then(|(_, e)| e.time), event.time) as u16);
+            out.rows.push(event.row.expect("kept events have a row"));
+            out.types.push(self.type_index(event.kind) as u16);
+            out.values.push(self.value_bucket(event.value) as u16);
+            out.gaps.push(self.gap_bucket(before.first().and_then(|place| events[*place].time), event.time) as u16);
             out.runs.push(run as u16);
         }
         out
@@ -74,9 +84,9 @@ impl Encoding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::features::{EventType, History};
+    use crate::features::EventType;
 
-    fn encoding() -> Encoding {
+    fn history() -> History {
         let kind = |name: &str, positive, hide, trained| EventType {
             name: name.into(),
             positive,
@@ -85,38 +95,35 @@ mod tests {
             weight: 1.0,
             trained,
         };
-        Encoding {
-            history: History {
-                len: 3,
-                cap: 4,
-                types: vec![kind("rate", true, false, true), kind("hide", false, true, false), kind("like", true, false, false)],
-                value_edges: vec![1.5, 2.5],
-                gap_buckets: 6,
-                run_buckets: 3,
-            },
-            items: vec![],
-            context: vec![],
+        History {
+            len: 3,
+            cap: 4,
+            types: vec![kind("rate", true, false, true), kind("hide", false, true, false), kind("like", true, false, false)],
+            value_edges: vec![1.5, 2.5],
+            gap_buckets: 6,
+            run_buckets: 3,
         }
     }
 
-    fn event(item: &str, kind: &str, value: Option<f64>, time: Option<i64>) -> Event {
-        Event { item: item.into(), kind: kind.into(), value, time, ..Event::default() }
+    fn event(row: Option<u32>, kind: &str, value: Option<f64>, time: Option<i64>) -> RowEvent {
+        RowEvent { row, kind: history().type_place(kind), value, time }
     }
 
-    fn row(item: &str) -> Option<u32> {
-        item.parse().ok()
+    fn encode(events: &[RowEvent]) -> EncodedHistory {
+        let spec = history();
+        spec.encode(events, &spec.kept(events, spec.cap), spec.len)
     }
 
     #[test]
     fn newest_first_with_gaps_and_runs() {
         let events = [
-            event("0", "rate", Some(1.0), Some(0)),
-            event("1", "rate", Some(2.0), Some(7_000)),
-            event("2", "rate", None, Some(7_500)),
-            event("x", "rate", None, Some(7_600)),
-            event("3", "like", Some(9.0), Some(7_999)),
+            event(Some(0), "rate", Some(1.0), Some(0)),
+            event(Some(1), "rate", Some(2.0), Some(7_000)),
+            event(Some(2), "rate", None, Some(7_500)),
+            event(None, "rate", None, Some(7_600)),
+            event(Some(3), "like", Some(9.0), Some(7_999)),
         ];
-        let h = encoding().encode_history(&events, row);
+        let h = encode(&events);
         assert_eq!(h.rows, [3, 2, 1]);
         assert_eq!(h.types, [0, 1, 1]);
         assert_eq!(h.values, [3, 0, 2]);
@@ -127,9 +134,21 @@ mod tests {
 
     #[test]
     fn a_hidden_item_leaves_the_history() {
-        let events = [event("0", "like", None, None), event("1", "like", None, None), event("0", "hide", None, None)];
-        let h = encoding().encode_history(&events, row);
+        let events = [
+            event(Some(0), "like", None, None),
+            event(Some(1), "like", None, None),
+            event(Some(0), "hide", None, None),
+            event(None, "hide", None, None),
+        ];
+        let h = encode(&events);
         assert_eq!(h.rows, [1]);
         assert_eq!((h.gaps, h.runs), (vec![0], vec![0]));
+    }
+
+    #[test]
+    fn types_that_are_not_declared_are_kept_and_unknown() {
+        let h = encode(&[event(Some(0), "rate", None, None), event(Some(1), "share", None, None)]);
+        assert_eq!((h.rows, h.types), (vec![1, 0], vec![0, 1]));
+        assert_eq!(history().kept(&[event(Some(0), "rate", None, None); 5], 2), [4, 3]);
     }
 }

@@ -3,14 +3,14 @@
 mod columns;
 mod encoding;
 mod history;
-mod query;
+mod state;
 mod text;
 mod value;
 
-pub use columns::{Column, Kind, Slots};
+pub use columns::{Bag, ColumnEncoding, ColumnKind};
 pub use encoding::{Encoding, EventType, History, TITLE};
-pub use history::EncodedHistory;
-pub use query::{EncodedQuery, Query};
+pub use history::{EncodedHistory, RowEvent};
+pub use state::EncodedState;
 pub use text::words;
 pub(crate) use value::shortest;
 pub use value::{Fields, Value};

@@ -2,28 +2,27 @@
 
 use std::collections::BTreeSet;
 
-use super::{Event, EventLog, LogLine};
+use super::{EventLog, LogLine};
 use crate::bundle::RatingRange;
-use crate::features::History;
+use crate::features::{History, RowEvent};
 
-/// Items with what the visitor's answers say of them, in the order of time: a positive type its weight, with a rating that times its place
-/// in the range of ratings, −1 to 1; a type that hides −1. Others say nothing.
+/// What the visitor's events say of their items, oldest first: the catalog row, `None` outside the catalog, and the reward.
+///
+/// An event of a positive type gives the weight of the type; one with a rating gives that weight times the place of the rating in its range,
+/// −1 to 1. A type that hides gives −1. Events of other declared types give nothing.
 #[allow(clippy::manual_clamp)] // std's brings the printing of floats into the WASM.
-pub fn answers<'a>(events: &'a [Event], types: &History, ratings: Option<RatingRange>) -> Vec<(&'a str, f64)> {
-    let reward = |event: &Event| {
-        let kind = types.type_of(&event.kind);
-        match (kind, event.value, ratings) {
-            (Some(kind), _, _) if kind.hide => Some(-1.0),
-            (Some(kind), Some(value), Some(RatingRange { least, most })) if kind.positive => {
-                Some(f64::from(kind.weight) * (2.0 * (value - least) / (most - least) - 1.0).max(-1.0).min(1.0))
-            }
-            (Some(kind), _, _) if kind.positive => Some(f64::from(kind.weight)),
-            (Some(_), _, _) => None,
-            // A type that the bundle does not declare is an interest, as it is for the tower.
-            (None, _, _) => Some(1.0),
+pub fn answers(events: &[RowEvent], types: &History, ratings: Option<RatingRange>) -> Vec<(Option<u32>, f64)> {
+    let reward = |event: &RowEvent| match (types.declared(event.kind), event.value, ratings) {
+        (Some(kind), _, _) if kind.hide => Some(-1.0),
+        (Some(kind), Some(value), Some(RatingRange { least, most })) if kind.positive => {
+            Some(f64::from(kind.weight) * (2.0 * (value - least) / (most - least) - 1.0).max(-1.0).min(1.0))
         }
+        (Some(kind), _, _) if kind.positive => Some(f64::from(kind.weight)),
+        (Some(_), _, _) => None,
+        // A type that the bundle does not declare is an interest, as it is for the tower.
+        (None, _, _) => Some(1.0),
     };
-    events.iter().filter_map(|event| Some((event.item.as_str(), reward(event)?))).collect()
+    events.iter().filter_map(|event| Some((event.row, reward(event)?))).collect()
 }
 
 /// Items that were shown and that no later event names, oldest first, each once, with the number of slates since: of the last `most` of them.
@@ -54,7 +53,7 @@ pub fn ignored(log: &EventLog, most: usize) -> Vec<(&str, usize)> {
 mod tests {
     use super::*;
     use crate::features::EventType;
-    use crate::profile::{Assignment, Impression, Slot};
+    use crate::profile::{Assignment, Event, Impression, Slot};
 
     #[test]
     fn what_was_shown_and_not_answered_is_found() {
@@ -87,7 +86,7 @@ mod tests {
         };
         let types = vec![kind("buy", true, false, 3.0), kind("hide", false, true, 1.0), kind("seen", false, false, 1.0)];
         let history = History { len: 1, cap: 1, types, value_edges: vec![], gap_buckets: 2, run_buckets: 1 };
-        let event = |kind: &str, value| Event { item: "i".into(), kind: kind.into(), value, ..Event::default() };
+        let event = |kind: &str, value| RowEvent { kind: history.type_place(kind), value, ..RowEvent::default() };
         let events = [event("buy", None), event("hide", None), event("seen", None), event("like", None), event("buy", Some(2.0))];
         let rewards = |ratings| answers(&events, &history, ratings).into_iter().map(|a| a.1).collect::<Vec<f64>>();
         assert_eq!(rewards(None), [3.0, -1.0, 1.0, 3.0]);

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Assignment, Event};
 use crate::bundle::short_hash;
-use crate::features::Slots;
+use crate::features::Bag;
 use crate::request::{Request, Slate};
 
 /// A slate that was shown.
@@ -34,8 +34,8 @@ pub struct Impression {
 }
 
 impl Impression {
-    /// The line of a slate that was drawn now: `time` is that of the request in milliseconds UTC, `context` its encoded context.
-    pub(crate) fn of(slate: &Slate, request: Request, time: Option<i64>, context: &Slots) -> Impression {
+    /// The line of a slate; `context` is the encoded context of the request.
+    pub(crate) fn of(slate: &Slate, request: Request, context: &Bag) -> Impression {
         // The weights bit by bit.
         let context: String = context.iter().map(|(slot, weight)| format!("{slot}:{} ", weight.to_bits())).collect();
         let slots = slate.items.iter().map(|item| Slot {
@@ -47,7 +47,7 @@ impl Impression {
         Impression {
             kind: "impression".into(),
             slate: slate.id.clone(),
-            time,
+            time: request.time,
             model: slate.model.clone(),
             policy: slate.policy.clone(),
             context: short_hash(&context),

@@ -1,8 +1,9 @@
 //! From a visitor's vector and the best rows to the slots of a slate.
 
 use crate::bundle::{Bundle, Catalog, Lift, Rows};
-use crate::explore::{Candidates, Explore, Feedback, Greedy, Kind, Policy, Posterior, Softmax, Thompson, stream};
-use crate::profile::{EventLog, Profile, answers, ignored};
+use crate::explore::{Candidates, Explore, Feedback, Greedy, Policy, PolicyKind, Posterior, Softmax, Thompson, stream};
+use crate::features::RowEvent;
+use crate::profile::{EventLog, answers, ignored};
 use crate::request::Request;
 use crate::retrieve::{Bitmap, Effort, Scorer, TopK, search};
 use crate::slate::{Caps, Constraint, Diversity, SlotLoop};
@@ -16,7 +17,7 @@ const MOST_IGNORED: usize = 16;
 
 /// What a policy believes of a visitor, and where it looks.
 pub(super) struct Decision {
-    kind: Kind,
+    kind: PolicyKind,
     epsilon: f64,
     /// Of the policies that learn from answers.
     posterior: Option<Posterior>,
@@ -33,18 +34,18 @@ impl Decision {
     pub fn new(
         rows: &Rows,
         request: &Request,
-        (kind, epsilon): (Kind, f64),
+        (kind, epsilon): (PolicyKind, f64),
         user: &[f32],
         feedback: impl FnOnce() -> Vec<Feedback>,
     ) -> Decision {
         let explore = &request.explore;
-        let learns = matches!(kind, Kind::Ucb | Kind::Thompson);
+        let learns = matches!(kind, PolicyKind::Ucb | PolicyKind::Thompson);
         let posterior = learns.then(|| Posterior::new(rows, user, &feedback(), explore.prior, explore.cold));
         // No item's upper bound lies above this one; of samples one deviation.
-        let deviations = if kind == Kind::Ucb { explore.alpha } else { 1.0 };
+        let deviations = if kind == PolicyKind::Ucb { explore.alpha } else { 1.0 };
         let [length, rarity] = posterior.as_ref().map_or([0.0; 2], |p| p.bounds().map(|bound| deviations * bound));
         let lift = Lift { length: length as f32, rarity: (rarity + explore.boost) as f32 };
-        let straight = kind == Kind::Greedy && lift.is_none() && request.diversity == 0.0 && request.caps.is_empty();
+        let straight = kind == PolicyKind::Greedy && lift.is_none() && request.diversity == 0.0 && request.caps.is_empty();
         let pool = if straight { request.k } else { request.k.saturating_mul(4).max(if learns { LEARNING_POOL } else { POOL }) };
         let effort = if straight { request.effort } else { Effort::Pool };
         Decision { kind, epsilon, posterior, pool, effort, lift }
@@ -61,7 +62,7 @@ impl Decision {
             return found;
         }
         let deviations = match &self.posterior {
-            Some(posterior) if self.kind == Kind::Ucb => {
+            Some(posterior) if self.kind == PolicyKind::Ucb => {
                 posterior.deviations(rows, &found.iter().map(|(_, row)| *row).collect::<Vec<u32>>())
             }
             _ => vec![0.0; found.len()],
@@ -100,8 +101,8 @@ impl Decision {
             constraints.push(Box::new(Diversity::new(rows, request.diversity, range)));
         }
         let policy: Box<dyn Policy> = match (self.kind, &self.posterior) {
-            (Kind::Softmax, _) => Box::new(Softmax::new(explore.temperature)),
-            (Kind::Thompson, Some(posterior)) => {
+            (PolicyKind::Softmax, _) => Box::new(Softmax::new(explore.temperature)),
+            (PolicyKind::Thompson, Some(posterior)) => {
                 let rng = stream("samples", explore.seed, decision);
                 Box::new(Thompson::new(rows, posterior, explore.boost as f32, rng))
             }
@@ -112,20 +113,17 @@ impl Decision {
     }
 }
 
-/// The visitor's answers, oldest first; items without one come before them.
-pub(super) fn feedback(bundle: &Bundle, profile: &Profile, log: &EventLog, explore: &Explore) -> Vec<Feedback> {
+/// The visitor's answers, oldest first; before them come the items that were shown and got none. `events` are the kept ones.
+pub(super) fn feedback(bundle: &Bundle, events: &[RowEvent], log: &EventLog, explore: &Explore) -> Vec<Feedback> {
     let fade = |age: usize| libm::exp(-core::f64::consts::LN_2 * age as f64 / explore.half_life).max(1e-9);
     let manifest = &bundle.manifest;
-    let said = answers(profile.events(), &manifest.encoding.history, manifest.ratings);
+    let said = answers(events, &manifest.encoding.history, manifest.ratings);
     let said = &said[said.len().saturating_sub(Posterior::MOST)..];
     let n = said.len();
     let room = if explore.ignored > 0.0 { MOST_IGNORED.min(Posterior::MOST - n) } else { 0 };
-    let shown = ignored(log, room).into_iter().map(|(item, slates)| (item, -explore.ignored, slates));
-    let said = said.iter().enumerate().map(|(i, (item, reward))| (*item, *reward, n - 1 - i));
-    shown
-        .chain(said)
-        .filter_map(|(item, reward, age)| Some(Feedback { row: bundle.catalog.row(item)?, reward, weight: fade(age) }))
-        .collect()
+    let shown = ignored(log, room).into_iter().map(|(item, slates)| (bundle.catalog.row(item), -explore.ignored, slates));
+    let said = said.iter().enumerate().map(|(i, (row, reward))| (*row, *reward, n - 1 - i));
+    shown.chain(said).filter_map(|(row, reward, age)| Some(Feedback { row: row?, reward, weight: fade(age) })).collect()
 }
 
 #[cfg(test)]
@@ -136,7 +134,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::bundle::rows_with_counts;
+    use crate::bundle::testing::rows_with_counts;
     use crate::explore::{POLICIES, decision_rng, normal};
     use crate::features::Value;
 

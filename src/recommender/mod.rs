@@ -2,14 +2,16 @@
 
 mod decision;
 mod tower;
+mod visitor;
 
 pub use tower::User;
+pub use visitor::VisitorState;
 
 use self::decision::{Decision, feedback};
 use crate::bundle::{Bundle, Catalog, Lift, Rows, short_hash};
 use crate::error::{ErrorKind, Result};
 use crate::explore::decision_rng;
-use crate::features::{EncodedQuery, Query};
+use crate::features::{Bag, EncodedState};
 use crate::model::ModelRuntime;
 use crate::profile::{Assignment, Event, EventLog, Impression, LogLine, Profile, arm};
 use crate::request::{Item, Request, Slate, Timings};
@@ -19,9 +21,10 @@ use crate::retrieve::{Bitmap, Effort, Scorer, TopK, check_vector, find, search, 
 pub type Clock = Box<dyn Fn() -> f64>;
 
 /// A request on its way to a slate: all of it but the best rows, which may be looked for elsewhere.
-pub struct Asked {
+pub struct PendingSlate {
     request: Request,
-    encoded: EncodedQuery,
+    /// The encoded context.
+    context: Bag,
     user: User,
     decision: Decision,
     removed: Vec<u32>,
@@ -31,7 +34,7 @@ pub struct Asked {
     since: f64,
 }
 
-impl Asked {
+impl PendingSlate {
     /// The vector `[d]` to look for.
     pub fn vector(&self) -> &[f32] {
         self.decision.vector(&self.user.vector)
@@ -179,14 +182,6 @@ impl Recommender {
         self.log = EventLog::default();
     }
 
-    /// Encodes a query.
-    ///
-    /// # Errors
-    /// `unknown-key` for a context column that the bundle does not have.
-    pub fn encode(&self, query: &Query) -> Result<EncodedQuery> {
-        self.bundle.manifest.encoding.encode_query(query, |id| self.bundle.catalog.row(id))
-    }
-
     /// The rating that a visitor would give, within the range of the ratings; `None` where the bundle predicts none.
     ///
     /// # Panics
@@ -217,14 +212,14 @@ impl Recommender {
     /// # Errors
     /// Those of [`Recommender::ask`].
     pub fn recommend(&mut self, request: &Request) -> Result<Slate> {
-        let asked = self.ask(request.clone())?;
-        let best = self.found(&asked);
-        self.answer(asked, best)
+        let pending = self.ask(request.clone())?;
+        let best = self.found(&pending);
+        self.answer(pending, best)
     }
 
-    fn found(&self, asked: &Asked) -> Vec<(f32, u32)> {
-        let scorer = Scorer::lifted(&self.bundle.rows, asked.vector(), asked.lift());
-        search(&scorer, &asked.allowed, asked.k(), asked.effort())
+    fn found(&self, pending: &PendingSlate) -> Vec<(f32, u32)> {
+        let scorer = Scorer::lifted(&self.bundle.rows, pending.vector(), pending.lift());
+        search(&scorer, &pending.allowed, pending.k(), pending.effort())
     }
 
     /// What the request's policy would have made of a given slate, if it had filled it now. With a log it tells what the policy would have earned.
@@ -233,13 +228,13 @@ impl Recommender {
     /// Those of [`Recommender::ask`], and `unknown-item`.
     pub fn appraise(&self, request: &Request, slate: &[String]) -> Result<Vec<Appraisal>> {
         let rows: Vec<u32> = slate.iter().map(|id| self.row(id)).collect::<Result<_>>()?;
-        let asked = self.ask(request.clone())?;
-        let found = self.found(&asked);
-        let scorer = Scorer::new(&self.bundle.rows, asked.vector());
+        let pending = self.ask(request.clone())?;
+        let found = self.found(&pending);
+        let scorer = Scorer::new(&self.bundle.rows, pending.vector());
         let name = request.explore.decision.as_deref().unwrap_or_default();
-        let scores = Scorer::new(&self.bundle.rows, &asked.user.vector).all();
+        let scores = Scorer::new(&self.bundle.rows, &pending.user.vector).all();
         let (propensities, expected) =
-            asked.decision.slots(self.catalog(), request, name, &scorer, (&asked.allowed, found), |slots| {
+            pending.decision.slots(self.catalog(), request, name, &scorer, (&pending.allowed, found), |slots| {
                 (slots.propensities(&rows), slots.expectations(&rows, &scores))
             });
         let mean = |slot: usize| expected.get(slot).copied().unwrap_or(0.0);
@@ -259,28 +254,29 @@ impl Recommender {
     ///
     /// # Errors
     /// `argument`, `length`, `range`, `unknown-key` for a request that makes no sense; `no-model` and `model` of the tower.
-    pub fn ask(&self, request: Request) -> Result<Asked> {
+    pub fn ask(&self, request: Request) -> Result<PendingSlate> {
         let policy = request.check(&self.bundle.catalog)?;
         let mut timings = Timings::default();
         let mut since = (self.clock)();
-        let encoded = self.encode(&self.query(&request))?;
+        let events = self.resolve(self.profile.events());
+        let encoded = self.encode_events(&self.state(&request), &events)?;
         timings.encode = self.lap(&mut since);
         let user = self.visitor(&request, &encoded)?;
         timings.tower = self.lap(&mut since);
-        let answers = || feedback(&self.bundle, &self.profile, &self.log, &request.explore);
+        let answers = || feedback(&self.bundle, &events, &self.log, &request.explore);
         let decision = Decision::new(&self.bundle.rows, &request, policy, &user.vector, answers);
-        let removed = self.removed(self.profile.events(), &request.exclude);
+        let removed = self.removed(&events, &request.exclude);
         let allowed = Bitmap::without(self.bundle.manifest.items, &removed);
         timings.filter = self.lap(&mut since);
-        Ok(Asked { request, encoded, user, decision, removed, allowed, timings, since })
+        Ok(PendingSlate { request, context: encoded.context, user, decision, removed, allowed, timings, since })
     }
 
-    /// The second half: the slate from the best allowed rows, as many as `Asked::k` says, best first, ties by row; it is written to the log.
+    /// The second half: the slate from the best allowed rows, as many as `PendingSlate::k` says, best first, ties by row; it is written to the log.
     ///
     /// # Errors
     /// `argument` for rows that are not allowed, or fewer of them than slots can be filled.
-    pub fn answer(&mut self, asked: Asked, best: Vec<(f32, u32)>) -> Result<Slate> {
-        let Asked { mut request, encoded, user, decision, allowed, mut timings, mut since, .. } = asked;
+    pub fn answer(&mut self, pending: PendingSlate, best: Vec<(f32, u32)>) -> Result<Slate> {
+        let PendingSlate { mut request, context, user, decision, allowed, mut timings, mut since, .. } = pending;
         let slots = request.k.min(allowed.len());
         if best.len() < slots || !best.iter().all(|(_, row)| allowed.contains(*row)) {
             return Err(ErrorKind::Argument(format!("expected {slots} allowed rows, got others")).at("answer"));
@@ -309,14 +305,13 @@ impl Recommender {
             .collect();
         let policy = request.explore.policy.clone();
         let slate = Slate { id, items, policy, model, timings_us: timings };
-        let time = self.query(&request).time;
         self.decisions += 1;
-        self.log.push(LogLine::Impression(Box::new(Impression::of(&slate, request, time, &encoded.context))));
+        self.log.push(LogLine::Impression(Box::new(Impression::of(&slate, request, &context))));
         Ok(slate)
     }
 
     /// The visitor of a request: by its own vector, else by the tower.
-    fn visitor(&self, request: &Request, encoded: &EncodedQuery) -> Result<User> {
+    fn visitor(&self, request: &Request, encoded: &EncodedState) -> Result<User> {
         let Some(vector) = &request.vector else { return self.user(encoded) };
         let vector: Vec<f32> = vector.iter().map(|x| *x as f32).collect();
         check_vector(&self.bundle.rows, &vector)?;
@@ -339,7 +334,7 @@ impl Recommender {
     /// `unknown-item`; else those of [`Recommender::recommend`].
     pub fn rank(&self, ids: &[String], request: &Request) -> Result<Vec<Item>> {
         let rows: Vec<u32> = ids.iter().map(|id| self.row(id)).collect::<Result<_>>()?;
-        let user = self.visitor(request, &self.encode(&self.query(request))?)?;
+        let user = self.visitor(request, &self.encode(&self.state(request))?)?;
         let scorer = Scorer::new(&self.bundle.rows, &user.vector);
         let mut best = TopK::new(rows.len());
         rows.into_iter().for_each(|row| best.offer(scorer.score(row), row));
@@ -365,8 +360,8 @@ impl Recommender {
         rows.into_iter().map(|row| self.item(row, self.bundle.rows.bias(row))).collect()
     }
 
-    fn query<'a>(&'a self, request: &'a Request) -> Query<'a> {
-        Query {
+    fn state<'a>(&'a self, request: &'a Request) -> VisitorState<'a> {
+        VisitorState {
             history: self.profile.events(),
             context: &request.context,
             time: request.time,
@@ -376,15 +371,9 @@ impl Recommender {
 
     /// The `k` best rows that a history leaves, with their scores.
     pub(crate) fn best_unseen(&self, history: &[Event], user: &[f32], k: usize) -> Vec<(f32, u32)> {
-        let allowed = Bitmap::without(self.bundle.manifest.items, &self.removed(history, &[]));
+        let removed = self.removed(&self.resolve(history), &[]);
+        let allowed = Bitmap::without(self.bundle.manifest.items, &removed);
         search(&Scorer::new(&self.bundle.rows, user), &allowed, k, Effort::Accurate)
-    }
-
-    /// Rows of seen, hidden and excluded items. A type that the bundle does not declare counts as seen.
-    fn removed(&self, events: &[Event], exclude: &[String]) -> Vec<u32> {
-        let history = &self.bundle.manifest.encoding.history;
-        let seen = events.iter().filter(|e| history.type_of(&e.kind).is_none_or(|t| t.seen || t.hide)).map(|e| &e.item);
-        seen.chain(exclude).filter_map(|id| self.bundle.catalog.row(id)).collect()
     }
 
     fn row(&self, id: &str) -> Result<u32> {

@@ -2,7 +2,7 @@
 
 use super::Recommender;
 use crate::error::{ErrorKind, Result};
-use crate::features::{EncodedQuery, Fields, Slots};
+use crate::features::{Bag, EncodedState, Fields};
 use crate::model::{Graph, Tensor};
 
 /// What the user tower says of a visitor.
@@ -19,9 +19,9 @@ impl Recommender {
     ///
     /// # Errors
     /// `no-model` before a runtime is given, `model` where the run fails or gives another shape or a number that is not finite.
-    pub fn user(&self, query: &EncodedQuery) -> Result<User> {
+    pub fn user(&self, state: &EncodedState) -> Result<User> {
         let runtime = self.runtime.as_ref().ok_or_else(|| ErrorKind::NoModel.at("user_tower"))?;
-        let outputs = runtime.run(Graph::UserTower, &self.user_inputs(query))?;
+        let outputs = runtime.run(Graph::UserTower, &self.user_inputs(state))?;
         let dim = self.bundle.manifest.dim;
         let lengths: &[usize] = if self.bundle.manifest.ratings.is_some() { &[dim, 1 + dim] } else { &[dim] };
         let fits = outputs.iter().map(Vec::len).eq(lengths.iter().copied());
@@ -37,8 +37,8 @@ impl Recommender {
     ///
     /// # Errors
     /// As there.
-    pub fn user_vector(&self, query: &EncodedQuery) -> Result<Vec<f32>> {
-        Ok(self.user(query)?.vector)
+    pub fn user_vector(&self, state: &EncodedState) -> Result<Vec<f32>> {
+        Ok(self.user(state)?.vector)
     }
 
     /// Runs the item tower on columns alone, as for an item that the catalog does not have: its vector `[d]` and bias.
@@ -59,7 +59,7 @@ impl Recommender {
         self.run_item_tower(if known { i64::from(row) + 1 } else { 0 }, &slots)
     }
 
-    fn run_item_tower(&self, id: i64, bag: &Slots) -> Result<(Vec<f32>, f32)> {
+    fn run_item_tower(&self, id: i64, bag: &Bag) -> Result<(Vec<f32>, f32)> {
         let runtime = self.runtime.as_ref().ok_or_else(|| ErrorKind::NoModel.at("item_tower"))?;
         let (slots, weights) = padded(bag, self.bundle.manifest.encoding.item_slots());
         let outputs = runtime.run(Graph::ItemTower, &[Tensor::I64(vec![1], vec![id]), slots, weights])?;
@@ -70,13 +70,13 @@ impl Recommender {
     }
 
     /// The tower's inputs, in the order of its graph.
-    fn user_inputs(&self, query: &EncodedQuery) -> Vec<Tensor> {
+    fn user_inputs(&self, state: &EncodedState) -> Vec<Tensor> {
         let encoding = &self.bundle.manifest.encoding;
         let (len, dim) = (encoding.history.len, self.bundle.manifest.dim);
-        let history = &query.history;
+        let history = &state.history;
         let mut vectors = vec![0.0; len * dim];
         for (out, row) in vectors.chunks_exact_mut(dim).zip(&history.rows) {
-            self.bundle.rows.input_into(*row, out);
+            self.bundle.rows.history_vector_into(*row, out);
         }
         let indices = |values: &[u16]| {
             let mut out: Vec<i64> = values.iter().map(|v| i64::from(*v)).collect();
@@ -85,7 +85,7 @@ impl Recommender {
         };
         let mut mask = vec![1.0; history.rows.len()];
         mask.resize(len, 0.0);
-        let (slots, weights) = padded(&query.context, encoding.context_slots());
+        let (slots, weights) = padded(&state.context, encoding.context_slots());
         vec![
             Tensor::F32(vec![1, len, dim], vectors),
             indices(&history.types),
@@ -99,8 +99,8 @@ impl Recommender {
     }
 }
 
-/// Slots and weights of a bag, padded to `width` by slot 0 of weight 0.
-fn padded(bag: &Slots, width: usize) -> (Tensor, Tensor) {
+/// Bag and weights of a bag, padded to `width` by slot 0 of weight 0.
+fn padded(bag: &Bag, width: usize) -> (Tensor, Tensor) {
     let mut slots: Vec<i64> = bag.iter().map(|(slot, _)| i64::from(*slot)).collect();
     let mut weights: Vec<f32> = bag.iter().map(|(_, weight)| *weight).collect();
     slots.resize(width, 0);

@@ -190,7 +190,7 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     use super::*;
-    use crate::bundle::rows_for_tests as rows;
+    use crate::bundle::testing::rows;
     use crate::kernels::tests::numbers;
     use crate::retrieve::{precedes, top_k};
 

@@ -1,4 +1,4 @@
-//! At most so many of a kind.
+//! At most so many items that share a value.
 
 use std::collections::BTreeMap;
 
@@ -25,10 +25,10 @@ impl Constraint for Caps<'_> {
         let Some(last) = before.last() else { return };
         for (column, most) in self.caps {
             let value = |row: u32| self.catalog.value(column, row).unwrap_or(&Value::Missing);
-            for kind in members(value(*last)) {
-                if before.iter().filter(|row| members(value(**row)).any(|other| other == kind)).count() >= *most {
+            for shared in members(value(*last)) {
+                if before.iter().filter(|row| members(value(**row)).any(|other| other == shared)).count() >= *most {
                     let full: Vec<u32> =
-                        candidates.allowed().iter().filter(|row| members(value(*row)).any(|other| other == kind)).collect();
+                        candidates.allowed().iter().filter(|row| members(value(*row)).any(|other| other == shared)).collect();
                     full.into_iter().for_each(|row| candidates.remove(row));
                 }
             }
@@ -38,21 +38,21 @@ impl Constraint for Caps<'_> {
 
 /// One value that items can share.
 #[derive(Clone, Copy, PartialEq)]
-enum Kind<'a> {
+enum Shared<'a> {
     Text(&'a str),
     Number(f64),
 }
 
 /// The values of a cell; dense vectors have none to share.
-fn members(value: &Value) -> impl Iterator<Item = Kind<'_>> {
+fn members(value: &Value) -> impl Iterator<Item = Shared<'_>> {
     let one = match value {
-        Value::Text(text) => Some(Kind::Text(text)),
-        Value::Number(number) => Some(Kind::Number(*number)),
+        Value::Text(text) => Some(Shared::Text(text)),
+        Value::Number(number) => Some(Shared::Number(*number)),
         _ => None,
     };
     let many = match value {
         Value::Set(members) => members.as_slice(),
         _ => &[],
     };
-    one.into_iter().chain(many.iter().map(|member| Kind::Text(member)))
+    one.into_iter().chain(many.iter().map(|member| Shared::Text(member)))
 }

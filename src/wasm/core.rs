@@ -325,7 +325,7 @@ impl Core {
 /// A slate that waits for the best rows.
 #[wasm_bindgen]
 pub struct Asked {
-    asked: recommender::Asked,
+    asked: recommender::PendingSlate,
 }
 
 #[wasm_bindgen]

@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use foretaste::bundle::{CatalogFile, FORMAT_VERSION, Features, FileEntry, MAX_ROWS_PER_FILE, Manifest, sha256_hex};
 use foretaste::features::Fields;
-use foretaste::{Query, Recommender};
+use foretaste::{Recommender, VisitorState};
 use foretaste_trainer::data::{event_of, read_folder};
 use foretaste_trainer::evaluate::open_bundle;
 use foretaste_trainer::export::{Planes, export, item_file};
@@ -80,7 +80,7 @@ fn trained(args: &Args, run: &Run, recommender: &Recommender) -> Result<Set> {
     let mut queries = Vec::new();
     for user in (0..data.users.len()).step_by(data.users.len() / args.queries).take(args.queries) {
         let history: Vec<_> = data.history(user).iter().map(|e| event_of(&data, e)).collect();
-        let query = Query { history: &history, context: &Fields::new(), time: None, tz_offset_min: None };
+        let query = VisitorState { history: &history, context: &Fields::new(), time: None, tz_offset_min: None };
         queries.extend(recommender.user_vector(&recommender.encode(&query)?)?);
     }
     Ok(Set { dim: run.card.config.dim, vectors, biases, queries })

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use foretaste::features::Fields;
 use foretaste::profile::Event;
-use foretaste::{Query, Recommender};
+use foretaste::{Recommender, VisitorState};
 use foretaste_trainer::baselines;
 use foretaste_trainer::data::{Dataset, ReadOptions, context_of, event_of, read_folder};
 use foretaste_trainer::evaluate::{Vectors, measure_bundle, open_bundle};
@@ -134,7 +134,7 @@ fn p5_beats_every_peer() {
 }
 
 fn scores(recommender: &Recommender, history: &[Event], context: &Fields) -> Vec<f32> {
-    let query = Query { history, context, time: None, tz_offset_min: None };
+    let query = VisitorState { history, context, time: None, tz_offset_min: None };
     recommender.scores(&recommender.user_vector(&recommender.encode(&query).unwrap()).unwrap())
 }
 

@@ -141,7 +141,7 @@ fn expected_numbers(run: &foretaste_trainer::training::Run, bundle: &Path) -> se
     for row in &golden.rows {
         let h = &row.encoded.history;
         let mut read = vec![0.0; h.rows.len() * width];
-        read.chunks_exact_mut(width).zip(&h.rows).for_each(|(out, r)| recommender.bundle().rows.input_into(*r, out));
+        read.chunks_exact_mut(width).zip(&h.rows).for_each(|(out, r)| recommender.bundle().rows.history_vector_into(*r, out));
         let own: Vec<f32> = read.chunks_exact(width).flat_map(|row| &row[..dim]).copied().collect();
         let [mut u, r] = run.user.forward_one(&row.encoded, &own);
         u.extend((dim..width).map(|k| read.chunks_exact(width).map(|row| row[k]).sum::<f32>()));

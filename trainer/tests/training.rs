@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 
 use foretaste::bundle::{Manifest, sha256_hex};
 use foretaste::features::{Fields, Value};
-use foretaste::{Query, Recommender};
+use foretaste::{Recommender, VisitorState};
 use foretaste_trainer::baselines;
 use foretaste_trainer::data::{Dataset, ReadOptions, context_of, event_of, read_folder};
 use foretaste_trainer::evaluate::{Vectors, check_fits, measure_bundle, open_bundle};
@@ -150,7 +150,7 @@ fn ratings_and_context_act() {
         let mut history: Vec<_> = query.history.iter().map(|e| event_of(&f.data, e)).collect();
         let full = context_of(&f.data, query.user as usize, &recommender.bundle().manifest.encoding);
         let scores = |history: &[foretaste::profile::Event], context: &Fields| {
-            let query = Query { history, context, time: None, tz_offset_min: None };
+            let query = VisitorState { history, context, time: None, tz_offset_min: None };
             recommender.scores(&recommender.user_vector(&recommender.encode(&query).unwrap()).unwrap())
         };
         let last = history.len() - 1;
@@ -228,7 +228,7 @@ fn a_linear_model_counts_for_its_share() {
     let ndcg = |query: &protocols::Query| {
         let history: Vec<_> = query.history.iter().map(|e| event_of(&data, e)).collect();
         let context = context_of(&data, query.user as usize, &run.card.encoding);
-        let request = Query { history: &history, context: &context, time: None, tz_offset_min: None };
+        let request = VisitorState { history: &history, context: &context, time: None, tz_offset_min: None };
         let user = recommender.user_vector(&recommender.encode(&request).unwrap()).unwrap();
         let ranks = metrics::ranks(&recommender.scores(&user), query.universe(&data.in_events), &query.removed, &query.targets);
         metrics::ndcg(&ranks, 100)

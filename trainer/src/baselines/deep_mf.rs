@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use foretaste::features::Slots;
+use foretaste::features::Bag;
 
 use crate::data::{Dataset, Event};
 use crate::factors::{Quality, chosen};
@@ -58,7 +58,7 @@ impl Entries {
     }
 
     /// A row of Y by ascending item; of an item that occurs again its newest event.
-    fn row(self, events: &[Event]) -> Slots {
+    fn row(self, events: &[Event]) -> Bag {
         let entry = |e: &Event| self.most.zip(e.rating).map_or(1.0, |(most, rating)| (rating / most).max(0.0));
         let row: BTreeMap<u32, f32> = events.iter().map(|e| (e.item, entry(e) as f32)).collect();
         row.into_iter().collect()
@@ -99,7 +99,7 @@ impl<T: Real> Perceptron<T> {
         [first, second, bias]
     }
 
-    fn forward(&self, rows: &[&Slots]) -> Pass<T> {
+    fn forward(&self, rows: &[&Bag]) -> Pass<T> {
         let [first, second, bias] = self.layers();
         let mut hidden = vec![T::ZERO; rows.len() * HIDDEN];
         bag::forward(first, HIDDEN, rows.iter().copied(), &mut hidden);
@@ -116,7 +116,7 @@ impl<T: Real> Perceptron<T> {
     }
 
     /// The gradient of a loss whose slopes by the directions are `slopes` `[rows, DIM]`, which are used up.
-    fn backward(&self, rows: &[&Slots], pass: &Pass<T>, mut slopes: Vec<T>) -> Vec<T> {
+    fn backward(&self, rows: &[&Bag], pass: &Pass<T>, mut slopes: Vec<T>) -> Vec<T> {
         let directions = pass.directions.chunks_exact(DIM).zip(&pass.lengths);
         for (slope, (direction, length)) in slopes.chunks_exact_mut(DIM).zip(directions) {
             let along = slope.iter().zip(direction).map(|(s, x)| *s * *x).sum::<T>();
@@ -139,7 +139,7 @@ impl<T: Real> Perceptron<T> {
 type Pair = (usize, usize, f32);
 
 /// Mean of the normalised cross entropy of pairs, and its gradient by both perceptrons.
-fn loss<T: Real>(nets: [&Perceptron<T>; 2], rows: [&[&Slots]; 2], pairs: &[Pair]) -> (T, [Vec<T>; 2]) {
+fn loss<T: Real>(nets: [&Perceptron<T>; 2], rows: [&[&Bag]; 2], pairs: &[Pair]) -> (T, [Vec<T>; 2]) {
     let [users, items] = [0, 1].map(|side| nets[side].forward(rows[side]));
     let [mut dusers, mut ditems] = [&users, &items].map(|pass| vec![T::ZERO; pass.directions.len()]);
     let share = T::ONE / T::of(pairs.len() as f64);
@@ -175,14 +175,14 @@ impl DeepMf {
 
     fn with(items: usize, fitted: &[Sequence], (epochs, rated): (u64, bool)) -> Self {
         let entries = Entries::of(fitted, rated);
-        let rows: Vec<Slots> = fitted.iter().map(|s| entries.row(&s.events)).collect();
-        let mut columns: Vec<Slots> = vec![Vec::new(); items];
+        let rows: Vec<Bag> = fitted.iter().map(|s| entries.row(&s.events)).collect();
+        let mut columns: Vec<Bag> = vec![Vec::new(); items];
         for (row, user) in rows.iter().zip(0..) {
             row.iter().for_each(|(item, y)| columns[*item as usize].push((user, *y)));
         }
         let mut nets = [Perceptron::<f32>::start(items, 61), Perceptron::start(rows.len(), 67)];
         let mut moments = nets.each_ref().map(|net| Moments::start(&net.0));
-        let events: usize = rows.iter().map(Slots::len).sum();
+        let events: usize = rows.iter().map(Bag::len).sum();
         let steps = (ENTRIES / events.max(1)).clamp(MIN_STEPS, MAX_STEPS);
         let batch = BATCH.max(rows.len().div_ceil(steps));
         let mut t = 0;
@@ -198,7 +198,7 @@ impl DeepMf {
                 let used: Vec<usize> = pairs.iter().map(|(_, item, _)| *item).collect::<BTreeSet<_>>().into_iter().collect();
                 let place = |item| used.binary_search(&item).unwrap_or_default();
                 let pairs: Vec<Pair> = pairs.into_iter().map(|(user, item, y)| (user, place(item), y)).collect();
-                let inputs: [Vec<&Slots>; 2] =
+                let inputs: [Vec<&Bag>; 2] =
                     [users.iter().map(|user| &rows[*user]).collect(), used.iter().map(|item| &columns[*item]).collect()];
                 let (_, [mut a, mut b]) = loss([&nets[0], &nets[1]], [&inputs[0], &inputs[1]], &pairs);
                 clip(&mut [&mut a[..], &mut b[..]], CLIP);
@@ -215,7 +215,7 @@ impl DeepMf {
 }
 
 /// The entries of some rows, and for each [`NEGATIVES`] draws among the items, of which those of the row are left out.
-fn drawn<'a>(rows: impl Iterator<Item = &'a Slots>, items: usize, seed: u64) -> Vec<Pair> {
+fn drawn<'a>(rows: impl Iterator<Item = &'a Bag>, items: usize, seed: u64) -> Vec<Pair> {
     let mut pairs = Vec::new();
     for (place, row) in rows.enumerate() {
         pairs.extend(row.iter().map(|(item, y)| (place, *item as usize, *y)));
@@ -243,9 +243,9 @@ mod tests {
     #[test]
     fn gradient_of_the_normalised_cross_entropy() {
         let nets = [Perceptron::<f64>::start(3, 1), Perceptron::start(2, 2)];
-        let (rows, columns): ([Slots; 2], [Slots; 3]) =
+        let (rows, columns): ([Bag; 2], [Bag; 3]) =
             ([vec![(0, 1.0), (2, 0.4)], vec![(1, 0.6)]], [vec![(0, 1.0)], vec![(1, 0.6)], vec![(0, 0.4)]]);
-        let (rows, columns): (Vec<&Slots>, Vec<&Slots>) = (rows.iter().collect(), columns.iter().collect());
+        let (rows, columns): (Vec<&Bag>, Vec<&Bag>) = (rows.iter().collect(), columns.iter().collect());
         let pairs = [(0, 0, 1.0), (0, 2, 0.4), (1, 1, 0.6), (1, 0, 0.0)];
         let value = |users: &[f64], items: &[f64]| {
             loss([&Perceptron(users.to_vec()), &Perceptron(items.to_vec())], [&rows, &columns], &pairs)
@@ -283,7 +283,7 @@ mod tests {
 
     #[test]
     fn pairs_without_an_event_are_those_of_no_row() {
-        let rows: [Slots; 2] = [vec![(0, 1.0), (3, 0.5)], vec![]];
+        let rows: [Bag; 2] = [vec![(0, 1.0), (3, 0.5)], vec![]];
         let pairs = drawn(rows.iter(), 5, 9);
         assert_eq!(pairs[..2], [(0, 0, 1.0), (0, 3, 0.5)]);
         assert!(pairs.len() > 6 && pairs[2..].iter().all(|(row, item, y)| *row == 0 && [1, 2, 4].contains(item) && *y == 0.0));

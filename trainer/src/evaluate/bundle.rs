@@ -1,7 +1,7 @@
 //! A bundle under a protocol: every score comes from the `Recommender` that the page runs.
 
 use anyhow::{Result, ensure};
-use foretaste::{Query as Request, Recommender, User};
+use foretaste::{Recommender, User, VisitorState};
 
 use crate::data::{Dataset, context_of, event_of};
 use crate::losses::squared_error;
@@ -82,6 +82,6 @@ pub fn measure_bundle(recommender: &Recommender, data: &Dataset, split: &Split, 
 pub(crate) fn user_of(recommender: &Recommender, data: &Dataset, query: &Query) -> Result<User> {
     let history: Vec<_> = query.history.iter().map(|e| event_of(data, e)).collect();
     let context = context_of(data, query.user as usize, &recommender.bundle().manifest.encoding);
-    let request = Request { history: &history, context: &context, time: None, tz_offset_min: None };
-    Ok(recommender.user(&recommender.encode(&request)?)?)
+    let state = VisitorState { history: &history, context: &context, time: None, tz_offset_min: None };
+    Ok(recommender.user(&recommender.encode(&state)?)?)
 }

@@ -92,7 +92,7 @@ mod tests {
     use std::path::Path;
 
     use foretaste::profile::Event;
-    use foretaste::{Explore, Query, Request};
+    use foretaste::{Explore, Request, VisitorState};
 
     use super::super::open_bundle;
     use super::*;
@@ -105,7 +105,7 @@ mod tests {
         let event = |item: &str| Event { item: item.into(), kind: "rate".into(), ..Event::default() };
         let events: Vec<Event> = ["3", "14"].map(event).to_vec();
         recommender.import_profile(events.clone()).unwrap();
-        let query = Query { history: &events, context: &Default::default(), time: None, tz_offset_min: None };
+        let query = VisitorState { history: &events, context: &Default::default(), time: None, tz_offset_min: None };
         let user = recommender.user_vector(&recommender.encode(&query).unwrap()).unwrap();
         let mut slates = Vec::new();
         for boost in [0.0, 4.0, 100.0] {

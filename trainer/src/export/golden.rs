@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use foretaste::Recommender;
-use foretaste::features::{Column, Encoding, Fields, Kind, Value};
+use foretaste::features::{ColumnEncoding, ColumnKind, Encoding, Fields, Value};
 pub(super) use foretaste::golden::Golden;
 use foretaste::golden::{GoldenInput, GoldenRow};
 use foretaste::profile::Event;
@@ -51,15 +51,15 @@ fn history(recommender: &Recommender, len: usize, seed: u64) -> Vec<Event> {
 
 /// A value for every column that is stated, not derived.
 fn context(encoding: &Encoding, seed: u64) -> Fields {
-    let value = |(i, column): (usize, &Column)| {
+    let value = |(i, column): (usize, &ColumnEncoding)| {
         let pick = |words: &[String]| words.get((mix(seed, i as u64) % (words.len() as u64 + 1)) as usize).cloned();
         let value = match &column.kind {
-            Kind::Category { vocabulary } | Kind::Text { vocabulary, .. } => {
+            ColumnKind::Category { vocabulary } | ColumnKind::Text { vocabulary, .. } => {
                 Value::Text(pick(vocabulary).unwrap_or("unknown".into()))
             }
-            Kind::Set { vocabulary } => Value::Set(pick(vocabulary).into_iter().chain(["unknown".into()]).collect()),
-            Kind::Number { mean, sd, .. } => Value::Number(mean + sd * (mix(seed, i as u64) % 7) as f64 - 3.0 * sd),
-            Kind::Vector { dim } => Value::Vector((0..*dim).map(|j| (j % 3) as f64 - 1.0).collect()),
+            ColumnKind::Set { vocabulary } => Value::Set(pick(vocabulary).into_iter().chain(["unknown".into()]).collect()),
+            ColumnKind::Number { mean, sd, .. } => Value::Number(mean + sd * (mix(seed, i as u64) % 7) as f64 - 3.0 * sd),
+            ColumnKind::Vector { dim } => Value::Vector((0..*dim).map(|j| (j % 3) as f64 - 1.0).collect()),
             _ => return None,
         };
         Some((column.name.clone(), value))

@@ -10,7 +10,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use foretaste::Recommender;
-use foretaste::bundle::{BundleReader, DEFAULT_MAX_BYTES, FORMAT_VERSION, Features, FileEntry, INPUTS, Manifest, sha256_hex};
+use foretaste::bundle::{
+    BundleReader, DEFAULT_MAX_BYTES, FORMAT_VERSION, Features, FileEntry, HISTORY_VECTORS, Manifest, sha256_hex,
+};
 use foretaste::model::TractRuntime;
 
 pub use self::items::{Planes, item_file};
@@ -92,7 +94,7 @@ pub fn export(run: &Run, out: &Path, planes: Planes) -> Result<()> {
 
 fn manifest(run: &Run, files: &[File]) -> Manifest {
     let hashes: String = files.iter().map(|f| f.entry.sha256.as_str()).collect();
-    let required = if run.card.config.untied || run.linear.is_some() { vec![INPUTS.to_owned()] } else { vec![] };
+    let required = if run.card.config.untied || run.linear.is_some() { vec![HISTORY_VECTORS.to_owned()] } else { vec![] };
     Manifest {
         format_version: FORMAT_VERSION,
         model_id: sha256_hex(hashes.as_bytes())[..16].into(),

@@ -1,12 +1,12 @@
 //! The weighted sum of table rows: the embedding of encoded columns.
 
-use foretaste::features::Slots;
+use foretaste::features::Bag;
 
 use super::Real;
 use crate::onnx::{Attribute, GraphBuilder, Value};
 
 /// Adds Σ weight · table`[slot]` to each row of `out` `[rows, d]`; `table` is `[slots, d]`, `bags` has one bag a row.
-pub fn forward<'a, T: Real>(table: &[T], d: usize, bags: impl IntoIterator<Item = &'a Slots>, out: &mut [T]) {
+pub fn forward<'a, T: Real>(table: &[T], d: usize, bags: impl IntoIterator<Item = &'a Bag>, out: &mut [T]) {
     for (bag, out) in bags.into_iter().zip(out.chunks_exact_mut(d)) {
         for (slot, weight) in bag {
             let weight = T::of(f64::from(*weight));
@@ -16,7 +16,7 @@ pub fn forward<'a, T: Real>(table: &[T], d: usize, bags: impl IntoIterator<Item 
 }
 
 /// Adds to `dtable`; `dout` is `[rows, d]`.
-pub fn backward<'a, T: Real>(d: usize, bags: impl IntoIterator<Item = &'a Slots>, dout: &[T], dtable: &mut [T]) {
+pub fn backward<'a, T: Real>(d: usize, bags: impl IntoIterator<Item = &'a Bag>, dout: &[T], dtable: &mut [T]) {
     for (bag, dout) in bags.into_iter().zip(dout.chunks_exact(d)) {
         for (slot, weight) in bag {
             let weight = T::of(f64::from(*weight));
@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn known_values_and_gradient() {
-        let bags: Vec<Slots> = vec![vec![(0, 1.0), (2, 0.5)], vec![], vec![(2, 2.0)]];
+        let bags: Vec<Bag> = vec![vec![(0, 1.0), (2, 0.5)], vec![], vec![(2, 2.0)]];
         let mut out = [1.0f64; 6];
         forward(&[1.0, 2.0, 9.0, 9.0, 4.0, -4.0], 2, &bags, &mut out);
         assert_eq!(out, [4.0, 1.0, 1.0, 1.0, 9.0, -7.0]);

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use foretaste::bundle::CatalogFile;
-use foretaste::features::{Encoding, Slots};
+use foretaste::features::{Bag, Encoding};
 
 use super::Linear;
 use super::params::{Tensor, fill_normal, split, split_mut, total};
@@ -133,7 +133,7 @@ impl<T: Real> ItemTower<T> {
     }
 
     /// Vectors `[items, d]` and biases `[items]` of items with the given id indices and bags of column slots.
-    pub fn forward<'a>(&self, ids: &[u32], bags: impl IntoIterator<Item = &'a Slots> + Clone) -> (Vec<T>, Vec<T>) {
+    pub fn forward<'a>(&self, ids: &[u32], bags: impl IntoIterator<Item = &'a Bag> + Clone) -> (Vec<T>, Vec<T>) {
         let (d, p) = (self.dim, self.parts());
         let vectors = embed(d, (p.ids, p.features), ids, bags.clone());
         let mut biases: Vec<T> = ids.iter().map(|id| p.id_bias[*id as usize]).collect();
@@ -142,13 +142,13 @@ impl<T: Real> ItemTower<T> {
     }
 
     /// Vectors `[items, d]` of these items as the history reads them; `None` where it reads those of [`ItemTower::forward`].
-    pub fn inputs<'a>(&self, ids: &[u32], bags: impl IntoIterator<Item = &'a Slots>) -> Option<Vec<T>> {
+    pub fn inputs<'a>(&self, ids: &[u32], bags: impl IntoIterator<Item = &'a Bag>) -> Option<Vec<T>> {
         let p = self.parts();
         (!p.input_ids.is_empty()).then(|| embed(self.dim, (p.input_ids, p.input_features), ids, bags))
     }
 
     /// Adds the gradient of [`ItemTower::inputs`], where there are any, to `gradient`, which lies as `numbers`.
-    pub fn backward_inputs<'a>(&self, ids: &[u32], bags: impl IntoIterator<Item = &'a Slots>, dinputs: &[T], gradient: &mut [T]) {
+    pub fn backward_inputs<'a>(&self, ids: &[u32], bags: impl IntoIterator<Item = &'a Bag>, dinputs: &[T], gradient: &mut [T]) {
         let dp = Parts::from(split_mut(&self.layout, gradient));
         if !dp.input_ids.is_empty() {
             embed_backward(self.dim, ids, bags, dinputs, (dp.input_ids, dp.input_features));
@@ -159,7 +159,7 @@ impl<T: Real> ItemTower<T> {
     pub fn backward<'a>(
         &self,
         ids: &[u32],
-        bags: impl IntoIterator<Item = &'a Slots> + Clone,
+        bags: impl IntoIterator<Item = &'a Bag> + Clone,
         dvectors: &[T],
         dbiases: &[T],
         gradient: &mut [T],
@@ -173,12 +173,7 @@ impl<T: Real> ItemTower<T> {
 }
 
 /// Rows of the id table and the sums of the columns: `[items, d]`.
-fn embed<'a, T: Real>(
-    d: usize,
-    (table, columns): (&[T], &[T]),
-    ids: &[u32],
-    bags: impl IntoIterator<Item = &'a Slots>,
-) -> Vec<T> {
+fn embed<'a, T: Real>(d: usize, (table, columns): (&[T], &[T]), ids: &[u32], bags: impl IntoIterator<Item = &'a Bag>) -> Vec<T> {
     let mut vectors: Vec<T> = ids.iter().flat_map(|id| &table[*id as usize * d..][..d]).copied().collect();
     bag::forward(columns, d, bags, &mut vectors);
     vectors
@@ -188,7 +183,7 @@ fn embed<'a, T: Real>(
 fn embed_backward<'a, T: Real>(
     d: usize,
     ids: &[u32],
-    bags: impl IntoIterator<Item = &'a Slots>,
+    bags: impl IntoIterator<Item = &'a Bag>,
     dvectors: &[T],
     (dtable, dcolumns): (&mut [T], &mut [T]),
 ) {
@@ -218,7 +213,7 @@ impl CatalogRows {
 
 impl ItemTower {
     /// The rows of a catalog, of whose items `bags` are the columns.
-    pub fn rows(&self, bags: &[Slots]) -> CatalogRows {
+    pub fn rows(&self, bags: &[Bag]) -> CatalogRows {
         let ids: Vec<u32> = (1..=bags.len() as u32).collect();
         let (vectors, biases) = self.forward(&ids, bags);
         CatalogRows { vectors, biases, inputs: self.inputs(&ids, bags) }
@@ -260,7 +255,7 @@ impl ItemTower {
 }
 
 /// The column slots of every item of a catalog.
-pub fn encode_catalog(encoding: &Encoding, catalog: &CatalogFile) -> Vec<Slots> {
+pub fn encode_catalog(encoding: &Encoding, catalog: &CatalogFile) -> Vec<Bag> {
     let value = |column: &str, row: usize| catalog.columns.get(column).map(|values| &values[row]);
     (0..catalog.ids.len()).map(|row| encoding.encode_row(catalog.titles[row].as_deref(), |column| value(column, row))).collect()
 }

@@ -3,8 +3,8 @@
 //! Each event becomes a vector ([`event`]), the history a summary P of one vector or more ([`Encoder`]), and with c = the context's
 //! embedding: u = ½ eˢ · LN( Σ_k m_k ⊙ P_k + W2 · GELU(W1 · `[LN(P), c]`) ). There is no user id.
 
-use foretaste::EncodedQuery;
-use foretaste::features::{EncodedHistory, Encoding, Slots};
+use foretaste::EncodedState;
+use foretaste::features::{Bag, EncodedHistory, Encoding};
 use serde::{Deserialize, Serialize};
 
 use super::Linear;
@@ -128,7 +128,7 @@ pub struct Input<'a, T> {
     /// Events of the first prefix that is asked for.
     pub first: usize,
     /// One bag for each of the prefixes `first..=events.len()`.
-    pub contexts: &'a [Slots],
+    pub contexts: &'a [Bag],
 }
 
 /// What the backward pass needs of a forward pass over some prefixes of one history.
@@ -296,7 +296,7 @@ impl<T: Real> UserTower<T> {
 impl UserTower {
     /// The forward pass of one query, as a page asks it: the vector `[d]`, and `[c, w]` of the rating head or nothing. `vectors` are those of
     /// the history's items, newest first, `[len, d]`.
-    pub fn forward_one(&self, query: &EncodedQuery, vectors: &[f32]) -> [Vec<f32>; 2] {
+    pub fn forward_one(&self, query: &EncodedState, vectors: &[f32]) -> [Vec<f32>; 2] {
         let mut events = event_indices(&query.history);
         events.iter_mut().enumerate().for_each(|(i, event)| event.item = i as u32);
         events.reverse();
@@ -400,7 +400,7 @@ mod tests {
         vec![event(0, 1, 1, 0, 0), event(2, 2, 0, 1, 1), event(1, 0, 1, 2, 0), event(2, 1, 1, 2, 1)]
     }
 
-    fn contexts() -> Vec<Slots> {
+    fn contexts() -> Vec<Bag> {
         vec![vec![(0, 1.0)], vec![(1, 0.7), (4, -0.5)], vec![], vec![(2, 1.0), (3, 1.0)], vec![(0, 0.3)]]
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
-use foretaste::features::{Column, Encoding, EventType, History, Kind, Value, words};
+use foretaste::features::{ColumnEncoding, ColumnKind, Encoding, EventType, History, Value, words};
 
 use super::{Config, Input};
 use crate::data::{self, Dataset, LongVec};
@@ -37,7 +37,7 @@ pub fn fit(data: &Dataset, sequences: &[Sequence], config: &Config) -> Result<En
     });
     let of_users = data.user_table.columns.iter().map(|column| fit_column(column, &users));
     let mut names = BTreeSet::new();
-    let found: Vec<Column> = declared.chain(of_users).flatten().filter(|c| names.insert(c.name.clone())).collect();
+    let found: Vec<ColumnEncoding> = declared.chain(of_users).flatten().filter(|c| names.insert(c.name.clone())).collect();
     // A column of the data that has the name of a derived one takes its place.
     context.retain(|column| !names.contains(&column.name));
     context.extend(found);
@@ -70,31 +70,31 @@ fn value_edges(data: &Dataset, sequences: &[Sequence]) -> Result<Vec<f64>> {
 }
 
 /// Hour, weekday and length of the history, and the calendar period where it is asked for.
-fn derived(times: bool, sequences: &[Sequence], config: &Config) -> Vec<Column> {
-    let column = |name: &str, kind| Column { name: name.into(), kind };
+fn derived(times: bool, sequences: &[Sequence], config: &Config) -> Vec<ColumnEncoding> {
+    let column = |name: &str, kind| ColumnEncoding { name: name.into(), kind };
     // Training sees histories up to its window: longer ones take the last bucket.
     let buckets = (1.4 * libm::log2(config.window as f64)) as usize + 1;
-    let mut out = vec![column("history_length", Kind::HistoryLength { buckets })];
+    let mut out = vec![column("history_length", ColumnKind::HistoryLength { buckets })];
     if times {
-        out.extend([column("hour", Kind::Hour), column("weekday", Kind::Weekday)]);
+        out.extend([column("hour", ColumnKind::Hour), column("weekday", ColumnKind::Weekday)]);
         let times = || sequences.iter().flat_map(|s| &s.events).filter_map(|e| e.time);
         if let (Some(days), Some(first), Some(last)) = (config.period_days, times().min(), times().max()) {
             let count = ((last - first) / (i64::from(days) * 86_400) + 1) as usize;
-            out.push(column("period", Kind::Period { start_ms: first * 1000, days, count }));
+            out.push(column("period", ColumnKind::Period { start_ms: first * 1000, days, count }));
         }
     }
     out
 }
 
 /// A column over the given rows; none where they hold nothing to learn from.
-fn fit_column(column: &data::Column, rows: &[usize]) -> Option<Column> {
+fn fit_column(column: &data::Column, rows: &[usize]) -> Option<ColumnEncoding> {
     let values = || rows.iter().map(|row| &column.values[*row]);
     let kind = match column.kind {
-        "category" => Kind::Category { vocabulary: vocabulary(values().map(|v| v.text().into_iter().collect())).0 },
-        "set" => Kind::Set { vocabulary: vocabulary(values().map(|v| v.set().into_iter().collect())).0 },
+        "category" => ColumnKind::Category { vocabulary: vocabulary(values().map(|v| v.text().into_iter().collect())).0 },
+        "set" => ColumnKind::Set { vocabulary: vocabulary(values().map(|v| v.set().into_iter().collect())).0 },
         "text" => {
             let (vocabulary, cut) = vocabulary(values().map(|v| words(&v.text().unwrap_or_default()).collect()));
-            Kind::Text { vocabulary, hash_buckets: if cut { HASH_BUCKETS } else { 0 } }
+            ColumnKind::Text { vocabulary, hash_buckets: if cut { HASH_BUCKETS } else { 0 } }
         }
         "number" => {
             let mut numbers: Vec<f64> = values().filter_map(Value::number).collect();
@@ -105,18 +105,20 @@ fn fit_column(column: &data::Column, rows: &[usize]) -> Option<Column> {
             if !(sd > 0.0 && sd.is_finite()) {
                 return None;
             }
-            Kind::Number { edges: edges(&mut numbers, NUMBER_BUCKETS), mean, sd }
+            ColumnKind::Number { edges: edges(&mut numbers, NUMBER_BUCKETS), mean, sd }
         }
         _ => {
             let dim = values().find_map(|v| if let Value::Vector(xs) = v { Some(xs.len()) } else { None })?;
-            Kind::Vector { dim }
+            ColumnKind::Vector { dim }
         }
     };
     let empty = match &kind {
-        Kind::Category { vocabulary } | Kind::Set { vocabulary } | Kind::Text { vocabulary, .. } => vocabulary.is_empty(),
+        ColumnKind::Category { vocabulary } | ColumnKind::Set { vocabulary } | ColumnKind::Text { vocabulary, .. } => {
+            vocabulary.is_empty()
+        }
         _ => false,
     };
-    (!empty).then(|| Column { name: column.name.clone(), kind })
+    (!empty).then(|| ColumnEncoding { name: column.name.clone(), kind })
 }
 
 /// What occurs in [`LEAST_ROWS`] rows, in order of bytes, and whether [`MAX_VOCABULARY`] cut it: the most frequent stay.
@@ -172,6 +174,6 @@ mod tests {
         assert_eq!(fit_column(&column("text", &[Value::Missing, Value::Missing, Value::Missing]), &rows), None);
         assert_eq!(fit_column(&column("vector", &[Value::Missing, Value::Missing, Value::Missing]), &rows), None);
         let number = fit_column(&column("number", &[one.clone(), two, one]), &rows).unwrap();
-        assert!(matches!(number.kind, Kind::Number { edges, .. } if edges == [1.5]));
+        assert!(matches!(number.kind, ColumnKind::Number { edges, .. } if edges == [1.5]));
     }
 }

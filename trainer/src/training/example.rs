@@ -1,12 +1,13 @@
 //! Training examples: a window of one visitor's history, every prefix of it a request whose next items are to be found.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 
 use anyhow::Result;
-use foretaste::features::{Column, Encoding, Fields, History, Slots, Value};
+use foretaste::features::{Bag, ColumnEncoding, Encoding, Fields, History, Value};
 
+use super::row_events::RowEvents;
 use super::{Config, Ratings};
-use crate::data::{Dataset, LongVec, context_of, event_of};
+use crate::data::{Dataset, LongVec, context_of};
 use crate::losses::softmax::Target;
 use crate::losses::squared_error::Rated;
 use crate::ops::dropout::Dropout;
@@ -17,7 +18,7 @@ use crate::towers::{CatalogRows, Input, event_indices};
 
 /// The histories of all who are learnt from.
 pub struct Visitors {
-    events: LongVec<Known>,
+    events: LongVec<HistoryEvent>,
     /// By visitor: where the events end.
     ends: Vec<usize>,
     fields: Vec<Fields>,
@@ -26,7 +27,7 @@ pub struct Visitors {
 
 /// An event as the tower reads it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Known {
+struct HistoryEvent {
     /// Encoded; the item is a catalog row.
     index: EventIndex,
     /// Whether it is the first of its item.
@@ -45,7 +46,7 @@ struct Known {
 #[derive(Debug, Clone, Copy)]
 pub struct Visitor<'a> {
     /// Oldest first.
-    events: &'a [Known],
+    events: &'a [HistoryEvent],
     /// Columns of the users table.
     fields: &'a Fields,
     /// Declared context of each event; empty where the data has none.
@@ -70,7 +71,7 @@ pub struct Example {
     /// 0 where the window starts with the visitor's first event: then the empty history is a request too.
     pub first: usize,
     /// Encoded requests.
-    pub contexts: Vec<Slots>,
+    pub contexts: Vec<Bag>,
     /// What is to be found.
     pub targets: Vec<Target>,
     /// Ratings to predict.
@@ -90,38 +91,31 @@ impl Visitors {
     /// # Errors
     /// A full disk, where the events are more than the memory holds.
     pub fn of(data: &Dataset, sequences: &[Sequence], encoding: &Encoding, ratings: Option<&Ratings>) -> Result<Visitors> {
-        let rows: HashMap<&str, u32> = data.items.iter().enumerate().map(|(i, id)| (id.as_str(), i as u32)).collect();
-        let row_of = |id: &str| rows.get(id).copied();
-        // Every event is encoded, however long the history.
-        let mut whole = encoding.clone();
-        (whole.history.len, whole.history.cap) = (usize::MAX, usize::MAX);
-        let weight = |name: &str| encoding.history.type_of(name).filter(|t| t.positive).map_or(0.0, |t| t.weight);
+        let spec = &encoding.history;
+        let rows = RowEvents::new(data, spec);
         let mut out = Visitors { events: LongVec::new(data.events.most()), ends: vec![], fields: vec![], requests: vec![] };
         for sequence in sequences {
-            let recorded: Vec<_> = sequence.events.iter().map(|e| event_of(data, e)).collect();
-            let mut kept = whole.kept(&recorded, row_of);
+            let events = rows.of(&sequence.events);
+            // Every event is encoded, however long the history.
+            let kept = spec.kept(&events, usize::MAX);
             if kept.len() < 2 {
                 continue;
             }
-            kept.reverse();
-            let mut indices = event_indices(&whole.encode_history(&recorded, row_of));
-            indices.reverse();
+            let indices = event_indices(&spec.encode(&events, &kept, usize::MAX));
             let mut seen = HashSet::new();
-            let mut all = sequence.events.iter().zip(&recorded);
-            let mut correction = |kept| all.find(|(_, event)| std::ptr::eq(*event, kept)).map_or(1.0, |(event, _)| event.weight);
-            for (index, (_, event)) in indices.into_iter().zip(&kept) {
-                out.events.push(Known {
+            for (index, place) in indices.into_iter().zip(&kept).rev() {
+                let event = &events[*place];
+                out.events.push(HistoryEvent {
                     index,
                     first: seen.insert(index.item),
-                    weight: weight(&event.kind),
-                    correction: correction(*event),
+                    weight: spec.declared(event.kind).filter(|t| t.positive).map_or(0.0, |t| t.weight),
+                    correction: sequence.events[*place].weight,
                     rating: ratings.and_then(|ratings| Some(ratings.scaled(event.value?))),
                     time: event.time,
                 })?;
             }
             out.ends.push(out.events.len());
             out.fields.push(context_of(data, sequence.user as usize, encoding));
-            let kept: Vec<_> = kept.iter().map(|(row, event)| (*row, event.time)).collect();
             out.requests.push(requests(data, sequence, encoding, &kept));
         }
         out.events.read_anywhere();
@@ -141,23 +135,25 @@ impl Visitors {
     }
 }
 
-/// The declared context of the kept events, each an item row and a time, found among the user's events in order.
-fn requests(data: &Dataset, sequence: &Sequence, encoding: &Encoding, kept: &[(u32, Option<i64>)]) -> Vec<Fields> {
+/// The declared context of the kept events, oldest first. `kept` are their places in the sequence, newest first; the rows of the context
+/// table are those of all events of the user, so an event is looked for among these, in order.
+fn requests(data: &Dataset, sequence: &Sequence, encoding: &Encoding, kept: &[usize]) -> Vec<Fields> {
     let columns: Vec<_> =
         data.context_table.columns.iter().filter(|c| encoding.context.iter().any(|e| e.name == c.name)).collect();
     if columns.is_empty() {
         return Vec::new();
     }
     let mut at = data.offsets[sequence.user as usize];
-    let fields = |(row, time): &(u32, Option<i64>)| {
-        while (data.events[at].item, data.events[at].time.map(|t| t.saturating_mul(1000))) != (*row, *time) {
+    let fields = |place: &usize| {
+        let event = &sequence.events[*place];
+        while (data.events[at].item, data.events[at].time) != (event.item, event.time) {
             at += 1;
         }
         at += 1;
         let present = columns.iter().filter(|c| c.values[at - 1] != Value::Missing);
         present.map(|c| (c.name.clone(), c.values[at - 1].clone())).collect()
     };
-    kept.iter().map(fields).collect()
+    kept.iter().rev().map(fields).collect()
 }
 
 impl Visitor<'_> {
@@ -185,7 +181,7 @@ impl Visitor<'_> {
             run: if no_times { 0 } else { e.run },
             ..*e
         };
-        let dropped: Vec<&Column> =
+        let dropped: Vec<&ColumnEncoding> =
             encoding.context.iter().enumerate().filter(|(i, _)| missing(2 + *i as u64)).map(|(_, c)| c).collect();
         if config.held_out > 0.0 {
             let hidden = Dropout { rate: config.held_out, seed: mix(seed, u64::MAX) };
@@ -240,7 +236,7 @@ impl Visitor<'_> {
     }
 
     /// The request after `prefix` events from `start` on: its clock stands at the last of them, as in the protocols.
-    fn context(&self, start: usize, prefix: usize, dropped: &[&Column], encoding: &Encoding, known: usize) -> Slots {
+    fn context(&self, start: usize, prefix: usize, dropped: &[&ColumnEncoding], encoding: &Encoding, known: usize) -> Bag {
         let at = start + prefix;
         let mut fields = self.fields.clone();
         if let Some(request) = self.requests.get(at) {
@@ -279,9 +275,9 @@ mod tests {
 
     use super::*;
 
-    fn events(items: &[u32]) -> Vec<Known> {
+    fn events(items: &[u32]) -> Vec<HistoryEvent> {
         let mut seen = HashSet::new();
-        let event = |item: &u32| Known {
+        let event = |item: &u32| HistoryEvent {
             index: EventIndex { item: *item, value: 1, gap: 1, ..EventIndex::default() },
             first: seen.insert(*item),
             weight: 1.0,
@@ -292,7 +288,7 @@ mod tests {
         items.iter().map(event).collect()
     }
 
-    fn visitor(events: &[Known]) -> Visitor<'_> {
+    fn visitor(events: &[HistoryEvent]) -> Visitor<'_> {
         static NONE: Fields = Fields::new();
         Visitor { events, fields: &NONE, requests: &[] }
     }

@@ -8,6 +8,7 @@ mod example;
 mod numbers;
 mod progress;
 mod ratings;
+mod row_events;
 mod run;
 mod search;
 mod state;
@@ -29,7 +30,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use foretaste::bundle::{CatalogFile, TrainedOn};
-use foretaste::features::{Encoding, Slots};
+use foretaste::features::{Bag, Encoding};
 use serde_json::Value;
 
 use crate::data::Dataset;
@@ -198,7 +199,7 @@ struct Trainer<'a> {
     seed: u64,
     trained_on: TrainedOn,
     encoding: &'a Encoding,
-    bags: Vec<Slots>,
+    bags: Vec<Bag>,
     ratings: Option<&'a Ratings>,
     validation: Validation<'a>,
     out: &'a Path,

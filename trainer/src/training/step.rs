@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use foretaste::features::{Encoding, Slots};
+use foretaste::features::{Bag, Encoding};
 use rayon::prelude::*;
 
 use super::Config;
@@ -26,7 +26,7 @@ pub struct Material<'a> {
     /// Whose histories are learnt from.
     pub visitors: &'a Visitors,
     /// Column slots by catalog row.
-    pub bags: &'a [Slots],
+    pub bags: &'a [Bag],
     /// Chooses the candidates.
     pub sampler: &'a Sampler,
 }

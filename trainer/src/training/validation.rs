@@ -1,17 +1,16 @@
 //! How good the towers are in training, over the validation queries.
 
-use std::collections::HashMap;
-
 use anyhow::{Result, ensure};
 use foretaste::bundle::RatingRange;
-use foretaste::features::{EncodedQuery, Encoding, Query};
+use foretaste::features::{EncodedState, Encoding};
 use rayon::prelude::*;
 
 use super::Ratings;
-use crate::data::{Dataset, context_of, event_of};
+use super::row_events::RowEvents;
+use crate::data::{Dataset, context_of};
 use crate::losses::squared_error;
 use crate::metrics;
-use crate::protocols::{self, Protocol, Split};
+use crate::protocols::{Protocol, Query, Split};
 use crate::towers::{CatalogRows, Linear, UserTower};
 
 /// Length of the list that validation looks at.
@@ -46,7 +45,7 @@ impl Metric {
 
 /// Queries, encoded once.
 pub struct Validation<'a> {
-    queries: Vec<(EncodedQuery, &'a protocols::Query)>,
+    queries: Vec<(EncodedState, &'a Query)>,
     /// Items of the events.
     universe: &'a [bool],
     protocol: Protocol,
@@ -65,12 +64,10 @@ impl<'a> Validation<'a> {
             !asked || ratings.is_some(),
             "p2 predicts ratings: it takes events with different ratings and a rating_weight above 0"
         );
-        let rows: HashMap<&str, u32> = data.items.iter().enumerate().map(|(i, id)| (id.as_str(), i as u32)).collect();
-        let encode = |query: &'a protocols::Query| {
-            let history: Vec<_> = query.history.iter().map(|e| event_of(data, e)).collect();
+        let events = RowEvents::new(data, &encoding.history);
+        let encode = |query: &'a Query| {
             let context = context_of(data, query.user as usize, encoding);
-            let raw = Query { history: &history, context: &context, time: None, tz_offset_min: None };
-            Ok((encoding.encode_query(&raw, |id| rows.get(id).copied())?, query))
+            Ok((encoding.encode_state(&events.of(&query.history), &context, None, 0)?, query))
         };
         Ok(Validation {
             queries: split.valid.iter().map(encode).collect::<Result<_>>()?,
@@ -97,7 +94,7 @@ impl<'a> Validation<'a> {
         let vector = |row: u32| &vectors[row as usize * d..][..d];
         let read = |row: u32| &rows.read()[row as usize * d..][..d];
         // Sums of a query, and what they are the mean of.
-        let one = |(encoded, query): &(EncodedQuery, &protocols::Query)| -> (f64, f64) {
+        let one = |(encoded, query): &(EncodedState, &Query)| -> (f64, f64) {
             let history = &encoded.history.rows;
             let rows: Vec<f32> = history.iter().flat_map(|row| read(*row)).copied().collect();
             let [u, rating] = user.forward_one(encoded, &rows);

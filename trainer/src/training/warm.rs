@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use foretaste::features::{Column, Encoding, Kind};
+use foretaste::features::{ColumnEncoding, ColumnKind, Encoding};
 
 use super::Run;
 use crate::towers::{ItemTower, Tensor, UserTower};
@@ -84,12 +84,12 @@ fn values(encoding: &Encoding) -> Vec<String> {
 }
 
 /// What each slot of some columns stands for.
-fn slots(columns: &[Column]) -> Vec<String> {
+fn slots(columns: &[ColumnEncoding]) -> Vec<String> {
     let mut keys = Vec::new();
     for column in columns {
         let (words, scheme) = match &column.kind {
-            Kind::Category { vocabulary } | Kind::Set { vocabulary } => (vocabulary.as_slice(), String::new()),
-            Kind::Text { vocabulary, hash_buckets } => (vocabulary.as_slice(), format!("{hash_buckets} buckets")),
+            ColumnKind::Category { vocabulary } | ColumnKind::Set { vocabulary } => (vocabulary.as_slice(), String::new()),
+            ColumnKind::Text { vocabulary, hash_buckets } => (vocabulary.as_slice(), format!("{hash_buckets} buckets")),
             other => (&[][..], format!("{other:?}")),
         };
         let rest = column.width() - words.len();
@@ -105,11 +105,11 @@ mod tests {
 
     #[test]
     fn rows_go_where_their_meaning_is() {
-        let column = |name: &str, kind: Kind| Column { name: name.into(), kind };
+        let column = |name: &str, kind: ColumnKind| ColumnEncoding { name: name.into(), kind };
         let words = |list: &[&str]| list.iter().map(|w| w.to_string()).collect::<Vec<_>>();
         let columns = |vocabulary: &[&str], edges: &[f64]| {
-            let tags = Kind::Set { vocabulary: words(vocabulary) };
-            let price = Kind::Number { edges: edges.to_vec(), mean: 1.0, sd: 1.0 };
+            let tags = ColumnKind::Set { vocabulary: words(vocabulary) };
+            let price = ColumnKind::Number { edges: edges.to_vec(), mean: 1.0, sd: 1.0 };
             vec![column("tags", tags), column("price", price)]
         };
         let old = slots(&columns(&["a", "c"], &[1.0]));
