@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bundle::Catalog;
 use crate::error::{ErrorKind, Result, range};
-use crate::explore::{Explore, PolicyKind};
+use crate::explore::{Explore, PolicyChoice};
 use crate::features::{Fields, shortest};
 use crate::retrieve::Effort;
 
@@ -54,7 +54,7 @@ impl Request {
     ///
     /// # Errors
     /// `range`, `unknown-key` for a cap on a column that the catalog does not have, and those of [`Explore::check`].
-    pub(crate) fn check(&self, catalog: &Catalog) -> Result<(PolicyKind, f64)> {
+    pub(crate) fn check(&self, catalog: &Catalog) -> Result<PolicyChoice> {
         if self.k == 0 {
             return Err(range("1 or more", 0).at("recommend.k"));
         }

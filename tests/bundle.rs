@@ -9,8 +9,8 @@ use foretaste::explore::POLICIES;
 use foretaste::features::{Fields, Value};
 use foretaste::golden::Golden;
 use foretaste::model::TractRuntime;
-use foretaste::profile::Event;
-use foretaste::{Explore, Recommender, Request, Slate};
+use foretaste::profile::{Event, Experiment};
+use foretaste::{Explore, Recommender, Request, Slate, VisitorState};
 use include_dir::{Dir, include_dir};
 
 #[cfg(target_arch = "wasm32")]
@@ -84,12 +84,12 @@ fn a_restored_log_goes_on() {
     let mut before = open(&tiny()).unwrap();
     before.record(event("50")).unwrap();
     let arms = ["a", "b"].map(String::from);
-    before.assign("e", "u", (&arms, &[1.0, 1.0]), None).unwrap();
+    before.assign(&Experiment { name: "e", arms: &arms, weights: &[1.0, 1.0] }, "u", None).unwrap();
     before.recommend(&request).unwrap();
     let mut after = open(&tiny()).unwrap();
     after.import_profile(before.profile().events().to_vec()).unwrap();
     before.log().lines().for_each(|line| after.restore(line.clone()));
-    after.assign("e", "u", (&arms, &[1.0, 1.0]), None).unwrap();
+    after.assign(&Experiment { name: "e", arms: &arms, weights: &[1.0, 1.0] }, "u", None).unwrap();
     assert_eq!((after.log().written(), after.profile().events().len()), (3, 1));
     let [one, two] = [&mut before, &mut after].map(|recommender| recommender.recommend(&request).unwrap());
     assert_eq!((one.id, one.items), (two.id, two.items));

@@ -13,7 +13,7 @@ pub use candidates::Candidates;
 pub use greedy::Greedy;
 pub use posterior::{Feedback, Posterior};
 pub use random::{below, decision_rng, normal, stream, unit};
-pub use settings::{Explore, POLICIES, PolicyKind};
+pub use settings::{Explore, POLICIES, PolicyChoice, PolicyKind};
 pub use softmax::Softmax;
 pub use thompson::{SAMPLES, Thompson};
 

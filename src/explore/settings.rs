@@ -8,35 +8,35 @@ use crate::features::{Fields, Value, shortest};
 /// Names of the policies.
 pub const POLICIES: [&str; 5] = ["greedy", "epsilon-greedy", "softmax", "ucb", "thompson"];
 
-/// How slots are filled. Unknown keys are refused; a knob that the policy does not have is not looked at.
+/// How slots are filled. Unknown keys are refused; knobs that the policy does not have are ignored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Fields", into = "Fields")]
 pub struct Explore {
     /// One of [`POLICIES`].
     pub policy: String,
-    /// Share of slots that are drawn uniformly from the whole allowed catalog, 0 to 1. Above 0 every allowed item has a propensity of at
-    /// least ε / n: what another policy would have earned can be told from the log. 1 is uniform. Absent: .1 of `epsilon-greedy`, 0 of
-    /// `greedy`, .02 of the others. Sutton and Barto, Reinforcement Learning, 2018, section 2.2.
+    /// Share of slots that are drawn uniformly from all n allowed items, 0 to 1. At 1 every slot is uniform; above 0 every allowed item has a
+    /// propensity of at least ε / n, so that a log can evaluate any other policy. Absent: .1 for `epsilon-greedy`, 0 for `greedy`, .02 for the
+    /// others. Sutton and Barto, Reinforcement Learning, 2018, section 2.2.
     pub epsilon: Option<f64>,
-    /// Of `softmax`, in logits, above 0: see [`super::Softmax::new`].
+    /// For `softmax`, in logits, above 0: see [`super::Softmax::new`].
     pub temperature: f64,
-    /// Of `ucb`: standard deviations that are added to a score, 0 or more. 0 is greedy; many show what is least known.
+    /// For `ucb`: how many standard deviations are added to a score, 0 or more. 0 is greedy; a large number shows the least known items.
     pub alpha: f64,
-    /// Of `ucb` and `thompson`: see [`super::Posterior::new`].
+    /// For `ucb` and `thompson`: see [`super::Posterior::new`].
     pub prior: f64,
-    /// Of `ucb` and `thompson`: see [`super::Posterior::new`].
+    /// For `ucb` and `thompson`: see [`super::Posterior::new`].
     pub cold: f64,
-    /// Of `ucb` and `thompson`: an answer counts half after as many further ones, above 0. Small ones forget soon, as drifting tastes ask
-    /// for; large ones learn for good.
+    /// For `ucb` and `thompson`, above 0: after this many further answers an answer counts half. A small number forgets soon, which suits
+    /// drifting tastes; a large one never forgets.
     pub half_life: f64,
-    /// Of `ucb` and `thompson`: what an item loses, in logits, that was shown and got no answer. 0 takes no notice of it.
+    /// For `ucb` and `thompson`: what an item loses, in logits, if it was shown and got no answer. At 0 such items count for nothing.
     pub ignored: f64,
-    /// Added to the score of an item that no training has seen, in logits; after n events it is divided by √(1 + n): the lever for the exposure
-    /// of rare items, of every policy. 0 is none; large ones show the rarest alone.
+    /// For every policy: added to the score of an item that no training has seen, in logits; after n training events divided by √(1 + n).
+    /// 0 adds nothing; a large number shows only the rarest items.
     pub boost: f64,
-    /// With the decision id it fixes every draw. Below 2⁵³, so that every JSON reader keeps its digits.
+    /// Fixes every draw, together with the decision id. Below 2⁵³, so that every JSON reader keeps all digits.
     pub seed: u64,
-    /// Id of the decision; absent: the number of slates so far.
+    /// Id of the decision; absent: the number of slates before this one.
     pub decision: Option<String>,
 }
 
@@ -58,7 +58,7 @@ impl Default for Explore {
     }
 }
 
-// By name and number: a page loads less of it than of a reader and a writer for each field.
+// As names with values: derived code for each field would add bytes to the module that a page loads.
 impl TryFrom<Fields> for Explore {
     type Error = String;
 
@@ -71,7 +71,7 @@ impl TryFrom<Fields> for Explore {
                 ("policy", Value::Text(policy)) => explore.policy = policy,
                 ("decision", Value::Text(decision)) => explore.decision = Some(decision),
                 ("epsilon", Value::Number(x)) => explore.epsilon = Some(x),
-                // What does not fit lands past the limit and is refused there.
+                // A number too large becomes u64::MAX, which `check` refuses.
                 ("seed", Value::Number(x)) if x >= 0.0 && x == libm::floor(x) => explore.seed = x as u64,
                 (_, Value::Number(x)) if knob.is_some() => knob.into_iter().for_each(|knob| *knob = x),
                 _ => return Err(format!("`{name}` is no knob, or not of its kind")),
@@ -93,7 +93,7 @@ impl From<Explore> for Fields {
     }
 }
 
-/// What a policy does with the best of the pool.
+/// How a policy chooses among the pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PolicyKind {
     /// `greedy`, and with a share of uniform slots `epsilon-greedy`.
@@ -104,6 +104,15 @@ pub enum PolicyKind {
     Ucb,
     /// `thompson`.
     Thompson,
+}
+
+/// A checked choice of policy.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PolicyChoice {
+    /// How it chooses among the pool.
+    pub kind: PolicyKind,
+    /// Share of slots that are drawn uniformly from all allowed items, 0 to 1.
+    pub epsilon: f64,
 }
 
 impl Explore {
@@ -119,11 +128,11 @@ impl Explore {
         ]
     }
 
-    /// The kind of the policy and its ε, after a check of all knobs.
+    /// Checks all knobs and gives the policy that they choose.
     ///
     /// # Errors
-    /// `argument` for a policy that there is not, `range` for a knob outside its range.
-    pub fn check(&self) -> Result<(PolicyKind, f64)> {
+    /// `argument` for an unknown policy, `range` for a knob outside its range.
+    pub fn check(&self) -> Result<PolicyChoice> {
         let (kind, epsilon) = match self.policy.as_str() {
             "greedy" => (PolicyKind::Greedy, 0.0),
             "epsilon-greedy" => (PolicyKind::Greedy, 0.1),
@@ -147,7 +156,7 @@ impl Explore {
             return refused("seed", "a whole number below 2^53", self.seed as f64);
         }
         for (name, value) in self.clone().knobs_mut() {
-            // A million logits is past every sense, and keeps f32 finite.
+            // A million logits is more than anyone wants, and keeps f32 finite.
             let (least, text) = match name {
                 "temperature" | "half_life" => (1e-6, "0.000001 to a million"),
                 _ => (0.0, "0 to a million"),
@@ -156,7 +165,7 @@ impl Explore {
                 return refused(name, text, *value);
             }
         }
-        Ok((kind, epsilon))
+        Ok(PolicyChoice { kind, epsilon })
     }
 }
 

@@ -1,4 +1,4 @@
-//! Experiments: which arm a unit is given, without anyone who gives it.
+//! Experiments: which arm a unit gets. A hash decides, so no server has to keep it.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -6,11 +6,11 @@ use sha2::{Digest, Sha256};
 use super::store::name_of;
 use crate::error::{ErrorKind, Result, range};
 
-/// An arm that was given to a unit, a visitor most often.
+/// The log line that says which arm a unit got.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Assignment {
-    /// Always `assignment`: tells the line from others.
+    /// Always `assignment`: tells this line from others.
     #[serde(rename = "type")]
     pub kind: String,
     /// Name of the experiment.
@@ -24,36 +24,51 @@ pub struct Assignment {
     pub time: Option<i64>,
 }
 
-/// The arm of a unit: equal arguments give equal arms everywhere, and each arm the share of units that its weight has of all weights.
-///
-/// The first 53 bits of SHA-256(experiment ‖ 0 ‖ unit) are a number 0 ≤ x < 1; the arm is the first one, in the given order, whose weight and those
-/// before it come to more than x times all weights. Kohavi, Longbotham, Sommerfield, Henne, Controlled experiments on the web, 2009, § 4.1.
-///
-/// # Errors
-/// `argument` for fewer than two arms, two of one name, a name that is empty or longer than 4,096 bytes, or an experiment with a zero byte in its name;
-/// `range` for weights that are not positive or whose sum is not finite.
-pub fn arm<'a>(experiment: &str, unit: &str, arms: &'a [String], weights: &[f64]) -> Result<&'a str> {
-    name_of(experiment, "experiment.name")?;
-    name_of(unit, "experiment.unit")?;
-    arms.iter().try_for_each(|name| name_of(name, "experiment.arms"))?;
-    let alike = arms.iter().enumerate().any(|(i, name)| arms[..i].contains(name));
-    if arms.len() < 2 || arms.len() != weights.len() || alike || experiment.contains('\0') {
-        return Err(ErrorKind::Argument("expected two arms or more, of different names".into()).at("experiment"));
+/// An experiment that compares arms.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Experiment<'a> {
+    /// Name, 1 to 4,096 bytes, without a zero byte.
+    pub name: &'a str,
+    /// Names of the arms, two or more, all different.
+    pub arms: &'a [String],
+    /// One positive weight an arm: an arm gets the share of units that its weight has of the sum.
+    pub weights: &'a [f64],
+}
+
+impl<'a> Experiment<'a> {
+    /// The arm of a unit, such as a visitor. The same arguments give the same arm on every target.
+    ///
+    /// The first 53 bits of SHA-256(name ‖ 0 ‖ unit) are a number 0 ≤ x < 1. The arm is the first one, in the given order, whose weight plus the
+    /// weights before it exceed x times the sum of all weights. Kohavi, Longbotham, Sommerfield, Henne, Controlled experiments on the web, 2009,
+    /// § 4.1.
+    ///
+    /// # Errors
+    /// `argument` for fewer than two arms, two arms of the same name, a name that is empty or longer than 4,096 bytes, or a zero byte in the name
+    /// of the experiment; `range` for weights that are not positive or whose sum is not finite.
+    pub fn arm(&self, unit: &str) -> Result<&'a str> {
+        let Experiment { name: experiment, arms, weights } = *self;
+        name_of(experiment, "experiment.name")?;
+        name_of(unit, "experiment.unit")?;
+        arms.iter().try_for_each(|name| name_of(name, "experiment.arms"))?;
+        let alike = arms.iter().enumerate().any(|(i, name)| arms[..i].contains(name));
+        if arms.len() < 2 || arms.len() != weights.len() || alike || experiment.contains('\0') {
+            return Err(ErrorKind::Argument("expected two arms or more, of different names".into()).at("experiment"));
+        }
+        let sum: f64 = weights.iter().sum();
+        if !(weights.iter().all(|weight| *weight > 0.0) && sum.is_finite()) {
+            return Err(range("positive finite weights", "others").at("experiment.arms"));
+        }
+        let hash = Sha256::digest([experiment.as_bytes(), &[0], unit.as_bytes()].concat().as_slice());
+        let bits = hash[..7].iter().fold(0, |bits, byte| bits << 8 | u64::from(*byte)) >> 3;
+        let place = bits as f64 / (1u64 << 53) as f64 * sum;
+        let mut upto = 0.0;
+        let passed = weights.iter().take_while(|weight| {
+            upto += **weight;
+            upto <= place
+        });
+        // x is below 1, but the sum is rounded.
+        Ok(&arms[passed.count().min(arms.len() - 1)])
     }
-    let sum: f64 = weights.iter().sum();
-    if !(weights.iter().all(|weight| *weight > 0.0) && sum.is_finite()) {
-        return Err(range("positive finite weights", "others").at("experiment.arms"));
-    }
-    let hash = Sha256::digest([experiment.as_bytes(), &[0], unit.as_bytes()].concat().as_slice());
-    let bits = hash[..7].iter().fold(0, |bits, byte| bits << 8 | u64::from(*byte)) >> 3;
-    let place = bits as f64 / (1u64 << 53) as f64 * sum;
-    let mut upto = 0.0;
-    let passed = weights.iter().take_while(|weight| {
-        upto += **weight;
-        upto <= place
-    });
-    // x is below 1, but sums round.
-    Ok(&arms[passed.count().min(arms.len() - 1)])
 }
 
 #[cfg(test)]
@@ -62,10 +77,10 @@ mod tests {
 
     fn given(experiment: &str, unit: &str, arms: &[(&str, f64)]) -> Result<String> {
         let (arms, weights): (Vec<String>, Vec<f64>) = arms.iter().map(|(arm, weight)| (arm.to_string(), *weight)).unzip();
-        arm(experiment, unit, &arms, &weights).map(Into::into)
+        Experiment { name: experiment, arms: &arms, weights: &weights }.arm(unit).map(Into::into)
     }
 
-    /// `assignments.py` beside the fixture says how the arms were found.
+    /// `assignments.py` beside the fixture computed the arms without this crate.
     #[test]
     fn arms_are_those_of_the_fixture() {
         let rows: Vec<serde_json::Value> = serde_json::from_str(include_str!("../../tests/fixtures/assignments.json")).unwrap();
@@ -78,7 +93,7 @@ mod tests {
         }
     }
 
-    /// Shares are those of the weights, and two experiments split the units independently: within five standard errors of 20,000 units.
+    /// Arms get the shares of their weights, and two experiments split the units independently: within five standard errors of 20,000 units.
     #[test]
     fn shares_follow_the_weights() {
         let count = |first: &str, of_second: Option<&str>| {
@@ -101,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_experiment_is_refused() {
+    fn wrong_experiments_are_refused() {
         let two = [("a", 1.0), ("b", 1.0)];
         let long = "x".repeat(4097);
         let code = |experiment: &str, unit: &str, arms: &[(&str, f64)]| given(experiment, unit, arms).map_err(|e| e.code());

@@ -1,4 +1,4 @@
-//! What the visitor did: events, history, log; and which arm of an experiment the visitor is in.
+//! What the visitor did and was shown: kept events and the log. And which arm of an experiment the visitor is in.
 
 mod event;
 mod experiment;
@@ -7,7 +7,7 @@ mod log;
 mod store;
 
 pub use event::Event;
-pub use experiment::{Assignment, arm};
+pub use experiment::{Assignment, Experiment};
 pub use feedback::{answers, ignored};
 pub use log::{EventLog, Impression, LogLine, Slot};
 pub use store::Profile;

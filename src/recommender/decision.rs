@@ -1,47 +1,67 @@
-//! From a visitor's vector and the best rows to the slots of a slate.
+//! What a policy does for one slate: which rows it looks at, and how the slots are filled from them.
 
 use crate::bundle::{Bundle, Catalog, Lift, Rows};
-use crate::explore::{Candidates, Explore, Feedback, Greedy, Policy, PolicyKind, Posterior, Softmax, Thompson, stream};
+use crate::explore::{
+    Candidates, Explore, Feedback, Greedy, Policy, PolicyChoice, PolicyKind, Posterior, Softmax, Thompson, stream,
+};
 use crate::features::RowEvent;
 use crate::profile::{EventLog, answers, ignored};
 use crate::request::Request;
 use crate::retrieve::{Bitmap, Effort, Scorer, TopK, search};
 use crate::slate::{Caps, Constraint, Diversity, SlotLoop};
 
-/// Rows that a policy looks at, and more where there are many slots. What may be best by its bound is soon told, and each row costs a policy that learns
-/// more; a softmax has a long tail.
+/// The least number of rows that a policy looks at. A softmax has a long tail; the best upper bound is among fewer rows.
 const POOL: usize = 192;
+/// The same for policies that learn from answers: each row costs them more time.
 const LEARNING_POOL: usize = 96;
-/// Items without an answer that count.
+/// The most items without an answer that count as answers.
 const MOST_IGNORED: usize = 16;
 
-/// What a policy believes of a visitor, and where it looks.
+/// What a policy believes about a visitor, and which rows it looks at.
 pub(super) struct Decision {
     kind: PolicyKind,
     epsilon: f64,
-    /// Of the policies that learn from answers.
+    /// Only for policies that learn from answers.
     posterior: Option<Posterior>,
-    /// Rows to look for.
+    /// How many rows to search for.
     pub pool: usize,
-    /// How closely.
+    /// How thorough the search is.
     pub effort: Effort,
     /// What the search adds to scores.
     pub lift: Lift,
 }
 
+/// What the slots of a slate are filled from.
+pub(super) struct SlateParts<'a> {
+    /// Vectors of the items.
+    pub rows: &'a Rows,
+    /// Columns of the items, for caps.
+    pub catalog: &'a Catalog,
+    /// The request, with all knobs.
+    pub request: &'a Request,
+    /// Id of the decision.
+    pub decision: &'a str,
+    /// [`Decision::vector`], `[d]`.
+    pub vector: &'a [f32],
+    /// Rows that may be shown.
+    pub allowed: &'a Bitmap,
+    /// The best allowed rows that the search found, with their scores, best first, ties by row.
+    pub found: Vec<(f32, u32)>,
+}
+
 impl Decision {
-    /// For a tower's output `[d]`; `feedback` gives the visitor's answers, to a policy that learns from them.
+    /// For the output `[d]` of the user tower. `feedback` is called if the policy learns from answers.
     pub fn new(
         rows: &Rows,
         request: &Request,
-        (kind, epsilon): (PolicyKind, f64),
+        PolicyChoice { kind, epsilon }: PolicyChoice,
         user: &[f32],
         feedback: impl FnOnce() -> Vec<Feedback>,
     ) -> Decision {
         let explore = &request.explore;
         let learns = matches!(kind, PolicyKind::Ucb | PolicyKind::Thompson);
         let posterior = learns.then(|| Posterior::new(rows, user, &feedback(), explore.prior, explore.cold));
-        // No item's upper bound lies above this one; of samples one deviation.
+        // The lift makes each score an upper bound of what the policy compares: alpha deviations for UCB, one for Thompson sampling.
         let deviations = if kind == PolicyKind::Ucb { explore.alpha } else { 1.0 };
         let [length, rarity] = posterior.as_ref().map_or([0.0; 2], |p| p.bounds().map(|bound| deviations * bound));
         let lift = Lift { length: length as f32, rarity: (rarity + explore.boost) as f32 };
@@ -51,12 +71,12 @@ impl Decision {
         Decision { kind, epsilon, posterior, pool, effort, lift }
     }
 
-    /// The vector `[d]` whose scores the pool has.
+    /// The vector `[d]` that the search scores with: the mean of the posterior, if there is one.
     pub fn vector<'a>(&'a self, user: &'a [f32]) -> &'a [f32] {
         self.posterior.as_ref().map_or(user, |posterior| posterior.mean())
     }
 
-    /// The found rows by the scores that the policy compares, best first: without the lift, with what the policy adds itself.
+    /// The found rows with the scores that the policy compares, best first: the lift is taken off, and what the policy itself adds is put on.
     fn scored(&self, rows: &Rows, explore: &Explore, found: Vec<(f32, u32)>) -> Vec<(f32, u32)> {
         if self.lift.is_none() {
             return found;
@@ -76,19 +96,12 @@ impl Decision {
         best.into_ranked()
     }
 
-    /// Calls with the slot loop of a request; `found` are the best rows that the search gave.
-    pub fn slots<T>(
-        &self,
-        (rows, catalog): (&Rows, &Catalog),
-        request: &Request,
-        decision: &str,
-        scorer: &Scorer,
-        (allowed, found): (&Bitmap, Vec<(f32, u32)>),
-        then: impl FnOnce(&mut SlotLoop) -> T,
-    ) -> T {
+    /// Sets up the slot loop and calls `then` with it.
+    pub fn fill<T>(&self, parts: SlateParts, then: impl FnOnce(&mut SlotLoop) -> T) -> T {
+        let SlateParts { rows, catalog, request, decision, vector, allowed, found } = parts;
         let explore = &request.explore;
         let next = |allowed: &Bitmap| {
-            let lifted = Scorer::lifted(rows, scorer.vector(), self.lift);
+            let lifted = Scorer::lifted(rows, vector, self.lift);
             self.scored(rows, explore, search(&lifted, allowed, self.pool, self.effort))
         };
         let first = self.scored(rows, explore, found);
@@ -137,6 +150,7 @@ mod tests {
     use crate::bundle::testing::rows_with_counts;
     use crate::explore::{POLICIES, decision_rng, normal};
     use crate::features::Value;
+    use crate::slate::Propensity;
 
     const DIM: usize = 6;
 
@@ -168,10 +182,9 @@ mod tests {
         fn with<T>(&self, request: &Request, decision: &str, then: impl FnOnce(&mut SlotLoop) -> T) -> T {
             let policy = request.check(&self.catalog).unwrap();
             let made = Decision::new(&self.rows, request, policy, &self.user, || self.feedback.clone());
-            let scorer = Scorer::new(&self.rows, made.vector(&self.user));
-            let lifted = Scorer::lifted(&self.rows, made.vector(&self.user), made.lift);
-            let found = search(&lifted, &self.allowed, made.pool, made.effort);
-            made.slots((&self.rows, &self.catalog), request, decision, &scorer, (&self.allowed, found), then)
+            let (rows, catalog, allowed, vector) = (&self.rows, &self.catalog, &self.allowed, made.vector(&self.user));
+            let found = search(&Scorer::lifted(rows, vector, made.lift), allowed, made.pool, made.effort);
+            made.fill(SlateParts { rows, catalog, request, decision, vector, allowed, found }, then)
         }
     }
 
@@ -238,8 +251,8 @@ mod tests {
         let mut ended = true;
         for row in 0..12 {
             before.push(row);
-            let (own, error) = slots.propensities(before)[before.len() - 1];
-            assert!((0.0..=1.0).contains(&own) && error.is_none_or(|error| (0.0..0.04).contains(&error)));
+            let Propensity { probability: own, standard_error } = slots.propensities(before)[before.len() - 1];
+            assert!((0.0..=1.0).contains(&own) && standard_error.is_none_or(|error| (0.0..0.04).contains(&error)));
             if own > 0.0 {
                 ended = false;
                 each_slate(slots, before, p * own, k, then);
@@ -258,7 +271,7 @@ mod tests {
             shop.with(&request, "d", |slots| {
                 let least = 0.2 / 9.0;
                 for row in 0..12 {
-                    let (p, _) = slots.propensities(&[row])[0];
+                    let p = slots.propensities(&[row])[0].probability;
                     assert_eq!(p >= least, shop.allowed.contains(row), "{}: {row} has {p}", request.explore.policy);
                     assert!(p >= least || p == 0.0);
                 }
@@ -291,7 +304,7 @@ mod tests {
         };
         let policy = |policy: &str| Explore { policy: policy.into(), ..Explore::default() };
         let greedy = of(policy("greedy"));
-        assert!(greedy.0.iter().all(|(p, _)| *p == 1.0));
+        assert!(greedy.0.iter().all(|p| p.probability == 1.0));
         // Rows 4 and 5 are equal: what is between them is drawn.
         let alike = |slate: Vec<u32>| slate.into_iter().map(|row| if row == 5 { 4 } else { row }).collect::<Vec<u32>>();
         assert_eq!(alike(of(Explore { temperature: 1e-6, ..policy("softmax") }).1), alike(greedy.1.clone()));
@@ -299,11 +312,11 @@ mod tests {
         for name in ["ucb", "thompson"] {
             let none = of(Explore { prior: 0.0, cold: 0.0, ..policy(name) });
             assert_eq!(none.1, greedy.1, "{name}");
-            assert!(none.0.iter().all(|(p, _)| *p == 1.0));
+            assert!(none.0.iter().all(|p| p.probability == 1.0));
         }
         // A hot softmax is uniform.
         let hot = of(Explore { temperature: 1e6, ..policy("softmax") });
-        assert!(hot.0.iter().zip((1..=9).rev()).all(|((p, _), n)| (p - 1.0 / f64::from(n)).abs() < 1e-5), "{hot:?}");
+        assert!(hot.0.iter().zip((1..=9).rev()).all(|(p, n)| (p.probability - 1.0 / f64::from(n)).abs() < 1e-5), "{hot:?}");
         // A great boost shows the rarest first, and many deviations what is least known.
         let rarity = |row: &u32| shop.rows.rarities()[*row as usize];
         for explore in [Explore { boost: 1e6, ..policy("greedy") }, Explore { alpha: 1e6, prior: 0.0, ..policy("ucb") }] {
@@ -318,7 +331,7 @@ mod tests {
             explore: Explore { policy: "softmax".into(), epsilon: Some(0.0), ..Explore::default() },
             ..Request::default()
         };
-        let [a, b] = shop.with(&request, "d", |slots| [4, 5].map(|row| slots.propensities(&[row])[0].0));
+        let [a, b] = shop.with(&request, "d", |slots| [4, 5].map(|row| slots.propensities(&[row])[0].probability));
         assert!(a > 0.0 && a == b, "{a} {b}");
     }
 

@@ -1,4 +1,4 @@
-//! The one door: a bundle, the visitor's profile, and what is recommended.
+//! The recommender: an open bundle and one visitor's profile. Every call from outside goes through it.
 
 mod decision;
 mod tower;
@@ -7,20 +7,21 @@ mod visitor;
 pub use tower::User;
 pub use visitor::VisitorState;
 
-use self::decision::{Decision, feedback};
-use crate::bundle::{Bundle, Catalog, Lift, Rows, short_hash};
+use self::decision::{Decision, SlateParts, feedback};
+use crate::bundle::{Bundle, Lift, short_hash};
 use crate::error::{ErrorKind, Result};
 use crate::explore::decision_rng;
 use crate::features::{Bag, EncodedState};
 use crate::model::ModelRuntime;
-use crate::profile::{Assignment, Event, EventLog, Impression, LogLine, Profile, arm};
+use crate::profile::{Assignment, Event, EventLog, Experiment, Impression, LogLine, Profile};
 use crate::request::{Item, Request, Slate, Timings};
 use crate::retrieve::{Bitmap, Effort, Scorer, TopK, check_vector, find, search, search_part, similar};
+use crate::slate::Propensity;
 
-/// Microseconds since any fixed moment: the core reads no clock of its own.
+/// Gives the microseconds since some fixed moment. The core itself reads no clock.
 pub type Clock = Box<dyn Fn() -> f64>;
 
-/// A request on its way to a slate: all of it but the best rows, which may be looked for elsewhere.
+/// A slate that still lacks the best rows: [`Recommender::ask`] makes it, the search may run elsewhere, [`Recommender::answer`] finishes it.
 pub struct PendingSlate {
     request: Request,
     /// The encoded context.
@@ -30,12 +31,12 @@ pub struct PendingSlate {
     removed: Vec<u32>,
     allowed: Bitmap,
     timings: Timings,
-    /// When the search began.
+    /// When the search began, in microseconds of the clock.
     since: f64,
 }
 
 impl PendingSlate {
-    /// The vector `[d]` to look for.
+    /// The vector `[d]` to search with.
     pub fn vector(&self) -> &[f32] {
         self.decision.vector(&self.user.vector)
     }
@@ -45,34 +46,34 @@ impl PendingSlate {
         &self.removed
     }
 
-    /// Rows to look for: what the policy chooses from.
+    /// How many rows to search for: the policy chooses among them.
     pub fn k(&self) -> usize {
         self.decision.pool
     }
 
-    /// How closely to look.
+    /// How thorough the search is.
     pub fn effort(&self) -> Effort {
         self.decision.effort
     }
 
-    /// What to add to scores.
+    /// What the search adds to scores.
     pub fn lift(&self) -> Lift {
         self.decision.lift
     }
 }
 
-/// What a policy makes of a slot that was filled by another.
+/// What a policy would have done with a slot that another policy filled.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Appraisal {
-    /// P(the item in the slot | the slots before); 0 from the first item on that may not stand where it does.
+    /// P(the item in the slot | the slots before). 0 for the first item that is not allowed where it stands and for all after it.
     pub propensity: f64,
     /// The tower's score of the item, in logits.
     pub score: f64,
-    /// The same, expected of what the policy would put there; 0 where the propensity is 0 for a slot before.
+    /// The expected score of the item that the policy would have put there; 0 after the first slot whose item is not allowed.
     pub expected_score: f64,
 }
 
-/// Opens onto a bundle; keeps one visitor's profile and log.
+/// Recommends from a bundle to one visitor, whose profile and log it keeps.
 pub struct Recommender {
     bundle: Bundle,
     runtime: Option<Box<dyn ModelRuntime>>,
@@ -83,13 +84,13 @@ pub struct Recommender {
 }
 
 impl Recommender {
-    /// A recommender with an empty profile and no model yet.
+    /// A recommender with an empty profile and no model runtime.
     pub fn new(bundle: Bundle, clock: Clock) -> Self {
         let profile = Profile::new(bundle.manifest.encoding.history.cap);
         Recommender { bundle, runtime: None, profile, log: EventLog::default(), decisions: 0, clock }
     }
 
-    /// Gives the model runtime, or a new one after a fault of the old.
+    /// Sets the model runtime; replaces it after the old one has failed.
     pub fn set_runtime(&mut self, runtime: Box<dyn ModelRuntime>) {
         self.runtime = Some(runtime);
     }
@@ -109,20 +110,20 @@ impl Recommender {
         &self.log
     }
 
-    /// Adds an event to profile and log; gives it as kept, with its id. An item outside the catalog is kept and has no effect.
+    /// Adds an event to the profile and the log. Returns it as kept, with its id. An event of an item outside the catalog is kept, but has no effect.
     ///
     /// # Errors
-    /// Those of [`Profile::record`].
+    /// Same errors as [`Profile::record`].
     pub fn record(&mut self, event: Event) -> Result<Event> {
         let kept = self.profile.record(event)?.clone();
         self.log.push(LogLine::Event(kept.clone()));
         Ok(kept)
     }
 
-    /// Takes a line of a log, as if it had happened here.
+    /// Takes a line of a log as if it had happened here: events go into the profile too.
     ///
     /// # Errors
-    /// Those of [`Profile::record`].
+    /// Same errors as [`Profile::record`].
     pub fn replay(&mut self, line: LogLine) -> Result<()> {
         match line {
             LogLine::Event(event) => self.record(event).map(drop),
@@ -133,25 +134,21 @@ impl Recommender {
         }
     }
 
-    /// Takes a line of an earlier visit or of another tab into the log. What it says of the profile is there already, where that was kept.
+    /// Adds a line of an earlier visit or of another tab to the log only: the profile that was kept has its event already.
     pub fn restore(&mut self, line: LogLine) {
-        // Decisions without a name of their own go on where they were.
+        // Decisions without an id are numbered on from those of the earlier visit.
         self.decisions += u64::from(matches!(line, LogLine::Impression(_)));
         self.log.push(line);
     }
 
-    /// The arm of a unit in an experiment; it is written to the log, unless it was the last one of this experiment there. `time` is in milliseconds UTC.
+    /// The arm of a unit in an experiment. An assignment is written to the log, unless the last one of this experiment there says the same.
+    /// `time` is in milliseconds UTC.
     ///
     /// # Errors
-    /// Those of [`arm`].
-    pub fn assign<'a>(
-        &mut self,
-        experiment: &str,
-        unit: &str,
-        (arms, weights): (&'a [String], &[f64]),
-        time: Option<i64>,
-    ) -> Result<&'a str> {
-        let arm = arm(experiment, unit, arms, weights)?;
+    /// Same errors as [`Experiment::arm`].
+    pub fn assign<'a>(&mut self, experiment: &Experiment<'a>, unit: &str, time: Option<i64>) -> Result<&'a str> {
+        let arm = experiment.arm(unit)?;
+        let experiment = experiment.name;
         let last = self.log.newest_first().find_map(|line| match line {
             LogLine::Assignment(last) if last.experiment == experiment => Some(last),
             _ => None,
@@ -163,7 +160,7 @@ impl Recommender {
         Ok(arm)
     }
 
-    /// Removes an event from the profile; the log keeps what happened.
+    /// Removes an event from the profile; tells whether it was there. The log keeps it.
     pub fn remove(&mut self, event_id: &str) -> bool {
         self.profile.remove(event_id)
     }
@@ -171,7 +168,7 @@ impl Recommender {
     /// Replaces the profile's events.
     ///
     /// # Errors
-    /// Those of [`Profile::import`].
+    /// Same errors as [`Profile::import`].
     pub fn import_profile(&mut self, events: Vec<Event>) -> Result<()> {
         self.profile.import(events)
     }
@@ -182,7 +179,7 @@ impl Recommender {
         self.log = EventLog::default();
     }
 
-    /// The rating that a visitor would give, within the range of the ratings; `None` where the bundle predicts none.
+    /// The rating that a visitor would give, clipped to the range of ratings; `None` if the bundle predicts no ratings.
     ///
     /// # Panics
     /// If the row is past the end.
@@ -194,66 +191,66 @@ impl Recommender {
         Some(predicted.max(range.least as f32).min(range.most as f32))
     }
 
-    /// Scores of the whole catalog for a visitor's vector `[d]`: `[n]`, in logits, by row.
+    /// Scores of all items for a visitor's vector `[d]`: `[n]`, in logits, in row order.
     pub fn scores(&self, user: &[f32]) -> Vec<f32> {
         Scorer::new(&self.bundle.rows, user).all()
     }
 
-    /// The `k` best rows for a given vector `[d]` with their scores in logits, best first, ties by row; no model is needed.
+    /// The `k` best rows for a vector `[d]`, with their scores in logits, best first, ties by row. Needs no model.
     ///
     /// # Errors
-    /// Those of [`search_part`].
+    /// Same errors as [`search_part`].
     pub fn search(&self, vector: &[f32], k: usize, effort: Effort) -> Result<Vec<(f32, u32)>> {
         search_part(&self.bundle.rows, vector, k, effort, Lift::default(), &[], usize::MAX)
     }
 
-    /// A slate for the profile; it is written to the log.
+    /// A slate for the profile. It is written to the log.
     ///
     /// # Errors
-    /// Those of [`Recommender::ask`].
+    /// Same errors as [`Recommender::ask`].
     pub fn recommend(&mut self, request: &Request) -> Result<Slate> {
         let pending = self.ask(request.clone())?;
-        let best = self.found(&pending);
+        let best = self.search_for(&pending);
         self.answer(pending, best)
     }
 
-    fn found(&self, pending: &PendingSlate) -> Vec<(f32, u32)> {
+    fn search_for(&self, pending: &PendingSlate) -> Vec<(f32, u32)> {
         let scorer = Scorer::lifted(&self.bundle.rows, pending.vector(), pending.lift());
         search(&scorer, &pending.allowed, pending.k(), pending.effort())
     }
 
-    /// What the request's policy would have made of a given slate, if it had filled it now. With a log it tells what the policy would have earned.
+    /// What the policy of the request would have done with a given slate, had it filled its slots now. Off-policy evaluation weighs a log by it.
     ///
     /// # Errors
-    /// Those of [`Recommender::ask`], and `unknown-item`.
+    /// Same errors as [`Recommender::ask`], and `unknown-item`.
     pub fn appraise(&self, request: &Request, slate: &[String]) -> Result<Vec<Appraisal>> {
         let rows: Vec<u32> = slate.iter().map(|id| self.row(id)).collect::<Result<_>>()?;
         let pending = self.ask(request.clone())?;
-        let found = self.found(&pending);
-        let scorer = Scorer::new(&self.bundle.rows, pending.vector());
-        let name = request.explore.decision.as_deref().unwrap_or_default();
+        let found = self.search_for(&pending);
         let scores = Scorer::new(&self.bundle.rows, &pending.user.vector).all();
+        let parts = SlateParts {
+            rows: &self.bundle.rows,
+            catalog: &self.bundle.catalog,
+            request,
+            decision: request.explore.decision.as_deref().unwrap_or_default(),
+            vector: pending.vector(),
+            allowed: &pending.allowed,
+            found,
+        };
         let (propensities, expected) =
-            pending.decision.slots(self.catalog(), request, name, &scorer, (&pending.allowed, found), |slots| {
-                (slots.propensities(&rows), slots.expectations(&rows, &scores))
-            });
-        let mean = |slot: usize| expected.get(slot).copied().unwrap_or(0.0);
-        Ok(rows
-            .iter()
-            .zip(propensities)
-            .enumerate()
-            .map(|(slot, (row, (propensity, _)))| Appraisal {
-                propensity,
-                score: f64::from(scores[*row as usize]),
-                expected_score: mean(slot),
-            })
-            .collect())
+            pending.decision.fill(parts, |slots| (slots.propensities(&rows), slots.expectations(&rows, &scores)));
+        let appraisal = |(slot, (row, propensity)): (usize, (&u32, Propensity))| Appraisal {
+            propensity: propensity.probability,
+            score: f64::from(scores[*row as usize]),
+            expected_score: expected.get(slot).copied().unwrap_or(0.0),
+        };
+        Ok(rows.iter().zip(propensities).enumerate().map(appraisal).collect())
     }
 
     /// The first half of [`Recommender::recommend`]: everything before the search.
     ///
     /// # Errors
-    /// `argument`, `length`, `range`, `unknown-key` for a request that makes no sense; `no-model` and `model` of the tower.
+    /// `argument`, `length`, `range` and `unknown-key` for a wrong request; `no-model` and `model` from the user tower.
     pub fn ask(&self, request: Request) -> Result<PendingSlate> {
         let policy = request.check(&self.bundle.catalog)?;
         let mut timings = Timings::default();
@@ -261,7 +258,7 @@ impl Recommender {
         let events = self.resolve(self.profile.events());
         let encoded = self.encode_events(&self.state(&request), &events)?;
         timings.encode = self.lap(&mut since);
-        let user = self.visitor(&request, &encoded)?;
+        let user = self.user_for(&request, &encoded)?;
         timings.tower = self.lap(&mut since);
         let answers = || feedback(&self.bundle, &events, &self.log, &request.explore);
         let decision = Decision::new(&self.bundle.rows, &request, policy, &user.vector, answers);
@@ -271,10 +268,11 @@ impl Recommender {
         Ok(PendingSlate { request, context: encoded.context, user, decision, removed, allowed, timings, since })
     }
 
-    /// The second half: the slate from the best allowed rows, as many as `PendingSlate::k` says, best first, ties by row; it is written to the log.
+    /// The second half: fills the slate from `best`, the [`PendingSlate::k`] best allowed rows with their scores, best first, ties by row.
+    /// The slate is written to the log.
     ///
     /// # Errors
-    /// `argument` for rows that are not allowed, or fewer of them than slots can be filled.
+    /// `argument` if a row is not allowed, or if there are fewer rows than slots and more are allowed.
     pub fn answer(&mut self, pending: PendingSlate, best: Vec<(f32, u32)>) -> Result<Slate> {
         let PendingSlate { mut request, context, user, decision, allowed, mut timings, mut since, .. } = pending;
         let slots = request.k.min(allowed.len());
@@ -284,7 +282,16 @@ impl Recommender {
         timings.score = self.lap(&mut since);
         let name = request.explore.decision.get_or_insert_with(|| self.decisions.to_string()).clone();
         let scorer = Scorer::new(&self.bundle.rows, decision.vector(&user.vector));
-        let (rows, propensities) = decision.slots(self.catalog(), &request, &name, &scorer, (&allowed, best), |slots| {
+        let parts = SlateParts {
+            rows: &self.bundle.rows,
+            catalog: &self.bundle.catalog,
+            request: &request,
+            decision: &name,
+            vector: scorer.vector(),
+            allowed: &allowed,
+            found: best,
+        };
+        let (rows, propensities) = decision.fill(parts, |slots| {
             let rows = slots.draw(request.k, &mut decision_rng(request.explore.seed, &name));
             timings.slate = self.lap(&mut since);
             let propensities = slots.propensities(&rows);
@@ -296,9 +303,9 @@ impl Recommender {
         let items: Vec<Item> = rows
             .iter()
             .zip(propensities)
-            .map(|(row, (propensity, standard_error))| Item {
-                propensity: Some(propensity),
-                standard_error,
+            .map(|(row, propensity)| Item {
+                propensity: Some(propensity.probability),
+                standard_error: propensity.standard_error,
                 rating: self.rating(&user, *row),
                 ..self.item(*row, scorer.score(*row))
             })
@@ -310,31 +317,27 @@ impl Recommender {
         Ok(slate)
     }
 
-    /// The visitor of a request: by its own vector, else by the tower.
-    fn visitor(&self, request: &Request, encoded: &EncodedState) -> Result<User> {
+    /// The vector of a request, if it has one; else the output of the user tower.
+    fn user_for(&self, request: &Request, encoded: &EncodedState) -> Result<User> {
         let Some(vector) = &request.vector else { return self.user(encoded) };
         let vector: Vec<f32> = vector.iter().map(|x| *x as f32).collect();
         check_vector(&self.bundle.rows, &vector)?;
         Ok(User { vector, rating: None })
     }
 
-    fn catalog(&self) -> (&Rows, &Catalog) {
-        (&self.bundle.rows, &self.bundle.catalog)
-    }
-
-    /// Microseconds since the last lap.
+    /// Microseconds since `since`, which is set to now.
     fn lap(&self, since: &mut f64) -> f64 {
         let now = (self.clock)();
         now - std::mem::replace(since, now)
     }
 
-    /// Scores of the given items for the profile, best first, ties by row; seen items are ranked too.
+    /// The given items with their scores for the profile, best first, ties by row. Seen items are ranked too; an item given twice is ranked once.
     ///
     /// # Errors
-    /// `unknown-item`; else those of [`Recommender::recommend`].
+    /// `unknown-item`, and those of [`Recommender::recommend`].
     pub fn rank(&self, ids: &[String], request: &Request) -> Result<Vec<Item>> {
         let rows: Vec<u32> = ids.iter().map(|id| self.row(id)).collect::<Result<_>>()?;
-        let user = self.visitor(request, &self.encode(&self.state(request))?)?;
+        let user = self.user_for(request, &self.encode(&self.state(request))?)?;
         let scorer = Scorer::new(&self.bundle.rows, &user.vector);
         let mut best = TopK::new(rows.len());
         rows.into_iter().for_each(|row| best.offer(scorer.score(row), row));
@@ -344,7 +347,7 @@ impl Recommender {
         Ok(ranked.into_iter().map(item).collect())
     }
 
-    /// The `k` items of the highest cosine with an item, itself excluded; no bias takes part, no model is needed.
+    /// The `k` items whose vectors have the highest cosine with that of an item, without the item itself. Biases take no part. Needs no model.
     ///
     /// # Errors
     /// `unknown-item`.
@@ -354,7 +357,7 @@ impl Recommender {
         Ok(similar.into_iter().map(|(score, row)| self.item(row, score)).collect())
     }
 
-    /// Items whose title or id contains the text, best first; an empty text gives the popular ones. The score is the bias.
+    /// The `k` items whose title or id contains the text, best first; for an empty text the most popular ones. The score is the bias.
     pub fn find(&self, text: &str, k: usize) -> Vec<Item> {
         let rows = find(&self.bundle.catalog, |row| self.bundle.rows.bias(row), text, k);
         rows.into_iter().map(|row| self.item(row, self.bundle.rows.bias(row))).collect()
@@ -369,7 +372,7 @@ impl Recommender {
         }
     }
 
-    /// The `k` best rows that a history leaves, with their scores.
+    /// The `k` best rows that the history does not rule out, with their scores.
     pub(crate) fn best_unseen(&self, history: &[Event], user: &[f32], k: usize) -> Vec<(f32, u32)> {
         let removed = self.removed(&self.resolve(history), &[]);
         let allowed = Bitmap::without(self.bundle.manifest.items, &removed);
@@ -380,7 +383,7 @@ impl Recommender {
         self.bundle.catalog.row(id).ok_or_else(|| ErrorKind::UnknownItem(id.into()).at("item"))
     }
 
-    /// A row as an item of a list.
+    /// A row of the catalog as an item of a list, with a score in logits.
     ///
     /// # Panics
     /// If the row is past the end.

@@ -1,16 +1,16 @@
-//! Running the towers: inputs are packed, outputs are checked.
+//! Running the towers: their inputs are packed here, and their outputs checked.
 
 use super::Recommender;
 use crate::error::{ErrorKind, Result};
 use crate::features::{Bag, EncodedState, Fields};
 use crate::model::{Graph, Tensor};
 
-/// What the user tower says of a visitor.
+/// The output of the user tower.
 #[derive(Debug, Clone, PartialEq)]
 pub struct User {
     /// The visitor's vector `[d]`.
     pub vector: Vec<f32>,
-    /// `[c, w]`: the rating of an item of the vector v is c + w · v. Absent where the bundle predicts none.
+    /// `[1 + d]`, c and then w: the rating of an item with the vector v is c + w · v. `None` if the bundle predicts no ratings.
     pub rating: Option<Vec<f32>>,
 }
 
@@ -18,7 +18,7 @@ impl Recommender {
     /// Runs the user tower.
     ///
     /// # Errors
-    /// `no-model` before a runtime is given, `model` where the run fails or gives another shape or a number that is not finite.
+    /// `no-model` before a runtime is set; `model` if the run fails, or gives another shape or a number that is not finite.
     pub fn user(&self, state: &EncodedState) -> Result<User> {
         let runtime = self.runtime.as_ref().ok_or_else(|| ErrorKind::NoModel.at("user_tower"))?;
         let outputs = runtime.run(Graph::UserTower, &self.user_inputs(state))?;
@@ -36,23 +36,24 @@ impl Recommender {
     /// The vector `[d]` of [`Recommender::user`].
     ///
     /// # Errors
-    /// As there.
+    /// Same errors as [`Recommender::user`].
     pub fn user_vector(&self, state: &EncodedState) -> Result<Vec<f32>> {
         Ok(self.user(state)?.vector)
     }
 
-    /// Runs the item tower on columns alone, as for an item that the catalog does not have: its vector `[d]` and bias.
+    /// Runs the item tower on columns alone, as for an item that is not in the catalog: its vector `[d]` and bias.
     ///
     /// # Errors
-    /// As of [`Recommender::user_vector`], and `unknown-key` for a column that the bundle does not have.
+    /// Same errors as [`Recommender::user_vector`]; `unknown-key` if a column is not in the bundle.
     pub fn item_vector(&self, fields: &Fields) -> Result<(Vec<f32>, f32)> {
         self.run_item_tower(0, &self.bundle.manifest.encoding.encode_item(fields)?)
     }
 
-    /// Runs the item tower on a row of the catalog: its vector `[d]` and bias before quantization, or as if its id were unknown.
+    /// Runs the item tower on a row of the catalog: its vector `[d]` and bias before quantization. With `known` false its id is left out, and its
+    /// columns alone count.
     ///
     /// # Errors
-    /// As of [`Recommender::user_vector`].
+    /// Same errors as [`Recommender::user_vector`].
     pub fn catalog_vector(&self, row: u32, known: bool) -> Result<(Vec<f32>, f32)> {
         let catalog = &self.bundle.catalog;
         let slots = self.bundle.manifest.encoding.encode_row(catalog.title(row), |column| catalog.value(column, row));

@@ -1,4 +1,4 @@
-//! The door: a visitor's events have item ids and names of types; behind it they have catalog rows and places.
+//! Where names become numbers: the item and the type of each event are looked up here, once a request.
 
 use super::Recommender;
 use crate::error::Result;
@@ -27,7 +27,7 @@ impl Recommender {
         self.encode_events(state, &self.resolve(state.history))
     }
 
-    /// As [`Recommender::encode`]; `events` is the history of the state with its names resolved.
+    /// Same as [`Recommender::encode`], for a history that [`Recommender::resolve`] has looked up.
     pub(super) fn encode_events(&self, state: &VisitorState, events: &[RowEvent]) -> Result<EncodedState> {
         let offset = state.tz_offset_min.or(state.history.last().and_then(|e| e.tz_offset_min)).unwrap_or(0);
         self.bundle.manifest.encoding.encode_state(events, state.context, state.time, offset)

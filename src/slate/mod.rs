@@ -11,28 +11,37 @@ use rand_chacha::rand_core::Rng;
 use crate::explore::{Candidates, Policy, below, unit};
 use crate::retrieve::Bitmap;
 
-/// What the slots before change for the candidates of the next.
+/// A rule about items beside each other: given the slots before, it changes the candidates of the next slot.
 pub trait Constraint {
-    /// Takes rows out or gives places a penalty. The last row of `before` was taken just now; a row may be told of again after a new
-    /// pool has come.
+    /// Removes rows or gives places a penalty. The last row of `before` was taken just now. After a new pool has come, the call is made again
+    /// for every slot so far.
     fn apply(&self, before: &[u32], candidates: &mut Candidates);
 }
 
-/// The best of the allowed rows with their scores, best first.
+/// Finds the best of the allowed rows, with their scores, best first, ties by row.
 pub type Pool<'a> = dyn Fn(&Bitmap) -> Vec<(f32, u32)> + 'a;
 
-/// What the slots of one slate are drawn from.
+/// Fills the slots of one slate, from the top.
 pub struct SlotLoop<'a> {
-    /// All that may be shown, with the first pool.
+    /// The allowed rows, and the first pool.
     pub candidates: Candidates,
-    /// Gives the next pool where constraints have emptied the last.
+    /// Finds the next pool after constraints have emptied the last one.
     pub pool: &'a Pool<'a>,
-    /// Draws from a pool.
+    /// Chooses from the pool.
     pub policy: Box<dyn Policy + 'a>,
-    /// Share of slots that are drawn uniformly from all that is allowed.
+    /// Share of slots that are drawn uniformly from all allowed rows, 0 to 1.
     pub epsilon: f64,
-    /// In the order in which they apply.
+    /// Applied in this order.
     pub constraints: Vec<Box<dyn Constraint + 'a>>,
+}
+
+/// The probability of an item in its slot, given the slots before.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Propensity {
+    /// 0 to 1.
+    pub probability: f64,
+    /// Standard error of the probability if samples estimated it; `None` if it is exact.
+    pub standard_error: Option<f64>,
 }
 
 impl SlotLoop<'_> {
@@ -40,34 +49,33 @@ impl SlotLoop<'_> {
     pub fn draw(&mut self, slots: usize, rng: &mut dyn Rng) -> Vec<u32> {
         let epsilon = self.epsilon;
         self.walk(slots, |policy, candidates, _| {
-            // Both draws, always: what a slot comes to moves no later draw.
+            // Both numbers are always drawn, so that the outcome of a slot does not shift the draws of later slots.
             let (explores, any) = (unit(rng) < epsilon, below(rng, candidates.allowed().len() as u64));
             let row = candidates.row(policy.draw(candidates, rng));
             Some(if explores { candidates.allowed().nth(any as usize).unwrap_or(row) } else { row })
         })
     }
 
-    /// P(row in its slot | the slots before) of each row of a slate, with the standard error where it is an estimate; 0 from the first
-    /// row on that is not allowed where it stands.
+    /// The propensity of each row of a slate. 0 for the first row that is not allowed where it stands and for all after it.
     ///
     /// With probability ε a slot shows any of the n allowed rows: P = ε / n + (1 − ε) · P(the policy draws the row).
-    pub fn propensities(&mut self, slate: &[u32]) -> Vec<(f64, Option<f64>)> {
+    pub fn propensities(&mut self, slate: &[u32]) -> Vec<Propensity> {
         let epsilon = self.epsilon;
         let mut found = Vec::with_capacity(slate.len());
         self.walk(slate.len(), |policy, candidates, slot| {
             let row = Some(slate[slot]).filter(|row| candidates.allowed().contains(*row))?;
             let probability = candidates.place(row).map_or(0.0, |place| policy.probability(candidates, place));
             let any = epsilon / candidates.allowed().len() as f64;
-            let error = policy.standard_error(probability).map(|error| (1.0 - epsilon) * error);
-            found.push((any + (1.0 - epsilon) * probability, error));
+            let standard_error = policy.standard_error(probability).map(|error| (1.0 - epsilon) * error);
+            found.push(Propensity { probability: any + (1.0 - epsilon) * probability, standard_error });
             Some(row)
         });
-        found.resize(slate.len(), (0.0, None));
+        found.resize(slate.len(), Propensity::default());
         found
     }
 
-    /// Expected value of the row that the policy puts in each slot of a slate, given the slots before: Σ_rows P(row) · `values[row]`. Fewer
-    /// where a row of the slate may not stand where it does.
+    /// For each slot of a slate the expected value of the row that the policy would put there, given the rows before: Σ P(row) · `values[row]`.
+    /// The list ends at the first row that is not allowed where it stands.
     pub fn expectations(&mut self, slate: &[u32], values: &[f32]) -> Vec<f64> {
         let epsilon = self.epsilon;
         let mut found = Vec::with_capacity(slate.len());
@@ -84,7 +92,7 @@ impl SlotLoop<'_> {
         found
     }
 
-    /// Goes from slot to slot while `choose` takes a row; gives the rows.
+    /// Goes from slot to slot while `choose` gives a row. Returns the rows.
     fn walk(&mut self, slots: usize, mut choose: impl FnMut(&mut dyn Policy, &Candidates, usize) -> Option<u32>) -> Vec<u32> {
         let mut candidates = self.candidates.clone();
         let mut before = Vec::new();

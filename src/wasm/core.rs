@@ -15,7 +15,7 @@ use crate::explore::POLICIES;
 use crate::golden::Golden;
 use crate::json;
 use crate::model::Shapes;
-use crate::profile::{Assignment, Event, Impression, LogLine, Slot};
+use crate::profile::{Assignment, Event, Experiment, Impression, LogLine, Slot};
 use crate::recommender::{self, Clock, Recommender};
 use crate::request::Request;
 use crate::retrieve::{Effort, search_part};
@@ -164,7 +164,8 @@ impl Core {
 
     /// The arm of a unit in an experiment, of as many arms as weights. `time` is in milliseconds UTC.
     pub fn assign(&mut self, experiment: &str, unit: &str, arms: Vec<String>, weights: &[f64], time: f64) -> JsResult<String> {
-        let arm = self.get_mut()?.assign(experiment, unit, (&arms, weights), Some(time as i64)).map_err(to_js_error)?;
+        let experiment = Experiment { name: experiment, arms: &arms, weights };
+        let arm = self.get_mut()?.assign(&experiment, unit, Some(time as i64)).map_err(to_js_error)?;
         Ok(arm.into())
     }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use foretaste::explore::{decision_rng, unit};
-use foretaste::profile::{Event, LogLine};
+use foretaste::profile::{Event, Experiment, LogLine};
 use foretaste::{Explore, Request};
 use foretaste_trainer::evaluate::open_bundle;
 use serde_json::Value;
@@ -53,9 +53,15 @@ fn devices_log_and_the_command_tells_the_arms_apart() {
         };
         slates(&mut recommender, "before", 0.6 * eager);
         let name = format!("visitor {visitor}");
-        let arm = recommender.assign("policy", &name, (&arms, &weights), Some(1_000)).unwrap().to_owned();
+        let arm = recommender
+            .assign(&Experiment { name: "policy", arms: &arms, weights: &weights }, &name, Some(1_000))
+            .unwrap()
+            .to_owned();
         let lines = recommender.log().lines().count();
-        assert_eq!(recommender.assign("policy", &name, (&arms, &weights), Some(2_000)).unwrap(), arm);
+        assert_eq!(
+            recommender.assign(&Experiment { name: "policy", arms: &arms, weights: &weights }, &name, Some(2_000)).unwrap(),
+            arm
+        );
         assert_eq!(recommender.log().lines().count(), lines, "asked again, nothing is written");
         let which = usize::from(arm == "thompson");
         let reward = slates(&mut recommender, &arm, eager * if which == 1 { 0.6 } else { 0.3 });
@@ -149,7 +155,7 @@ fn assignments_change_no_slate() {
         recommender.clear();
         recommender.record(Event { item: "50".into(), kind: "like".into(), ..Event::default() }).unwrap();
         if assign {
-            recommender.assign("e", "u", (&arms, &[1.0, 1.0]), None).unwrap();
+            recommender.assign(&Experiment { name: "e", arms: &arms, weights: &[1.0, 1.0] }, "u", None).unwrap();
         }
         let explore = Explore { policy: "thompson".into(), ignored: 0.5, decision: Some("d".into()), ..Explore::default() };
         slates.push(recommender.recommend(&Request { explore, ..Request::default() }).unwrap().items);

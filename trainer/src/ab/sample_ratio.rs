@@ -53,9 +53,10 @@ mod tests {
         assert!(sample_ratio(&[5200, 4800], &[52.0, 48.0]).p > 0.99);
         // What the core gives: ten thousand visitors of each of forty experiments.
         let arms = ["a", "b"].map(String::from);
-        let mismatches = (0..40).filter(|experiment| {
-            let name = format!("experiment {experiment}");
-            let of = |unit: u32| foretaste::profile::arm(&name, &unit.to_string(), &arms, &[1.0, 1.0]).unwrap() == "a";
+        let mismatches = (0..40).filter(|n| {
+            let name = format!("experiment {n}");
+            let experiment = foretaste::profile::Experiment { name: &name, arms: &arms, weights: &[1.0, 1.0] };
+            let of = |unit: u32| experiment.arm(&unit.to_string()).unwrap() == "a";
             let first = (0..10_000).filter(|unit| of(*unit)).count();
             sample_ratio(&[first, 10_000 - first], &[1.0, 1.0]).p < SampleRatio::MISMATCH
         });
