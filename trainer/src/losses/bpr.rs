@@ -1,19 +1,20 @@
-//! Pairwise: a wanted item is to stand above those that were not. Rendle et al., BPR: Bayesian personalized ranking from implicit feedback, 2009.
+//! Pairwise loss: a wanted item should score above the drawn negatives. Rendle et al., BPR: Bayesian personalized
+//! ranking from implicit feedback, 2009.
 
-use super::Pair;
+use super::RowLoss;
 use crate::ops::Real;
 
-/// −ln σ(wanted − negative), its mean over the negatives; gives the loss and the slopes of the wanted score and of the negatives'.
-pub(super) fn row<T: Real>(wanted: T, negatives: &[T]) -> Pair<T> {
+/// The mean of −ln σ(wanted − negative) over the negatives, and its slopes by the scores.
+pub(super) fn row<T: Real>(wanted: T, negatives: &[T]) -> RowLoss<T> {
     let share = T::ONE / T::of(negatives.len() as f64);
-    let mut pair = Pair { loss: T::ZERO, wanted: T::ZERO, negatives: Vec::with_capacity(negatives.len()) };
+    let mut found = RowLoss { loss: T::ZERO, wanted: T::ZERO, negatives: Vec::with_capacity(negatives.len()) };
     for negative in negatives {
         let (loss, slope) = super::softplus(*negative - wanted);
-        pair.loss += share * loss;
-        pair.wanted -= share * slope;
-        pair.negatives.push(share * slope);
+        found.loss += share * loss;
+        found.wanted -= share * slope;
+        found.negatives.push(share * slope);
     }
-    pair
+    found
 }
 
 #[cfg(test)]
@@ -22,9 +23,9 @@ mod tests {
 
     #[test]
     fn known_values() {
-        let pair = row(1.0f64, &[1.0, 0.0]);
-        assert!((pair.loss - (2.0f64.ln() + (1.0 + (-1.0f64).exp()).ln()) / 2.0).abs() < 1e-12);
-        assert!((pair.negatives[0] - 0.25).abs() < 1e-12);
-        assert!((pair.wanted + pair.negatives.iter().sum::<f64>()).abs() < 1e-12);
+        let found = row(1.0f64, &[1.0, 0.0]);
+        assert!((found.loss - (2.0f64.ln() + (1.0 + (-1.0f64).exp()).ln()) / 2.0).abs() < 1e-12);
+        assert!((found.negatives[0] - 0.25).abs() < 1e-12);
+        assert!((found.wanted + found.negatives.iter().sum::<f64>()).abs() < 1e-12);
     }
 }

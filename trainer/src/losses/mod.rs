@@ -1,4 +1,4 @@
-//! What the towers are trained to make small, a loss a file, fused with its gradient; all are generic over f32 and f64.
+//! Losses that train the towers, one per file, each fused with its gradient. All are generic over f32 and f64.
 
 mod bce;
 mod bpr;
@@ -13,35 +13,36 @@ use softmax::Target;
 
 use crate::ops::Real;
 
-/// The loss of the scores of items.
+/// Loss over the scores of items.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Loss {
-    /// Cross-entropy over the candidates with soft targets: listwise (ListNet: Cao et al., 2007).
+    /// Listwise: cross-entropy over all candidates with soft targets (ListNet: Cao et al., 2007).
     #[default]
     Softmax,
-    /// Pairwise.
+    /// Pairwise: BPR.
     Bpr,
-    /// Pointwise.
+    /// Pointwise: binary cross-entropy.
     Bce,
-    /// Pointwise, its weight for few negatives.
+    /// Pointwise: gBCE, which corrects binary cross-entropy for few negatives.
     Gbce,
 }
 
-/// The loss of one wanted item, and the slopes of the scores.
-struct Pair<T> {
+/// The loss of one wanted item, and its slopes by the scores of the wanted item and of the negatives.
+struct RowLoss<T> {
     loss: T,
     wanted: T,
     negatives: Vec<T>,
 }
 
-/// Factors of a score and their gradients, which are added to: `[n, d]`, or `[n]` of biases.
+/// Numbers and their gradient, of the same shape: `[n, d]` for vectors, `[n]` for biases.
 pub type Both<'a, T> = (&'a [T], &'a mut [T]);
 
 impl Loss {
-    /// Σ over rows of the loss of what they want, weighted, times `scale`.
+    /// Σ over rows of the weighted losses of the wanted items, times `scale`.
     ///
-    /// Arguments are those of [`softmax::loss`]: writes `du`, adds to `dv` and `dbias`. `negatives` are of the losses that draw some.
+    /// The arguments are those of [`softmax::loss`]: writes `du`, adds to `dv` and `dbias`. `negatives` is ignored by
+    /// [`Loss::Softmax`], which compares with all candidates.
     #[allow(clippy::too_many_arguments)]
     pub fn run<T: Real>(
         self,
@@ -76,20 +77,20 @@ impl Loss {
             };
             for (c, weight) in &target.wanted {
                 let weight = scale * T::of(f64::from(*weight));
-                let pair = match self {
+                let found = match self {
                     Loss::Bpr => bpr::row(score(*c), &scores),
                     _ => bce::row(score(*c), &scores, T::of(beta)),
                 };
-                total += weight * pair.loss;
-                slope_of(*c, weight * pair.wanted);
-                drawn.iter().zip(pair.negatives).for_each(|(c, slope)| slope_of(*c, weight * slope));
+                total += weight * found.loss;
+                slope_of(*c, weight * found.wanted);
+                drawn.iter().zip(found.negatives).for_each(|(c, slope)| slope_of(*c, weight * slope));
             }
         }
         total
     }
 }
 
-/// ln(1 + eˣ), and its slope σ(x).
+/// ln(1 + eˣ) and its slope σ(x), without overflow.
 fn softplus<T: Real>(x: T) -> (T, T) {
     let far = (if x < T::ZERO { x } else { -x }).exp();
     let larger = T::ONE / (T::ONE + far);
@@ -102,7 +103,7 @@ mod tests {
     use crate::ops::check::{assert_gradient, numbers};
 
     #[test]
-    fn gradients_of_the_losses_that_draw() {
+    fn gradients_of_the_losses_with_drawn_negatives() {
         let (d, rows, candidates) = (3, 5, 7u32);
         let (u, v, bias) = (numbers(rows * d, 1), numbers(candidates as usize * d, 2), numbers(candidates as usize, 3));
         let target = |r: u32| Target { wanted: vec![(r, 0.7), (r + 1, 0.3)], masked: vec![(r + 2) % candidates] };
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn softplus_is_exact_far_out() {
+    fn softplus_is_exact_for_large_numbers() {
         assert_eq!(softplus(1000.0f64), (1000.0, 1.0));
         assert_eq!(softplus(-1000.0f64), (0.0, 0.0));
         assert!((softplus(0.0f64).0 - std::f64::consts::LN_2).abs() < 1e-15 && softplus(0.0f64).1 == 0.5);

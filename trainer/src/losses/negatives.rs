@@ -1,30 +1,34 @@
-//! Candidates that a request did not want, for the losses that compare a few.
+//! Draws candidates that a request did not want, for the losses that compare a wanted item with a few others.
 
 use super::softmax::Target;
 use crate::ops::Real;
 use crate::random::mix;
 
-/// How many, and how.
+/// How negatives are drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Negatives {
-    /// Of a request, 1 or more.
+    /// Negatives per row, 1 or more. More cost time and follow the whole catalog more closely.
     pub count: usize,
-    /// Candidates that are drawn for each one that is kept: those of the highest scores. 1 takes them as they come. Zhang et al., Optimizing top-n
-    /// collaborative filtering via dynamic negative item sampling, 2013.
+    /// Candidates drawn for each negative; the highest scored ones are kept. 1 keeps every draw, so negatives are
+    /// uniform; larger numbers give harder negatives. Zhang et al., Optimizing top-n collaborative filtering via
+    /// dynamic negative item sampling, 2013.
     pub hardness: usize,
-    /// Names the draw.
+    /// Seed of the draws: equal seeds draw equal negatives.
     pub seed: u64,
 }
 
 impl Negatives {
-    /// Candidates that row `row` neither wants nor may not name, each as likely as the other; fewer where there are hardly any.
+    /// Draws negatives for row `row`, uniformly among the candidates that are neither wanted nor masked.
+    ///
+    /// Returns fewer than `count` if hardly any such candidates exist.
     pub(super) fn draw<T: Real>(&self, row: usize, candidates: usize, target: &Target, score: impl Fn(u32) -> T) -> Vec<u32> {
-        let wanted = self.count * self.hardness;
+        let draws = self.count * self.hardness;
         let is_out = |c: &u32| target.masked.contains(c) || target.wanted.iter().any(|(w, _)| w == c);
         let seed = mix(self.seed, row as u64);
-        // Twice as many tries as are wanted, and some: a history of half of the candidates leaves enough.
-        let tries = (0..2 * wanted as u64 + 8).map(|i| (mix(seed, i) % candidates as u64) as u32);
-        let mut drawn: Vec<u32> = tries.filter(|c| !is_out(c)).take(wanted).collect();
+        // Some draws hit wanted or masked candidates. Twice as many tries as needed, plus 8, are enough even if half of
+        // the candidates are masked.
+        let tries = (0..2 * draws as u64 + 8).map(|i| (mix(seed, i) % candidates as u64) as u32);
+        let mut drawn: Vec<u32> = tries.filter(|c| !is_out(c)).take(draws).collect();
         if self.hardness > 1 {
             let mut scored: Vec<(f64, u32)> = drawn.iter().map(|c| (score(*c).to_f64(), *c)).collect();
             scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
@@ -39,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn are_uniform_over_what_is_allowed_or_the_highest_scored() {
+    fn draws_are_uniform_or_the_highest_scored() {
         let target = Target { wanted: vec![(1, 1.0)], masked: vec![3] };
         let mut seen = [0; 6];
         for row in 0..6000 {

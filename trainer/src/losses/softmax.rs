@@ -1,25 +1,29 @@
-//! Cross-entropy of a softmax over the candidates, fused: the logits of a chunk of rows exist at a time, their gradient in their place.
+//! Cross-entropy of a softmax over the candidates, fused with its gradient. Only the logits of one chunk of rows exist
+//! at a time, and the gradient overwrites them.
 //!
-//! The targets of a row are soft: weights, whose sum is the weight of the row. Candidates that the row may not name (the items of its history) take no
-//! part. `shift` corrects candidates that were sampled with probability q by −ln q (Bengio and Senécal, 2008; Yi et al., 2019).
+//! The targets of a row are soft: they are weights, and their sum is the weight of the row. Masked candidates (the
+//! items of the row's history) take no part in its softmax. `shift` is added to the logits; −ln q corrects for
+//! candidates that were sampled with probability q (Bengio and Senécal, 2008; Yi et al., 2019).
 
 use crate::ops::{Op, Real, matmul};
 
-/// Rows whose logits exist at a time.
+/// Rows whose logits exist at the same time.
 const CHUNK: usize = 64;
 
-/// What one row is to find.
+/// The candidates that one row should rank first, and those it leaves out.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Target {
-    /// (candidate, weight ≥ 0). A row without any costs nothing.
+    /// (candidate, weight ≥ 0) pairs. A row without any has loss 0.
     pub wanted: Vec<(u32, f32)>,
-    /// Candidates that take no part in the row's softmax, unless they are wanted.
+    /// Candidates that the row leaves out, unless they are wanted: they are no part of its softmax and never drawn as
+    /// negatives.
     pub masked: Vec<u32>,
 }
 
 /// Σ over rows of −Σ weight · ln softmax, times `scale`.
 ///
-/// `u` `[rows, d]`, `v` `[candidates, d]`, `bias` and `shift` `[candidates]`. Writes `du`; adds to `dv` and `dbias`.
+/// `u` is `[rows, d]`, `v` `[candidates, d]`; `bias` and `shift` are `[candidates]`. Writes `du`; adds to `dv` and
+/// `dbias`.
 #[allow(clippy::too_many_arguments)]
 pub fn loss<T: Real>(
     d: usize,
@@ -51,7 +55,7 @@ pub fn loss<T: Real>(
     total
 }
 
-/// The loss of one row; its logits become their gradient.
+/// Returns the loss of one row and replaces its logits `z` by their gradient.
 fn row_gradient<T: Real>(z: &mut [T], target: &Target, scale: T) -> T {
     if target.wanted.is_empty() {
         z.fill(T::ZERO);
@@ -94,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn uniform_scores_cost_the_logarithm_of_the_candidates() {
+    fn uniform_scores_cost_the_logarithm_of_the_number_of_candidates() {
         let targets = [Target { wanted: vec![(1, 0.25), (2, 0.75)], masked: vec![0, 1, 5] }];
         let (mut du, mut dv, mut dbias) = ([0.0; D], [0.0; D * CANDIDATES], [0.0; CANDIDATES]);
         let zero = [0.0; CANDIDATES];

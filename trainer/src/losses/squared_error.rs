@@ -1,13 +1,14 @@
-//! Squared error of predicted ratings: the prediction for an item of the vector v is c + w · v, with `[c, w]` the visitor's.
+//! Squared error of predicted ratings. The prediction for an item with vector v is c + w · v; `[c, w]` belong to the
+//! visitor.
 
 use crate::ops::Real;
 
-/// A rating to predict: the item's place among the vectors, and the rating.
+/// A rating to predict: the item's row among the vectors, and the rating.
 pub type Rated = (u32, f32);
 
 /// Σ over rows of Σ (c + w · v − rating)², times `scale`.
 ///
-/// `x` `[rows, 1 + d]`, `v` `[items, d]`, a list of ratings a row. Writes `dx`, adds to `dv`.
+/// `x` is `[rows, 1 + d]`, `v` `[items, d]`; `ratings` has one list per row. Writes `dx`, adds to `dv`.
 pub fn loss<T: Real>(d: usize, (x, dx): (&[T], &mut [T]), (v, dv): (&[T], &mut [T]), ratings: &[Vec<Rated>], scale: T) -> T {
     dx.fill(T::ZERO);
     let mut total = T::ZERO;
@@ -25,7 +26,7 @@ pub fn loss<T: Real>(d: usize, (x, dx): (&[T], &mut [T]), (v, dv): (&[T], &mut [
     total
 }
 
-/// c + w · v for `x` = `[c, w]`.
+/// c + w · v, with `x` = `[c, w]`.
 pub fn predict<T: Real>(x: &[T], v: &[T]) -> T {
     x[0] + x[1..].iter().zip(v).map(|(w, v)| *w * *v).sum::<T>()
 }
@@ -43,7 +44,7 @@ mod tests {
             let total = loss(2, (x, &mut dx), (v, &mut dv), &ratings, 0.5);
             (total, dx, dv)
         };
-        // Predictions 1 + 2 · 1 − 0 = 3 of 3, 1 of −1; then 0 of 0.5.
+        // Predictions 3, 1 and 0 for the ratings 3, −1 and 0.5.
         let (total, ..) = value(&[1.0, 2.0, 0.0, 9.0, 9.0, 9.0, 0.0, 0.0, 0.0], &[0.0, 0.0, 1.0, 1.0]);
         assert_eq!(total, 0.5 * (4.0 + 0.25));
         let (x, v) = (numbers(9, 1), numbers(4, 2));

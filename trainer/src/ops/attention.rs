@@ -1,38 +1,45 @@
-//! Causal self-attention of several heads, each with a learned bias by distance. Vaswani et al., Attention is all you need, 2017; Shaw et al.,
-//! Self-attention with relative position representations, 2018. A history has no first place that means anything, so distance is all that is told.
+//! Causal self-attention with several heads and a learned bias per head and distance between two events.
+//!
+//! Sources: Vaswani et al., Attention is all you need, 2017; Shaw et al., Self-attention with relative position
+//! representations, 2018. The bias depends on the distance alone, because the first event of a bounded history has no
+//! special meaning.
 
 use super::{Op, Real, matmul};
 use crate::onnx::{Attribute, GraphBuilder, Value};
 
-/// Distances that share a bias: 0 to 7 one by one, then two for each doubling; the last takes all from 363 on.
+/// Number of distance buckets. Distances 0 to 7 have one bucket each, every later doubling has two, and the last bucket
+/// holds all distances from 363 on.
 pub const DISTANCES: usize = 20;
-/// What hides a key.
+/// Added to the score of a key that the query must not see.
 const HIDDEN: f32 = -1e9;
 
-/// Bucket of a distance in events.
+/// Bucket of a distance in events, below [`DISTANCES`].
 fn bucket(distance: usize) -> usize {
     if distance < 8 {
         return distance;
     }
     let octave = distance.ilog2() as usize;
-    // Past the middle of the doubling, in the sense of the logarithm?
+    // Is the distance in the upper half of its doubling, on a logarithmic scale?
     let half = usize::from(distance * distance >= 1 << (2 * octave + 1));
     (2 + 2 * octave + half).min(DISTANCES - 1)
 }
 
-/// Columns `at..at + width` of `x` `[rows, d]`, `[rows, width]`.
+/// Copies columns `at..at + width` of `x` `[rows, d]` to a matrix `[rows, width]`.
 fn columns<T: Real>(x: &[T], d: usize, at: usize, width: usize) -> Vec<T> {
     x.chunks_exact(d).flat_map(|row| &row[at..at + width]).copied().collect()
 }
 
-/// Adds `x` `[rows, width]` to those columns of `out`.
+/// Adds `x` `[rows, width]` to columns `at..at + width` of `out` `[rows, d]`.
 fn add_columns<T: Real>(x: &[T], d: usize, at: usize, width: usize, out: &mut [T]) {
     for (x, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(d)) {
         out[at..at + width].iter_mut().zip(x).for_each(|(o, x)| *o += *x);
     }
 }
 
-/// Queries, keys and values `[rows, 3 d]` and `bias` `[heads, DISTANCES]`; writes `out` `[rows, d]` and gives the shares `[heads, rows, rows]`.
+/// Attends over `qkv` `[rows, 3 d]`: queries, keys and values side by side, oldest event first.
+///
+/// `bias` is `[heads, DISTANCES]`. Writes `out` `[rows, d]` and returns the attention weights `[heads, rows, rows]`,
+/// which [`backward`] takes as `shares`.
 pub fn forward<T: Real>(d: usize, heads: usize, qkv: &[T], bias: &[T], out: &mut [T]) -> Vec<T> {
     let (rows, width) = (out.len() / d, d / heads);
     let scale = T::of(1.0 / libm::sqrt(width as f64));
@@ -63,7 +70,7 @@ pub fn forward<T: Real>(d: usize, heads: usize, qkv: &[T], bias: &[T], out: &mut
     shares
 }
 
-/// `dout` `[rows, d]`; writes `dqkv` `[rows, 3 d]`, adds to `dbias`.
+/// The backward pass for `dout` `[rows, d]`. Writes `dqkv` `[rows, 3 d]` and adds to `dbias` `[heads, DISTANCES]`.
 pub fn backward<T: Real>(d: usize, heads: usize, qkv: &[T], shares: &[T], dout: &[T], dqkv: &mut [T], dbias: &mut [T]) {
     let (rows, width) = (dout.len() / d, d / heads);
     let scale = T::of(1.0 / libm::sqrt(width as f64));
@@ -76,7 +83,7 @@ pub fn backward<T: Real>(d: usize, heads: usize, qkv: &[T], shares: &[T], dout: 
         for (i, (dscores, shares)) in dscores.chunks_exact_mut(rows).zip(shares.chunks_exact(rows)).enumerate() {
             let along = dscores[..=i].iter().zip(shares).map(|(d, p)| *d * *p).sum::<T>();
             for (j, (d, p)) in dscores.iter_mut().zip(shares).enumerate() {
-                // The shares of newer events are 0.
+                // The weights of newer events are 0.
                 *d = *p * (*d - along);
                 if j <= i {
                     dbias[bucket(i - j)] += *d;
@@ -95,13 +102,14 @@ pub fn backward<T: Real>(d: usize, heads: usize, qkv: &[T], shares: &[T], dout: 
     }
 }
 
-/// What is added to the scores of `asking` rows, the newest, over `len` keys, newest first: `[1, heads, asking, len]`.
+/// Biases of the newest `asking` events over all `len` keys, both newest first: `[1, heads, asking, len]`. Keys newer
+/// than the query have [`HIDDEN`].
 fn biases(heads: usize, len: usize, asking: usize, bias: &[f32]) -> Vec<f32> {
     let one = |head: usize, i: usize, j: usize| if j < i { HIDDEN } else { bias[head * DISTANCES + bucket(j - i)] };
     (0..heads).flat_map(|h| (0..asking).flat_map(move |i| (0..len).map(move |j| one(h, i, j)))).collect()
 }
 
-/// −10⁹ where `mask` f32 `[batch, L]` says that there is no event: `[batch, 1, 1, L]`.
+/// Masks absent events: −10⁹ where `mask` f32 `[batch, L]` is 0, and 0 where it is 1. Shape `[batch, 1, 1, L]`.
 pub fn absent(g: &mut GraphBuilder, len: usize, mask: &Value) -> Value {
     let one = g.constant_f32("attention.one", &[], &[1.0]);
     let far = g.constant_f32("attention.far", &[], &[-HIDDEN]);
@@ -111,7 +119,10 @@ pub fn absent(g: &mut GraphBuilder, len: usize, mask: &Value) -> Value {
     g.node("Reshape", &[&absent, &shape], &[])
 }
 
-/// Queries `[batch, asking, d]` of the newest rows, keys and values `[batch, L, d]`, newest first, to `[batch, asking, d]`; `absent` as [`absent`].
+/// ONNX nodes of the attention of the newest `asking` events; returns `[batch, asking, d]`.
+///
+/// `q` is `[batch, asking, d]`, `k` and `v` are `[batch, L, d]`, all newest first; `bias` is `[heads, DISTANCES]`.
+/// `absent` is the result of [`absent`].
 #[allow(clippy::too_many_arguments)]
 pub fn onnx(
     g: &mut GraphBuilder,
@@ -146,13 +157,13 @@ mod tests {
     use crate::ops::check::{assert_gradient, numbers};
 
     #[test]
-    fn distances_have_their_buckets() {
+    fn distances_fall_into_their_buckets() {
         let buckets: Vec<usize> = [0, 7, 8, 11, 12, 15, 16, 22, 23, 31, 32, 361, 363, 9999].map(bucket).to_vec();
         assert_eq!(buckets, [0, 7, 8, 8, 9, 9, 10, 10, 11, 11, 12, 18, 19, 19]);
     }
 
     #[test]
-    fn equal_scores_give_the_mean_of_what_is_older_or_oneself() {
+    fn equal_scores_give_the_mean_of_the_event_and_all_older_ones() {
         let (d, heads) = (2, 1);
         // Queries and keys of zeros; values 1, 3, 8 in the first dimension.
         let qkv = [0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 3.0, 0.0, 0.0, 0.0, 0.0, 0.0, 8.0, 0.0];
@@ -161,7 +172,7 @@ mod tests {
         for (got, expected) in out.iter().zip([1.0, 0.0, 2.0, 0.0, 4.0, 0.0]) {
             assert!((got - expected).abs() < 1e-12);
         }
-        // A bias of ln 2 on oneself counts oneself twice.
+        // A bias of ln 2 at distance 0 counts the event itself twice.
         let mut bias = [0.0; DISTANCES];
         bias[0] = std::f64::consts::LN_2;
         forward(d, heads, &qkv, &bias, &mut out);
@@ -176,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn biases_are_by_distance_and_hide_what_is_newer() {
+    fn biases_depend_on_distance_and_hide_newer_events() {
         let bias: Vec<f32> = (0..2 * DISTANCES).map(|i| i as f32).collect();
         let hidden = -1e9;
         assert_eq!(biases(2, 3, 2, &bias), [0.0, 1.0, 2.0, hidden, 0.0, 1.0, 20.0, 21.0, 22.0, hidden, 20.0, 21.0]);

@@ -1,11 +1,13 @@
-//! The weighted sum of table rows: the embedding of encoded columns.
+//! The weighted sum of table rows, which embeds encoded columns.
 
 use foretaste::features::Bag;
 
 use super::Real;
 use crate::onnx::{Attribute, GraphBuilder, Value};
 
-/// Adds Σ weight · table`[slot]` to each row of `out` `[rows, d]`; `table` is `[slots, d]`, `bags` has one bag a row.
+/// Adds Σ weight · `table[slot]` to each row of `out` `[rows, d]`.
+///
+/// `table` is `[slots, d]`; `bags` gives one list of (slot, weight) per row.
 pub fn forward<'a, T: Real>(table: &[T], d: usize, bags: impl IntoIterator<Item = &'a Bag>, out: &mut [T]) {
     for (bag, out) in bags.into_iter().zip(out.chunks_exact_mut(d)) {
         for (slot, weight) in bag {
@@ -15,7 +17,7 @@ pub fn forward<'a, T: Real>(table: &[T], d: usize, bags: impl IntoIterator<Item 
     }
 }
 
-/// Adds to `dtable`; `dout` is `[rows, d]`.
+/// The backward pass for `dout` `[rows, d]`. Adds to `dtable` `[slots, d]`.
 pub fn backward<'a, T: Real>(d: usize, bags: impl IntoIterator<Item = &'a Bag>, dout: &[T], dtable: &mut [T]) {
     for (bag, dout) in bags.into_iter().zip(dout.chunks_exact(d)) {
         for (slot, weight) in bag {
@@ -25,9 +27,9 @@ pub fn backward<'a, T: Real>(d: usize, bags: impl IntoIterator<Item = &'a Bag>, 
     }
 }
 
-/// `slots` i64 `[batch, S]` and `weights` f32 `[batch, S]`, padded by weight 0, to `[batch, d]`.
+/// ONNX nodes: from `slots` i64 `[batch, S]` and `weights` f32 `[batch, S]`, padded with weight 0, to `[batch, d]`.
 pub fn onnx(g: &mut GraphBuilder, name: &str, table: &[f32], d: usize, slots: &Value, weights: &Value) -> Value {
-    // A column may be absent altogether: then slot 0, of weight 0, needs a row.
+    // If the table is empty, the padding (slot 0, weight 0) still needs a row to gather.
     let row = vec![0.0; d];
     let table = if table.is_empty() { &row } else { table };
     let table = g.constant_f32(&format!("{name}.table"), &[table.len() / d, d], table);

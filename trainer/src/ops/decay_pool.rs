@@ -1,24 +1,25 @@
-//! Four means of the history that forget at learned rates, and the last event: pool = Σ e^(−r·age) h / (Σ e^(−r·age) + 0.3).
+//! Pools a history to four decayed means with learned rates, and the last event.
 //!
-//! The age counts events, 0 for the newest. The rates are learned as logarithms. A training window needs the pools of all its
-//! prefixes: they follow from one another in one pass, num ← e^(−r)·num + h and den ← e^(−r)·den + 1.
+//! A decayed mean is pool = Σ e^(−r·age) h / (Σ e^(−r·age) + 0.3). The age counts events, 0 for the newest. The rates r
+//! are learned as logarithms. Training needs the pools of every prefix of a window; one pass gives them all: num ←
+//! e^(−r)·num + h and den ← e^(−r)·den + 1.
 
 use super::Real;
 use crate::onnx::{Attribute, GraphBuilder, Value};
 
-/// Decayed means.
+/// Number of decayed means.
 pub const RATES: usize = 4;
-/// Pools: the decayed means and the last event.
+/// Number of pools: the decayed means and the last event.
 pub const POOLS: usize = RATES + 1;
-/// Pull of a short history's mean towards 0.
+/// Added to the denominator; pulls the mean of a short history towards 0.
 const PRIOR: f64 = 0.3;
 
-/// What one event keeps of the sums before it: e^(−r).
+/// e^(−r) for each rate: the factor by which each new event shrinks the sums before it.
 fn keeps<T: Real>(log_rates: &[T]) -> impl Iterator<Item = T> {
     log_rates.iter().map(|rate| (-rate.exp()).exp())
 }
 
-/// Writes `pools` `[events + 1, POOLS, d]`: row p pools the first p of `h` `[events, d]`; row 0, of nothing, is 0.
+/// Writes `pools` `[events + 1, POOLS, d]`: row p pools the first p of `h` `[events, d]`, oldest first; row 0 is 0.
 pub fn forward<T: Real>(d: usize, h: &[T], log_rates: &[T], pools: &mut [T]) {
     pools[..POOLS * d].fill(T::ZERO);
     for (k, keep) in keeps(log_rates).enumerate() {
@@ -37,18 +38,18 @@ pub fn forward<T: Real>(d: usize, h: &[T], log_rates: &[T], pools: &mut [T]) {
     }
 }
 
-/// `dpools` `[events + 1, POOLS, d]`; adds to `dh` and `dlog_rates`.
+/// The backward pass for `dpools` `[events + 1, POOLS, d]`. Adds to `dh` `[events, d]` and `dlog_rates` `[RATES]`.
 pub fn backward<T: Real>(d: usize, pools: &[T], log_rates: &[T], dpools: &[T], dh: &mut [T], dlog_rates: &mut [T]) {
     let events = dh.len() / d;
     let row = |p: usize, k: usize| (p * POOLS + k) * d;
     for (k, keep) in keeps(log_rates).enumerate() {
         let mut denominators = vec![T::ZERO; events + 1];
         (1..=events).for_each(|p| denominators[p] = keep * denominators[p - 1] + T::ONE);
-        // Gradients of the two sums after the event, from the newest event to the oldest.
+        // Gradients of numerator and denominator, carried from the newest event to the oldest.
         let (mut dnumerator, mut ddenominator, mut dkeep) = (vec![T::ZERO; d], T::ZERO, T::ZERO);
         for p in (1..=events).rev() {
             let scale = T::ONE / (denominators[p] + T::of(PRIOR));
-            // The sum before the event, from its pool.
+            // The numerator before the event is the pool before the event times this number.
             let before = denominators[p - 1] + T::of(PRIOR);
             let (dpool, pool, last) = (&dpools[row(p, k)..][..d], &pools[row(p, k)..][..d], &pools[row(p - 1, k)..][..d]);
             let mut along = T::ZERO;
@@ -72,7 +73,8 @@ pub fn backward<T: Real>(d: usize, pools: &[T], log_rates: &[T], dpools: &[T], d
     }
 }
 
-/// `h` `[batch, L, d]`, newest first, and `mask` f32 `[batch, L]`, 1 for an event, to the pools `[batch, POOLS, d]`.
+/// ONNX nodes: from `h` `[batch, L, d]`, newest first, and `mask` f32 `[batch, L]`, 1 for an event, to the pools
+/// `[batch, POOLS, d]`.
 pub fn onnx(g: &mut GraphBuilder, len: usize, log_rates: &[f32], h: &Value, mask: &Value) -> Value {
     let mut weights: Vec<f32> = Vec::with_capacity(POOLS * len);
     for rate in log_rates {
@@ -80,7 +82,7 @@ pub fn onnx(g: &mut GraphBuilder, len: usize, log_rates: &[f32], h: &Value, mask
     }
     weights.extend((0..len).map(|age| if age == 0 { 1.0 } else { 0.0 }));
     let weights = g.constant_f32("pool.weights", &[1, POOLS, len], &weights);
-    // The last event's pool is divided by 1, present or not.
+    // The denominator of the last event's pool is 1, whether the event is present or not.
     let (mut share, mut prior) = ([1.0; POOLS], [PRIOR as f32; POOLS]);
     (share[RATES], prior[RATES]) = (0.0, 1.0);
     let share = g.constant_f32("pool.share", &[1, POOLS, 1], &share);

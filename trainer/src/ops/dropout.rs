@@ -1,15 +1,15 @@
-//! Dropout (Srivastava et al., 2014) whose mask is a hash of a counter: nothing is stored, the backward pass draws the same
-//! mask again.
+//! Dropout (Srivastava et al., 2014). The mask is a hash of a counter, so it is not stored: the backward pass draws the
+//! same mask again.
 
 use super::Real;
 use crate::random::mix;
 
-/// A share of the numbers that is set to 0; the others grow by 1 / (1 − rate).
+/// Sets a share of the numbers to 0 and multiplies the others by 1 / (1 − rate), which keeps the mean.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Dropout {
-    /// Share, 0 ≤ rate < 1.
+    /// Share of the numbers set to 0, 0 ≤ rate < 1. 0 changes nothing; near 1 almost nothing passes.
     pub rate: f64,
-    /// Names the mask.
+    /// Seed of the mask: equal seeds give equal masks.
     pub seed: u64,
 }
 

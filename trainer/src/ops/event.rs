@@ -1,9 +1,9 @@
-//! An event of the history as a vector: h = 2.5 v (1 + g`[value]`) + R`[value]` + Y`[type]` + G`[gap]` + S`[run]`.
+//! Embeds an event of the history as a vector: `h = 2.5 v (1 + g[value]) + R[value] + Y[type] + G[gap] + S[run]`.
 
 use super::Real;
 use crate::onnx::{Attribute, GraphBuilder, Value};
 
-/// Weight of the item's vector against the embeddings, which start at 0.
+/// Weight of the item's vector beside the embeddings, which start at 0.
 const ITEM_WEIGHT: f64 = 2.5;
 
 /// An encoded event: `item` is a row of the vectors, the others are rows of the tables.
@@ -21,17 +21,17 @@ pub struct EventIndex {
     pub run: u16,
 }
 
-/// Tables by row, each `[rows, d]` but `gain`, which is `[value rows]`.
+/// Parameters of the embedding, or their gradients. Each is `[rows, d]` except `gain`, which is `[value rows]`.
 pub struct Tables<S> {
-    /// g.
+    /// g: how much the value scales the item's vector.
     pub gain: S,
-    /// R.
+    /// R: embedding of the value.
     pub values: S,
-    /// Y.
+    /// Y: embedding of the event type.
     pub types: S,
-    /// G.
+    /// G: embedding of the time gap to the event before.
     pub gaps: S,
-    /// S.
+    /// S: embedding of the place in a run of equal times.
     pub runs: S,
 }
 
@@ -48,7 +48,7 @@ pub fn forward<T: Real>(d: usize, events: &[EventIndex], v: &[T], tables: &Table
     }
 }
 
-/// `dh` `[events, d]`; adds to `dv` and to the gradients of the tables.
+/// The backward pass for `dh` `[events, d]`. Adds to `dv` `[items, d]` and to the gradients of the tables.
 pub fn backward<T: Real>(
     d: usize,
     events: &[EventIndex],
@@ -73,7 +73,8 @@ pub fn backward<T: Real>(
     }
 }
 
-/// `vectors` f32 `[batch, L, d]` and the rows `[values, types, gaps, runs]`, i64 `[batch, L]` each, to h `[batch, L, d]`.
+/// ONNX nodes: from `vectors` f32 `[batch, L, d]` and the rows `[values, types, gaps, runs]`, each i64 `[batch, L]`, to
+/// h `[batch, L, d]`.
 pub fn onnx(g: &mut GraphBuilder, d: usize, tables: &Tables<&[f32]>, vectors: &Value, rows: [&Value; 4]) -> Value {
     let scale: Vec<f32> = tables.gain.iter().map(|g| ITEM_WEIGHT as f32 * (1.0 + g)).collect();
     let scale = g.constant_f32("event.scale", &[scale.len(), 1], &scale);

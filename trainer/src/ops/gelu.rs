@@ -1,4 +1,5 @@
-//! y = x Φ(x) with the exact normal distribution function. Hendrycks and Gimpel, Gaussian Error Linear Units, 2016.
+//! GELU: y = x Φ(x) with the exact normal distribution function Φ. Hendrycks and Gimpel, Gaussian Error Linear Units,
+//! 2016.
 
 use super::Real;
 use crate::onnx::{GraphBuilder, Value};
@@ -7,12 +8,12 @@ fn phi<T: Real>(x: T) -> T {
     (T::ONE + (x * T::of(std::f64::consts::FRAC_1_SQRT_2)).erf()) * T::of(0.5)
 }
 
-/// Writes `y`.
+/// Writes `y`, of the length of `x`.
 pub fn forward<T: Real>(x: &[T], y: &mut [T]) {
     x.iter().zip(y).for_each(|(x, y)| *y = *x * phi(*x));
 }
 
-/// Multiplies `d`, the gradient of y, by dy/dx: it becomes that of x.
+/// The backward pass in place: multiplies `d`, the gradient of y, by dy/dx, which gives the gradient of x.
 pub fn backward<T: Real>(x: &[T], d: &mut [T]) {
     // 1/√(2π)
     let density = T::of(std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2 / 2.0);
@@ -21,7 +22,7 @@ pub fn backward<T: Real>(x: &[T], d: &mut [T]) {
     }
 }
 
-/// x · (0.5 + 0.5 · `Erf`(x/√2)).
+/// ONNX nodes of x · (0.5 + 0.5 · `Erf`(x/√2)).
 pub fn onnx(g: &mut GraphBuilder, name: &str, x: &Value) -> Value {
     let half = g.constant_f32(&format!("{name}.half"), &[], &[0.5]);
     let root = g.constant_f32(&format!("{name}.root"), &[], &[std::f32::consts::FRAC_1_SQRT_2]);

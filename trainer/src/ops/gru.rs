@@ -1,29 +1,34 @@
-//! A gated recurrent unit over a history. Cho et al., Learning phrase representations using RNN encoder–decoder, 2014; for recommendations
-//! Hidasi et al., Session-based recommendations with recurrent neural networks, 2016.
+//! A gated recurrent unit over a history, with the event x and the state s:
 //!
-//! z = σ(x Wz + s Rz + b), r = σ(x Wr + s Rr + b), n = tanh(x Wn + b + r ⊙ (s Rn + b′)), s ← (1 − z) ⊙ n + z ⊙ s.
+//! - z = σ(x Wz + b + s Rz + b′)
+//! - r = σ(x Wr + b + s Rr + b′)
+//! - n = tanh(x Wn + b + r ⊙ (s Rn + b′))
+//! - s ← (1 − z) ⊙ n + z ⊙ s
+//!
+//! Sources: Cho et al., Learning phrase representations using RNN encoder–decoder, 2014; for recommendations Hidasi et
+//! al., Session-based recommendations with recurrent neural networks, 2016.
 
 use super::{Op, Real, linear, matmul};
 use crate::onnx::{Attribute, GraphBuilder, Value};
 
-/// Gates: z, r and n lie side by side.
+/// Number of gates: z, r and n lie side by side.
 pub const GATES: usize = 3;
-/// What an absent event adds to the gate z and takes from r, so that the state stays as it is.
+/// Added to gate z and subtracted from gate r for an absent event, so that the state stays as it is.
 const STAY: f32 = 100.0;
 
-/// Parameters, or their gradients.
+/// Parameters, or their gradients. The columns of z, r and n lie side by side.
 pub struct Gates<S> {
-    /// `[d, 3 d]`.
+    /// Wz, Wr and Wn: `[d, 3 d]`.
     pub input: S,
-    /// `[3 d]`.
+    /// b of each gate: `[3 d]`.
     pub input_bias: S,
-    /// `[d, 3 d]`.
+    /// Rz, Rr and Rn: `[d, 3 d]`.
     pub state: S,
-    /// `[3 d]`.
+    /// b′ of each gate: `[3 d]`.
     pub state_bias: S,
 }
 
-/// What the backward pass needs of a forward pass.
+/// Values of a forward pass that the backward pass needs.
 pub struct Passed<T> {
     /// z, r and n of each event: `[events, 3 d]`.
     gates: Vec<T>,
@@ -39,7 +44,8 @@ fn tanh<T: Real>(x: T) -> T {
     T::of(2.0) * sigmoid(T::of(2.0) * x) - T::ONE
 }
 
-/// Writes `states` `[events + 1, d]`, row p after the first p of `x` `[events, d]`; row 0 is 0.
+/// Writes `states` `[events + 1, d]`: row p is the state after the first p events of `x` `[events, d]`, oldest first;
+/// row 0 is 0.
 pub fn forward<T: Real>(d: usize, x: &[T], p: &Gates<&[T]>, states: &mut [T]) -> Passed<T> {
     let events = x.len() / d;
     let mut gates = vec![T::ZERO; events * GATES * d];
@@ -64,7 +70,8 @@ pub fn forward<T: Real>(d: usize, x: &[T], p: &Gates<&[T]>, states: &mut [T]) ->
     Passed { gates, candidate }
 }
 
-/// `dstates` `[events + 1, d]`; adds to `dx` and to the gradients of the parameters.
+/// The backward pass for `dstates` `[events + 1, d]`. Adds to `dx` `[events, d]` and to the gradients of the
+/// parameters.
 pub fn backward<T: Real>(
     d: usize,
     (x, dx): (&[T], &mut [T]),
@@ -75,7 +82,7 @@ pub fn backward<T: Real>(
     dp: &mut Gates<&mut [T]>,
 ) {
     let events = x.len() / d;
-    // Gradients of the sums in the gates: from x, and from the state, where only n's differ.
+    // Gradients of the gates' inputs: those from x, and those from the state. The two differ for n alone.
     let (mut from_x, mut from_state) = (vec![T::ZERO; events * GATES * d], vec![T::ZERO; events * GATES * d]);
     let mut carried = vec![T::ZERO; d];
     for t in (0..events).rev() {
@@ -106,10 +113,12 @@ pub fn backward<T: Real>(
     matmul([d, events, GATES * d], (&states[..events * d], Op::Transposed), (&from_state, Op::Plain), T::ONE, dp.state);
 }
 
-/// `h` `[batch, L, d]`, newest first, and `mask` f32 `[batch, L]`, 1 for an event, to the last state `[batch, 1, d]`.
+/// ONNX nodes: from `h` `[batch, L, d]`, newest first, and `mask` f32 `[batch, L]`, 1 for an event, to the last state
+/// `[batch, 1, d]`.
 ///
-/// Absent events come first in time and keep the state of zeros: one more input closes the gates for them. Their own numbers are taken away,
-/// the bias with them: a runtime's σ falls a little short of 1.
+/// Absent events come first in time and must leave the state at 0. One more input, 1 for an absent event, holds the
+/// gates for them. Their own numbers and the bias are also multiplied by 0, because σ computed by a runtime falls a
+/// little short of 1.
 pub fn onnx(g: &mut GraphBuilder, d: usize, p: &Gates<&[f32]>, h: &Value, mask: &Value) -> Value {
     let last = g.constant_i64("gru.last", &[1], &[2]);
     let one = g.constant_f32("gru.one", &[], &[1.0]);

@@ -1,4 +1,5 @@
-//! y = (x − mean) / √(variance + 1e-5) · gain + bias over each row. Ba et al., Layer Normalization, 2016.
+//! Layer normalisation: y = (x − mean) / √(variance + 1e-5) · gain + bias over each row. Ba et al., Layer
+//! Normalization, 2016.
 
 use super::Real;
 use crate::onnx::{Attribute, GraphBuilder, Value};
@@ -8,6 +9,7 @@ const EPSILON: f64 = 1e-5;
 /// Gain and bias `[d]` each.
 pub type Affine<'a, T> = (&'a [T], &'a [T]);
 
+/// Mean of a row, and 1 / √(variance + 1e-5).
 fn moments<T: Real>(row: &[T]) -> (T, T) {
     let n = T::of(row.len() as f64);
     let mean = row.iter().copied().sum::<T>() / n;
@@ -15,7 +17,7 @@ fn moments<T: Real>(row: &[T]) -> (T, T) {
     (mean, T::ONE / (variance + T::of(EPSILON)).sqrt())
 }
 
-/// Rows of width `d`; without an affine part gain is 1 and bias 0. Writes `y`.
+/// Normalises the rows of `x`, of width `d`, to `y`. Without `affine` the gain is 1 and the bias 0.
 pub fn forward<T: Real>(x: &[T], d: usize, affine: Option<Affine<T>>, y: &mut [T]) {
     for (x, y) in x.chunks_exact(d).zip(y.chunks_exact_mut(d)) {
         let (mean, scale) = moments(x);
@@ -26,7 +28,8 @@ pub fn forward<T: Real>(x: &[T], d: usize, affine: Option<Affine<T>>, y: &mut [T
     }
 }
 
-/// Adds to `dx`, and to the gradients of gain and bias where there are any.
+/// The backward pass for `dy`, of the shape of `x`. Adds to `dx` and, if `daffine` is given, to the gradients of gain
+/// and bias.
 pub fn backward<T: Real>(
     x: &[T],
     d: usize,
@@ -55,7 +58,7 @@ pub fn backward<T: Real>(
     }
 }
 
-/// `LayerNormalization` over the last axis of width `d`.
+/// The ONNX node `LayerNormalization` over the last axis, of width `d`.
 pub fn onnx(g: &mut GraphBuilder, name: &str, x: &Value, d: usize, affine: Option<Affine<f32>>) -> Value {
     let (ones, zeros) = (vec![1.0; d], vec![0.0; d]);
     let (gain, bias) = affine.unwrap_or((&ones, &zeros));
@@ -80,7 +83,7 @@ mod tests {
         assert!(y[..4].iter().sum::<f64>().abs() < 1e-12);
         assert!((y[..4].iter().map(|y| y * y).sum::<f64>() / 4.0 - 1.0).abs() < 1e-4);
         assert_eq!(y[4..], [0.0; 4]);
-        // Far from 0 nothing cancels.
+        // Numbers far from 0 lose no digits.
         let mut far = [0.0f64; 4];
         forward(&[1.0, 2.0, 3.0, 4.0].map(|x| 4e15 + x), 4, None, &mut far);
         assert!(far.iter().zip(&y).all(|(far, y)| (far - y).abs() < 1e-12), "{far:?}");

@@ -1,16 +1,16 @@
-//! y = x W + b.
+//! A linear layer: y = x W + b.
 
 use super::{Op, Real, matmul};
 use crate::onnx::{GraphBuilder, Value};
 
-/// `x` `[rows, a]`, `w` `[a, b]`, `bias` `[b]`; writes `y` `[rows, b]`.
+/// Writes `y` `[rows, b]`; `x` is `[rows, a]`, `w` `[a, b]`, `bias` `[b]`.
 pub fn forward<T: Real>(x: &[T], w: &[T], bias: &[T], y: &mut [T]) {
     let (b, rows) = (bias.len(), y.len() / bias.len());
     y.chunks_exact_mut(b).for_each(|row| row.copy_from_slice(bias));
     matmul([rows, w.len() / b, b], (x, Op::Plain), (w, Op::Plain), T::ONE, y);
 }
 
-/// `dy` `[rows, b]`; adds to `dw` and `dbias`, writes `dx` `[rows, a]`.
+/// The backward pass for `dy` `[rows, b]`. Adds to `dw` `[a, b]` and `dbias` `[b]`, writes `dx` `[rows, a]`.
 pub fn backward<T: Real>(x: &[T], w: &[T], dy: &[T], dw: &mut [T], dbias: &mut [T], dx: &mut [T]) {
     let (b, rows) = (dbias.len(), dy.len() / dbias.len());
     let a = w.len() / b;
@@ -21,7 +21,7 @@ pub fn backward<T: Real>(x: &[T], w: &[T], dy: &[T], dw: &mut [T], dbias: &mut [
     matmul([rows, b, a], (dy, Op::Plain), (w, Op::Transposed), T::ZERO, dx);
 }
 
-/// `Gemm` of x `[batch, a]` with the constants `w` `[a, b]` and `bias` `[b]`.
+/// The ONNX node `Gemm`: from x `[batch, a]` with the constants `w` `[a, b]` and `bias` `[b]` to `[batch, b]`.
 pub fn onnx(g: &mut GraphBuilder, name: &str, x: &Value, w: &[f32], bias: &[f32]) -> Value {
     let b = bias.len();
     let w = g.constant_f32(&format!("{name}.weight"), &[w.len() / b, b], w);

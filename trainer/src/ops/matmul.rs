@@ -5,13 +5,15 @@ use super::Real;
 /// How a matrix is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Op {
-    /// As it lies.
+    /// As stored.
     Plain,
     /// Transposed.
     Transposed,
 }
 
-/// c ← a·b + beta·c for `a` `[m, k]`, `b` `[k, n]`, `c` `[m, n]` after their [`Op`]; row-major, no copy is made of a transposed matrix.
+/// c ← a·b + beta·c, where `a` is `[m, k]` and `b` is `[k, n]` after their [`Op`], and `c` is `[m, n]`.
+///
+/// All are row-major. A transposed matrix is read in place, without a copy.
 ///
 /// # Panics
 /// If a length does not fit the shape.
@@ -21,7 +23,7 @@ pub fn matmul<T: Real>([m, k, n]: [usize; 3], a: (&[T], Op), b: (&[T], Op), beta
         Op::Plain => [columns as isize, 1],
         Op::Transposed => [1, rows as isize],
     };
-    // SAFETY: the lengths were checked above, and `c` is borrowed alone.
+    // SAFETY: the lengths were checked above, and `c` is borrowed mutably, so it overlaps neither `a` nor `b`.
     unsafe {
         T::gemm(
             [m, k, n],

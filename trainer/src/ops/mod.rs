@@ -1,7 +1,8 @@
-//! Fused operations, one a file: forward, backward, and the ONNX nodes of the forward pass.
+//! Fused operations, one per file: forward pass, backward pass, and the ONNX nodes of the forward pass.
 //!
-//! All are generic over f32 and f64: training runs in f32, the tests compare the backward pass with finite differences in f64.
-//! Matrices are row-major slices. A backward function adds to the gradients that it is given, unless it says that it writes them.
+//! All are generic over f32 and f64: training runs in f32, and tests compare the backward pass with finite differences
+//! in f64. Matrices are row-major slices. A backward function adds to the gradients it is given, unless its comment
+//! says that it writes them.
 
 pub mod attention;
 pub mod bag;

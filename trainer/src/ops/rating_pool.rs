@@ -1,27 +1,31 @@
-//! What the ratings of a history say of the visitor: their mean and their tastes, both against what the items get anyway.
+//! Summarises the ratings of a history: the visitor's mean rating and tastes, relative to the usual ratings of the
+//! items.
 //!
-//! With the residual r = t`[value]` − β · v of each rated event, n such events: mean = Σ r / (n + e^k₁) and
-//! tastes = Σ (r − mean) v / √(n + e^k₂), as in asymmetric SVD (Koren, 2008). A training window needs them for all its prefixes: they
-//! follow from sums that grow by one event at a time.
+//! A rated event has the residual `r = t[value] − β · v`. For n such events, as in asymmetric SVD (Koren, 2008):
+//!
+//! - mean = Σ r / (n + e^k₁)
+//! - tastes = Σ (r − mean) v / √(n + e^k₂)
+//!
+//! Training needs both for every prefix of a window; they follow from sums that grow by one event at a time.
 
 use super::Real;
 use super::event::EventIndex;
 use crate::onnx::{Attribute, GraphBuilder, Value};
 
-/// Events of no value have the row 0 of the value table; all others count.
+/// Row of the value table for events without a value; an event with any other row is rated.
 const UNRATED: u16 = 0;
 
 /// Parameters, or their gradients.
 pub struct Residuals<S> {
     /// t by row of the value table; row 0 is not used.
     pub values: S,
-    /// β `[d]`: what of an item's vector its mean rating is.
+    /// β `[d]`: predicts an item's mean rating from its vector.
     pub slope: S,
-    /// k₁ and k₂.
+    /// k₁ and k₂: logarithms of the numbers of prior events that pull mean and tastes towards 0.
     pub log_priors: S,
 }
 
-/// The sums over a prefix.
+/// Sums over the rated events of a prefix.
 struct Sums<T> {
     count: T,
     residuals: T,
@@ -34,7 +38,7 @@ impl<T: Real> Sums<T> {
         Sums { count: T::ZERO, residuals: T::ZERO, vectors: vec![T::ZERO; d], weighted: vec![T::ZERO; d] }
     }
 
-    /// Takes in (`sign` 1) or takes out (−1) an event of the item vector `v`.
+    /// Adds (`sign` 1) or removes (`sign` −1) an event whose item has the vector `v`.
     fn add(&mut self, sign: T, residual: T, v: &[T]) {
         self.count += sign;
         self.residuals += sign * residual;
@@ -53,7 +57,9 @@ fn residual<T: Real>(p: &Residuals<&[T]>, event: &EventIndex, v: &[T]) -> T {
     p.values[event.value as usize] - dot(p.slope, v)
 }
 
-/// Writes `out` `[events + 1 − first, 1 + d]`, mean and tastes of the prefixes from `first` on; `v` is `[items, d]`.
+/// Writes `out` `[events + 1 − first, 1 + d]`: mean and tastes of every prefix of at least `first` events.
+///
+/// `v` is `[items, d]`.
 pub fn forward<T: Real>(d: usize, events: &[EventIndex], v: &[T], p: &Residuals<&[T]>, first: usize, out: &mut [T]) {
     let mut sums = Sums::zeros(d);
     let priors = [p.log_priors[0].exp(), p.log_priors[1].exp()];
@@ -75,7 +81,8 @@ pub fn forward<T: Real>(d: usize, events: &[EventIndex], v: &[T], p: &Residuals<
     }
 }
 
-/// `dout` as `out`; adds to `dv` and to the gradients of the parameters.
+/// The backward pass for `dout`, of the shape of `out` in [`forward`]. Adds to `dv` `[items, d]` and to the gradients
+/// of the parameters.
 #[allow(clippy::too_many_arguments)]
 pub fn backward<T: Real>(
     d: usize,
@@ -94,7 +101,7 @@ pub fn backward<T: Real>(
         sums.add(T::ONE, residual(p, event, v), v);
     }
     let priors = [p.log_priors[0].exp(), p.log_priors[1].exp()];
-    // Gradients of the sums, gathered from the longest prefix to the shortest.
+    // Gradients of the sums, accumulated from the longest prefix to the shortest.
     let mut dsums = Sums::zeros(d);
     for prefix in (0..=events.len()).rev() {
         if prefix >= first {
@@ -126,7 +133,8 @@ pub fn backward<T: Real>(
     }
 }
 
-/// `vectors` `[batch, L, d]`, `values` i64 `[batch, L]`, `mask` f32 `[batch, L]` to mean and tastes `[batch, 1 + d]`.
+/// ONNX nodes: from `vectors` f32 `[batch, L, d]`, `values` i64 `[batch, L]` and `mask` f32 `[batch, L]` to mean and
+/// tastes `[batch, 1 + d]`.
 pub fn onnx(g: &mut GraphBuilder, d: usize, p: &Residuals<&[f32]>, vectors: &Value, values: &Value, mask: &Value) -> Value {
     let rows = p.values.len();
     let rated: Vec<f32> = (0..rows).map(|row| if row == UNRATED as usize { 0.0 } else { 1.0 }).collect();

@@ -1,10 +1,10 @@
-//! f32 and f64 as one.
+//! One trait for f32 and f64.
 
 use std::fmt::Debug;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 
-/// A float that the operations run in.
+/// A float type that the operations run in.
 pub trait Real:
     Copy
     + Debug
@@ -28,9 +28,9 @@ pub trait Real:
     const ZERO: Self;
     /// 1.
     const ONE: Self;
-    /// The nearest value.
+    /// `x`, rounded to this type.
     fn of(x: f64) -> Self;
-    /// As f64.
+    /// The value as f64.
     fn to_f64(self) -> f64;
     /// eˣ.
     fn exp(self) -> Self;
@@ -42,10 +42,10 @@ pub trait Real:
     fn erf(self) -> Self;
     /// The larger of two.
     fn max(self, other: Self) -> Self;
-    /// c ← a·b + beta·c with row and column strides. See `matrixmultiply::sgemm`.
+    /// c ← a·b + beta·c, with strides of rows and columns in elements. See `matrixmultiply::sgemm`.
     ///
     /// # Safety
-    /// Every element that shape and strides reach lies inside its allocation; `c` overlaps neither `a` nor `b`.
+    /// Every element that shape and strides reach must lie inside its allocation; `c` must overlap neither `a` nor `b`.
     unsafe fn gemm(
         shape: [usize; 3],
         a: (*const Self, [isize; 2]),
@@ -88,7 +88,7 @@ macro_rules! real {
                 beta: Self,
                 (c, [rsc, csc]): (*mut Self, [isize; 2]),
             ) {
-                // SAFETY: the caller's contract is that of `gemm`.
+                // SAFETY: the caller upholds the contract of `gemm`.
                 unsafe { $gemm(m, k, n, 1.0, a, rsa, csa, b, rsb, csb, beta, c, rsc, csc) }
             }
         }

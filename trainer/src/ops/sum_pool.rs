@@ -1,17 +1,19 @@
-//! The sum of a history by the number of its events: pool = Σ h / (n + 0.3)^power. Power 1 is the mean (Covington et al., Deep neural networks
-//! for YouTube recommendations, 2016), ½ the multi-hot vector of length one (Liang et al., Variational autoencoders for collaborative filtering, 2018).
+//! The sum of a history, divided by a power of its number of events: pool = Σ h / (n + 0.3)^power.
+//!
+//! Power 1 gives the mean (Covington et al., Deep neural networks for YouTube recommendations, 2016), power ½ the
+//! multi-hot vector of length one (Liang et al., Variational autoencoders for collaborative filtering, 2018).
 
 use super::Real;
 use crate::onnx::{Attribute, GraphBuilder, Value};
 
-/// Pull of a short history towards 0.
+/// Added to the number of events; pulls the pool of a short history towards 0.
 const PRIOR: f64 = 0.3;
 
 fn scale<T: Real>(events: usize, power: f64) -> T {
     T::of(libm::pow(events as f64 + PRIOR, -power))
 }
 
-/// Writes `pools` `[events + 1, d]`: row p pools the first p of `h` `[events, d]`.
+/// Writes `pools` `[events + 1, d]`: row p pools the first p of `h` `[events, d]`; row 0 is 0.
 pub fn forward<T: Real>(d: usize, h: &[T], power: f64, pools: &mut [T]) {
     let mut sum = vec![T::ZERO; d];
     pools[..d].fill(T::ZERO);
@@ -24,7 +26,7 @@ pub fn forward<T: Real>(d: usize, h: &[T], power: f64, pools: &mut [T]) {
     }
 }
 
-/// `dpools` `[events + 1, d]`; adds to `dh`.
+/// The backward pass for `dpools` `[events + 1, d]`. Adds to `dh` `[events, d]`.
 pub fn backward<T: Real>(d: usize, power: f64, dpools: &[T], dh: &mut [T]) {
     let mut sum = vec![T::ZERO; d];
     for (i, (dh, dpools)) in dh.chunks_exact_mut(d).zip(dpools[d..].chunks_exact(d)).enumerate().rev() {
@@ -36,7 +38,8 @@ pub fn backward<T: Real>(d: usize, power: f64, dpools: &[T], dh: &mut [T]) {
     }
 }
 
-/// `h` `[batch, L, d]` and `mask` f32 `[batch, L]`, 1 for an event, to the pool `[batch, 1, d]`.
+/// ONNX nodes: from `h` `[batch, L, d]` and `mask` f32 `[batch, L]`, 1 for an event, to the pool `[batch, 1, d]`.
+/// `power` is 0.5 or 1.
 pub fn onnx(g: &mut GraphBuilder, power: f64, h: &Value, mask: &Value) -> Value {
     let prior = g.constant_f32("pool.prior", &[], &[PRIOR as f32]);
     let middle = g.constant_i64("pool.middle", &[1], &[1]);
