@@ -1,7 +1,8 @@
-//! BPR: matrix factorisation learnt from pairs, an item of the user before one that is not (Rendle et al., Bayesian personalized ranking, 2009).
+//! BPR: matrix factorisation learnt from pairs of items. An item of the user should score above an item that the user
+//! has no event with (Rendle et al., Bayesian personalized ranking, 2009).
 //!
-//! Maximises Σ ln σ(u·(v_i − v_j) + b_i − b_j) − λ/2 Σ |·|² by stochastic gradient ascent over drawn pairs. A visitor whom training does not
-//! know gets a vector the same way, with the items as they are.
+//! Maximises Σ ln σ(u·(v_i − v_j) + b_i − b_j) − λ/2 Σ |·|² by stochastic gradient ascent over drawn pairs. A visitor
+//! who is not in the training data gets a vector the same way, with the item vectors fixed.
 
 use std::collections::HashMap;
 
@@ -12,20 +13,20 @@ use crate::random::mix;
 
 /// Dimensions of a vector.
 const DIM: usize = 64;
-/// Step of the gradient ascent.
+/// Step size of the gradient ascent.
 const RATE: f32 = 0.05;
-/// Draws an event of the data, on average.
+/// Draws per distinct (user, item) pair of the data, on average.
 const EPOCHS: u64 = 60;
-/// Rounds over the history of a visitor whom training does not know.
+/// Passes over the history of a visitor who is not in the training data.
 const ROUNDS: u64 = 20;
-/// λ that are tried on the validation part.
+/// Values of λ tried on the validation part.
 const SETTINGS: [f32; 3] = [0.03, 0.01, 0.003];
 
 pub(super) struct Bpr {
-    /// Place of each user that training knows.
+    /// Row in `users` of each user of the training data.
     places: HashMap<u32, usize>,
     users: Vec<f32>,
-    /// Vectors `[items, DIM + 1]`; the last number is the bias, and 1 in a user's.
+    /// Vectors `[items, DIM + 1]`; the last number is the bias. The last number of a user's vector is 1.
     items: Vec<f32>,
     regularisation: f32,
 }
@@ -33,7 +34,7 @@ pub(super) struct Bpr {
 const WIDTH: usize = DIM + 1;
 
 impl Bpr {
-    /// With the λ that is best on the split's validation part.
+    /// Fits with the λ that is best on the split's validation part.
     pub fn fit(data: &Dataset, split: &Split, quality: Quality) -> Self {
         chosen(split, &SETTINGS, quality, |fitted, setting| Self::with(data.items.len(), fitted, setting))
     }
@@ -63,7 +64,7 @@ impl Bpr {
         model
     }
 
-    /// The vector of a history, learnt with the items as they are.
+    /// The vector of a history, learnt with the item vectors fixed.
     fn folded_in(&self, history: &[u32]) -> Vec<f32> {
         let row = |item: u32| &self.items[item as usize * WIDTH..][..WIDTH];
         let mut user = vec![0.0; WIDTH];
@@ -81,19 +82,20 @@ impl Bpr {
     }
 }
 
-/// The vectors of two items.
+/// The vectors of two different items, both mutable.
 fn pair(items: &mut [f32], a: u32, b: u32) -> [&mut [f32]; 2] {
     let (low, high) = items.split_at_mut(a.max(b) as usize * WIDTH);
     let (low, high) = (&mut low[a.min(b) as usize * WIDTH..][..WIDTH], &mut high[..WIDTH]);
     if a < b { [low, high] } else { [high, low] }
 }
 
-/// An item that is none of the given ones, which ascend; nothing where some draws find none.
+/// Draws an item that is not in `items`, which ascend; `None` if 16 draws find none.
 fn other(items: &[u32], count: usize, seed: u64) -> Option<u32> {
     (0..16).map(|draw| (mix(seed, draw) % count as u64) as u32).find(|item| items.binary_search(item).is_err())
 }
 
-/// One step up the gradient of ln σ(user · (wanted − other)) − λ/2 (|user|² + |wanted|² + |other|²); the user's last number stays 1.
+/// One step up the gradient of ln σ(user · (wanted − other)) − λ/2 (|user|² + |wanted|² + |other|²); the user's last
+/// number stays 1.
 fn step(user: &mut [f32], wanted: &mut [f32], other: &mut [f32], rate: f32, regularisation: f32) {
     let margin: f32 = user.iter().zip(wanted.iter().zip(other.iter())).map(|(u, (i, j))| u * (i - j)).sum();
     let slope = 1.0 / (1.0 + margin.exp());
@@ -156,10 +158,10 @@ mod tests {
     }
 
     #[test]
-    fn groups_of_taste_are_told_apart() {
+    fn separates_groups_of_taste() {
         let histories: Vec<&[u32]> = [&[0u32, 1, 2][..], &[3, 4, 5], &[0, 1], &[3, 5], &[1, 2], &[4, 5]].repeat(4);
         let model = Bpr::with(6, &sequences(&histories), 0.01);
-        // User 2 has 0 and 1; nobody is user 99.
+        // User 2 of the training data has items 0 and 1; user 99 is not in the training data.
         for user in [2, 99] {
             let scores = model.scores(&Query { user, ..query(&[0, 1]) });
             assert!((3..6).all(|other| scores[2] > scores[other] + 1.0), "{user}: {scores:?}");

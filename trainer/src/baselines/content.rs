@@ -1,4 +1,5 @@
-//! Items whose titles and columns are like those of the history: the cosine of TF-IDF vectors (Salton, Buckley, 1988).
+//! Recommends items whose titles and columns resemble those of the history, by the cosine of TF-IDF vectors (Salton and
+//! Buckley, 1988).
 
 use std::collections::BTreeMap;
 
@@ -8,9 +9,9 @@ use crate::data::{Dataset, Table};
 use crate::protocols::{Model, Query, distinct};
 
 pub(super) struct Content {
-    /// Terms of each item with their weights; a vector has length 1.
+    /// (term, weight) pairs of each item; each item's vector has length 1.
     terms_of: Vec<Vec<(u32, f32)>>,
-    /// Items of each term with the term's weight there.
+    /// (item, weight) pairs of each term.
     items_of: Vec<Vec<(u32, f32)>>,
 }
 
@@ -45,7 +46,7 @@ impl Content {
     }
 }
 
-/// What is said of an item: words of texts where asked for, categories, members of sets, each with its column's name.
+/// Terms of an item, each with its column's name: categories, members of sets and, if `texts` is set, words of texts.
 pub(super) fn terms(table: &Table, item: usize, texts: bool) -> Vec<String> {
     let mut terms = Vec::new();
     for column in &table.columns {
@@ -94,7 +95,7 @@ mod tests {
         data.item_table.columns =
             vec![column("title", "text", &["Red moon", "red Sun", "Sea"]), column("genre", "set", &["a|b", "b", "c"])];
         let model = Content::fit(&data);
-        // Terms: red and genre b in two of three items, each other in one.
+        // Red and genre b are terms of two of the three items, every other term is in one.
         let (two, one) = ((3.0f32 / 2.0).ln(), 3.0f32.ln());
         let (zero, first) = ((2.0 * two * two + 2.0 * one * one).sqrt(), (2.0 * two * two + one * one).sqrt());
         let scores = model.scores(&query(&[0]));

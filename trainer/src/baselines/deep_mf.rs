@@ -1,9 +1,11 @@
-//! Deep matrix factorisation (Xue, Dai, Zhang, Huang, Chen, Deep matrix factorization models for recommender systems, IJCAI 2017).
+//! Deep matrix factorisation (Xue, Dai, Zhang, Huang, Chen, Deep matrix factorization models for recommender systems,
+//! IJCAI 2017).
 //!
-//! Two perceptrons, one over the user's row of the user-item matrix Y and one over the item's column, each linear and then
-//! rectified, p = ReLU(W₂ᵀ W₁ᵀ y + b). Their cosine ŷ is to be near Y over its greatest entry, 0 of pairs that did not occur: minimises the normalised
-//! cross entropy −Σ (y ln ŷ + (1 − y) ln(1 − ŷ)) over the pairs of Y and some drawn ones without an event. A row is all that a user is, so a
-//! visitor whom training does not know has a vector as any other.
+//! Two perceptrons map a user's row and an item's column of the user–item matrix Y to vectors. Each has a linear layer
+//! and a rectified one: p = ReLU(W₂ᵀ W₁ᵀ y + b). The cosine ŷ of the two vectors should be near the entry of Y divided
+//! by Y's greatest entry, and near 0 for pairs without an event. Training minimises the normalised cross-entropy −Σ (y
+//! ln ŷ + (1 − y) ln(1 − ŷ)) over the entries of Y and some drawn pairs without an event. A user is represented by a
+//! row alone, so a visitor who is not in the training data gets a vector like any other user.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,33 +21,35 @@ use crate::random::{mix, unit};
 /// Widths of the two layers.
 const HIDDEN: usize = 128;
 const DIM: usize = 64;
-/// Drawn pairs for each of Y.
+/// Drawn pairs without an event per entry of Y.
 const NEGATIVES: usize = 7;
-/// Users of a step, at least.
+/// Fewest users per step.
 const BATCH: usize = 32;
-/// Steps of an epoch, at most. A step reads nearly all columns, so an epoch of many events has fewer: these read about so many entries, or there are few.
+/// Bounds of the number of steps per epoch, which is `ENTRIES` divided by the number of entries of Y. A step reads
+/// nearly all columns, so an epoch reads about `ENTRIES` entries within these bounds.
 const MAX_STEPS: usize = 40;
 const MIN_STEPS: usize = 4;
 const ENTRIES: usize = 4_000_000;
 /// Step size of Adam, and the bound of the gradient's norm.
 const RATE: f64 = 3e-3;
 const CLIP: f64 = 5.0;
-/// What ŷ keeps away from 0 and 1.
+/// ŷ is kept at least this far from 0 and 1.
 const MARGIN: f64 = 1e-6;
 
-/// Epochs, and whether entries are ratings: else all are 1. Tried on the validation part.
+/// (epochs, whether entries are ratings) tried on the validation part. Without ratings all entries are 1.
 const SETTINGS: [(u64, bool); 3] = [(10, false), (30, false), (30, true)];
 
 pub(super) struct DeepMf {
-    /// Over rows, with an input an item.
+    /// The perceptron over rows; it has one input per item.
     users: Perceptron<f32>,
-    /// What the other one makes of the columns, of length 1 `[items, DIM]`.
+    /// Output of the perceptron over columns for every item, normalised to length 1: `[items, DIM]`.
     items: Vec<f32>,
-    /// Of the entries.
+    /// Makes the row of a history.
     entries: Entries,
 }
 
-/// What an event is worth as an entry of Y: its rating over the greatest one, from 0 to 1; without a greatest one, or a rating, 1.
+/// Turns events into entries of Y: the rating divided by the greatest one, 0 to 1. An entry is 1 if ratings are not
+/// used (`most` is `None`) or the event has none.
 #[derive(Clone, Copy)]
 struct Entries {
     most: Option<f64>,
@@ -57,7 +61,7 @@ impl Entries {
         Entries { most: ratings.reduce(f64::max).filter(|most| rated && *most > 0.0) }
     }
 
-    /// A row of Y by ascending item; of an item that occurs again its newest event.
+    /// A row of Y by ascending item. If an item occurs again, its newest event counts.
     fn row(self, events: &[Event]) -> Bag {
         let entry = |e: &Event| self.most.zip(e.rating).map_or(1.0, |(most, rating)| (rating / most).max(0.0));
         let row: BTreeMap<u32, f32> = events.iter().map(|e| (e.item, entry(e) as f32)).collect();
@@ -65,11 +69,12 @@ impl Entries {
     }
 }
 
-/// A list of numbers: the first layer `[inputs, HIDDEN]`, the second `[HIDDEN, DIM]`, its bias `[DIM]`.
+/// Parameters in one list: the first layer `[inputs, HIDDEN]`, the second `[HIDDEN, DIM]`, its bias `[DIM]`.
 #[derive(Clone)]
 struct Perceptron<T>(Vec<T>);
 
-/// What a pass keeps: the first layer's output `[rows, HIDDEN]`, lengths `[rows]` and directions `[rows, DIM]` of the second's.
+/// Values of a forward pass that the backward pass needs: the first layer's output `hidden` `[rows, HIDDEN]`, and
+/// lengths `[rows]` and directions `[rows, DIM]` of the second layer's output.
 struct Pass<T> {
     hidden: Vec<T>,
     lengths: Vec<T>,
@@ -80,7 +85,8 @@ impl<T: Real> Perceptron<T> {
     fn start(inputs: usize, seed: u64) -> Self {
         let unit = |i: usize| 2.0 * unit(mix(seed, i as u64)) - 1.0;
         let (first, second) = (inputs * HIDDEN, HIDDEN * DIM);
-        // The second layer as Glorot and Bengio, 2010; rows have few entries of the first one's inputs.
+        // The second layer starts as in Glorot and Bengio, 2010. The first one has a fixed scale, because a row uses
+        // few of its inputs.
         let scale = |i: usize| {
             if i < first {
                 0.1
@@ -115,7 +121,7 @@ impl<T: Real> Perceptron<T> {
         Pass { hidden, lengths, directions }
     }
 
-    /// The gradient of a loss whose slopes by the directions are `slopes` `[rows, DIM]`, which are used up.
+    /// The gradient of a loss by the parameters, from its `slopes` `[rows, DIM]` by the directions.
     fn backward(&self, rows: &[&Bag], pass: &Pass<T>, mut slopes: Vec<T>) -> Vec<T> {
         let directions = pass.directions.chunks_exact(DIM).zip(&pass.lengths);
         for (slope, (direction, length)) in slopes.chunks_exact_mut(DIM).zip(directions) {
@@ -135,10 +141,10 @@ impl<T: Real> Perceptron<T> {
     }
 }
 
-/// A cosine and what it is to be: places of row and column, and y.
+/// A row, a column, and the target y of their cosine.
 type Pair = (usize, usize, f32);
 
-/// Mean of the normalised cross entropy of pairs, and its gradient by both perceptrons.
+/// Mean normalised cross-entropy of the pairs, and its gradients by the parameters of both perceptrons.
 fn loss<T: Real>(nets: [&Perceptron<T>; 2], rows: [&[&Bag]; 2], pairs: &[Pair]) -> (T, [Vec<T>; 2]) {
     let [users, items] = [0, 1].map(|side| nets[side].forward(rows[side]));
     let [mut dusers, mut ditems] = [&users, &items].map(|pass| vec![T::ZERO; pass.directions.len()]);
@@ -168,7 +174,7 @@ fn loss<T: Real>(nets: [&Perceptron<T>; 2], rows: [&[&Bag]; 2], pairs: &[Pair]) 
 }
 
 impl DeepMf {
-    /// With the setting that is best on the split's validation part.
+    /// Fits with the setting that is best on the split's validation part.
     pub fn fit(data: &Dataset, split: &Split, quality: Quality) -> Self {
         chosen(split, &SETTINGS, quality, |fitted, setting| Self::with(data.items.len(), fitted, setting))
     }
@@ -194,7 +200,7 @@ impl DeepMf {
                 if pairs.is_empty() {
                     continue;
                 }
-                // Columns of the step, by place.
+                // Items of the step, ascending; from here on pairs hold an item's place in this list.
                 let used: Vec<usize> = pairs.iter().map(|(_, item, _)| *item).collect::<BTreeSet<_>>().into_iter().collect();
                 let place = |item| used.binary_search(&item).unwrap_or_default();
                 let pairs: Vec<Pair> = pairs.into_iter().map(|(user, item, y)| (user, place(item), y)).collect();
@@ -214,7 +220,8 @@ impl DeepMf {
     }
 }
 
-/// The entries of some rows, and for each [`NEGATIVES`] draws among the items, of which those of the row are left out.
+/// Pairs of a step: all entries of the rows, and [`NEGATIVES`] drawn items per entry with y = 0. Drawn items that the
+/// row contains are left out.
 fn drawn<'a>(rows: impl Iterator<Item = &'a Bag>, items: usize, seed: u64) -> Vec<Pair> {
     let mut pairs = Vec::new();
     for (place, row) in rows.enumerate() {
@@ -251,7 +258,7 @@ mod tests {
             loss([&Perceptron(users.to_vec()), &Perceptron(items.to_vec())], [&rows, &columns], &pairs)
         };
         let (total, [dusers, ditems]) = value(&nets[0].0, &nets[1].0);
-        // Every 31st number: the layers are wide.
+        // The layers are wide, so only every 31st number is checked.
         let some = |all: &[f64]| -> Vec<f64> { all.iter().step_by(31).copied().collect() };
         let with = |net: &[f64], some: &[f64]| {
             let mut net = net.to_vec();
@@ -261,7 +268,7 @@ mod tests {
         let [users, items] = nets.each_ref().map(|net| &net.0[..]);
         assert_gradient("users", &some(users), &some(&dusers), |x| value(&with(users, x), items).0);
         assert_gradient("items", &some(items), &some(&ditems), |x| value(users, &with(items, x)).0);
-        // By its definition.
+        // The loss by its definition.
         let [u, v] = [nets[0].forward(&rows).directions, nets[1].forward(&columns).directions];
         let term = |(user, item, y): &Pair| {
             let cosine: f64 = (0..DIM).map(|k| u[user * DIM + k] * v[item * DIM + k]).sum();
@@ -272,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_are_ratings_over_the_greatest() {
+    fn entries_are_ratings_divided_by_the_greatest() {
         let mut history = events(&[4, 2, 4, 3]);
         (history[0].rating, history[1].rating, history[2].rating) = (Some(5.0), Some(-1.0), Some(2.0));
         let fitted = [Sequence { user: 0, events: history.clone().into() }];
@@ -282,16 +289,16 @@ mod tests {
     }
 
     #[test]
-    fn pairs_without_an_event_are_those_of_no_row() {
+    fn drawn_pairs_have_no_event() {
         let rows: [Bag; 2] = [vec![(0, 1.0), (3, 0.5)], vec![]];
         let pairs = drawn(rows.iter(), 5, 9);
         assert_eq!(pairs[..2], [(0, 0, 1.0), (0, 3, 0.5)]);
         assert!(pairs.len() > 6 && pairs[2..].iter().all(|(row, item, y)| *row == 0 && [1, 2, 4].contains(item) && *y == 0.0));
     }
 
-    /// A user's own row has every other item among its drawn ones: asked is a row that nobody has.
+    /// The drawn pairs of a user's row include every other item, so the test asks for a row that no user has.
     #[test]
-    fn groups_of_taste_are_told_apart() {
+    fn separates_groups_of_taste() {
         let histories: Vec<&[u32]> = [&[0u32, 1, 2][..], &[3, 4, 5], &[0, 1], &[3, 5], &[1, 2], &[4, 5]].repeat(4);
         let fit = || DeepMf::with(6, &sequences(&histories), (60, false)).scores(&query(&[0, 2]));
         let scores = fit();

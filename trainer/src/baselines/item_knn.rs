@@ -1,18 +1,19 @@
-//! Item-based nearest neighbours: Σ over the history of the cosine between the items' users (Sarwar et al., 2001).
+//! Item-based nearest neighbours: an item's score is the sum, over the history, of the cosine between the two items'
+//! users (Sarwar et al., 2001).
 
 use anyhow::Result;
 
 use crate::factors::{co_occurrence, weighted_rows};
 use crate::protocols::{Model, Query, Sequence};
 
-/// Neighbours that an item keeps.
+/// Neighbours kept per item.
 const NEIGHBOURS: usize = 100;
-/// Added to the denominator of the cosine, so that few common users weigh less.
+/// Added to the denominator of the cosine; lowers the similarity of items with few common users.
 const SHRINK: f32 = 10.0;
 
 pub(super) struct ItemKnn {
     items: usize,
-    /// Similarity to the nearest neighbours of each item, 0 for all others: `[items, items]`, a column an item's neighbours.
+    /// Similarities `[items, items]`: column i holds the nearest neighbours of item i, and 0 for all other items.
     similarity: Vec<f32>,
 }
 
@@ -24,7 +25,7 @@ impl ItemKnn {
             row.iter_mut().zip(&norms).for_each(|(x, n)| *x /= norms[i] * n + SHRINK);
             row[i] = 0.0;
         }
-        // The matrix is symmetric: a row has the neighbours of its item, and what it keeps belongs into the column.
+        // Row i of the symmetric matrix has the candidates for item i; the neighbours it keeps go to column i.
         let mut kept = vec![0.0; items * items];
         for (i, row) in similarity.chunks_exact(items).enumerate() {
             let mut order: Vec<usize> = (0..items).filter(|j| row[*j] > 0.0).collect();

@@ -1,5 +1,5 @@
-//! Cheap recommenders to compare with, one a file. Settings are chosen on the split's validation part, or were on that of MovieLens
-//! 100K.
+//! Simple recommenders to compare with, one per file. Settings are chosen on the split's validation part, or were
+//! chosen on that of MovieLens 100K.
 
 mod bpr;
 mod content;
@@ -19,7 +19,7 @@ use crate::factors::{Ease, Ials, Svd};
 use crate::measure::validation_quality;
 use crate::protocols::{Model, Protocol, Split};
 
-/// Names of the baselines that a protocol can be measured with.
+/// Names of the baselines that can be run under a protocol.
 pub fn names(protocol: Protocol) -> &'static [&'static str] {
     match protocol {
         Protocol::P2 => &ratings::NAMES,
@@ -28,7 +28,7 @@ pub fn names(protocol: Protocol) -> &'static [&'static str] {
     }
 }
 
-/// Names of all baselines that rank.
+/// Names of all baselines that rank items.
 const NAMES: [&str; 12] = [
     "random",
     "popularity",
@@ -44,10 +44,10 @@ const NAMES: [&str; 12] = [
     "ease-rec",
 ];
 
-/// Fits a baseline on what the split's model may have seen.
+/// Fits a baseline on the events that the split's model may see.
 ///
 /// # Errors
-/// An unknown name; a catalog too large for a dense item-item matrix.
+/// An unknown name, or a catalog too large for a dense item-item matrix.
 pub fn fit(name: &str, data: &Dataset, split: &Split) -> Result<Box<dyn Model>> {
     let (items, fitted) = (data.items.len(), split.fitted());
     let quality = &validation_quality(data, split);
@@ -65,7 +65,7 @@ pub fn fit(name: &str, data: &Dataset, split: &Split) -> Result<Box<dyn Model>> 
         "item-knn" => Box::new(item_knn::ItemKnn::fit(items, fitted)?),
         "ease" => Box::new(Ease::fit(items, fitted, None)?),
         "ease-rec" => {
-            // The next item asks for a shorter memory than the next fifth of a history.
+            // Predicting the next item needs a shorter memory than predicting the next fifth of a history.
             let half_life = if matches!(split.protocol, Protocol::P3 | Protocol::P5) { 3.0 } else { 8.0 };
             Box::new(Ease::fit(items, fitted, Some(half_life))?)
         }

@@ -1,4 +1,4 @@
-//! Number of events: the same list for everyone.
+//! Popularity: the number of events of each item, the same list for everyone.
 
 use crate::protocols::{Model, Query, Sequence};
 

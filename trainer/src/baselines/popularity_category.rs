@@ -1,4 +1,4 @@
-//! How popular items of the same categories are: a guess for items that nobody had yet, the same list for everyone.
+//! Popularity of an item's categories: a guess for items that nobody has had yet, the same list for everyone.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,9 @@ pub(super) struct CategoryPopularity {
 }
 
 impl CategoryPopularity {
-    /// By the mean number of events over the items with events of each category or set member; an item has the mean over its own.
+    /// Scores each item by the mean popularity of its categories and set members.
+    ///
+    /// The popularity of a category is the mean number of events over those of its items that have any.
     pub fn fit(data: &Dataset, fitted: &[Sequence]) -> Self {
         let mut counts = vec![0.0f32; data.items.len()];
         fitted.iter().flat_map(|s| &s.events).for_each(|e| counts[e.item as usize] += 1.0);
@@ -47,11 +49,11 @@ mod tests {
     use crate::protocols::tests::dataset;
 
     #[test]
-    fn new_items_are_as_popular_as_their_kind() {
+    fn new_items_are_as_popular_as_their_categories() {
         let mut data = dataset(&[&[0, 1, 2, 3]]);
         let values = ["a", "a|b", "b", "c"].map(|v| Value::Text(v.into())).to_vec();
         data.item_table.columns = vec![Column { name: "genre".into(), kind: "set", values }];
-        // Item 0 has four events, 1 two, the others none: a has a mean of three, b of two.
+        // Item 0 has four events, item 1 two, the others none: category a has a mean of three, b of two.
         let model = CategoryPopularity::fit(&data, &sequences(&[&[0, 0, 0, 0, 1, 1]]));
         assert_eq!(model.scores(&query(&[])), [3.0, 2.5, 2.0, 0.0]);
     }

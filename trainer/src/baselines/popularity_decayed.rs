@@ -1,10 +1,11 @@
-//! Number of events, of which old ones count less: Σ 0.5^((T − t) / half-life), T the last event's time. Without times all count alike.
+//! Popularity with decay: Σ 0.5^((T − t) / half-life) over an item's events, with T the time of the last event of all.
+//! An event without a time counts 1.
 
 use crate::data::Dataset;
 use crate::factors::{Quality, chosen};
 use crate::protocols::{Model, Query, Sequence, Split};
 
-/// Half-lives that are tried on the validation part, in days: ten years to a week.
+/// Half-lives tried on the validation part, in days: from ten years to a week.
 const HALF_LIVES: [f64; 7] = [3650.0, 1000.0, 365.0, 180.0, 90.0, 30.0, 7.0];
 
 pub(super) struct DecayedPopularity {
@@ -12,7 +13,7 @@ pub(super) struct DecayedPopularity {
 }
 
 impl DecayedPopularity {
-    /// With the half-life that is best on the split's validation part.
+    /// Fits with the half-life that is best on the split's validation part.
     pub fn fit(data: &Dataset, split: &Split, quality: Quality) -> Self {
         chosen(split, &HALF_LIVES, quality, |fitted, days| Self::with(data.items.len(), fitted, days))
     }

@@ -1,4 +1,4 @@
-//! Scores by a hash of user and item: the floor.
+//! Random scores, a hash of user and item: any other model should be better.
 
 use crate::protocols::{Model, Query};
 use crate::random::mix;

@@ -1,11 +1,12 @@
-//! User-based nearest neighbours: the items of the users whose items are most like the history's, by the cosine (Herlocker et al., 1999).
+//! User-based nearest neighbours: recommends the items of those users whose items resemble the history most, by the
+//! cosine (Herlocker et al., 1999).
 
 use crate::factors::users_by_item;
 use crate::protocols::{Model, Query, Sequence, distinct};
 
-/// Users that speak for a history.
+/// Nearest users whose items are counted.
 const NEIGHBOURS: usize = 100;
-/// Added to the denominator of the cosine, so that few common items weigh less.
+/// Added to the denominator of the cosine; lowers the similarity of users with few common items.
 const SHRINK: f32 = 10.0;
 
 pub(super) struct UserKnn {
@@ -51,7 +52,7 @@ mod tests {
     use crate::factors::tests::{query, sequences};
 
     #[test]
-    fn neighbours_speak_by_their_cosine() {
+    fn neighbours_count_by_their_cosine() {
         let model = UserKnn::fit(4, &sequences(&[&[0, 1, 1], &[0, 1, 2], &[3]]));
         let cosine = |common: f32, a: f32, b: f32| common / ((a * b).sqrt() + SHRINK);
         let (one, two) = (cosine(2.0, 2.0, 2.0), cosine(2.0, 2.0, 3.0));

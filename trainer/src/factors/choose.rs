@@ -1,11 +1,11 @@
-//! Settings chosen on the validation part, by a measure that the caller passes in.
+//! Chooses settings on the validation part, by a measure that the caller passes in.
 
 use crate::protocols::{Model, Sequence, Split};
 
-/// How good a model is on the split's validation part: more is better.
+/// Quality of a model on the split's validation part; higher is better.
 pub type Quality<'a> = &'a dyn Fn(&dyn Model) -> f64;
 
-/// The setting whose model, fitted on the split's training part, is best; the first of equals.
+/// The setting whose model, fitted on the split's training part, has the highest quality; the first of equals.
 ///
 /// # Panics
 /// If `settings` is empty.
@@ -15,7 +15,7 @@ pub fn best<S: Copy, M: Model>(split: &Split, settings: &[S], quality: Quality, 
     best.expect("a setting to choose from").1
 }
 
-/// The model with the [`best`] setting, fitted on all events that the split's model may have seen.
+/// Fits a model with the [`best`] setting on all events that the split's model may see.
 ///
 /// # Panics
 /// If `settings` is empty.

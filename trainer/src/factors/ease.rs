@@ -1,7 +1,7 @@
-//! EASE: the linear item-item model with a closed form (Steck, Embarrassingly Shallow Autoencoders, 2019).
+//! EASE: the linear item–item model with a closed form (Steck, Embarrassingly Shallow Autoencoders, 2019).
 //!
-//! With P = (XᵀX + λI)⁻¹: B = −P / diag(P), zero on the diagonal; the scores of a history x are xB. "EASE-rec" weighs the history
-//! by recency: 0.5^(age / half-life).
+//! With P = (XᵀX + λI)⁻¹, B = −P / diag(P) with a zero diagonal; the scores of a history x are xB. "EASE-rec" weights
+//! the history by recency: 0.5^(age / half-life).
 
 use anyhow::Result;
 use nalgebra::DMatrix;
@@ -13,7 +13,7 @@ use super::{co_occurrence, padded, weighted_rows};
 use crate::ops::{Op, matmul};
 use crate::protocols::{Model, Query, Sequence};
 
-/// λ for plain and for decayed histories.
+/// λ, for EASE and for EASE-rec.
 const LAMBDA: f32 = 400.0;
 
 /// A fitted EASE.
@@ -21,12 +21,12 @@ pub struct Ease {
     items: usize,
     /// B `[items, items]`.
     weights: Vec<f32>,
-    /// Events after which an item counts half; none: all count alike.
+    /// Number of events after which an item counts half; with `None` all items count alike.
     half_life: Option<f32>,
 }
 
 impl Ease {
-    /// Learns B from the items of each sequence; a `half_life` in events makes the scores those of EASE-rec.
+    /// Learns B from the items of each sequence. With a `half_life`, in events, the scores are those of EASE-rec.
     ///
     /// # Errors
     /// More than 20,000 items: the matrix is dense.
@@ -42,10 +42,11 @@ impl Ease {
         Ok(Ease { items, weights, half_life })
     }
 
-    /// Low rank: y and z, each `[items, rank]`, such that a history's scores are about Σ y_i · z_j.
+    /// A low-rank form: y and z, each `[items, rank]`. The score of item j is about Σ y_i · z_j over the items i of the
+    /// history.
     ///
-    /// y has the items in the strongest directions of the user–item matrix, z is Bᵀy. Dimensions beyond the number of items
-    /// are 0.
+    /// The rows of y are the items in the strongest directions of the user–item matrix, and z = Bᵀy. Dimensions beyond
+    /// the number of items are 0.
     ///
     /// # Errors
     /// Same errors as [`Ease::fit`].
@@ -60,8 +61,8 @@ impl Ease {
         Ok([directions, found].map(|part| padded(&part, known, rank)))
     }
 
-    /// Vectors `[items, rank]` whose products come closest to (B + Bᵀ) / 2: its strongest eigenvectors, each times the root of
-    /// its eigenvalue; directions of negative eigenvalues are 0.
+    /// Vectors `[items, rank]` whose dot products come closest to (B + Bᵀ) / 2: its strongest eigenvectors, each times
+    /// the root of its eigenvalue. Directions with negative eigenvalues are 0.
     pub fn vectors(&self, rank: usize) -> Vec<f64> {
         let weights = DMatrix::from_row_slice(self.items, self.items, &self.weights).cast::<f64>();
         let symmetric = (&weights + weights.transpose()) * 0.5;
@@ -92,9 +93,9 @@ mod tests {
         let (a, b) = (LAMBDA + 2.0, LAMBDA + 1.0);
         assert!((model.weights[1] - 1.0 / a).abs() < 1e-8 && (model.weights[2] - 1.0 / b).abs() < 1e-8);
         assert_eq!((model.weights[0], model.weights[3]), (0.0, 0.0));
-        // The one positive eigenvalue is the mean weight, its direction (1, 1) / √2.
+        // The only positive eigenvalue is the mean weight, with the direction (1, 1) / √2.
         let half = (1.0 / a + 1.0 / b) / 4.0;
-        // All directions lose nothing: y_0 · z_1 is B₀₁, however many dimensions are asked for.
+        // With all directions nothing is lost: y_0 · z_1 is B₀₁, however many dimensions are requested.
         let [y, z] = Ease::parts(2, &sequences(&[&[0, 1], &[0]]), 3).unwrap();
         let product = |i: usize, j: usize| (0..3).map(|k| y[3 * i + k] * z[3 * j + k]).sum::<f64>();
         assert!((product(0, 1) - f64::from(model.weights[1])).abs() < 1e-8 && product(0, 0).abs() < 1e-8);

@@ -1,8 +1,10 @@
-//! iALS: weighted matrix factorisation by alternating least squares (Hu, Koren, Volinsky, Collaborative filtering for implicit feedback
-//! datasets, 2008), regularised as by Rendle, Krichene, Zhang, Koren, Revisiting the performance of iALS, 2022.
+//! iALS: weighted matrix factorisation by alternating least squares (Hu, Koren, Volinsky, Collaborative filtering for
+//! implicit feedback datasets, 2008), regularised as in Rendle, Krichene, Zhang, Koren, Revisiting the performance of
+//! iALS, 2022.
 //!
-//! Minimises Σ_observed (u·v − 1)² + α Σ_all (u·v)² + Σ_x λ (n_x + α m) |x|² over the vectors x of users and items, n_x the events of x and m the number
-//! of its partners. A visitor's vector is the solution for the history.
+//! Minimises Σ_observed (u·v − 1)² + α Σ_all (u·v)² + Σ_x λ (n_x + α m) |x|² over the vectors x of users and items. n_x
+//! is the number of events of x; m is the number of items if x is a user, and of users if x is an item. A visitor's
+//! vector is the solution for the history, with the item vectors fixed.
 
 use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;
@@ -11,12 +13,12 @@ use super::{Quality, best, users_by_item};
 use crate::protocols::{Model, Query, Sequence, Split, distinct};
 use crate::random::{mix, unit};
 
-/// Dimensions of a vector, as a recommender.
+/// Dimensions of a vector if iALS is a baseline.
 const DIM: usize = 64;
 /// Sweeps over users and items.
 const SWEEPS: usize = 12;
-/// Settings that are tried on the validation part: α, the weight of an item that was not seen, and λ. The first ones are for dense data, the last
-/// ones for visitors of few among many items.
+/// (α, λ) pairs tried on the validation part; α is the weight of an unseen item. The first pairs suit dense data, the
+/// last ones suit visitors with few events among many items.
 const SETTINGS: [(f64, f64); 7] =
     [(0.1, 0.03), (0.3, 0.02), (0.3, 0.01), (1.0, 0.003), (0.01, 0.02), (0.003, 0.05), (0.001, 0.05)];
 
@@ -26,11 +28,12 @@ pub struct Ials {
     vectors: Vec<f64>,
     /// α VᵀV `[dim, dim]`.
     gram: DMatrix<f64>,
+    /// α and λ.
     setting: (f64, f64),
 }
 
 impl Ials {
-    /// Fits 64 dimensions with the setting that is best by `quality`.
+    /// Fits 64 dimensions with the setting that has the highest quality.
     pub fn fit(items: usize, split: &Split, quality: Quality) -> Self {
         Self::fit_on(items, split, split.fitted(), DIM, quality)
     }
@@ -54,25 +57,26 @@ impl Ials {
         Ials { vectors, gram, setting }
     }
 
-    /// The items' vectors `[items, dim]`.
+    /// The item vectors `[items, dim]`.
     pub fn into_vectors(self) -> Vec<f64> {
         self.vectors
     }
 }
 
-/// α XᵀX, added up in the order of rows.
+/// α XᵀX for the rows X of `vectors`; sums run in the order of the rows.
 fn gram(vectors: &[f64], dim: usize, unseen: f64) -> DMatrix<f64> {
     let rows = DMatrix::from_row_slice(vectors.len() / dim, dim, vectors);
     rows.tr_mul(&rows) * unseen
 }
 
-/// Vectors of those whose partners are given by row, all at once: none depends on another.
+/// Solves for all vectors of one side in parallel; none depends on another. `partners` lists, for each of them, the
+/// rows of `vectors` that it has events with.
 fn solved(partners: &[Vec<u32>], vectors: &[f64], dim: usize, setting: (f64, f64)) -> Vec<f64> {
     let gram = gram(vectors, dim, setting.0);
     partners.par_iter().flat_map_iter(|partners| solve(partners, vectors, &gram, setting)).collect()
 }
 
-/// The vector of one whose partners are given by row.
+/// Solves for one vector; `partners` are the rows of `vectors` that it has events with.
 fn solve(partners: &[u32], vectors: &[f64], gram: &DMatrix<f64>, (unseen, regularisation): (f64, f64)) -> Vec<f64> {
     let dim = gram.nrows();
     let mut system = gram.clone();
@@ -84,7 +88,7 @@ fn solve(partners: &[u32], vectors: &[f64], gram: &DMatrix<f64>, (unseen, regula
     }
     let weight = regularisation * (partners.len() as f64 + unseen * (vectors.len() / dim) as f64);
     (0..dim).for_each(|k| system[(k, k)] += weight);
-    // Positive definite by its diagonal.
+    // The diagonal makes the system positive definite.
     system.cholesky().map_or_else(|| vec![0.0; dim], |factor| factor.solve(&wanted).data.into())
 }
 
@@ -120,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_of_taste_are_told_apart() {
+    fn separates_groups_of_taste() {
         let histories: Vec<&[u32]> = [&[0u32, 1, 2][..], &[3, 4, 5], &[0, 1], &[3, 5], &[1, 2], &[4, 5]].repeat(4);
         let model = Ials::with(6, &sequences(&histories), DIM, SETTINGS[0]);
         let scores = model.scores(&query(&[0, 1]));

@@ -1,4 +1,4 @@
-//! The inverse of a large symmetric matrix of positive eigenvalues, in blocks, on all cores.
+//! Inverts a large symmetric positive definite matrix in blocks, on all cores.
 
 use anyhow::{Context, Result};
 use nalgebra::DMatrix;
@@ -6,15 +6,15 @@ use rayon::prelude::*;
 
 use crate::ops::{Op, matmul};
 
-/// Rows and columns that are eliminated at a time.
+/// Rows and columns eliminated at a time.
 const BLOCK: usize = 128;
-/// Rows of a task.
+/// Rows per parallel task.
 const STRIPE: usize = 256;
 
-/// Replaces `matrix` `[n, n]` by its inverse: Gauss and Jordan's elimination, a block at a time.
+/// Replaces `matrix` `[n, n]` by its inverse: Gauss–Jordan elimination, one block at a time.
 ///
 /// # Errors
-/// A block that has no inverse.
+/// The matrix is not positive definite.
 pub fn invert(matrix: &mut [f32], n: usize) -> Result<()> {
     for start in (0..n).step_by(BLOCK) {
         let width = BLOCK.min(n - start);
@@ -22,12 +22,12 @@ pub fn invert(matrix: &mut [f32], n: usize) -> Result<()> {
         let pivot = DMatrix::from_fn(width, width, |i, j| f64::from(matrix[(start + i) * n + start + j]));
         let pivot = pivot.cholesky().context("the item-item matrix is not positive definite")?.inverse();
         let pivot: Vec<f32> = (0..width * width).map(|k| pivot[(k / width, k % width)] as f32).collect();
-        // The rows of the block, as they will be: pivot⁻¹ · rows, and pivot⁻¹ itself under the pivot.
+        // New rows of the block: pivot⁻¹ · rows, with pivot⁻¹ itself in the columns of the block.
         let mut rows = vec![0.0; width * n];
         matmul([width, width, n], (&pivot, Op::Plain), (&matrix[start * n..(start + width) * n], Op::Plain), 0.0, &mut rows);
         rows.chunks_exact_mut(n).zip(pivot.chunks_exact(width)).for_each(|(row, p)| row[columns.clone()].copy_from_slice(p));
         matrix.par_chunks_mut(STRIPE * n).enumerate().for_each(|(stripe, of)| {
-            // Other rows lose their part of the block; the block's own are written below.
+            // Eliminates the block's columns from all other rows. The block's own rows are written below.
             let mut factors = Vec::with_capacity(of.len() / n * width);
             for (i, row) in of.chunks_exact_mut(n).enumerate() {
                 let own = columns.contains(&(stripe * STRIPE + i));
@@ -47,7 +47,7 @@ mod tests {
     use crate::ops::check::numbers;
 
     #[test]
-    fn a_matrix_times_its_inverse_is_one() {
+    fn a_matrix_times_its_inverse_is_the_identity() {
         for n in [1, 5, BLOCK, BLOCK + 1, 2 * BLOCK + 7] {
             let root = numbers(n * n, 1);
             let mut square = vec![0.0; n * n];

@@ -1,7 +1,7 @@
 //! Closed forms and factorisations of the user–item matrix: EASE, PureSVD, iALS.
 //!
-//! They serve twice: as baselines, and as the start or the neighbour of the towers. Settings are chosen by a measure that the
-//! caller passes in ([`Quality`]), so this room knows no protocol's metrics.
+//! They serve as baselines, and as the start values of the towers or the linear model beside them. Settings are chosen
+//! by a measure that the caller passes in ([`Quality`]), so this room knows no protocol's metrics.
 
 mod choose;
 mod ease;
@@ -22,20 +22,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::protocols::{Sequence, Split};
 
-/// A factorisation that has a vector for every item.
+/// A factorisation that gives every item a vector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Factors {
     /// Truncated SVD.
     Svd,
-    /// Alternating least squares; its setting is chosen on the validation part.
+    /// iALS; its setting is chosen on the validation part.
     Ials,
-    /// The strongest directions of EASE's matrix.
+    /// The strongest eigenvectors of EASE's symmetrised matrix.
     Ease,
 }
 
 impl Factors {
-    /// Vectors of all items `[items, dim]`, row-major, learnt from `fitted`. Dimensions beyond the number of items are 0.
+    /// Vectors of all items `[items, dim]`, row-major, learnt from `fitted`. Dimensions beyond the item count are 0.
     ///
     /// `quality` chooses the setting of iALS among models learnt from the split's training part.
     ///
@@ -51,7 +51,7 @@ impl Factors {
     }
 }
 
-/// Rows of `rank` numbers, filled up with zeros to `dim`.
+/// Cuts rows of `rank` numbers to `dim`, or fills them up with zeros.
 fn padded(rows: &[f64], rank: usize, dim: usize) -> Vec<f64> {
     let row = |row: &[f64]| row.iter().copied().chain(std::iter::repeat(0.0)).take(dim).collect::<Vec<f64>>();
     rows.chunks_exact(rank.max(1)).flat_map(row).collect()

@@ -1,16 +1,18 @@
-//! The strongest directions of a large symmetric matrix, by a randomised subspace iteration (Halko, Martinsson, Tropp, Finding structure with
-//! randomness, 2011).
+//! The strongest directions of a large symmetric matrix, by randomised subspace iteration (Halko, Martinsson, Tropp,
+//! Finding structure with randomness, 2011).
 
 use nalgebra::DMatrix;
 
 use crate::random::{mix, unit};
 
-/// Directions more while they are looked for.
+/// Extra directions carried through the iteration; they make the returned ones more accurate.
 const MORE: usize = 16;
-/// Products with the matrix.
+/// Rounds of the iteration; each multiplies the basis by the matrix.
 const ROUNDS: usize = 8;
 
-/// Eigenvectors `[n, rank]` of the largest eigenvalues, and these, falling. `times` multiplies the matrix by an `[n, columns]`. `rank` is at most n.
+/// Eigenvectors `[n, rank]` of the largest eigenvalues, and these eigenvalues, descending.
+///
+/// `times` multiplies the matrix by a matrix `[n, columns]`; `rank` is at most n.
 pub fn strongest(n: usize, rank: usize, times: impl Fn(&DMatrix<f64>) -> DMatrix<f64>) -> (DMatrix<f64>, Vec<f64>) {
     let width = (rank + MORE).min(n);
     let start = |i: usize| unit(mix(29, i as u64)) - 0.5;
@@ -30,7 +32,7 @@ pub fn strongest(n: usize, rank: usize, times: impl Fn(&DMatrix<f64>) -> DMatrix
 mod tests {
     use super::*;
 
-    /// A reflection and a diagonal whose eigenvectors are known; the largest are kept, not the longest.
+    /// The largest eigenvalues are kept, not those of the largest magnitude: −7 is left out.
     #[test]
     fn finds_the_largest_eigenvalues() {
         let diagonal = DMatrix::from_diagonal(&[3.0, -7.0, 5.0, 1.0].to_vec().into());

@@ -1,6 +1,6 @@
-//! PureSVD: the history projected on the strongest directions of the user-item matrix (Cremonesi, Koren, Turrin, 2010).
+//! PureSVD: projects the history on the strongest directions of the user–item matrix (Cremonesi, Koren, Turrin, 2010).
 //!
-//! X ≈ U Σ Vᵀ of the binary matrix; the scores of a history x are x V Vᵀ.
+//! The binary matrix X ≈ U Σ Vᵀ; the scores of a history x are x V Vᵀ.
 
 use nalgebra::DMatrix;
 
@@ -8,7 +8,7 @@ use super::subspace::strongest;
 use super::{Quality, chosen};
 use crate::protocols::{Model, Query, Sequence, Split, distinct};
 
-/// Numbers of directions that are tried on the validation part.
+/// Ranks tried on the validation part.
 const RANKS: [usize; 3] = [64, 32, 16];
 
 /// A fitted PureSVD.
@@ -18,15 +18,15 @@ pub struct Svd {
 }
 
 impl Svd {
-    /// Fits with the rank that is best by `quality`.
+    /// Fits with the rank that has the highest quality.
     pub fn fit(items: usize, split: &Split, quality: Quality) -> Self {
         chosen(split, &RANKS, quality, |fitted, rank| Self::with(items, fitted, rank))
     }
 
-    /// Fits with `rank` directions, at most one for each item.
+    /// Fits with `rank` directions, at most one per item.
     pub fn with(items: usize, fitted: &[Sequence], rank: usize) -> Self {
         let items_of: Vec<Vec<u32>> = fitted.iter().map(|s| distinct(&s.events)).collect();
-        // V has the eigenvectors of XᵀX.
+        // The columns of V are eigenvectors of XᵀX.
         let times = |basis: &DMatrix<f64>| back(&items_of, &projected(&items_of, basis), items);
         Svd { directions: strongest(items, rank.min(items), times).0 }
     }
@@ -78,7 +78,7 @@ mod tests {
         for (a, b) in model.scores(&query(&[0, 2])).iter().zip([1.0, 0.0, 1.0]) {
             assert!((a - b).abs() < 1e-5);
         }
-        // All users alike: one direction, in which their items share equally.
+        // If all users have the same items, one direction holds them all, with equal weights.
         let all: Vec<u32> = (0..60).collect();
         let histories: Vec<&[u32]> = vec![&all[..40]; 30];
         let scores = Svd::with(60, &sequences(&histories), 1).scores(&query(&[0]));

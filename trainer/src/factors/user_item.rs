@@ -4,18 +4,16 @@ use anyhow::{Result, bail};
 
 use crate::protocols::{Query, Sequence, distinct};
 
-/// Most items of a dense item-item matrix: 20,000² numbers are 1.6 GB.
+/// Most items of a dense item–item matrix: 20,000² f32 take 1.6 GB.
 pub const MAX_DENSE: usize = 20_000;
 
-/// XᵀX `[items, items]`, row-major: how many users had both items.
+/// XᵀX `[items, items]`, row-major: the number of users who had both items.
 ///
 /// # Errors
 /// More than 20,000 items.
 pub fn co_occurrence(items: usize, fitted: &[Sequence]) -> Result<Vec<f32>> {
     if items > MAX_DENSE {
-        bail!(
-            "a dense item-item matrix has at most {MAX_DENSE} items, the data has {items}: leave item-knn, ease and ease-rec out"
-        );
+        bail!("item-knn, ease and ease-rec need a matrix of at most {MAX_DENSE} items, but the data has {items}: leave them out");
     }
     let mut gram = vec![0.0; items * items];
     for sequence in fitted {
@@ -27,7 +25,7 @@ pub fn co_occurrence(items: usize, fitted: &[Sequence]) -> Result<Vec<f32>> {
     Ok(gram)
 }
 
-/// The users of each item, ascending, from the items of each user.
+/// Lists the users of each item, ascending, from the items of each user.
 pub fn users_by_item(items: usize, items_by_user: &[Vec<u32>]) -> Vec<Vec<u32>> {
     let mut users = vec![Vec::new(); items];
     for (user, items) in items_by_user.iter().enumerate() {
@@ -38,7 +36,7 @@ pub fn users_by_item(items: usize, items_by_user: &[Vec<u32>]) -> Vec<Vec<u32>> 
 
 /// Scores of all items `[items]`: the sum of the history's rows of `matrix` `[items, items]`, each times `weight(age)`.
 ///
-/// The age counts events, 0 for the newest; an item that occurs again counts once, at its newest.
+/// The age counts events, 0 for the newest. An item that occurs again counts once, at its newest age.
 pub fn weighted_rows(matrix: &[f32], items: usize, query: &Query, weight: impl Fn(usize) -> f32) -> Vec<f32> {
     let mut scores = vec![0.0; items];
     let mut seen = vec![false; items];

@@ -1,11 +1,12 @@
-//! Mean, item bias and visitor bias: r = μ + b_i + b_u, each bias a mean of what is left, damped by λ (Koren, 2010).
+//! Bias model: r = μ + b_i + b_u. Each bias is the mean of what the other terms leave, damped by λ (Koren, 2010).
 
 use super::{RatingBaseline, mean_rating, ratings};
 use crate::protocols::{Query, Sequence};
 
-/// λ to choose from, of items and visitors.
+/// Pairs of λ, for items and for visitors, tried on the validation part. 0 leaves a bias as it is; large values pull it
+/// to 0.
 pub(super) const DAMPINGS: [[f64; 2]; 6] = [[1.0, 1.0], [1.0, 3.0], [3.0, 3.0], [3.0, 6.0], [6.0, 6.0], [10.0, 15.0]];
-/// Rounds of items, then visitors.
+/// Rounds; each computes the visitors' biases, then the items'.
 const ROUNDS: usize = 10;
 
 pub(super) struct Bias {
@@ -30,7 +31,7 @@ impl Bias {
         model
     }
 
-    /// Bias of a visitor with the given ratings.
+    /// Bias of a visitor with the given (item, rating) pairs.
     pub fn user(&self, ratings: impl Iterator<Item = (u32, f64)>) -> f64 {
         let (sum, n) = ratings.fold((0.0, 0.0), |(sum, n), (item, r)| (sum + r - self.mean - self.items[item as usize], n + 1.0));
         sum / (n + self.damping[1])

@@ -1,22 +1,24 @@
-//! Biased matrix factorisation by gradient descent: r = μ + b_u + b_i + p_u · q_i (Funk, 2006; Koren, Bell and Volinsky, 2009).
+//! Biased matrix factorisation by stochastic gradient descent: r = μ + b_u + b_i + p_u · q_i (Funk, 2006; Koren, Bell
+//! and Volinsky, 2009).
 
 use super::{RatingBaseline, mean_rating, ratings};
 use crate::data::Dataset;
 use crate::protocols::{Query, Sequence};
 use crate::random::{mix, unit};
 
-/// Factors, decay of the numbers a step, epochs.
+/// (factors, L2 regularisation, epochs) tried on the validation part.
 pub(super) const SETTINGS: [(usize, f64, usize); 4] = [(50, 0.05, 30), (50, 0.08, 40), (100, 0.1, 40), (100, 0.12, 50)];
 /// Step size.
 const RATE: f64 = 0.007;
-/// Bound of the start.
+/// Factors start at uniform draws from −`START` to `START`.
 const START: f64 = 0.1;
 
 pub(super) struct Funk {
     mean: f64,
     factors: usize,
-    /// Bias and factors of each, `[n, 1 + factors]`.
+    /// Bias and factors of each user, `[users, 1 + factors]`.
     users: Vec<f64>,
+    /// Bias and factors of each item, `[items, 1 + factors]`.
     items: Vec<f64>,
 }
 
@@ -38,7 +40,7 @@ impl Funk {
                 let (u, i) =
                     (model.users[user as usize * width..][..width].iter_mut(), model.items[item as usize * width..].iter_mut());
                 for (k, (u, i)) in u.zip(i).enumerate() {
-                    // The first column meets a 1 on the other side.
+                    // Column 0 is the bias, whose gradient is the error itself.
                     let (du, di) = if k == 0 { (error, error) } else { (error * *i, error * *u) };
                     *u += RATE * (du - decay * *u);
                     *i += RATE * (di - decay * *i);
@@ -68,7 +70,7 @@ mod tests {
     use crate::protocols::tests::dataset;
 
     #[test]
-    fn finds_a_taste_that_biases_cannot_tell() {
+    fn finds_a_taste_that_biases_cannot_express() {
         // Users 0 to 9 love even items and hate odd ones; users 10 to 19 the reverse. One rating is missing.
         let rows: Vec<Vec<(u32, f64)>> = (0..20u32)
             .map(|user| {

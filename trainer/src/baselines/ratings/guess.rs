@@ -1,4 +1,4 @@
-//! Predictions that know neither visitor nor item.
+//! Guesses that use neither visitor nor item: draws from the ratings, the most frequent rating, the mean.
 
 use super::{RatingBaseline, mean_rating, ratings};
 use crate::protocols::{Query, Sequence};
@@ -7,13 +7,13 @@ use crate::random::mix;
 /// How a guess is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Any of the ratings that occur, all alike.
+    /// A drawn distinct rating, all equally likely.
     Uniform,
-    /// Any of them as often as it occurs.
+    /// A drawn rating, as likely as it is frequent.
     Weighted,
-    /// The most frequent one, the lower of equals.
+    /// The most frequent rating; the lowest of equally frequent ones.
     Majority,
-    /// The mean.
+    /// The mean rating.
     Mean,
 }
 
@@ -32,7 +32,7 @@ impl Guess {
         Guess { kind, mean: mean_rating(fitted), values }
     }
 
-    /// A guess by a draw.
+    /// The guess for the random number `draw`.
     fn guess(&self, draw: u64) -> f64 {
         let all = self.values.iter().map(|(_, n)| n).sum::<u64>().max(1);
         match self.kind {

@@ -1,5 +1,6 @@
-//! Neighbours by their ratings: the weighted mean of what a visitor gave to the nearest items, or the nearest visitors to an item, after
-//! the ratings are made comparable (Sarwar et al., 2001; Herlocker et al., 2002).
+//! Nearest neighbours by their ratings. A prediction is the weighted mean of the visitor's ratings of the nearest
+//! items, or of the nearest visitors' ratings of the item, after the ratings are normalised (Sarwar et al., 2001;
+//! Herlocker et al., 2002).
 
 use anyhow::{Result, ensure};
 
@@ -7,12 +8,12 @@ use super::{RatingBaseline, mean_rating, ratings};
 use crate::factors::MAX_DENSE;
 use crate::protocols::{Query, Sequence};
 
-/// Neighbours of a prediction.
+/// Most neighbours per prediction.
 const NEIGHBOURS: usize = 40;
-/// Common ratings by which a similarity is damped: s · n / (n + 10).
+/// Damps a similarity s that rests on n common ratings: s · n / (n + 10).
 const SHRINK: f64 = 10.0;
 
-/// Whose neighbours.
+/// Which neighbours are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
     /// Items that the visitor has rated.
@@ -21,28 +22,30 @@ pub enum Side {
     Users,
 }
 
-/// How near two rows of ratings are; only columns that both have count, but for Jaccard. Negative similarities count as none.
+/// Similarity of two rows of ratings. Only columns that both rows have count, except for Jaccard. Negative similarities
+/// count as 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Distance {
     /// Cosine of the ratings.
     Cosine,
-    /// Cosine of the ratings less the mean of the column: of items, that of the visitor.
+    /// Cosine of the ratings after each column's mean is subtracted: the visitor's mean where rows are items.
     AdjustedCosine,
-    /// Correlation.
+    /// Correlation: cosine of the ratings after each row's damped mean is subtracted.
     Pearson,
-    /// Common columns over all columns.
+    /// Common columns divided by the columns of either row.
     Jaccard,
     /// 1 / (1 + root mean squared difference).
     Euclidean,
 }
 
 impl Distance {
-    /// All of them.
+    /// All distances.
     pub const ALL: [Distance; 5] =
         [Distance::Cosine, Distance::AdjustedCosine, Distance::Pearson, Distance::Jaccard, Distance::Euclidean];
 }
 
-/// What is averaged over neighbours: a rating of a row, made comparable with those of other rows by the row's mean m and deviation s.
+/// How ratings of different rows are made comparable before they are averaged; m is the mean of a rating's row, s its
+/// deviation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Normalisation {
     /// r.
@@ -56,7 +59,7 @@ pub enum Normalisation {
 }
 
 impl Normalisation {
-    /// All of them.
+    /// All normalisations.
     pub const ALL: [Normalisation; 4] = [Normalisation::None, Normalisation::Mean, Normalisation::Ratio, Normalisation::ZScore];
 
     fn forth(self, r: f64, [m, s]: [f64; 2]) -> f64 {
@@ -78,38 +81,38 @@ impl Normalisation {
     }
 }
 
-/// A fitted model.
+/// A fitted nearest-neighbour model of ratings.
 pub struct RatingKnn {
     side: Side,
     normalisation: Normalisation,
     rows: usize,
-    /// Similarity of rows `[rows, rows]`.
+    /// Similarities of rows `[rows, rows]`.
     similarity: Vec<f32>,
     /// Damped mean and deviation of each row.
     moments: Vec<[f64; 2]>,
-    /// Of visitors: who rated each item, and how.
+    /// (row of the visitor, rating) pairs of each item; used if rows are visitors.
     raters: Vec<Vec<(u32, f64)>>,
-    /// Row of a user; of items not used.
+    /// Row of each user; used if rows are visitors.
     row_of: Vec<Option<u32>>,
 }
 
 impl RatingKnn {
-    /// Whether there can be a model of some sequences.
+    /// Checks that a model can be fitted on `fitted`.
     ///
     /// # Errors
-    /// More rows than a dense matrix has; ratios of ratings that are not all above 0.
+    /// More rows than a dense matrix may have, or ratios of ratings that are not all above 0.
     pub fn check(items: usize, fitted: &[Sequence], side: Side, normalisation: Normalisation) -> Result<()> {
         let rows = if side == Side::Items { items } else { fitted.len() };
         ensure!(
             rows <= MAX_DENSE,
-            "a matrix of neighbours has at most {MAX_DENSE} rows, the data has {rows}: leave item-knn and user-knn out"
+            "item-knn and user-knn need a matrix of at most {MAX_DENSE} rows, but the data has {rows}: leave them out"
         );
         let ratios = normalisation != Normalisation::Ratio || ratings(fitted).all(|(.., r)| r > 0.0);
-        ensure!(ratios, "ratings can be divided by means only where all are above 0");
+        ensure!(ratios, "ratings can be divided by their mean only if all are above 0");
         Ok(())
     }
 
-    /// Fits on the ratings of some sequences that [`RatingKnn::check`] lets pass.
+    /// Fits on sequences that pass [`RatingKnn::check`].
     pub fn fit(items: usize, fitted: &[Sequence], side: Side, distance: Distance, normalisation: Normalisation) -> Self {
         let rated = |s: &Sequence| -> Vec<(u32, f64)> { s.events.iter().filter_map(|e| Some((e.item, e.rating?))).collect() };
         let by_user: Vec<Vec<(u32, f64)>> = fitted.iter().map(rated).collect();
@@ -139,7 +142,8 @@ impl RatingKnn {
         RatingKnn { side, normalisation, rows: table.len(), similarity, moments, raters: by_item, row_of }
     }
 
-    /// The weighted mean over the nearest of `others` to `row`, each a row and its rating.
+    /// The prediction for `row`: the weighted mean over the nearest of `others`, each a row and its rating. Without a
+    /// similar row it is the mean of `row`.
     fn mean(&self, row: usize, others: impl Iterator<Item = (u32, f64)>) -> f64 {
         let mut near: Vec<(f32, u32, f64)> = others
             .map(|(other, r)| (self.similarity[row * self.rows + other as usize], other, r))
@@ -172,7 +176,7 @@ impl RatingBaseline for RatingKnn {
     }
 }
 
-/// Mean and standard deviation of a row, drawn towards the mean of all ratings and 1 by five ratings' weight.
+/// Mean and standard deviation of a row, damped as if it had five more ratings with mean `overall` and deviation 1.
 fn moments(row: &[(u32, f64)], overall: f64) -> [f64; 2] {
     let n = row.len() as f64;
     let mean = (row.iter().map(|(_, r)| r).sum::<f64>() + 5.0 * overall) / (n + 5.0);
@@ -180,7 +184,7 @@ fn moments(row: &[(u32, f64)], overall: f64) -> [f64; 2] {
     [mean, ((squares + 5.0) / (n + 5.0)).sqrt()]
 }
 
-/// Similarities of all pairs of rows; a row with itself has 0.
+/// Damped similarities of all pairs of rows, `[rows, rows]`; 0 on the diagonal.
 fn similarities(table: &[Vec<(u32, f64)>], columns: usize, distance: Distance) -> Vec<f32> {
     let n = table.len();
     let mut out = vec![0.0; n * n];
@@ -233,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn every_distance_and_normalisation_follows_the_like_minded() {
+    fn every_normalisation_follows_the_most_similar_rows() {
         for side in [Side::Items, Side::Users] {
             for distance in [Distance::AdjustedCosine, Distance::Pearson] {
                 for normalisation in Normalisation::ALL {
@@ -246,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn normalisations_undo_themselves_and_ratios_need_positive_means() {
+    fn normalisations_invert_and_ratios_need_positive_ratings() {
         for n in Normalisation::ALL {
             assert!((n.back(n.forth(4.0, [3.0, 0.5]), [3.0, 0.5]) - 4.0).abs() < 1e-12);
         }

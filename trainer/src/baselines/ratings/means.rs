@@ -1,9 +1,9 @@
-//! The mean rating of the item, and of the visitor.
+//! The mean rating of the item, or of the visitor.
 
 use super::{RatingBaseline, mean_rating, ratings};
 use crate::protocols::{Query, Sequence};
 
-/// Mean rating of each item; the mean of all where it has none.
+/// Predicts the mean rating of the item, or the mean of all ratings if the item has none.
 pub(super) struct ItemMean {
     means: Vec<f64>,
 }
@@ -26,7 +26,7 @@ impl RatingBaseline for ItemMean {
     }
 }
 
-/// Mean rating of the visitor; the mean of all where there is none.
+/// Predicts the mean rating of the visitor, or the mean of all ratings if the visitor has none.
 pub(super) struct UserMean {
     mean: f64,
 }

@@ -1,4 +1,5 @@
-//! Baselines that predict ratings (P2), one kind a file. Settings are chosen by the RMSE on the split's validation part.
+//! Baselines that predict ratings (protocol P2), one kind per file. Settings are chosen by RMSE on the split's
+//! validation part.
 
 mod bias;
 mod funk;
@@ -14,9 +15,9 @@ use crate::protocols::{Query, Sequence, Split};
 
 pub use knn::{Distance, Normalisation, RatingKnn, Side};
 
-/// A fitted model.
+/// A fitted model that predicts ratings.
 pub trait RatingBaseline: Send + Sync {
-    /// Ratings of the query's targets, one each.
+    /// Predicted ratings of the query's targets, in their order.
     fn predict(&self, query: &Query) -> Vec<f64>;
 }
 
@@ -24,16 +25,16 @@ pub trait RatingBaseline: Send + Sync {
 pub const NAMES: [&str; 10] =
     ["random", "weighted", "majority", "mean", "item-mean", "user-mean", "bias", "item-knn", "user-knn", "svd"];
 
-/// Fits a baseline on what the split's model may have seen.
+/// Fits a baseline on the events that the split's model may see.
 ///
 /// # Errors
-/// An unknown name; more rows than a dense matrix of neighbours has.
+/// An unknown name, or more rows than a dense matrix of neighbours may have.
 pub fn fit(name: &str, data: &Dataset, split: &Split) -> Result<Box<dyn RatingBaseline>> {
     let (items, fitted) = (data.items.len(), split.fitted());
     let knn = |side| -> Result<Box<dyn RatingBaseline>> {
         let mut settings = Vec::new();
         for normalisation in Normalisation::ALL {
-            // Some ratings cannot be divided by their means.
+            // Ratings that are not all above 0 cannot be divided by their mean; skip that normalisation.
             if let Err(error) = RatingKnn::check(items, fitted, side, normalisation) {
                 ensure!(normalisation == Normalisation::Ratio, error);
                 continue;
@@ -57,7 +58,7 @@ pub fn fit(name: &str, data: &Dataset, split: &Split) -> Result<Box<dyn RatingBa
     })
 }
 
-/// A model with the setting of the least RMSE on validation; the first of equals.
+/// Fits the setting with the lowest RMSE on the validation part; the first of equals.
 fn chosen<S: Copy, M: RatingBaseline>(data: &Dataset, split: &Split, settings: &[S], fit: impl Fn(&[Sequence], S) -> M) -> M {
     let error = |setting| {
         let model = fit(&split.train, setting);
@@ -68,13 +69,13 @@ fn chosen<S: Copy, M: RatingBaseline>(data: &Dataset, split: &Split, settings: &
     fit(split.fitted(), best.map_or(settings[0], |(_, setting)| setting))
 }
 
-/// Mean of all ratings, 0 for none.
+/// Mean of all ratings; 0 if there are none.
 fn mean_rating(fitted: &[Sequence]) -> f64 {
     let (sum, n) = ratings(fitted).fold((0.0, 0.0), |(sum, n), (.., r)| (sum + r, n + 1.0));
     if n > 0.0 { sum / n } else { 0.0 }
 }
 
-/// Place of the sequence, item and rating of every rated event.
+/// (index of the sequence, item, rating) of every rated event.
 fn ratings(fitted: &[Sequence]) -> impl Iterator<Item = (usize, u32, f64)> {
     fitted.iter().enumerate().flat_map(|(s, of)| of.events.iter().filter_map(move |e| Some((s, e.item, e.rating?))))
 }
