@@ -1,4 +1,4 @@
-//! AdamW (Kingma and Ba, 2015; Loshchilov and Hutter, 2019) in three parts, the moments, the decay and the clipping, and the
+//! AdamW (Kingma and Ba, 2015; Loshchilov and Hutter, 2019) in three parts, moments, decay and clipping, and the
 //! running average of the weights.
 
 use std::ops::Range;
@@ -8,21 +8,21 @@ use crate::ops::Real;
 const BETA: [f64; 2] = [0.9, 0.98];
 const EPSILON: f64 = 1e-8;
 
-/// The moments of one list of numbers, and their running average.
+/// Moments of a list of numbers, and the running average of the numbers.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Moments<T = f32> {
-    /// Mean of the gradient.
+    /// Running mean of the gradient.
     pub first: Vec<T>,
-    /// Mean of its square.
+    /// Running mean of the squared gradient.
     pub second: Vec<T>,
-    /// Average of the numbers over the steps.
+    /// Running average of the numbers over the steps.
     pub average: Vec<T>,
-    /// The step that each number's average stands at, where steps leave some out; empty: all stand at the last.
+    /// The last step that each number's average includes if steps are sparse; empty if all include the last step.
     stamps: Vec<u64>,
 }
 
 impl<T: Real> Moments<T> {
-    /// Before the first step.
+    /// The moments before the first step.
     pub fn start(numbers: &[T]) -> Self {
         Moments {
             first: vec![T::ZERO; numbers.len()],
@@ -32,13 +32,18 @@ impl<T: Real> Moments<T> {
         }
     }
 
-    /// Step `t`, counted from 1, along `gradient`; then the average moves on by its `decay`.
+    /// Moves `numbers` one step along `gradient`, then updates their average.
+    ///
+    /// `t` is the number of the step, counted from 1; `rate` is the step size. `decay` is the share of the average that
+    /// stays: at 0 the average follows the numbers, near 1 it covers many steps.
     pub fn step(&mut self, numbers: &mut [T], gradient: &[T], t: u64, rate: f64, decay: f64) {
         self.step_in(0..numbers.len(), numbers, gradient, t, rate, decay);
     }
 
-    /// As [`Moments::step`], of the numbers in these ranges: the others and their moments stay as they are (the lazy Adam of sparse tables), and
-    /// their averages wait for [`Moments::settle`].
+    /// Like [`Moments::step`], but moves only the numbers in `ranges`.
+    ///
+    /// The other numbers and their moments stay as they are (lazy Adam for sparse tables); their averages wait for
+    /// [`Moments::settle`].
     pub fn step_sparse(&mut self, ranges: &[Range<usize>], numbers: &mut [T], gradient: &[T], (t, rate, decay): (u64, f64, f64)) {
         if self.stamps.is_empty() {
             self.stamps = vec![t - 1; numbers.len()];
@@ -50,7 +55,8 @@ impl<T: Real> Moments<T> {
         }
     }
 
-    /// Brings all averages to step `t`: of a number that stood still for k steps it is x + (a − x) decayᵏ.
+    /// Brings all averages to step `t`: a number x that stood still for k steps moves its average a to x + (a − x)
+    /// decayᵏ.
     pub fn settle(&mut self, numbers: &[T], t: u64, decay: f64) {
         if !self.stamps.is_empty() {
             self.catch_up(0..numbers.len(), numbers, t, decay);
@@ -87,7 +93,7 @@ impl<T: Real> Moments<T> {
     }
 }
 
-/// Scales parts of a gradient down to a common norm of at most `bound`.
+/// Scales the parts of a gradient by one factor so that their common norm is at most `bound`.
 pub fn clip<T: Real>(gradient: &mut [&mut [T]], bound: f64) {
     let squares: f64 = gradient.iter().flat_map(|g| g.iter()).map(|g| g.to_f64() * g.to_f64()).sum();
     let factor = bound / (libm::sqrt(squares) + 1e-6);
@@ -96,9 +102,9 @@ pub fn clip<T: Real>(gradient: &mut [&mut [T]], bound: f64) {
     }
 }
 
-/// Decoupled weight decay: multiplies by `keep` the numbers of the `matrices` that lie in one of the `touched` ranges.
+/// Decoupled weight decay: multiplies the numbers of the `matrices` that lie in one of the `touched` ranges by `keep`.
 ///
-/// Both lists of ranges ascend and do not overlap. `keep` is 1 − rate · decay.
+/// `keep` is 1 − rate · decay. Both lists of ranges ascend and do not overlap.
 pub fn decay(numbers: &mut [f32], matrices: impl Iterator<Item = Range<usize>>, touched: &[Range<usize>], keep: f32) {
     for matrix in matrices {
         let from = touched.partition_point(|r| r.end <= matrix.start);
@@ -108,7 +114,7 @@ pub fn decay(numbers: &mut [f32], matrices: impl Iterator<Item = Range<usize>>, 
     }
 }
 
-/// The slices of these ranges, ascending and apart.
+/// The slices of `ranges`, which ascend and do not overlap.
 pub fn parts<'a, T>(mut numbers: &'a mut [T], ranges: &[Range<usize>]) -> Vec<&'a mut [T]> {
     let mut at = 0;
     let mut part = |range: &Range<usize>| {
@@ -121,7 +127,7 @@ pub fn parts<'a, T>(mut numbers: &'a mut [T], ranges: &[Range<usize>]) -> Vec<&'
 }
 
 #[cfg(test)]
-// A list of one range is meant as one.
+// A list with a single range is intended.
 #[allow(clippy::single_range_in_vec_init)]
 mod tests {
     use super::*;
@@ -150,15 +156,15 @@ mod tests {
     }
 
     #[test]
-    fn decays_what_is_touched_of_the_matrices() {
+    fn decays_the_touched_numbers_of_the_matrices() {
         let mut x = [1.0f32; 10];
         decay(&mut x, [0..3, 5..9].into_iter(), &[1..2, 2..6, 8..10], 0.5);
         assert_eq!(x, [1.0, 0.5, 0.5, 1.0, 1.0, 0.5, 1.0, 1.0, 0.5, 1.0]);
     }
 
-    /// Numbers that a step leaves out stand still; their averages end where averaging after every step leaves them.
+    /// A number that steps leave out does not move, and its average ends as if it had been averaged after every step.
     #[test]
-    fn averages_of_what_is_left_out_catch_up() {
+    fn averages_of_skipped_numbers_catch_up() {
         let (mut x, decay) = ([1.0f64, 2.0, 3.0], 0.9);
         let mut moments = Moments { average: vec![0.0, -1.0, 5.0], ..Moments::start(&x) };
         let mut expected = moments.average.clone();
@@ -171,7 +177,7 @@ mod tests {
         }
         moments.settle(&x, 5, decay);
         moments.average.iter().zip(&expected).for_each(|(a, e)| assert!((a - e).abs() < 1e-12, "{a} {e}"));
-        // All in one range are a dense step.
+        // One range over all numbers gives a dense step.
         let (mut dense, mut y) = (moments.clone(), x);
         dense.step(&mut y, &[0.1, 0.2, 0.3], 6, 0.1, decay);
         moments.step_sparse(&[0..3], &mut x, &[0.1, 0.2, 0.3], (6, 0.1, decay));

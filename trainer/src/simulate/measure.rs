@@ -1,4 +1,4 @@
-//! What a round comes to.
+//! Measures a round of a simulation.
 
 use std::collections::BTreeSet;
 
@@ -9,33 +9,33 @@ use serde::Serialize;
 use super::society::{Society, Visit};
 use crate::metrics::{coverage, gini};
 
-/// Clicks that make an item known.
+/// Clicks after which a new item counts as discovered.
 const FOUND: usize = 5;
-/// Pairs of visitors whose slates are compared.
+/// Pairs of slates compared for homogeneity.
 const PAIRS: usize = 500;
 
 /// Figures of one round.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Round {
-    /// Expected clicks a slate, in truth: no luck in it.
+    /// Expected clicks per slate under the true click probabilities, so without luck.
     pub reward: f64,
-    /// Expected clicks a slate that the best list would have had beyond that.
+    /// Expected clicks per slate that the best list would have had beyond the reward.
     pub regret: f64,
-    /// Its sum over the rounds so far.
+    /// Sum of the regret over the rounds so far.
     pub cumulative_regret: f64,
-    /// Share of the items that are out that were shown.
+    /// Share of the released items that were shown, 0 to 1.
     pub coverage: f64,
-    /// Gini coefficient of how often items were shown, 0 (all alike) to 1 (one alone).
+    /// Gini coefficient of how often the released items were shown: 0 (all equally often) to 1 (one item alone).
     pub gini: f64,
-    /// Share of slots with items that are not among the most clicked fifth.
+    /// Share of slots whose item is not among the most clicked fifth of the released items.
     pub long_tail: f64,
-    /// Of the new items, the tenth that visitors like best: share with five clicks or more so far.
+    /// Share of the best-liked tenth of the new items that have five clicks or more so far.
     pub discovery: f64,
-    /// Mean share of items that the slates of two visitors have in common: Jaccard's index.
+    /// Mean Jaccard index of two slates: 0 (no item in common) to 1 (the same items).
     pub homogeneity: f64,
 }
 
-/// A round on its way.
+/// Collects the figures of a round while it runs.
 pub(super) struct Measure {
     reward: f64,
     best: f64,

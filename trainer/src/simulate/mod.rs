@@ -1,9 +1,12 @@
-//! The feedback loop: visitors of known tastes are served, answer, and are learnt from, round after round.
+//! Simulates the feedback loop: round after round, visitors with known tastes see slates and click, and the towers
+//! learn from the clicks.
 //!
-//! Each visitor has a device of its own, which is the [`Recommender`](foretaste::Recommender) that a page runs, with its profile, log and posterior. After each round the
-//! towers are learnt on from all that was clicked. So a policy pays for what it explores and gains from what it learns. The truth is that of the
-//! generated data (`data::synthetic`): taste acts through moods and turns round outside favourite categories, so no dot product has it; tastes
-//! drift, items come out, and visitors click by position.
+//! Each visitor has a device of its own: the [`Recommender`](foretaste::Recommender) that a page runs, with its
+//! profile, log and posterior. Each round begins by training the towers further on all clicks so far. So a policy pays
+//! for what it explores and gains from what it learns. The ground truth is that of the generated data
+//! (`data::synthetic`): taste depends on moods and turns round outside favourite categories, so no dot product can
+//! express it. Tastes drift, items are released over the rounds, and the probability of a click depends on the
+//! position.
 
 mod measure;
 mod outcome;
@@ -28,24 +31,24 @@ use crate::training::{Base, Config, Run, TrainOptions, train_on};
 /// Size of a simulation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Setting {
-    /// Visitors at a time.
+    /// Visitors per round.
     pub users: u32,
-    /// Items; half of them come out during the rounds.
+    /// Items in total; half of them are released during the rounds.
     pub items: u32,
     /// Items that a visitor meets before the first round.
     pub met: u32,
     /// Rounds of serving and learning.
     pub rounds: u32,
-    /// Slates that a visitor sees in a round.
+    /// Slates per visitor and round.
     pub slates: u32,
-    /// How far tastes move in a round, in standard deviations of tastes.
+    /// How far tastes move per round, in standard deviations of tastes: 0 keeps them, 1 draws them anew.
     pub drift: f64,
-    /// Share of visitors that are others in the next round, without a history, in 0 to 1.
+    /// Share of visitors replaced each round by newcomers without a history: 0 (nobody) to 1 (everybody).
     pub newcomers: f64,
 }
 
 impl Setting {
-    /// Visitors who come in a round after the first.
+    /// Newcomers per round after the first.
     fn come(&self) -> u32 {
         (self.newcomers * f64::from(self.users)).round() as u32
     }
@@ -57,14 +60,16 @@ impl Default for Setting {
     }
 }
 
-/// Epochs of the first training, and of each that goes on from the last.
+/// Epochs of the first training, and of each later one, which continues from the last.
 const EPOCHS: [u32; 2] = [30, 6];
 
-/// What happens under a policy: a row a round. Equal seeds give equal visitors, items and first clicks, whatever the policy. `folder` takes the
-/// runs and bundles.
+/// Runs a policy and returns one [`Round`] per round.
+///
+/// Equal seeds give equal visitors, items and first clicks, whatever the policy. Runs and bundles are written to
+/// `folder`.
 ///
 /// # Errors
-/// Those of training and of the policy.
+/// Errors of training and of the policy.
 pub fn simulate(setting: Setting, policy: &Request, seed: u64, folder: &Path) -> Result<Vec<Round>> {
     let mut site = Site::new(setting, seed);
     let (mut run, mut rounds): (Option<Run>, Vec<Round>) = (None, Vec::new());
@@ -80,10 +85,10 @@ pub fn simulate(setting: Setting, policy: &Request, seed: u64, folder: &Path) ->
     Ok(rounds)
 }
 
-/// Learns from all that a site has, on from an earlier run where there is one.
+/// Trains on all clicks of a site; continues from `base` if it is given. Writes the run to `out`.
 ///
 /// # Errors
-/// Those of training.
+/// Errors of training.
 pub fn learn(base: Option<&Run>, data: &Dataset, seed: u64, out: &Path) -> Result<Run> {
     let config = Config {
         dim: 32,

@@ -1,4 +1,4 @@
-//! What the policies of a simulation have come to, over its seeds.
+//! Results of the policies of a simulation, over its seeds.
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -6,10 +6,10 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use super::Round;
 
-/// A figure of one run, told from its rounds.
+/// Computes one figure of a run from its rounds.
 type Figure = fn(&[Round]) -> f64;
 
-/// Figures of a run, by name.
+/// Figures of a run, each with its name.
 pub const FIGURES: [(&str, Figure); 8] = [
     ("reward", |rounds| rounds.iter().map(|r| r.reward).sum::<f64>() / rounds.len().max(1) as f64),
     ("last_reward", |rounds| last(rounds).reward),
@@ -25,30 +25,30 @@ fn last(rounds: &[Round]) -> Round {
     rounds.last().copied().unwrap_or_default()
 }
 
-/// Rounds of every policy and seed.
+/// Rounds of every policy under every seed.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Outcome {
     /// Seeds, in the order of the runs.
     pub seeds: Vec<u64>,
-    /// Policies, with the rounds of each seed; others are set beside the first.
+    /// Name of each policy and its rounds, one list per seed. All policies are compared with the first.
     pub policies: Vec<(String, Vec<Vec<Round>>)>,
 }
 
-/// A figure over seeds. A half is half of the 95 % interval of a mean, by Student's t; 0 of one seed.
+/// A figure over seeds, with half-widths of 95 % intervals of the means by Student's t; these are 0 with one seed.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct OverSeeds {
-    /// Mean.
+    /// Mean over the seeds.
     pub mean: f64,
-    /// Its half.
+    /// Half-width of the interval of `mean`.
     pub half: f64,
-    /// Mean difference to the first policy, seed by seed: the same visitors, items and luck.
+    /// Mean difference to the first policy, seed by seed: both have the same visitors, items and luck.
     pub diff: f64,
-    /// Its half.
+    /// Half-width of the interval of `diff`.
     pub diff_half: f64,
 }
 
 impl Outcome {
-    /// A figure of a policy, by its place.
+    /// A figure of the policy at index `policy`.
     pub fn figure(&self, policy: usize, figure: impl Fn(&[Round]) -> f64) -> OverSeeds {
         let values: Vec<f64> = self.policies[policy].1.iter().map(|rounds| figure(rounds)).collect();
         let beside = values.iter().zip(&self.policies[0].1).map(|(value, first)| value - figure(first));
@@ -56,7 +56,7 @@ impl Outcome {
         OverSeeds { mean, half, diff, diff_half }
     }
 
-    /// Rounds of a run.
+    /// Number of rounds per run.
     pub fn rounds(&self) -> usize {
         self.policies.first().and_then(|(_, runs)| runs.first()).map_or(0, Vec::len)
     }
@@ -82,7 +82,7 @@ impl Serialize for Outcome {
     }
 }
 
-/// The mean of some values, and half of its 95 % interval.
+/// The mean of the values, and the half-width of its 95 % interval.
 fn interval(values: &[f64]) -> (f64, f64) {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n.max(1.0);
@@ -104,7 +104,7 @@ mod tests {
             vec![("a".into(), vec![run(&[1.0, 2.0]), run(&[3.0, 4.0])]), ("b".into(), vec![run(&[2.0, 3.0]), run(&[4.0, 5.0])])];
         let outcome = Outcome { seeds: vec![0, 1], policies };
         let found = outcome.figure(1, FIGURES[0].1);
-        // Means 2.5 and 4.5: a standard error of 1, and t of one degree of freedom is 12.706.
+        // The means are 2.5 and 4.5: the standard error is 1, and t with one degree of freedom is 12.706.
         assert!(
             found.mean == 3.5 && (found.half - 12.706).abs() < 1e-3 && found.diff == 1.0 && found.diff_half == 0.0,
             "{found:?}"

@@ -1,4 +1,4 @@
-//! A site: its visitors, each with a device of its own, and what their logs say.
+//! A site: its visitors, each with a device of its own, and their logs.
 
 use anyhow::Result;
 use foretaste::profile::{Event, LogLine};
@@ -10,7 +10,7 @@ use super::society::Society;
 use crate::data::Dataset;
 use crate::log::Visitor;
 
-/// Most lines of a visitor's log that a device replays.
+/// Log lines that a device replays at most, the newest ones.
 pub(super) const KEPT: usize = 400;
 
 /// Visitors, their tastes, and their logs.
@@ -24,7 +24,7 @@ pub struct Site {
 }
 
 impl Site {
-    /// Visitors with their first clicks, in round 0.
+    /// Creates the visitors of round 0 with their first clicks.
     pub fn new(setting: Setting, seed: u64) -> Site {
         let mut society = Society::new(setting, seed);
         let mut logs = vec![Vec::new(); society.users()];
@@ -34,27 +34,29 @@ impl Site {
         Site { setting, seed, round: 0, society, logs }
     }
 
-    /// The next round: items come out, and tastes drift.
+    /// Begins a round: items are released and tastes drift.
     pub fn begin(&mut self, round: u32) {
         self.round = round;
         self.society.begin(round);
     }
 
-    /// What a server would have: the clicks of all visitors, the items that are out, and their columns.
+    /// The data a server would have: the clicks of all visitors so far, the released items, and their columns.
     pub fn data(&self) -> Dataset {
         self.society.dataset(&self.logs[..self.society.visitors(self.round).end])
     }
 
-    /// What the visitors' pages would export.
+    /// The logs that the visitors' pages would export.
     pub fn logs(&self) -> Vec<Visitor> {
         let visitor = |(user, lines): (usize, &Vec<LogLine>)| Visitor { name: format!("visitor-{user}"), lines: lines.clone() };
         self.logs[..self.society.visitors(self.round).end].iter().enumerate().map(visitor).collect()
     }
 
-    /// Every visitor sees the slates of a round, clicks, and has it in the log. `before` is the round before: regrets add up.
+    /// Shows every visitor the slates of a round and logs the clicks.
+    ///
+    /// `before` is the round before, whose cumulative regret is continued.
     ///
     /// # Errors
-    /// Those of the policy.
+    /// Errors of the policy.
     pub fn serve(&mut self, recommender: &mut Recommender, policy: &Request, before: Option<&Round>) -> Result<Round> {
         let mut measure = Measure::new(&self.society, &self.logs);
         let visitors = self.society.visitors(self.round);
@@ -66,7 +68,7 @@ impl Site {
         Ok(measure.finish(&self.society, before))
     }
 
-    /// One visitor sees one slate.
+    /// Shows one slate to one visitor.
     fn visit(
         &mut self,
         recommender: &mut Recommender,

@@ -1,4 +1,4 @@
-//! Visitors and items, and what visitors do.
+//! The simulated visitors and items, and how visitors behave.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -11,33 +11,35 @@ use super::Setting;
 use crate::data::synthetic::{CATEGORIES, MOODS, SEGMENTS, Size, World};
 use crate::data::{Column, Dataset, Event as Row, Table};
 
-/// 2024-01-01, Unix milliseconds, and a round's length.
+/// Start of round 0, 2024-01-01 in Unix milliseconds, and the length of a round.
 const START_MS: i64 = 1_704_067_200_000;
 const ROUND_MS: i64 = 7 * 86_400_000;
-/// A click's logits: a unit of affinity, and none.
+/// The logit of a click is `SLOPE` · affinity + `BASE`.
 const SLOPE: f64 = 2.2;
 const BASE: f64 = -2.0;
 
-/// A visitor before one slate.
+/// A visitor about to see one slate.
 pub(super) struct Visit {
     pub user: usize,
     mood: usize,
-    /// Milliseconds UTC.
+    /// Time of the visit, milliseconds UTC.
     pub time: i64,
+    /// Name of the visit's draws.
     draw: String,
 }
 
-/// The world as it is in a round.
+/// The visitors and items in one round.
 #[derive(Clone)]
 pub(super) struct Society {
     setting: Setting,
     seed: u64,
     world: World,
-    /// Rows of items that are out, ascending, and the round of each.
+    /// Rows of the released items, ascending.
     pub out: Vec<usize>,
+    /// The round in which each item is released.
     released: Vec<u32>,
     rows: BTreeMap<String, usize>,
-    /// What each visitor has clicked: it is not shown again.
+    /// Items that each visitor has clicked; they are not shown to the visitor again.
     clicked: Vec<BTreeSet<usize>>,
 }
 
@@ -45,7 +47,7 @@ impl Society {
     pub fn new(setting: Setting, seed: u64) -> Society {
         let users = setting.users + setting.come() * (setting.rounds - 1);
         let world = World::new(&Size { users, items: setting.items, events: users }, seed);
-        // Half of the items are there from the start; the others come out evenly.
+        // Half of the items are released at the start, the others evenly over the rounds.
         let rng = &mut decision_rng(seed, "simulate/releases");
         let rounds = f64::from(setting.rounds);
         let released = world.items.iter().map(|_| ((2.0 * unit(rng) - 1.0).max(0.0) * rounds) as u32).collect();
@@ -60,7 +62,7 @@ impl Society {
         (0..self.released.len()).filter(|row| self.released[*row] <= round).collect()
     }
 
-    /// Items come out, and tastes drift.
+    /// Begins a round: releases items and lets tastes drift.
     pub fn begin(&mut self, round: u32) {
         self.out = self.out_in(round);
         let rng = &mut decision_rng(self.seed, &format!("simulate/drift {round}"));
@@ -70,22 +72,22 @@ impl Society {
         }
     }
 
-    /// Whether an item came out after the start.
+    /// Whether an item is released after the start.
     pub fn is_new(&self, item: usize) -> bool {
         self.released[item] > 0
     }
 
-    /// Number of items, out or not.
+    /// Number of items, released or not.
     pub fn count(&self) -> usize {
         self.world.items.len()
     }
 
-    /// Number of visitors, those to come and those who have left too.
+    /// Number of visitors in all rounds together.
     pub fn users(&self) -> usize {
         self.world.users.len()
     }
 
-    /// Visitors of a round: the longest there have left for those who come.
+    /// Visitors of a round. The visitors who have stayed longest leave for the newcomers.
     pub fn visitors(&self, round: u32) -> Range<usize> {
         let first = (self.setting.come() * round) as usize;
         first..first + self.setting.users as usize
@@ -107,24 +109,24 @@ impl Society {
         ])
     }
 
-    /// P(click | looked at).
+    /// P(click | the slot is looked at) in a mood.
     pub fn chance(&self, user: usize, mood: usize, item: usize) -> f64 {
         1.0 / (1.0 + libm::exp(-(SLOPE * self.world.affinity(user, item, mood) + BASE)))
     }
 
-    /// P(click | looked at), over a visitor's moods.
+    /// P(click | the slot is looked at), averaged over the visitor's moods.
     pub fn liking(&self, user: usize, item: usize) -> f64 {
         let moods = self.world.users[user].moods;
         let share = |mood: usize| moods[mood] - if mood > 0 { moods[mood - 1] } else { 0.0 };
         (0..moods.len()).map(|mood| share(mood) * self.chance(user, mood, item)).sum()
     }
 
-    /// P(a slot is looked at): visitors read from the top.
+    /// P(the slot is looked at): visitors read from the top.
     pub fn looked_at(slot: usize) -> f64 {
         1.0 / (1.0 + 0.15 * slot as f64)
     }
 
-    /// Clicks from before the first round, on items met by chance.
+    /// Clicks before the first round, on items that the visitor met by chance.
     pub fn first_clicks(&mut self, user: usize) -> Vec<Event> {
         let rng = &mut decision_rng(self.seed, &format!("simulate/first {user}"));
         let mut events = Vec::new();
@@ -151,13 +153,13 @@ impl Society {
         Visit { user, mood, time, draw }
     }
 
-    /// Expected clicks of a list of items.
+    /// Expected clicks on a list of items.
     pub fn worth(&self, visit: &Visit, items: &[usize]) -> f64 {
         let chance = |(slot, item): (usize, &usize)| Self::looked_at(slot) * self.chance(visit.user, visit.mood, *item);
         items.iter().enumerate().map(chance).sum()
     }
 
-    /// Expected clicks of the best list of `slots` items that are out and not clicked yet.
+    /// Expected clicks on the best list of `slots` released items that the visitor has not clicked yet.
     pub fn best_worth(&self, visit: &Visit, slots: usize) -> f64 {
         let left = self.out.iter().filter(|item| !self.clicked[visit.user].contains(item));
         let mut chances: Vec<f64> = left.map(|item| self.chance(visit.user, visit.mood, *item)).collect();
@@ -165,7 +167,8 @@ impl Society {
         chances.iter().take(slots).enumerate().map(|(slot, chance)| Self::looked_at(slot) * chance).sum()
     }
 
-    /// The clicked items of a list. A visitor's luck with an item and a slot does not hang on the policy.
+    /// The items of a list that the visitor clicks. A visitor's luck with an item in a slot is the same under every
+    /// policy.
     pub fn clicks(&self, visit: &Visit, items: &[usize]) -> Vec<usize> {
         let clicked = |(slot, item): &(usize, &usize)| {
             let luck = unit(&mut decision_rng(self.seed, &format!("{} {item} {slot}", visit.draw)));
@@ -174,13 +177,13 @@ impl Society {
         items.iter().enumerate().filter(clicked).map(|(_, item)| *item).collect()
     }
 
-    /// Takes note of the events of a log.
+    /// Updates the items that the visitor has clicked from the log.
     pub fn seen(&mut self, user: usize, log: &[LogLine]) {
         let events = log.iter().filter_map(|line| if let LogLine::Event(event) = line { Some(event) } else { None });
         self.clicked[user] = events.map(|event| self.rows[&event.item]).collect();
     }
 
-    /// What a server would have: the clicks of all visitors, the items that are out, and their columns.
+    /// The data a server would have: the clicks of `logs`, one log per visitor, the released items, and their columns.
     pub fn dataset(&self, logs: &[Vec<LogLine>]) -> Dataset {
         let place: BTreeMap<usize, u32> = self.out.iter().zip(0..).map(|(item, row)| (*item, row)).collect();
         let (mut events, mut offsets, mut in_events) = (Vec::new(), vec![0], vec![false; self.out.len()]);

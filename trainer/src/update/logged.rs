@@ -1,4 +1,4 @@
-//! The visitors of a log as further users of a data set.
+//! Adds the visitors of a log to a data set, as further users.
 
 use std::collections::BTreeMap;
 
@@ -10,23 +10,27 @@ use crate::data::{Column, Dataset, Event, LongVec, digest, type_of};
 use crate::log::{Rewards, Shown, Visitor};
 use crate::ope::{Logged, examination};
 
-/// A data set with the visitors of a log behind its users.
+/// A data set with the visitors of a log after its users.
 pub struct Joined {
-    /// Both.
+    /// The data with the visitors.
     pub data: Dataset,
-    /// The first of the visitors in [`Dataset::users`].
+    /// Index of the first visitor in [`Dataset::users`].
     pub first: usize,
-    /// Events of items that the data does not have: left out.
+    /// Number of log events that were left out, because the data does not have their item.
     pub unknown: usize,
 }
 
-/// Adds the visitors. Each answer to a slate weighs min(`most`, 1 / (p · e)), over the mean of these weights: p is the propensity with which its slot
-/// showed the item, e the chance that the slot is looked at, beside that of the first. So what is clicked although it was shown seldom and low counts
-/// for more, as if all had been shown alike (Schnabel et al., Recommendations as treatments, 2016; Joachims, Swaminathan and Schnabel, 2017). `most`
-/// bounds the variance and leaves some of the old policy's taste: 1 leaves all of it. Other events weigh 1.
+/// Adds the visitors of a log to the users of a data set.
+///
+/// The weight of an answer to a slate is min(`most`, 1 / (p · e)), divided by the mean of these weights. p is the
+/// propensity with which its slot showed the item; e is the probability that the slot is looked at, relative to the
+/// first slot. So clicks on items that were shown rarely or low count for more, as if all items had been shown alike
+/// (Schnabel et al., Recommendations as treatments, 2016; Joachims, Swaminathan and Schnabel, 2017). `most` bounds the
+/// variance: 1 corrects nothing, larger values remove more of the old policy's taste with more variance. Other events
+/// weigh 1.
 ///
 /// # Errors
-/// A full disk, where the events are more than the memory holds.
+/// The disk is full, if the events do not fit into memory.
 pub fn join(mut data: Dataset, log: &[Visitor], most: f64, seed: u64) -> Result<Joined> {
     let first = data.users.len();
     let rows: BTreeMap<String, u32> = data.items.iter().cloned().zip(0..).collect();
@@ -54,7 +58,7 @@ pub fn join(mut data: Dataset, log: &[Visitor], most: f64, seed: u64) -> Result<
                 },
             }
         }
-        // In one second by item, as the events of the data.
+        // Events of the same second are ordered by item, as in the data.
         events.sort_by_key(|(event, _)| (event.time, if timed { event.item } else { 0 }));
         for (event, values) in events {
             data.in_events[event.item as usize] = true;
@@ -70,12 +74,12 @@ pub fn join(mut data: Dataset, log: &[Visitor], most: f64, seed: u64) -> Result<
     Ok(Joined { data, first, unknown })
 }
 
-/// Where an event of a log lies: tells it from any other.
+/// Identifies an event of a log by where it lies in memory.
 fn address(event: &Recorded) -> usize {
     std::ptr::from_ref(event) as usize
 }
 
-/// Weights of the answers, by visitor and event.
+/// Weights of the answers of each visitor, by [`address`].
 fn weights(shown: &[Vec<Shown>], most: f64, seed: u64) -> Vec<BTreeMap<usize, f32>> {
     let mut log = Vec::new();
     for (slate, shown) in shown.iter().flatten().enumerate() {
@@ -84,7 +88,7 @@ fn weights(shown: &[Vec<Shown>], most: f64, seed: u64) -> Vec<BTreeMap<usize, f3
             log.push(Logged { slate, slot, reward, propensity, target: propensity, model: None });
         }
     }
-    // Where the log explores too little to tell, no slot is corrected for its place.
+    // A slot is corrected for its position only if the log explores enough to estimate the correction.
     let curve = examination(&log, seed);
     let looked_at = |slot: usize| {
         let known = curve.get(slot).filter(|e| e.ci95[0] > 0.0 && e.ci95[1] - e.ci95[0] < 0.5);
@@ -105,7 +109,7 @@ fn weights(shown: &[Vec<Shown>], most: f64, seed: u64) -> Vec<BTreeMap<usize, f3
     weights
 }
 
-/// The number of a type, which is new where the data does not have it.
+/// Index of an event type in [`Dataset::types`]; adds the type if the data does not have it.
 fn kind(data: &mut Dataset, name: &str) -> u16 {
     let at = data.types.iter().position(|t| t.name == name).unwrap_or_else(|| {
         data.types.push(type_of(name));
@@ -114,7 +118,7 @@ fn kind(data: &mut Dataset, name: &str) -> u16 {
     at as u16
 }
 
-/// What a request's context says of some columns, where it is of their kind.
+/// The context's values of some columns; missing if the value is not of the column's kind.
 fn of_columns(columns: &[Column], context: &Fields) -> Vec<Value> {
     let fits = |kind: &str, value: &Value| {
         matches!((kind, value), ("number", Value::Number(_)) | ("category" | "text", Value::Text(_)) | ("set", Value::Set(_)))
@@ -131,7 +135,7 @@ mod tests {
     use crate::protocols::tests::dataset;
 
     #[test]
-    fn seldom_shown_answers_weigh_more() {
+    fn answers_to_rarely_shown_items_weigh_more() {
         let event = |item: &str, slate: Option<&str>, time| {
             LogLine::Event(Recorded {
                 item: item.into(),
@@ -159,7 +163,7 @@ mod tests {
         let joined = join(dataset(&[&[0, 1], &[2]]), &[Visitor { name: "v".into(), lines }], 4.0, 0).unwrap();
         assert_eq!((joined.first, joined.unknown, joined.data.users[2].as_str()), (2, 1, "log/v"));
         let found: Vec<_> = joined.data.history(2).iter().map(|e| (e.item, e.time, e.weight)).collect();
-        // 1, 2 and the most, over their mean; by time, then by item.
+        // Weights 1, 2 and `most` = 4, divided by their mean; events are ordered by time, then by item.
         let mean = 7.0 / 3.0;
         assert_eq!(found, [(1, Some(5), 1.0), (2, Some(8), 2.0 / mean), (0, Some(9), 4.0 / mean), (1, Some(9), 1.0 / mean)]);
         let kinds: Vec<&str> = joined.data.types.iter().map(|t| t.name.as_str()).collect();

@@ -1,4 +1,5 @@
-//! From exported logs to the next version: fine-tuned from the last run, corrected for how items came to be shown, and let through a gate.
+//! Makes the next version from exported logs: trains the last run further, corrects for how items came to be shown, and
+//! checks the result at a gate.
 
 mod gate;
 mod logged;
@@ -19,17 +20,18 @@ use crate::training::{Base, Config, Run, TrainOptions, train_on};
 /// How an update is made.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Options {
-    /// Epochs over data and log.
+    /// Epochs of training on data and log.
     pub epochs: u32,
-    /// Most that one answer weighs before weights are put to a mean of 1: 1 corrects nothing.
+    /// Most that one answer weighs, before weights are scaled to a mean of 1. 1 corrects nothing; larger values correct
+    /// more, with more variance.
     pub max_weight: f64,
     /// Bounds of the gate.
     pub bounds: Bounds,
-    /// Fixes every draw.
+    /// Seed of every draw.
     pub seed: u64,
-    /// Learn items alone: pages that have the bundle before fetch no user tower.
+    /// Whether only the items are trained: pages that have the bundle already then fetch no user tower.
     pub items_only: bool,
-    /// No progress.
+    /// Whether progress is hidden.
     pub quiet: bool,
 }
 
@@ -39,33 +41,35 @@ impl Default for Options {
     }
 }
 
-/// What came of an update.
+/// Result of an update.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Updated {
     /// The new version.
     pub version: u32,
-    /// What it was compared with.
+    /// The version it was compared with.
     pub champion: u32,
-    /// Visitors of the log.
+    /// Number of visitors in the log.
     pub visitors: usize,
-    /// Their events, those of unknown items left out.
+    /// Number of their events, without those of unknown items.
     pub events: usize,
-    /// Events of items that the data does not have.
+    /// Number of log events whose item the data does not have.
     pub unknown: usize,
-    /// The checks.
+    /// Results of the checks.
     pub gate: Gate,
 }
 
-/// Makes the next version from the champion, the data that visitors may be shown from, and a log. Passes it the gate, it is the challenger.
+/// Makes the next version from the champion, the data and a log. If it passes the gate, it becomes the challenger.
+///
+/// The items of `data` are those that visitors may be shown.
 ///
 /// # Errors
-/// A log without events of the data's items; those of training.
+/// A log without events of the data's items; errors of training.
 pub fn update(versions: &Versions, data: Dataset, log: &[Visitor], options: Options) -> Result<Updated> {
     let champion = versions.champion()?;
     let base = Run::load(&versions.of(champion).join("run"))?;
     let joined = join(data, log, options.max_weight, options.seed)?;
     let events = joined.data.events.len() - joined.data.offsets[joined.first];
-    ensure!(events > 0, "the log has no events of items that the data has ({} of others)", joined.unknown);
+    ensure!(events > 0, "no event of the log is about an item of the data ({} are about other items)", joined.unknown);
     let split = gate::split(&joined);
     let config = Config { max_epochs: options.epochs, ..base.card.config.clone() };
     let staging = versions.staging();

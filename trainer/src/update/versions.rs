@@ -1,9 +1,9 @@
 //! The versions of a model, and which of them visitors have.
 //!
 //! ```text
-//! VERSIONS/live/              the champion's bundle, with deltas from the one before: what a host serves
-//! VERSIONS/versions/N/        run/, bundle/ and gate.json of a version
-//! VERSIONS/mlruns/            MLflow's registry: a version each, the aliases champion and challenger
+//! VERSIONS/live/              the champion's bundle, with deltas from the one before: the folder a host serves
+//! VERSIONS/versions/N/        run/, bundle/ and gate.json of version N
+//! VERSIONS/mlruns/            MLflow's registry: one entry per version, the aliases champion and challenger
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -16,13 +16,13 @@ use crate::files::write_atomically;
 use crate::tracking::Registry;
 use crate::training::Run;
 
-/// What visitors have.
+/// Alias of the version that visitors have.
 const CHAMPION: &str = "champion";
-/// What has passed the gate and waits.
+/// Alias of the version that has passed the gate and waits to be promoted.
 const CHALLENGER: &str = "challenger";
-/// Tag of the champion that a version has taken the place of.
+/// Tag of a version: the champion that it replaced.
 const REPLACED: &str = "replaced";
-/// Tag of the gate: `passed` or `failed`.
+/// Tag of a version: `passed` or `failed` at the gate.
 const GATE: &str = "gate";
 
 /// A folder of versions.
@@ -32,12 +32,12 @@ pub struct Versions {
 }
 
 impl Versions {
-    /// Begins with a finished training: version 1, the champion.
+    /// Creates a folder of versions; a finished training becomes version 1, the champion.
     ///
     /// # Errors
-    /// Versions that are there already, a folder that cannot be written.
+    /// The folder has versions already or cannot be written.
     pub fn create(folder: &Path, run: &Run) -> Result<Versions> {
-        ensure!(!folder.join("versions").exists(), "{}: there are versions already", folder.display());
+        ensure!(!folder.join("versions").exists(), "{}: the folder has versions already", folder.display());
         let registry = Registry::create(&folder.join("mlruns"), &run.card.name)?;
         let versions = Versions { folder: folder.into(), registry };
         export(run, &versions.staging().join("bundle"), Planes::Auto)?;
@@ -49,22 +49,23 @@ impl Versions {
         Ok(versions)
     }
 
-    /// The versions in a folder.
+    /// Opens a folder of versions.
     ///
     /// # Errors
-    /// None there.
+    /// The folder has no versions.
     pub fn open(folder: &Path) -> Result<Versions> {
-        let registry = Registry::open(&folder.join("mlruns"))
-            .with_context(|| format!("{}: no versions there; `foretaste update {0} --run RUN` begins", folder.display()))?;
+        let registry = Registry::open(&folder.join("mlruns")).with_context(|| {
+            format!("{}: the folder has no versions; create them with `foretaste update {0} --run RUN`", folder.display())
+        })?;
         Ok(Versions { folder: folder.into(), registry })
     }
 
-    /// Where the next version is made, `run` and `bundle`: it is none until it is whole.
+    /// Where the next version is made, as `run` and `bundle`. It becomes a version when it is complete.
     pub fn staging(&self) -> PathBuf {
         self.folder.join("next")
     }
 
-    /// What a host serves.
+    /// The folder that a host serves.
     pub fn live(&self) -> PathBuf {
         self.folder.join("live")
     }
@@ -77,20 +78,20 @@ impl Versions {
     /// The version that visitors have.
     ///
     /// # Errors
-    /// None: a creation that was cut off.
+    /// There is none, because [`Versions::create`] was interrupted.
     pub fn champion(&self) -> Result<u32> {
         self.registry.alias(CHAMPION).with_context(|| format!("{}: no champion", self.folder.display()))
     }
 
-    /// The version that waits, where there is one.
+    /// The version that waits to be promoted, if there is one.
     pub fn challenger(&self) -> Option<u32> {
         self.registry.alias(CHALLENGER)
     }
 
-    /// Makes what was staged a version, and the challenger if it has passed the gate. Gives its number.
+    /// Makes a version of the staged files and returns its number. It becomes the challenger if it has passed the gate.
     ///
     /// # Errors
-    /// A folder that cannot be written.
+    /// The folder cannot be written.
     pub fn add(&self, description: &str, gate: Option<&Gate>) -> Result<u32> {
         let all = self.folder.join("versions");
         std::fs::create_dir_all(&all).with_context(|| format!("{}: cannot be made", all.display()))?;
@@ -113,10 +114,10 @@ impl Versions {
         Ok(version)
     }
 
-    /// Gives visitors a version: by itself the challenger.
+    /// Gives visitors a version: `version`, or else the challenger.
     ///
     /// # Errors
-    /// No such version, or one that has failed the gate and is not forced.
+    /// There is no such version, it is the champion already, or it has failed the gate and `force` is not set.
     pub fn promote(&self, version: Option<u32>, force: bool) -> Result<(u32, Published)> {
         let version = version.or_else(|| self.challenger()).context("no challenger: no later version has passed the gate")?;
         ensure!(self.of(version).join("bundle").is_dir(), "no version {version} in {}", self.folder.display());
@@ -124,7 +125,7 @@ impl Versions {
         ensure!(version != champion, "version {version} is the champion already");
         if self.registry.tag(version, GATE).as_deref() == Some("failed") && !force {
             bail!(
-                "version {version} has failed the gate ({}): --force promotes it all the same",
+                "version {version} has failed the gate ({}); --force promotes it anyway",
                 self.of(version).join("gate.json").display()
             );
         }
@@ -136,18 +137,18 @@ impl Versions {
         Ok((version, published))
     }
 
-    /// Gives visitors the version that the champion has taken the place of.
+    /// Gives visitors the version that the champion replaced.
     ///
     /// # Errors
-    /// The champion is the first.
+    /// The champion replaced no version.
     pub fn rollback(&self) -> Result<(u32, Published)> {
         let champion = self.champion()?;
         let before = self.registry.tag(champion, REPLACED).and_then(|text| text.parse().ok());
-        let before: u32 = before.with_context(|| format!("version {champion} has taken no other's place"))?;
+        let before: u32 = before.with_context(|| format!("version {champion} has replaced no other version"))?;
         Ok((before, self.make_champion(before)?))
     }
 
-    /// The bundle first: cut off in between, the same command does it again.
+    /// Publishes the bundle first and sets the alias after it: if interrupted, the same command can be run again.
     fn make_champion(&self, version: u32) -> Result<Published> {
         let published = publish(&self.of(version).join("bundle"), &self.live())?;
         self.registry.set_alias(CHAMPION, Some(version))?;
