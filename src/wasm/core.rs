@@ -1,4 +1,4 @@
-//! `Core`: the recommender as a class.
+//! The core module's classes: `Core`, the recommender, and `PendingSlate`, a slate whose rows are still being searched.
 
 use js_sys::{Float32Array, Function, Object, Uint8Array, Uint32Array};
 use serde::Serialize;
@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_wasm_bindgen::Serializer;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
+use web_sys::Performance;
 
 use super::convert::{JsResult, set, to_js_error};
 use super::imported::ImportedRuntime;
@@ -20,16 +21,10 @@ use crate::recommender::{self, Clock, Recommender};
 use crate::request::Request;
 use crate::retrieve::{Effort, search_part};
 
-#[wasm_bindgen]
-extern "C" {
-    #[wasm_bindgen(js_namespace = performance, js_name = now)]
-    fn performance_now() -> f64;
-}
-
-/// How closely a search looks, by number: 0 for `accurate`, 1 for `fast`, 2 for the rows of a policy.
+/// The effort of a search by its number in JavaScript.
 const EFFORTS: [Effort; 3] = [Effort::Accurate, Effort::Fast, Effort::Pool];
 
-/// A bundle on its way, then a recommender.
+/// A bundle that is being loaded, and the recommender once it is open.
 #[wasm_bindgen]
 pub struct Core {
     state: State,
@@ -38,15 +33,15 @@ pub struct Core {
 enum State {
     Loading(Box<BundleReader>),
     Open(Box<Recommender>),
-    /// Some item files, for searches alone.
-    Shard(Rows),
-    /// The bundle was refused while it was opened.
+    /// Some item files, which can only be searched.
+    Shard(Box<Rows>),
+    /// Opening the bundle failed.
     Refused,
 }
 
 #[wasm_bindgen]
 impl Core {
-    /// Starts with the bytes of `manifest.json`; `max_bytes` bounds the bundle.
+    /// Starts to load the bundle of a `manifest.json`. A bundle of more than `max_bytes` is refused.
     #[wasm_bindgen(constructor)]
     pub fn new(manifest: &[u8], max_bytes: Option<f64>) -> JsResult<Core> {
         let limit = max_bytes.map_or(DEFAULT_MAX_BYTES, |b| b as u64);
@@ -54,7 +49,7 @@ impl Core {
         Ok(Core { state: State::Loading(Box::new(reader)) })
     }
 
-    /// Names of the policies.
+    /// The names of the policies.
     pub fn policies() -> Vec<String> {
         POLICIES.map(Into::into).to_vec()
     }
@@ -64,23 +59,23 @@ impl Core {
         to_js(&self.manifest()?.used_files().collect::<Vec<_>>())
     }
 
-    /// Lengths of the inputs of the graphs, for the tower: `[dim, len, context, item]`.
+    /// The sizes of the graphs' inputs, as `new Tower` takes them: `[dim, len, context, item]`.
     pub fn shapes(&self) -> JsResult<Vec<u32>> {
         let Shapes { dim, len, context, item } = self.manifest()?.shapes();
         Ok([dim, len, context, item].map(|n| n as u32).to_vec())
     }
 
-    /// Bytes of memory that the open bundle will take, about.
+    /// An estimate of the memory that the open bundle takes, in bytes.
     pub fn memory(&self) -> JsResult<f64> {
         Ok(self.manifest()?.memory() as f64)
     }
 
-    /// Makes room for a file, or empties it to start again.
+    /// Starts a file: makes room for it, or discards what has arrived of it.
     pub fn begin(&mut self, path: &str) -> JsResult<()> {
         self.reader("begin")?.begin(path).map_err(to_js_error)
     }
 
-    /// The next bytes of a file: they are copied once, to where they stay.
+    /// Appends bytes to a file. They are copied once, to the place where they stay.
     pub fn append(&mut self, path: &str, bytes: &Uint8Array) -> JsResult<()> {
         let reader = self.reader("append")?;
         let count = bytes.length() as usize;
@@ -90,18 +85,19 @@ impl Core {
         reader.arrived(path, count).map_err(to_js_error)
     }
 
-    /// Where in the memory of the module the bytes of a file lie: `[address, length]`, until the next call.
+    /// Where the bytes of a file are in the module's memory, `[address, length]`; valid until the next call.
     pub fn place(&mut self, path: &str) -> JsResult<Vec<f64>> {
         let bytes = self.reader("place")?.so_far(path).map_err(to_js_error)?;
         Ok(vec![bytes.as_ptr() as usize as f64, bytes.len() as f64])
     }
 
-    /// Checks a file's length and SHA-256 and keeps what the core needs of it. Without `sha256` the core computes it.
+    /// Ends a file: checks its length and SHA-256 and keeps the parts that the core needs. Computes the hash if it is
+    /// missing.
     pub fn finish(&mut self, path: &str, sha256: Option<Vec<u8>>) -> JsResult<()> {
         self.reader("finish")?.finish(path, sha256.as_deref()).map_err(to_js_error)
     }
 
-    /// Checks the length and SHA-256 of a file that the core itself does not need.
+    /// Checks the length and SHA-256 of a file that the core does not read.
     pub fn check(&self, path: &str, length: usize, sha256: &[u8]) -> JsResult<()> {
         self.manifest()?.check_file(path, length, sha256).map_err(to_js_error)
     }
@@ -111,12 +107,12 @@ impl Core {
         bundle::sha256(bytes)
     }
 
-    /// Opens the item files that have arrived, for searches alone: one shard of a catalog.
+    /// Opens the item files that have arrived as one shard of a catalog, which can only be searched.
     #[wasm_bindgen(js_name = openShard)]
     pub fn open_shard(&mut self) -> JsResult<()> {
         match std::mem::replace(&mut self.state, State::Refused) {
             State::Loading(reader) => {
-                self.state = State::Shard(reader.open_shard());
+                self.state = State::Shard(Box::new(reader.open_shard()));
                 Ok(())
             }
             other => {
@@ -126,13 +122,12 @@ impl Core {
         }
     }
 
-    /// Opens the bundle; the model may still be on its way.
+    /// Opens the bundle. The model may follow later, by `setRuntime`.
     pub fn open(&mut self) -> JsResult<()> {
         match std::mem::replace(&mut self.state, State::Refused) {
             State::Loading(reader) => {
-                let clock: Clock = Box::new(|| performance_now() * 1000.0);
                 let bundle = reader.open().map_err(to_js_error)?;
-                self.state = State::Open(Box::new(Recommender::new(bundle, clock)));
+                self.state = State::Open(Box::new(Recommender::new(bundle, clock())));
                 Ok(())
             }
             other => {
@@ -142,34 +137,35 @@ impl Core {
         }
     }
 
-    /// Gives the model runtime: `run(graph, inputs: { shape, data }[]): Float32Array[]`, synchronous.
+    /// Sets the model runtime, a synchronous function `run(graph, inputs: { shape, data }[]): Float32Array[]`.
     #[wasm_bindgen(js_name = setRuntime)]
     pub fn set_runtime(&mut self, run: Function) -> JsResult<()> {
         self.get_mut()?.set_runtime(Box::new(ImportedRuntime::new(run)));
         Ok(())
     }
 
-    /// Replays the rows of `golden.json`: what differs.
+    /// Replays the rows of `golden.json` and returns the differences, `string[]`.
     #[wasm_bindgen(js_name = replayGolden)]
     pub fn replay_golden(&self, golden: &[u8]) -> JsResult<JsValue> {
         to_js(&Golden::replay(self.get()?, golden).map_err(to_js_error)?)
     }
 
-    /// Adds an event; gives it with its id.
+    /// Adds an event, given as JSON, and returns it as it is kept.
     pub fn record(&mut self, event: &str) -> JsResult<JsValue> {
         let event: Event = from_json(event, "event")?;
         let kept = self.get_mut()?.record(event).map_err(to_js_error)?;
         to_js(&kept)
     }
 
-    /// The arm of a unit in an experiment, of as many arms as weights. `time` is in milliseconds UTC.
+    /// The arm of a unit in an experiment, which is written to the log. There is one weight for each arm; `time` is in
+    /// milliseconds UTC.
     pub fn assign(&mut self, experiment: &str, unit: &str, arms: Vec<String>, weights: &[f64], time: f64) -> JsResult<String> {
         let experiment = Experiment { name: experiment, arms: &arms, weights };
         let arm = self.get_mut()?.assign(&experiment, unit, Some(time as i64)).map_err(to_js_error)?;
         Ok(arm.into())
     }
 
-    /// Removes an event by its id.
+    /// Removes the event with an id and returns whether there was one.
     pub fn remove(&mut self, event_id: &str) -> JsResult<bool> {
         Ok(self.get_mut()?.remove(event_id))
     }
@@ -179,46 +175,49 @@ impl Core {
         to_js(self.get()?.profile().events())
     }
 
-    /// Number of kept events.
+    /// The number of kept events.
     pub fn count(&self) -> JsResult<usize> {
         Ok(self.get()?.profile().events().len())
     }
 
-    /// Replaces the kept events.
+    /// Replaces the kept events by others, given as a JSON array.
     #[wasm_bindgen(js_name = importProfile)]
     pub fn import_profile(&mut self, events: &str) -> JsResult<()> {
         let events: Vec<Event> = from_json(events, "events")?;
         self.get_mut()?.import_profile(events).map_err(to_js_error)
     }
 
-    /// Forgets profile and log.
+    /// Erases profile and log.
     pub fn clear(&mut self) -> JsResult<()> {
         self.get_mut()?.clear();
         Ok(())
     }
 
-    /// A slate for the profile.
+    /// A slate for the visitor. The request is given as JSON.
     pub fn recommend(&mut self, request: &str) -> JsResult<JsValue> {
         let request: Request = from_json(request, "request")?;
         let slate = self.get_mut()?.recommend(&request).map_err(to_js_error)?;
         to_js(&slate)
     }
 
-    /// The first half of a slate, where the search is shared out: everything before it.
-    pub fn ask(&self, request: &str) -> JsResult<Asked> {
-        let asked = self.get()?.ask(from_json(request, "request")?).map_err(to_js_error)?;
-        Ok(Asked { asked })
+    /// The first half of `recommend`, up to the search, for a page whose shards search.
+    pub fn ask(&self, request: &str) -> JsResult<PendingSlate> {
+        let pending = self.get()?.ask(from_json(request, "request")?).map_err(to_js_error)?;
+        Ok(PendingSlate { pending })
     }
 
-    /// The second half, of the best rows of all shards, best first.
-    pub fn answer(&mut self, asked: Asked, rows: &[u32], scores: &[f32]) -> JsResult<JsValue> {
+    /// The second half of `recommend`: the slate from the best rows of all shards, best first.
+    pub fn answer(&mut self, pending: PendingSlate, rows: &[u32], scores: &[f32]) -> JsResult<JsValue> {
         let best = scores.iter().copied().zip(rows.iter().copied()).collect();
-        let slate = self.get_mut()?.answer(asked.asked, best).map_err(to_js_error)?;
+        let slate = self.get_mut()?.answer(pending.pending, best).map_err(to_js_error)?;
         to_js(&slate)
     }
 
-    /// The best rows for a given vector less the removed ones, of the first `files` item files: `{ rows: Uint32Array, scores: Float32Array }`.
-    /// `effort` is a place in [`EFFORTS`]; `lift` are two numbers, or none.
+    /// The best `k` rows for a vector `[dim]` without the `removed` rows, best first, as
+    /// `{ rows: Uint32Array, scores: Float32Array }`.
+    ///
+    /// Searches the first `files` item files; all of them if it is missing. `effort`: 0 is `accurate`, 1 `fast`, 2 the
+    /// search for a policy's pool. `lift`: length and rarity, or empty for none.
     pub fn search(
         &self,
         vector: &[f32],
@@ -228,7 +227,7 @@ impl Core {
         removed: &[u32],
         files: Option<usize>,
     ) -> JsResult<JsValue> {
-        let rows = match &self.state {
+        let rows: &Rows = match &self.state {
             State::Shard(rows) => rows,
             _ => &self.get()?.bundle().rows,
         };
@@ -242,36 +241,38 @@ impl Core {
         Ok(found)
     }
 
-    /// Rows as items.
+    /// The items of rows, with the given scores. Rows that the catalog does not have are left out.
     pub fn items(&self, rows: &[u32], scores: &[f32]) -> JsResult<JsValue> {
         let recommender = self.get()?;
-        let there = |(row, _): &(&u32, &f32)| (**row as usize) < recommender.bundle().rows.len();
-        to_js(&rows.iter().zip(scores).filter(there).map(|(row, score)| recommender.item(*row, *score)).collect::<Vec<_>>())
+        let exists = |(row, _): &(&u32, &f32)| (**row as usize) < recommender.bundle().rows.len();
+        to_js(&rows.iter().zip(scores).filter(exists).map(|(row, score)| recommender.item(*row, *score)).collect::<Vec<_>>())
     }
 
-    /// Given items by their score.
+    /// The given items, best first.
     pub fn rank(&self, ids: Vec<String>, request: &str) -> JsResult<JsValue> {
         let items = self.get()?.rank(&ids, &from_json(request, "request")?).map_err(to_js_error)?;
         to_js(&items)
     }
 
-    /// Items like one item.
+    /// The `k` items most similar to an item.
     pub fn similar(&self, id: &str, k: usize) -> JsResult<JsValue> {
         to_js(&self.get()?.similar(id, k).map_err(to_js_error)?)
     }
 
-    /// Items by their title.
+    /// At most `k` items whose title or id contains a text.
     pub fn find(&self, text: &str, k: usize) -> JsResult<JsValue> {
         to_js(&self.get()?.find(text, k))
     }
 
-    /// The lines of the log but for the first `written` that ever came.
+    /// The lines of the log without the first `written` lines that were ever added.
     pub fn log(&self, written: usize) -> JsResult<JsValue> {
         to_js(&self.get()?.log().since(written).collect::<Vec<_>>())
     }
 
-    /// Takes a line of an earlier visit or of another tab into the log, with what later slates and assignments ask of it alone: items of an impression or an
-    /// event, or experiment, arm and unit. To read whole lines would take many bytes. Before the bundle is open nothing is taken.
+    /// Adds a log line of an earlier visit or of another tab. Does nothing before the bundle is open.
+    ///
+    /// `texts` are the fields that later slates and assignments need: the items of an impression, the item of an event,
+    /// or experiment, arm and unit of an assignment. A reader of whole lines would add many bytes to the module.
     pub fn restore(&mut self, kind: &str, texts: Vec<String>) {
         let State::Open(recommender) = &mut self.state else { return };
         let mut texts = texts.into_iter();
@@ -323,44 +324,56 @@ impl Core {
     }
 }
 
-/// A slate that waits for the best rows.
+/// A slate whose rows are still being searched: what to search for.
 #[wasm_bindgen]
-pub struct Asked {
-    asked: recommender::PendingSlate,
+pub struct PendingSlate {
+    pending: recommender::PendingSlate,
 }
 
 #[wasm_bindgen]
-impl Asked {
-    /// The vector `[d]` to look for.
+impl PendingSlate {
+    /// The vector to search for, `[dim]`.
     #[wasm_bindgen(getter)]
     pub fn vector(&self) -> Vec<f32> {
-        self.asked.vector().to_vec()
+        self.pending.vector().to_vec()
     }
 
-    /// Rows that are wanted.
+    /// How many rows to find.
     #[wasm_bindgen(getter)]
     pub fn k(&self) -> usize {
-        self.asked.k()
+        self.pending.k()
     }
 
-    /// How closely to look, as `search` takes it.
+    /// The effort, as `search` takes it.
     #[wasm_bindgen(getter)]
     pub fn effort(&self) -> u8 {
-        EFFORTS.iter().position(|effort| *effort == self.asked.effort()).unwrap_or_default() as u8
+        EFFORTS.iter().position(|effort| *effort == self.pending.effort()).unwrap_or_default() as u8
     }
 
-    /// What to add to scores, for a unit of length and of rarity.
+    /// The lift, as `search` takes it.
     #[wasm_bindgen(getter)]
     pub fn lift(&self) -> Vec<f32> {
-        let Lift { length, rarity } = self.asked.lift();
+        let Lift { length, rarity } = self.pending.lift();
         vec![length, rarity]
     }
 
-    /// Rows that are not allowed.
+    /// The rows that must not be found.
     #[wasm_bindgen(getter)]
     pub fn removed(&self) -> Vec<u32> {
-        self.asked.removed().to_vec()
+        self.pending.removed().to_vec()
     }
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// Pages, workers and Node all have this global; only pages have a `window`.
+    #[wasm_bindgen(thread_local_v2, js_name = performance)]
+    static PERFORMANCE: Performance;
+}
+
+/// The platform's clock, in microseconds.
+fn clock() -> Clock {
+    Box::new(|| PERFORMANCE.with(Performance::now) * 1000.0)
 }
 
 fn refused() -> JsValue {
@@ -371,7 +384,7 @@ fn argument(text: &str, part: &str) -> JsValue {
     to_js_error(ErrorKind::Argument(text.into()).at(part))
 }
 
-/// The page's objects cross as text, so one reader serves them and the files of a bundle.
+/// Reads an object of the page. Objects come in as JSON text, so that one reader serves them and the files of a bundle.
 fn from_json<T: DeserializeOwned>(text: &str, part: &str) -> JsResult<T> {
     json::from_json(text.as_bytes()).map_err(|kind| {
         let kind = match kind {

@@ -9,6 +9,6 @@ mod imported;
 mod tower;
 
 #[cfg(feature = "wasm-core")]
-pub use self::core::{Asked, Core};
+pub use self::core::{Core, PendingSlate};
 #[cfg(feature = "wasm-tower")]
 pub use tower::Tower;

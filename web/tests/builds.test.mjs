@@ -1,4 +1,4 @@
-// What a browser loads: the build of the core that it runs, files that stay on the device, and what happens when those are spoilt.
+// Which build of the core a browser loads, which files stay on the device, and what happens when a kept file is damaged.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { browser, serve, site, TINY, watchedPage } from './support.mjs';
@@ -14,11 +14,11 @@ describe('builds and kept files', () => {
     server?.stop();
   });
 
-  /** A page of the site, and the paths that it asked the server for. */
+  /** Opens a page of the site; `paths` gives the paths that it has requested. */
   async function open() {
-    const { page, asked } = await watchedPage({ newPage: () => context.newPage() });
+    const { page, requests } = await watchedPage({ newPage: () => context.newPage() });
     await page.goto(`${server.address}package/index.js`);
-    return { page, paths: () => asked.map((url) => new URL(url).pathname) };
+    return { page, paths: () => requests.map((url) => new URL(url).pathname) };
   }
   const slate = (page, options = {}) =>
     page.evaluate(async (options) => {
@@ -34,7 +34,7 @@ describe('builds and kept files', () => {
   test('every build of the core recommends the same, and replays the golden rows', async () => {
     const lists = [];
     for (const name of ['baseline', 'simd128', 'relaxed']) {
-      // A module is loaded once a page: each build has a page of its own.
+      // A page loads the core once, so each build needs a page of its own.
       const own = await open();
       const { ids, golden } = await slate(own.page, { wasm: { core: `/package/wasm/core-${name}.wasm` } });
       assert.deepEqual(golden, [], name);
@@ -46,7 +46,7 @@ describe('builds and kept files', () => {
     assert.equal(lists[0].length, 10);
   });
 
-  test('the fastest build that runs here is taken', async () => {
+  test('loads the fastest build that the browser can run', async () => {
     const { page, paths } = await open();
     await slate(page);
     assert.ok(paths().includes('/package/wasm/core-relaxed.wasm'), `this Chromium has relaxed SIMD: ${paths()}`);
@@ -55,7 +55,7 @@ describe('builds and kept files', () => {
 
   const kept = (path) => /items-|catalog-|\.onnx$/.test(path);
 
-  test('a second visit takes the files of the bundle from the device', async () => {
+  test('a second visit reads the files of the bundle from the device', async () => {
     const again = await open();
     const { ids } = await slate(again.page);
     assert.equal(ids.length, 10);
@@ -66,21 +66,21 @@ describe('builds and kept files', () => {
     await Promise.all([again.page.close(), without.page.close()]);
   });
 
-  test('a file that is spoilt on the device comes from the host again', async () => {
-    const spoilt = await open();
-    const spoil = async () => {
+  test('a file that is damaged on the device is fetched from the host again', async () => {
+    const damaged = await open();
+    const damage = async () => {
       const cache = await caches.open('foretaste');
       const keys = (await cache.keys()).filter((request) => request.url.includes('items-'));
       for (const key of keys) await cache.put(key, new Response(new Uint8Array(9)));
       return keys.length;
     };
-    assert.equal(await spoilt.page.evaluate(spoil), 1);
-    assert.equal((await slate(spoilt.page)).ids.length, 10);
-    assert.equal(spoilt.paths().filter(kept).length, 1);
-    await spoilt.page.close();
+    assert.equal(await damaged.page.evaluate(damage), 1);
+    assert.equal((await slate(damaged.page)).ids.length, 10);
+    assert.equal(damaged.paths().filter(kept).length, 1);
+    await damaged.page.close();
   });
 
-  test('files of an older bundle leave the device', async () => {
+  test('files of an older bundle are deleted from the device', async () => {
     const { page } = await open();
     const left = await page.evaluate(async () => {
       const cache = await caches.open('foretaste');
@@ -91,7 +91,8 @@ describe('builds and kept files', () => {
       await rec.ready;
       rec.dispose();
       const names = async () => (await cache.keys()).map((request) => new URL(request.url).pathname);
-      for (let i = 0; i < 100 && (await names()).includes('/bundle/items-old.safetensors'); i++) await new Promise((done) => setTimeout(done, 20));
+      for (let i = 0; i < 100 && (await names()).includes('/bundle/items-old.safetensors'); i++)
+        await new Promise((done) => setTimeout(done, 20));
       return names();
     });
     assert.ok(!left.includes('/bundle/items-old.safetensors'), String(left));

@@ -1,4 +1,4 @@
-// The npm package in Node, on the packaged bundle.
+// The npm package in Node, on the committed bundle.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -7,7 +7,7 @@ import { pathToFileURL } from 'node:url';
 import { load } from '../dist/package/index.js';
 import { changed, faultyBundles, join, nativeIds, TINY, withOptionalFeature } from './support.mjs';
 
-/** Set to make the tower's next run a trap. */
+/** Makes the next run of the tower trap. */
 let trap = false;
 const { instantiate } = WebAssembly;
 WebAssembly.instantiate = async (...args) => {
@@ -23,7 +23,11 @@ WebAssembly.instantiate = async (...args) => {
 };
 
 const open = (folder, options) => load(pathToFileURL(`${folder}/`), options);
-const codeOf = async (promise) => promise.then(() => 'accepted', (error) => (error.name === 'AbortError' ? error.name : error.code));
+const codeOf = async (promise) =>
+  promise.then(
+    () => 'accepted',
+    (error) => (error.name === 'AbortError' ? error.name : error.code),
+  );
 const ids = (list) => list.map((item) => item.id);
 
 describe('the package in Node', () => {
@@ -36,7 +40,7 @@ describe('the package in Node', () => {
     assert.deepEqual(await rec.replayGolden(), []);
   });
 
-  test('gives the slate of the native command', async () => {
+  test('recommends what the native command does', async () => {
     await rec.profile.clear();
     for (const item of ['50', '18', '17']) await rec.record({ item, type: 'view', time: null, tz_offset_min: null });
     const slate = await rec.recommend({ k: 10 });
@@ -57,7 +61,7 @@ describe('the package in Node', () => {
     assert.deepEqual(ids(none.items), ids((await rec.recommend()).items));
   });
 
-  test('draws the slates that every target draws', async () => {
+  test('draws the same slates as every other target', async () => {
     const golden = JSON.parse(readFileSync(new URL('../../tests/fixtures/draws.json', import.meta.url), 'utf8'));
     await rec.profile.clear();
     await rec.record({ item: '50', type: 'like', time: 1000, tz_offset_min: null });
@@ -65,10 +69,15 @@ describe('the package in Node', () => {
     for (const { request, ids: expected, propensities } of golden) {
       const slate = await rec.recommend(request);
       assert.deepEqual(ids(slate.items), expected, slate.policy);
-      slate.items.forEach(({ propensity }, i) => assert.ok(Math.abs(propensity - propensities[i]) < 1e-4, `${slate.policy} ${propensity}`));
+      slate.items.forEach(({ propensity }, i) =>
+        assert.ok(Math.abs(propensity - propensities[i]) < 1e-4, `${slate.policy} ${propensity}`),
+      );
       assert.equal(slate.items[0].standard_error !== undefined, slate.policy === 'thompson');
     }
-    assert.deepEqual(rec.features().policies, golden.map(({ request }) => request.explore.policy));
+    assert.deepEqual(
+      rec.features().policies,
+      golden.map(({ request }) => request.explore.policy),
+    );
     const shown = JSON.parse((await rec.exportLog()).trim().split('\n').at(-1));
     assert.deepEqual([shown.policy, shown.request.explore.prior, shown.request.explore.decision], ['thompson', 1, 'golden']);
     assert.ok(shown.slots.every((slot) => slot.standard_error > 0));
@@ -88,7 +97,7 @@ describe('the package in Node', () => {
     await rec.profile.import(text);
     assert.deepEqual(await rec.profile.get(), [kept]);
     assert.equal(await codeOf(rec.profile.import('{')), 'malformed');
-    assert.equal(await codeOf(rec.profile.import([{ item: '' , type: 'like' }])), 'argument');
+    assert.equal(await codeOf(rec.profile.import([{ item: '', type: 'like' }])), 'argument');
     assert.deepEqual(await rec.profile.get(), [kept], 'nothing is lost');
     await rec.profile.clear();
     assert.equal(await rec.exportLog(), '');
@@ -98,24 +107,42 @@ describe('the package in Node', () => {
     await rec.profile.clear();
     const slate = await rec.recommend({ k: 2, explore: { policy: 'epsilon-greedy', epsilon: 1, seed: 1 } });
     await rec.record({ item: slate.items[0].id, type: 'like', slate: slate.id });
-    const [shown, answer] = (await rec.exportLog()).trim().split('\n').map((line) => JSON.parse(line));
-    assert.deepEqual(shown.slots.map((slot) => slot.propensity), [1 / 60, 1 / 59]);
+    const [shown, answer] = (await rec.exportLog())
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    assert.deepEqual(
+      shown.slots.map((slot) => slot.propensity),
+      [1 / 60, 1 / 59],
+    );
     assert.equal(answer.slate, shown.slate);
     await rec.profile.clear();
   });
 
-  test('assigns arms as every target does, and logs each once', async () => {
+  test('assigns the same arms as every other target, and logs each once', async () => {
     await rec.profile.clear();
     const golden = JSON.parse(readFileSync(new URL('../../tests/fixtures/assignments.json', import.meta.url), 'utf8'));
-    for (const { name, unit, arms, arm } of golden) assert.equal(await rec.assign({ name, unit, arms: Object.fromEntries(arms) }), arm, `${name} ${unit}`);
-    const lines = async () => (await rec.exportLog()).trim().split('\n').filter(Boolean).map((line) => JSON.parse(line));
-    assert.deepEqual((await lines()).map(({ experiment, unit, arm }) => [experiment, unit, arm]), golden.map(({ name, unit, arm }) => [name, unit, arm]));
+    for (const { name, unit, arms, arm } of golden)
+      assert.equal(await rec.assign({ name, unit, arms: Object.fromEntries(arms) }), arm, `${name} ${unit}`);
+    const lines = async () =>
+      (await rec.exportLog())
+        .trim()
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => JSON.parse(line));
+    assert.deepEqual(
+      (await lines()).map(({ experiment, unit, arm }) => [experiment, unit, arm]),
+      golden.map(({ name, unit, arm }) => [name, unit, arm]),
+    );
     await rec.profile.clear();
     const arms = { control: 1, thompson: 1 };
     const arm = await rec.assign({ name: 'policy', arms });
     assert.equal(await rec.assign({ name: 'policy', arms }), arm);
     const [line, ...rest] = await lines();
-    assert.deepEqual([Object.keys(line), line.type, line.arm, rest], [['type', 'experiment', 'arm', 'unit', 'time'], 'assignment', arm, []]);
+    assert.deepEqual(
+      [Object.keys(line), line.type, line.arm, rest],
+      [['type', 'experiment', 'arm', 'unit', 'time'], 'assignment', arm, []],
+    );
     assert.ok(/^[0-9a-f-]{36}$/.test(line.unit) && Math.abs(line.time - Date.now()) < 10_000);
     await rec.assign({ name: 'other', arms });
     assert.equal((await lines())[1].unit, line.unit, 'one visitor');
@@ -126,18 +153,20 @@ describe('the package in Node', () => {
     await rec.profile.clear();
   });
 
-  test('refuses what is no experiment', async () => {
+  test('refuses invalid experiments', async () => {
     const code = (experiment) => codeOf(rec.assign(experiment));
     const arms = { a: 1, b: 1 };
     const long = 'x'.repeat(4097);
     for (const name of ['', long, 'e\0', undefined, 7]) assert.equal(await code({ name, arms }), 'argument');
     for (const unit of ['', long, null, 7]) assert.equal(await code({ name: 'e', arms, unit }), 'argument');
-    for (const of of [{}, { a: 1 }, { a: 1, '': 1 }, { a: 1, [long]: 1 }, undefined, null]) assert.equal(await code({ name: 'e', arms: of }), 'argument');
-    for (const weight of [0, -1, NaN, Infinity, '1', 1n, null, undefined]) assert.equal(await code({ name: 'e', arms: { a: 1, b: weight } }), 'range');
+    for (const of of [{}, { a: 1 }, { a: 1, '': 1 }, { a: 1, [long]: 1 }, undefined, null])
+      assert.equal(await code({ name: 'e', arms: of }), 'argument');
+    for (const weight of [0, -1, NaN, Infinity, '1', 1n, null, undefined])
+      assert.equal(await code({ name: 'e', arms: { a: 1, b: weight } }), 'range');
     assert.equal(await rec.exportLog(), '');
   });
 
-  test('knows similar items and titles', async () => {
+  test('finds similar items, and items by title', async () => {
     const similar = await rec.similar('5', { k: 3 });
     assert.equal(similar.length, 3);
     assert.ok(similar.every((item) => item.id !== '5' && item.score <= 1));
@@ -152,15 +181,21 @@ describe('the package in Node', () => {
     assert.equal(found.length, 60);
     assert.ok(found.every((item, i) => i === 0 || found[i - 1].score >= item.score));
     assert.deepEqual(await rec.search(vector, { k: 5, effort: 'fast' }), found.slice(0, 5));
-    const twice = await rec.search(vector.map((x) => 2 * x), { k: 60 });
+    const twice = await rec.search(
+      vector.map((x) => 2 * x),
+      { k: 60 },
+    );
     const bias = (id) => 2 * found.find((item) => item.id === id).score - twice.find((item) => item.id === id).score;
     const popular = await rec.find('', { k: 60 });
-    assert.ok(popular.every((item) => Math.abs(bias(item.id) - item.score) < 1e-4), 'u · v + b');
+    assert.ok(
+      popular.every((item) => Math.abs(bias(item.id) - item.score) < 1e-4),
+      'u · v + b',
+    );
     assert.equal(await codeOf(rec.search(new Float32Array(3))), 'length');
     assert.equal(await codeOf(rec.search(vector.map(() => NaN))), 'range');
   });
 
-  test('needs no tower for a vector of the page', async () => {
+  test('needs no tower if the page gives a vector', async () => {
     const progress = [];
     const slim = await open(TINY, { tower: false, onProgress: (now) => progress.push(now) });
     await slim.ready;
@@ -173,11 +208,16 @@ describe('the package in Node', () => {
     const vector = Float32Array.from({ length: 16 }, (_, i) => Math.sin(i));
     const found = await slim.search(vector, { k: 4 });
     const { items } = await slim.recommend({ k: 4, vector });
-    assert.deepEqual(items.map(({ id, score }) => [id, score]), found.map(({ id, score }) => [id, score]));
+    assert.deepEqual(
+      items.map(({ id, score }) => [id, score]),
+      found.map(({ id, score }) => [id, score]),
+    );
     assert.deepEqual(ids(await slim.rank(ids(items).reverse(), { vector })), ids(items));
     await slim.record({ item: items[0].id });
     const explored = await slim.recommend({ vector: Array.from(vector), explore: { policy: 'thompson', seed: 1 } });
-    assert.ok(!ids(explored.items).includes(items[0].id) && explored.items.every(({ propensity }) => propensity > 0 && propensity <= 1));
+    assert.ok(
+      !ids(explored.items).includes(items[0].id) && explored.items.every(({ propensity }) => propensity > 0 && propensity <= 1),
+    );
     const line = JSON.parse((await slim.exportLog()).trim().split('\n').at(-1));
     assert.deepEqual(Float32Array.from(line.request.vector), vector);
     slim.dispose();
@@ -201,41 +241,51 @@ describe('the package in Node', () => {
   });
 
   test('pins the manifest by its integrity', async () => {
-    const digest = createHash('sha256').update(readFileSync(join(TINY, 'manifest.json'))).digest('base64');
+    const digest = createHash('sha256')
+      .update(readFileSync(join(TINY, 'manifest.json')))
+      .digest('base64');
     (await open(TINY, { integrity: `sha256-${digest}` })).dispose();
     assert.equal(await codeOf(open(TINY, { integrity: 'sha256-AAAA' })), 'hash');
   });
 
-  test('tells its progress and its features', async () => {
+  test('reports progress and features', async () => {
     const seen = [];
-    // Node has no workers of the web: the work is done here.
+    // Node has no web workers, so the package works in this thread.
     const other = await open(TINY, { onProgress: (progress) => seen.push(progress), worker: true });
     await other.ready;
     assert.equal(seen[0].loaded, 0);
     assert.ok(seen.every(({ loaded, total, memory }) => loaded <= total && memory > 0));
     assert.equal(seen.at(-1).loaded, seen.at(-1).total, 'towers too');
-    assert.deepEqual(other.features(), { storage: 'memory', model: 'ready', policies: ['greedy', 'epsilon-greedy', 'softmax', 'ucb', 'thompson'], workers: 0 });
+    assert.deepEqual(other.features(), {
+      storage: 'memory',
+      model: 'ready',
+      policies: ['greedy', 'epsilon-greedy', 'softmax', 'ucb', 'thompson'],
+      workers: 0,
+    });
     other.dispose();
     other.dispose();
     assert.equal(await codeOf(other.recommend()), 'disposed');
     assert.equal(await codeOf(other.assign({ name: 'e', arms: { a: 1, b: 1 } })), 'disposed');
   });
 
-  test('a trap of the tower costs one answer, and nothing of the profile', async () => {
+  test('a trap of the tower fails one call and leaves the profile as it is', async () => {
     await rec.profile.clear();
     await rec.record({ item: '9', type: 'like' });
     const before = await rec.recommend();
     trap = true;
     assert.equal(await codeOf(rec.recommend()), 'model');
     assert.deepEqual((await rec.recommend()).items, before.items);
-    assert.deepEqual((await rec.profile.get()).map((event) => event.item), ['9']);
+    assert.deepEqual(
+      (await rec.profile.get()).map((event) => event.item),
+      ['9'],
+    );
     const other = await open(TINY);
-    assert.deepEqual(await other.replayGolden(), [], 'others use the new start too');
+    assert.deepEqual(await other.replayGolden(), [], 'other recommenders use the restarted module too');
     other.dispose();
     await rec.profile.clear();
   });
 
-  test('falls back to memory where storage is denied', async () => {
+  test('falls back to memory if storage is denied', async () => {
     const other = await open(TINY, { storage: 'indexeddb' });
     assert.equal(other.features().storage, 'memory');
     assert.match(other.features().storageError, /indexedDB/i);
@@ -253,9 +303,10 @@ describe('faulty bundles in Node', () => {
     test(`${name} is refused as ${code}`, async () => assert.equal(await codeOf(opened(folder)), code));
   }
 
-  test('an unknown optional feature is ignored', async () => assert.equal(await codeOf(opened(withOptionalFeature(TINY))), 'accepted'));
+  test('an unknown optional feature is ignored', async () =>
+    assert.equal(await codeOf(opened(withOptionalFeature(TINY))), 'accepted'));
 
-  test('a graph that is none is refused', async () => {
+  test('a file that is no graph is refused', async () => {
     const folder = changed(TINY, () => {});
     const { createHash: hash } = await import('node:crypto');
     const { editManifest, writeFileSync } = await import('./support.mjs');

@@ -1,11 +1,27 @@
-// From data to a page: generate or convert, train, export, serve; a real Chromium picks items and gets the native slate.
+// From data to a page: generate or convert data, train, export, serve. Chromium picks items and must show the native slate.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
-import { load } from '../dist/package/index.js';
 import { pathToFileURL } from 'node:url';
-import { browser, bundleOf, faultyBundles, foretaste, join, nativeIds, ready, root, serve, site, slateOf, temporary, TINY, watchedPage } from './support.mjs';
+import { load } from '../dist/package/index.js';
 import { writeProducts } from './products.mjs';
+import {
+  browser,
+  bundleOf,
+  faultyBundles,
+  foretaste,
+  join,
+  nativeIds,
+  ready,
+  root,
+  serve,
+  site,
+  slateOf,
+  slateScript,
+  TINY,
+  temporary,
+  watchedPage,
+} from './support.mjs';
 
 let chrome;
 before(async () => {
@@ -15,11 +31,11 @@ after(() => chrome?.close());
 
 const shown = (page) => page.$$eval('#items > li', (cards) => cards.map((card) => card.dataset.id));
 
-/** Waits until the slate is another than `slate`. */
+/** Waits until the page shows another slate than `slate`. */
 const renewed = (page, slate) => page.waitForFunction((old) => document.querySelector('#slate').dataset.slate !== old, slate);
 const slateId = (page) => page.getAttribute('#slate', 'data-slate');
 
-/** Picks through the search; gives the name of the button it used. */
+/** Searches for a text and presses a button of the first result. */
 async function pick(page, text, button) {
   await page.fill('#search', text);
   await page.waitForFunction(() => document.querySelector('#found-title').textContent === 'Found');
@@ -28,7 +44,7 @@ async function pick(page, text, button) {
   await renewed(page, before);
 }
 
-/** Saves the log by its button: events and slates as the page recorded them. */
+/** Saves the log with the page's button. Returns the path of the file. */
 async function savedLog(page) {
   const [download] = await Promise.all([page.waitForEvent('download'), page.click('#log')]);
   const path = join(temporary(), 'log.jsonl');
@@ -36,8 +52,8 @@ async function savedLog(page) {
   return path;
 }
 
-/** A bundle served with the page; the page's list is compared with the command's after each pick. */
-function loop(name, makeBundle, picks) {
+/** Tests a bundle served with the page: after some picks the page, Node and the command must show the same list. */
+function testPage(name, makeBundle, picks) {
   describe(name, () => {
     let bundle, server, folder;
     before(async () => {
@@ -47,8 +63,8 @@ function loop(name, makeBundle, picks) {
     });
     after(() => server?.stop());
 
-    test('picks change the list to that of the native command; the console stays empty', async () => {
-      const { page, said, asked } = await watchedPage(chrome);
+    test('picks give the list of the native command, and the console stays empty', async () => {
+      const { page, messages, requests } = await watchedPage(chrome);
       await page.goto(server.address);
       await ready(page);
       assert.equal((await shown(page)).length, 10, 'a new visitor gets a list');
@@ -57,40 +73,57 @@ function loop(name, makeBundle, picks) {
       const log = await savedLog(page);
       assert.deepEqual(list, nativeIds(bundle, '--events', log, '-k', 10));
 
-      const events = readFileSync(log, 'utf8').trim().split('\n').map((line) => JSON.parse(line)).filter((line) => line.type !== 'impression');
+      const events = readFileSync(log, 'utf8')
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line))
+        .filter((line) => line.type !== 'impression');
       const node = await load(pathToFileURL(`${bundle}/`));
       await node.profile.import(events);
-      assert.deepEqual((await node.recommend({ k: 10 })).items.map((item) => item.id), list, 'Node');
+      assert.deepEqual(
+        (await node.recommend({ k: 10 })).items.map((item) => item.id),
+        list,
+        'Node',
+      );
       node.dispose();
 
-      assert.deepEqual(said, []);
-      assert.deepEqual(asked.filter((url) => !url.startsWith(server.address) && !url.startsWith('blob:') && !url.startsWith('data:')), []);
+      assert.deepEqual(messages, []);
+      assert.deepEqual(
+        requests.filter((url) => !url.startsWith(server.address) && !url.startsWith('blob:') && !url.startsWith('data:')),
+        [],
+      );
       await page.close();
     });
 
-    test('the same ids without times: command, Chromium, Node', async () => {
-      const { page, said } = await watchedPage(chrome);
+    test('events without times: command, Chromium and Node give the same ids', async () => {
+      const { page, messages } = await watchedPage(chrome);
       await page.goto(server.address);
       await ready(page);
       const ids = (await shown(page)).slice(0, 3);
-      const script = `(async () => (${slateOf})((await import('./package/index.js')).load, './bundle/', ${JSON.stringify(ids)}))()`;
-      const inPage = await page.evaluate(script);
+      const inPage = await page.evaluate(slateScript(ids));
       const inNode = await slateOf(load, pathToFileURL(`${bundle}/`), ids);
       assert.deepEqual(inPage, inNode);
       assert.deepEqual(inPage.golden, []);
       assert.deepEqual(inPage.ids, nativeIds(bundle, '--history', ids.join(','), '-k', 10));
-      assert.deepEqual(said, []);
+      assert.deepEqual(messages, []);
       await page.close();
     });
   });
 }
 
-loop(
+testPage(
   'films, generated',
   () => bundleOf((data) => foretaste('data', 'get', 'synthetic', '--users', 200, '--items', 80, '--events', 5000, '--to', data)),
-  [['the', '.stars button:nth-child(5)'], ['a', '.icon'], ['o', '.stars button:nth-child(1)']],
+  [
+    ['the', '.stars button:nth-child(5)'],
+    ['a', '.icon'],
+    ['o', '.stars button:nth-child(1)'],
+  ],
 );
-loop('products, no ratings, no columns', () => bundleOf((data) => writeProducts(root, data)), [['the', '.icon'], ['a', '.icon']]);
+testPage('products, no ratings, no columns', () => bundleOf((data) => writeProducts(root, data)), [
+  ['the', '.icon'],
+  ['a', '.icon'],
+]);
 
 describe('the page', () => {
   let server;
@@ -99,8 +132,8 @@ describe('the page', () => {
   });
   after(() => server?.stop());
 
-  test('shows propensities, draws again, finds similar items, removes a pick, starts over', async () => {
-    const { page, said } = await watchedPage(chrome);
+  test('shows propensities, redraws, lists similar items, removes a pick, starts over', async () => {
+    const { page, messages } = await watchedPage(chrome);
     await page.goto(server.address);
     await ready(page);
     const fresh = await shown(page);
@@ -108,16 +141,27 @@ describe('the page', () => {
     await page.locator('#epsilon').fill('60');
     await renewed(page, before);
     const measures = await page.$$eval('#items .measures', (all) => all.map((m) => m.textContent));
-    assert.ok(measures.every((text) => /propensity [\d.]+ %/.test(text)), measures[0]);
+    assert.ok(
+      measures.every((text) => /propensity [\d.]+ %/.test(text)),
+      measures[0],
+    );
     assert.ok(measures.some((text) => text.includes('explored')) && measures.some((text) => !text.includes('explored')));
     before = await slateId(page);
     await page.click('#redraw');
     await renewed(page, before);
-    for (const [way, name] of [['1', 'softmax'], ['2', 'ucb'], ['3', 'thompson']]) {
+    for (const [way, name] of [
+      ['1', 'softmax'],
+      ['2', 'ucb'],
+      ['3', 'thompson'],
+    ]) {
       before = await slateId(page);
       await page.selectOption('#policy', way);
       await renewed(page, before);
-      const last = readFileSync(await savedLog(page), 'utf8').trim().split('\n').map((line) => JSON.parse(line)).at(-1);
+      const last = readFileSync(await savedLog(page), 'utf8')
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line))
+        .at(-1);
       assert.deepEqual([last.policy, last.slots.map((slot) => slot.item)], [name, await shown(page)]);
     }
     await page.locator('#epsilon').fill('0');
@@ -140,12 +184,12 @@ describe('the page', () => {
     await page.click('#reset');
     await page.waitForSelector('#picks li', { state: 'detached' });
     assert.deepEqual(await shown(page), fresh);
-    assert.deepEqual(said, []);
+    assert.deepEqual(messages, []);
     await page.close();
   });
 
-  test('works by keyboard, fits a phone, and names what can be pressed', async () => {
-    const { page, said } = await watchedPage(chrome, { viewport: { width: 360, height: 740 }, colorScheme: 'dark' });
+  test('works by keyboard, fits a phone, and labels every control', async () => {
+    const { page, messages } = await watchedPage(chrome, { viewport: { width: 360, height: 740 }, colorScheme: 'dark' });
     await page.goto(server.address);
     await ready(page);
     await page.keyboard.press('/');
@@ -157,19 +201,26 @@ describe('the page', () => {
     await page.locator('#items > li:nth-child(3) > .answer .icon').focus();
     await page.keyboard.press('Enter');
     await page.waitForFunction(() => document.querySelectorAll('#picks li').length === 2);
-    assert.equal(await page.evaluate(() => document.activeElement.closest('#items > li')?.querySelector('.rank').textContent), '3', 'the focus keeps its place');
+    assert.equal(
+      await page.evaluate(() => document.activeElement.closest('#items > li')?.querySelector('.rank').textContent),
+      '3',
+      'the focus keeps its place',
+    );
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth), 'nothing runs off the side');
-    const nameless = await page.$$eval('button, input', (all) => all.filter((e) => !(e.getAttribute('aria-label') || e.textContent.trim() || e.labels?.length)).length);
+    const nameless = await page.$$eval(
+      'button, input',
+      (all) => all.filter((e) => !(e.getAttribute('aria-label') || e.textContent.trim() || e.labels?.length)).length,
+    );
     assert.equal(nameless, 0);
     const colours = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
     const dark = await colours();
     await page.emulateMedia({ colorScheme: 'light' });
     assert.notEqual(dark, await colours());
-    assert.deepEqual(said, []);
+    assert.deepEqual(messages, []);
     await page.close();
   });
 
-  test('keeps events on the device where asked, for all tabs', async () => {
+  test('keeps events on the device for all tabs', async () => {
     const context = await chrome.newContext();
     const open = async () => {
       const page = await context.newPage();
@@ -188,7 +239,11 @@ describe('the page', () => {
     assert.deepEqual(await kept(one), ['7', '8']);
     const third = await open();
     assert.deepEqual(await kept(third), ['7', '8'], 'a new tab finds them');
-    assert.equal(await third.evaluate(async () => (await window.rec.exportLog()).trim().split('\n').length), 2, 'and its log does not repeat them');
+    assert.equal(
+      await third.evaluate(async () => (await window.rec.exportLog()).trim().split('\n').length),
+      2,
+      'and its log does not repeat them',
+    );
     await two.evaluate(() => window.rec.profile.clear());
     await one.waitForFunction(async () => (await window.rec.profile.get()).length === 0);
     await context.close();

@@ -1,7 +1,7 @@
-// `foretaste serve`: types, caching, ranges, and who is answered.
+// `foretaste serve`: content types, caching, ranges, and which requests it refuses.
 import assert from 'node:assert/strict';
-import { request } from 'node:http';
 import { readdirSync } from 'node:fs';
+import { request } from 'node:http';
 import { after, before, test } from 'node:test';
 import { serve, site, TINY } from './support.mjs';
 
@@ -11,7 +11,7 @@ before(async () => {
 });
 after(() => server?.stop());
 
-/** Status, headers and length of an answer; `path` goes out as it is. */
+/** Status, headers and length of a response. `path` is sent without normalising it. */
 function ask(path, headers = {}) {
   const { hostname, port } = new URL(server.address);
   return new Promise((resolve, reject) => {
@@ -49,7 +49,7 @@ test('ranges', async () => {
   assert.match(headers['content-range'], /^bytes 0-9\//);
 });
 
-test('nothing outside the folder, and no other host', async () => {
+test('refuses paths outside the folder and other hosts', async () => {
   assert.equal((await ask('/nowhere')).status, 404);
   assert.equal((await ask('/../../etc/passwd')).status, 404);
   assert.equal((await ask('/%2e%2e/%2e%2e/etc/passwd')).status, 404);

@@ -1,4 +1,4 @@
-// What outlasts a page on the device, in real tabs.
+// What the device keeps after a page is gone, in real tabs.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { browser, join, serve, site, TINY, watchedPage, writeFileSync } from './support.mjs';
@@ -15,7 +15,7 @@ describe('kept on the device', () => {
     server?.stop();
   });
 
-  /** A tab with a recommender as `rec`. */
+  /** A tab with a recommender in `window.rec`. */
   async function tab(context, options = {}) {
     const { page } = await watchedPage(context);
     await page.goto(`${server.address}empty.html`);
@@ -29,7 +29,7 @@ describe('kept on the device', () => {
       window.rec = await load('/bundle/', { storage: 'indexeddb', ...options });
     }, options);
 
-  test('the visitor of an experiment: one for all tabs, workers and visits, until all is forgotten', async () => {
+  test('the experiment id: one for all tabs, workers and visits, until it is erased', async () => {
     const context = await chrome.newContext();
     const unit = (page) =>
       page.evaluate(async () => {
@@ -51,16 +51,19 @@ describe('kept on the device', () => {
     await context.close();
   });
 
-  /** The lines of the log, in short: items of events, arms, and items of slates. */
+  /** The log in short: the item of an event, the arm of an assignment, the items of a slate. */
   const lines = (page) =>
     page.evaluate(async () => {
-      const lines = (await window.rec.exportLog()).split('\n').filter(Boolean).map((line) => JSON.parse(line));
+      const lines = (await window.rec.exportLog())
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => JSON.parse(line));
       return lines.map(({ item, arm, slots }) => item ?? arm ?? slots.map((slot) => slot.item).join());
     });
   const like = (page, item) => page.evaluate((item) => window.rec.record({ item, type: 'like' }), item);
 
-  /** The same deeds in any recommender; gives its slates. */
-  const deeds = (page, part) =>
+  /** Records and recommends the same in any recommender; returns the last slate. */
+  const visit = (page, part) =>
     page.evaluate(async (part) => {
       const show = async (decision, policy) => {
         const explore = { policy, ignored: 2, seed: 7, decision };
@@ -80,12 +83,12 @@ describe('kept on the device', () => {
     const parts = ['first', 'second', 'last'];
     const memory = await tab(context, { storage: 'memory' });
     const expected = [];
-    for (const part of parts) expected.push(await deeds(memory, part));
+    for (const part of parts) expected.push(await visit(memory, part));
     for (const worker of [false, true]) {
       const kept = await tab(context, { namespace: `worker ${worker}`, worker });
       const slates = [];
       for (const part of parts) {
-        slates.push(await deeds(kept, part));
+        slates.push(await visit(kept, part));
         const before = await lines(kept);
         await kept.reload();
         await reopened(kept, { namespace: `worker ${worker}`, worker });
@@ -95,18 +98,24 @@ describe('kept on the device', () => {
       parts.forEach((part, i) => assert.deepEqual(slates[i], expected[i], `${part} ${worker}`));
       assert.deepEqual(await lines(kept), await lines(memory));
     }
-    // What was ignored does matter here: the profile alone gives another slate.
+    // Ignored items matter here: with the profile alone the slate is different.
     const alone = await tab(context, { storage: 'memory' });
     const profile = await memory.evaluate(() => window.rec.profile.export());
     await alone.evaluate((profile) => window.rec.profile.import(profile), profile);
-    assert.notDeepEqual(await deeds(alone, 'second'), expected[1]);
+    assert.notDeepEqual(await visit(alone, 'second'), expected[1]);
     await context.close();
   });
 
-  test('the log: two tabs write one, the next visit goes on with it, and clearing is for all', async () => {
+  test('the log: two tabs share one, the next visit continues it, and clearing erases it for all', async () => {
     const context = await chrome.newContext();
     const [one, two] = [await tab(context), await tab(context, { worker: true })];
-    for (const [page, item] of [[one, '1'], [two, '2'], [two, '3'], [one, '4']]) await like(page, item);
+    for (const [page, item] of [
+      [one, '1'],
+      [two, '2'],
+      [two, '3'],
+      [one, '4'],
+    ])
+      await like(page, item);
     await one.evaluate(() => Promise.all(['5', '6', '7'].map((item) => window.rec.record({ item, type: 'view' }))));
     assert.deepEqual(await lines(one), ['1', '2', '3', '4', '5', '6', '7']);
     assert.deepEqual(await lines(two), await lines(one));
@@ -117,7 +126,7 @@ describe('kept on the device', () => {
     await reopened(one);
     assert.equal(await arm(one), given);
     ids.push(await one.evaluate(async () => (await window.rec.recommend({ k: 1 })).id));
-    assert.notEqual(ids[0], ids[1], 'decisions go on where they were');
+    assert.notEqual(ids[0], ids[1], 'decision ids continue');
     const all = await lines(two);
     assert.deepEqual([all.length, all[7]], [10, given], 'the arm is written once');
     await like(await tab(context, { namespace: 'other' }), '9');
@@ -130,27 +139,24 @@ describe('kept on the device', () => {
     await context.close();
   });
 
-  /** A tab in which the database of version 1 is there with events. It stays open as `old`. */
+  /** A tab that makes a database of version 1 with events. It stays open as `window.old`. */
   async function oldTab(context, events) {
     const page = await context.newPage();
     await page.goto(`${server.address}empty.html`);
-    await page.evaluate(
-      async (events) => {
-        window.old = await new Promise((resolve, reject) => {
-          const request = indexedDB.open('foretaste', 1);
-          request.onupgradeneeded = () => {
-            request.result.createObjectStore('profiles').put(events, 'default');
-          };
-          request.onsuccess = () => resolve(request.result);
-          request.onerror = () => reject(request.error);
-        });
-      },
-      events,
-    );
+    await page.evaluate(async (events) => {
+      window.old = await new Promise((resolve, reject) => {
+        const request = indexedDB.open('foretaste', 1);
+        request.onupgradeneeded = () => {
+          request.result.createObjectStore('profiles').put(events, 'default');
+        };
+        request.onsuccess = () => resolve(request.result);
+        request.onerror = () => reject(request.error);
+      });
+    }, events);
     return page;
   }
 
-  test('a database of version 1 is taken over, and a tab that holds it open is not waited for', async () => {
+  test('a database of version 1 is upgraded, and a tab that holds it open blocks nothing', async () => {
     const context = await chrome.newContext();
     const events = [{ id: 'e', item: '7', type: 'like', time: 1000 }];
     const page = await oldTab(context, events);
@@ -168,7 +174,7 @@ describe('kept on the device', () => {
     await context.close();
   });
 
-  test('a later version, a full disk: the page goes on in memory and says so', async () => {
+  test('with a later version or a full disk the page continues in memory and reports it', async () => {
     const context = await chrome.newContext();
     const page = await tab(context);
     await like(page, '1');
@@ -176,7 +182,12 @@ describe('kept on the device', () => {
       await like(page, '2');
       const items = await page.evaluate(async () => (await window.rec.recommend({ k: 3 })).items.length);
       const arm = await page.evaluate(() => window.rec.assign({ name: 'e', arms: { a: 1, b: 1 } }));
-      return [items, arm.length, (await lines(page)).length, (await page.evaluate(() => window.rec.features().storageError)) ?? ''];
+      return [
+        items,
+        arm.length,
+        (await lines(page)).length,
+        (await page.evaluate(() => window.rec.features().storageError)) ?? '',
+      ];
     };
     await page.evaluate(() => {
       window.put = IDBObjectStore.prototype.put;
@@ -191,7 +202,7 @@ describe('kept on the device', () => {
     await page.reload();
     await reopened(page);
     assert.deepEqual(await lines(page), ['1'], 'what was kept before is there');
-    // Worker and page alike let a later version upgrade.
+    // A worker, like a page, lets a later version upgrade.
     const worker = await tab(context, { worker: true });
     await worker.evaluate(
       () =>
@@ -209,7 +220,7 @@ describe('kept on the device', () => {
     await context.close();
   });
 
-  test('what was done last is there though the page went at once', async () => {
+  test('the last records are kept even if the page goes away at once', async () => {
     const context = await chrome.newContext();
     const page = await tab(context);
     await page.evaluate(() => {
@@ -223,15 +234,18 @@ describe('kept on the device', () => {
     await context.close();
   });
 
-  test('the last 20,000 lines are kept', async () => {
+  test('keeps the last 20,000 lines', async () => {
     const context = await chrome.newContext();
     const page = await tab(context);
     const stored = (fill) =>
       page.evaluate(async (fill) => {
-        const database = await new Promise((resolve) => (indexedDB.open('foretaste').onsuccess = ({ target }) => resolve(target.result)));
+        const database = await new Promise(
+          (resolve) => (indexedDB.open('foretaste').onsuccess = ({ target }) => resolve(target.result)),
+        );
         const transaction = database.transaction('log', 'readwrite');
         const log = transaction.objectStore('log');
-        for (let i = 1; i <= fill; i++) log.put({ namespace: 'default', line: JSON.stringify({ item: String(i), type: 'view' }) });
+        for (let i = 1; i <= fill; i++)
+          log.put({ namespace: 'default', line: JSON.stringify({ item: String(i), type: 'view' }) });
         const count = log.count();
         await new Promise((resolve) => (transaction.oncomplete = resolve));
         database.close();
@@ -245,7 +259,9 @@ describe('kept on the device', () => {
     const all = await lines(page);
     assert.deepEqual([all.length, all[0], ...all.slice(-2)], [20_000, '3', 'a', 'b']);
     assert.equal(await page.evaluate(async () => (await window.rec.recommend({ k: 3 })).items.length), 3);
-    await page.evaluate(() => Promise.all(Array.from({ length: 260 }, (_, i) => window.rec.record({ item: `c${i}`, type: 'view' }))));
+    await page.evaluate(() =>
+      Promise.all(Array.from({ length: 260 }, (_, i) => window.rec.record({ item: `c${i}`, type: 'view' }))),
+    );
     const count = await stored(0);
     assert.ok(count >= 20_000 && count < 20_256, `older lines leave: ${count}`);
     await page.evaluate(() => window.rec.profile.clear());

@@ -1,9 +1,9 @@
-// What the tests share: the command, a server, a browser whose console and requests are watched.
+// Helpers that the tests share: the command, a server, a browser page that notes console messages and requests.
 import { execFileSync, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createHash } from 'node:crypto';
 import { chromium } from 'playwright-core';
 
 const root = join(import.meta.dirname, '../..');
@@ -11,9 +11,12 @@ export const TINY = join(root, 'models/tiny');
 export const DIST = join(root, 'web/dist');
 export const TINY_SETTINGS = join(root, 'tests/fixtures/tiny.toml');
 
-/** Runs `foretaste` and gives its standard output. */
+/** Runs `foretaste` and returns its standard output. */
 export function foretaste(...args) {
-  return execFileSync(join(root, 'target/release/foretaste'), args.map(String), { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+  return execFileSync(join(root, 'target/release/foretaste'), args.map(String), {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
 }
 
 /** Ids of the slate that the native command prints. */
@@ -24,14 +27,14 @@ export function nativeIds(bundle, ...args) {
 const temporaries = [];
 process.on('exit', () => temporaries.forEach((folder) => rmSync(folder, { recursive: true, force: true })));
 
-/** A new folder that goes when the tests end. */
+/** A new folder that is deleted when the tests end. */
 export function temporary() {
   const folder = mkdtempSync(join(tmpdir(), 'foretaste-test-'));
   temporaries.push(folder);
   return folder;
 }
 
-/** A site: the built page with a bundle. */
+/** A new folder with the built page and a bundle. */
 export function site(bundle) {
   const folder = temporary();
   cpSync(DIST, folder, { recursive: true, filter: (path) => path !== join(DIST, 'bundle') });
@@ -39,7 +42,7 @@ export function site(bundle) {
   return folder;
 }
 
-/** A copy of a bundle with a change. */
+/** A copy of a bundle, changed by `change`. */
 export function changed(bundle, change) {
   const folder = temporary();
   cpSync(bundle, folder, { recursive: true });
@@ -47,6 +50,7 @@ export function changed(bundle, change) {
   return folder;
 }
 
+/** Changes the manifest of the bundle in a folder. */
 export function editManifest(folder, change) {
   const path = join(folder, 'manifest.json');
   const manifest = JSON.parse(readFileSync(path, 'utf8'));
@@ -54,7 +58,7 @@ export function editManifest(folder, change) {
   writeFileSync(path, JSON.stringify(manifest));
 }
 
-/** Faulty copies of a bundle, each with the code of its refusal. */
+/** Faulty copies of a bundle, each with the code of the error that must refuse it. */
 export function faultyBundles(bundle) {
   const file = (start) => readdirSync(bundle).find((name) => name.startsWith(start));
   const edit = (name, change) => (folder) => writeFileSync(join(folder, name), change(readFileSync(join(folder, name))));
@@ -75,6 +79,7 @@ export function faultyBundles(bundle) {
   ].map(([name, code, change]) => ({ name, code, folder: changed(bundle, change) }));
 }
 
+/** A copy of a bundle with a file of an unknown optional feature. */
 export function withOptionalFeature(bundle) {
   const sha256 = createHash('sha256').update('abc').digest('hex');
   return changed(bundle, (folder) =>
@@ -85,7 +90,7 @@ export function withOptionalFeature(bundle) {
   );
 }
 
-/** A copy of a bundle of one item file whose rows lie in two, the first with `rows` of them, a multiple of 16. */
+/** A copy of a bundle with its one item file split in two. The first has `rows` rows, a multiple of 16. */
 export function inTwoFiles(bundle, rows) {
   return changed(bundle, (folder) =>
     editManifest(folder, (manifest) => {
@@ -99,9 +104,17 @@ export function inTwoFiles(bundle, rows) {
         const pieces = [];
         const header = {};
         let offset = 0;
-        for (const [name, { dtype, shape, data_offsets: [start, end] }] of Object.entries(tensors)) {
-          // A codebook is of the whole file, codes are in blocks of 16 rows, all else is by row.
-          const [low, high] = name === 'codebook' ? [0, shape[0]] : name === 'codes' ? [from / 16, Math.ceil(to / 16)] : [from, to];
+        for (const [
+          name,
+          {
+            dtype,
+            shape,
+            data_offsets: [start, end],
+          },
+        ] of Object.entries(tensors)) {
+          // The codebook belongs to the whole file, codes come in blocks of 16 rows, every other tensor has one entry a row.
+          const [low, high] =
+            name === 'codebook' ? [0, shape[0]] : name === 'codes' ? [from / 16, Math.ceil(to / 16)] : [from, to];
           const size = (end - start) / shape[0];
           pieces.push(bytes.subarray(8 + length + start + low * size, 8 + length + start + high * size));
           header[name] = { dtype, shape: [high - low, ...shape.slice(1)], data_offsets: [offset, offset + (high - low) * size] };
@@ -120,9 +133,11 @@ export function inTwoFiles(bundle, rows) {
   );
 }
 
-/** `foretaste serve` on a free port; `stop` ends it. */
+/** Starts `foretaste serve` on a free port; `stop` ends it. */
 export async function serve(folder) {
-  const child = spawn(join(root, 'target/release/foretaste'), ['serve', folder, '--port', '0'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(join(root, 'target/release/foretaste'), ['serve', folder, '--port', '0'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const line = await new Promise((resolve, reject) => {
     child.stdout.once('data', (data) => resolve(String(data)));
     child.once('exit', () => reject(new Error('the server ended')));
@@ -130,26 +145,30 @@ export async function serve(folder) {
   return { address: /http:\S+/.exec(line)[0], stop: () => child.kill('SIGINT') };
 }
 
-/** A browser; with a folder as `profile` one that keeps there what it has learnt. */
+/** Starts Chromium; with `profile`, a folder, it keeps its data there. */
 export async function browser({ profile } = {}) {
   const executablePath = execFileSync(join(root, '.ci/browser'), ['chrome'], { encoding: 'utf8' }).trim();
   const options = { executablePath, args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'] };
   return profile ? chromium.launchPersistentContext(profile, options) : chromium.launch(options);
 }
 
-/** A page that notes what its console says and what it asks for. */
+/** A page that notes its console messages and the URLs that it requests. */
 export async function watchedPage(chrome, options = {}) {
   const page = await chrome.newPage({ viewport: { width: 1100, height: 900 }, ...options });
-  const [said, asked] = [[], []];
-  page.on('console', (message) => said.push(`${message.type()}: ${message.text()}`));
-  page.on('pageerror', (error) => said.push(`error: ${error}`));
-  page.on('request', (request) => asked.push(request.url()));
-  return { page, said, asked };
+  const [messages, requests] = [[], []];
+  page.on('console', (message) => messages.push(`${message.type()}: ${message.text()}`));
+  page.on('pageerror', (error) => messages.push(`error: ${error}`));
+  page.on('request', (request) => requests.push(request.url()));
+  return { page, messages, requests };
 }
 
+/** Waits until the page has loaded its model. */
 export const ready = (page) => page.waitForSelector('#status[data-state="ready"]', { timeout: 30_000 });
 
-/** The slate for items without times, and what the golden rows say; it is run in pages too, so it names nothing from outside. */
+/**
+ * The slate after viewing items, and the result of the golden rows. `slateScript` runs its source in pages, so it must not use
+ * anything from outside.
+ */
 export async function slateOf(load, address, ids) {
   const rec = await load(address);
   for (const item of ids) await rec.record({ item, type: 'view', time: null, tz_offset_min: null });
@@ -159,7 +178,12 @@ export async function slateOf(load, address, ids) {
   return { ids: slate.items.map((item) => item.id), golden };
 }
 
-/** Data, prepared, a training and a bundle in a new folder: `write` fills the data folder. */
+/** The source of `slateOf` for the page and its bundle. */
+export function slateScript(ids) {
+  return `(async () => (${slateOf})((await import('./package/index.js')).load, './bundle/', ${JSON.stringify(ids)}))()`;
+}
+
+/** Prepares data, trains and exports a bundle in a new folder. `write` fills the data folder. */
 export function bundleOf(write) {
   const work = temporary();
   const at = (name) => join(work, name);

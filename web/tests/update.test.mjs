@@ -1,8 +1,19 @@
-// From logs to the next version: a page that has the bundle before fetches the difference and has the new one; a way back is kept.
+// Updating from logs: a page that has the previous bundle fetches deltas and gets the new one; a rollback restores the old one.
 import assert from 'node:assert/strict';
 import { cpSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { browser, foretaste, join, mkdirSync, serve, site, temporary, TINY_SETTINGS, watchedPage, writeFileSync } from './support.mjs';
+import {
+  browser,
+  foretaste,
+  join,
+  mkdirSync,
+  serve,
+  site,
+  TINY_SETTINGS,
+  temporary,
+  watchedPage,
+  writeFileSync,
+} from './support.mjs';
 
 let chrome, server, folder, versions, data, logs;
 before(async () => {
@@ -12,7 +23,7 @@ before(async () => {
   foretaste('data', 'get', 'synthetic', '--users', 200, '--items', 60, '--events', 4000, '--seed', 3, '--to', data);
   foretaste('train', '--data', data, '--config', TINY_SETTINGS, '--out', at('run'), '--quiet');
   foretaste('update', versions, '--run', at('run'));
-  // Visitors who go through the catalog in steps.
+  // Visitors who view every third item of the catalog.
   mkdirSync(at('logs'));
   logs = Array.from({ length: 40 }, (_, visitor) => {
     const line = (i) => JSON.stringify({ item: String(((visitor * 7 + i * 3) % 60) + 1), type: 'view', time: 1.8e12 + i * 6e4 });
@@ -29,9 +40,9 @@ after(async () => {
   server?.stop();
 });
 
-/** What a page of this context shows from the bundle, and the files that it asked for. */
+/** What a new page of this context recommends, and which files of the bundle it requested. */
 async function visit(context) {
-  const { page, said, asked } = await watchedPage(context);
+  const { page, messages, requests } = await watchedPage(context);
   await page.goto(`${server.address}empty.html`);
   const seen = await page.evaluate(async () => {
     const { load } = await import('/package/index.js');
@@ -39,25 +50,43 @@ async function visit(context) {
     for (const item of ['50', '18']) await rec.record({ item, type: 'view', time: null, tz_offset_min: null });
     const { items, model } = await rec.recommend({ k: 20 });
     const golden = await rec.replayGolden();
-    // What is kept is written behind the scenes.
+    // Gives the cache time to write.
     await new Promise((resolve) => setTimeout(resolve, 300));
     rec.dispose();
     return { items, model, golden };
   });
-  assert.deepEqual(said, []);
+  assert.deepEqual(messages, []);
   assert.deepEqual(seen.golden, []);
   await page.close();
-  return { seen, files: asked.map((url) => url.split('/bundle/')[1]).filter((path) => path && !/^(manifest|golden)[.]json/.test(path)) };
+  return {
+    seen,
+    files: requests.map((url) => url.split('/bundle/')[1]).filter((path) => path && !/^(manifest|golden)[.]json/.test(path)),
+  };
 }
 
-test('a difference makes the bundle that the whole files make, and a rollback the old one', async () => {
+test('deltas make the same bundle as the whole files, and a rollback the old one', async () => {
   const [known, fresh] = [await chrome.newContext(), await chrome.newContext()];
   const first = await visit(known);
   assert.equal(first.files.length, 3, 'rows, catalog, user tower');
 
   const publish = () => cpSync(join(versions, 'live'), join(folder, 'bundle'), { recursive: true });
   const updated = JSON.parse(
-    foretaste('update', versions, '--data', data, '--log', ...logs, '--epochs', 1, '--max-drop', 1, '--max-surge', 1, '--quiet', '--json'),
+    foretaste(
+      'update',
+      versions,
+      '--data',
+      data,
+      '--log',
+      ...logs,
+      '--epochs',
+      1,
+      '--max-drop',
+      1,
+      '--max-surge',
+      1,
+      '--quiet',
+      '--json',
+    ),
   );
   assert.deepEqual([updated.version, updated.gate.passed, updated.visitors], [2, true, 40]);
   publish();
@@ -70,10 +99,13 @@ test('a difference makes the bundle that the whole files make, and a rollback th
   assert.notEqual(patched.seen.model, first.seen.model);
   assert.deepEqual(patched.seen, whole.seen);
   assert.equal(patched.files.length, 2);
-  assert.ok(patched.files.every((path) => path.includes('.from.')), String(patched.files));
+  assert.ok(
+    patched.files.every((path) => path.includes('.from.')),
+    String(patched.files),
+  );
   assert.ok(whole.files.every((path) => !path.includes('.from.')));
 
-  // A device whose old file is not what it was, and a delta that is none: the whole file comes.
+  // On a device with another old file, and with invalid deltas, the page fetches the whole files.
   foretaste('rollback', versions);
   publish();
   const spoilt = await chrome.newContext();

@@ -1,20 +1,22 @@
-// The recommender in a worker, and a catalog shared out over two: the same answers, errors and news as in the page.
+// The recommender in a worker, and with two workers that share the search: same results, errors and progress as in the page.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { browser, changed, editManifest, inTwoFiles, serve, site, TINY, watchedPage, writeFileSync, join } from './support.mjs';
+import { browser, changed, editManifest, inTwoFiles, join, serve, site, TINY, watchedPage, writeFileSync } from './support.mjs';
 
 describe('in workers', () => {
-  let chrome, server, page, said;
+  let chrome, server, page, messages;
   before(async () => {
     const bundle = inTwoFiles(TINY, 32);
     const folder = site(bundle);
-    // A bundle beside it whose rows are not those of its hash.
-    const spoilt = changed(bundle, (copy) => editManifest(copy, (m) => (m.files.find((file) => file.role === 'items').sha256 = '0'.repeat(64))));
+    // Another bundle whose rows do not match their hash.
+    const spoilt = changed(bundle, (copy) =>
+      editManifest(copy, (m) => (m.files.find((file) => file.role === 'items').sha256 = '0'.repeat(64))),
+    );
     const { cpSync } = await import('node:fs');
     cpSync(spoilt, join(folder, 'spoilt'), { recursive: true });
     writeFileSync(join(folder, 'empty.html'), '<!doctype html><title>empty</title>');
     [chrome, server] = [await browser(), await serve(folder)];
-    ({ page, said } = await watchedPage(chrome));
+    ({ page, messages } = await watchedPage(chrome));
     await page.goto(`${server.address}empty.html`);
   });
   after(async () => {
@@ -50,7 +52,10 @@ describe('in workers', () => {
       }
       return seen;
     });
-    assert.deepEqual(seen.map((one) => one.workers), [0, 1, 1, 2, 2]);
+    assert.deepEqual(
+      seen.map((one) => one.workers),
+      [0, 1, 1, 2, 2],
+    );
     for (const one of seen) assert.deepEqual({ ...one, workers: 0 }, seen[0]);
     assert.equal(seen[0].slate.length, 20);
     assert.equal(seen[0].explored.length, 57);
@@ -58,7 +63,7 @@ describe('in workers', () => {
     assert.equal(seen[0].log, 9);
   });
 
-  test('events, progress, errors and an abort cross the border', async () => {
+  test('events, progress, errors and an abort pass between page and worker', async () => {
     const seen = await page.evaluate(async () => {
       const { load, ForetasteError } = await import('/package/index.js');
       const codeOf = (promise) =>
@@ -85,13 +90,23 @@ describe('in workers', () => {
         await codeOf(load('/nowhere/', { worker: true })),
       ];
       const controller = new AbortController();
-      const aborted = codeOf(load('/bundle/', { worker: 2, cache: false, signal: controller.signal, onProgress: () => controller.abort() }));
+      const aborted = codeOf(
+        load('/bundle/', { worker: 2, cache: false, signal: controller.signal, onProgress: () => controller.abort() }),
+      );
       codes.push(await aborted);
       const late = codeOf(rec.recommend());
       rec.dispose();
       codes.push(await late, await codeOf(rec.recommend()));
       const last = progress.at(-1);
-      return { kept, gone, events, codes, first: progress[0].loaded, whole: last.loaded === last.total, after: (await load('/bundle/', { worker: 2 })).features().workers };
+      return {
+        kept,
+        gone,
+        events,
+        codes,
+        first: progress[0].loaded,
+        whole: last.loaded === last.total,
+        after: (await load('/bundle/', { worker: 2 })).features().workers,
+      };
     });
     assert.deepEqual([seen.gone, seen.events, seen.first, seen.whole, seen.after], [true, [seen.kept], 0, true, 2]);
     assert.deepEqual(seen.codes, [
@@ -109,10 +124,13 @@ describe('in workers', () => {
     ]);
   });
 
-  test('kept events are those of the page', async () => {
+  test('page and worker share the kept events', async () => {
     const items = await page.evaluate(async () => {
       const { load } = await import('/package/index.js');
-      const [one, two] = [await load('/bundle/', { storage: 'indexeddb', namespace: 'w', worker: true }), await load('/bundle/', { storage: 'indexeddb', namespace: 'w' })];
+      const [one, two] = [
+        await load('/bundle/', { storage: 'indexeddb', namespace: 'w', worker: true }),
+        await load('/bundle/', { storage: 'indexeddb', namespace: 'w' }),
+      ];
       await one.record({ item: '9', type: 'like' });
       const three = await load('/bundle/', { storage: 'indexeddb', namespace: 'w', worker: true });
       const items = (await three.profile.get()).map((event) => event.item);
@@ -123,10 +141,14 @@ describe('in workers', () => {
     assert.deepEqual(items, ['9']);
   });
 
-  test('a page that forbids workers does the work itself', async () => {
+  test('a page whose policy forbids workers does the work itself', async () => {
     const own = await watchedPage(chrome);
     await own.page.route('**/strict.html', (route) =>
-      route.fulfill({ contentType: 'text/html', headers: { 'content-security-policy': "default-src 'self' 'wasm-unsafe-eval'; worker-src 'none'" }, body: '<!doctype html>' }),
+      route.fulfill({
+        contentType: 'text/html',
+        headers: { 'content-security-policy': "default-src 'self' 'wasm-unsafe-eval'; worker-src 'none'" },
+        body: '<!doctype html>',
+      }),
     );
     await own.page.goto(`${server.address}strict.html`);
     const seen = await own.page.evaluate(async () => {
@@ -139,5 +161,9 @@ describe('in workers', () => {
     await own.page.close();
   });
 
-  test('the console is empty', () => assert.deepEqual(said.filter((line) => !/404|Failed to load resource/.test(line)), []));
+  test('the console is empty', () =>
+    assert.deepEqual(
+      messages.filter((line) => !/404|Failed to load resource/.test(line)),
+      [],
+    ));
 });

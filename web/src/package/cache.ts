@@ -1,35 +1,38 @@
-import { deltasOf, patched } from './delta.js';
-import { ask, type BundleFile, type FetchOptions } from './fetch.js';
+import { deltasOf, patch } from './delta.js';
+import { type BundleFile, type FetchOptions, fetchFile } from './fetch.js';
 
 const NAME = 'foretaste';
 
 /**
- * The files of one bundle that this device has, by address and hash. It saves bytes and time and decides nothing: what comes out of it is
- * checked as what comes from the host. Where the browser has no cache or denies it, every file comes from the host.
+ * The files of one bundle that this device keeps in Cache Storage, by address and hash.
+ *
+ * It only saves bytes and time: whatever it returns is checked like a file from the host. Where the browser has no Cache Storage
+ * or denies it, every file comes from the host.
  */
 export class FileCache {
-  /** What the host has to make a file from one of the bundle before. */
+  /** Files of the host that make a file of this bundle from one of an earlier bundle. */
   deltas: BundleFile[] = [];
-  /** Looked for ahead, each for one use. */
-  private readonly ahead = new Map<string, Promise<Response | undefined>>();
+  /** Lookups started by `prefetch`; each is used once. */
+  private readonly prefetched = new Map<string, Promise<Response | undefined>>();
 
   private constructor(
     private readonly folder: URL,
     private readonly cache: Cache | undefined,
   ) {}
 
+  /** Opens the cache of the bundle in `folder`. With `wanted` false nothing is kept or found. */
   static async open(folder: URL, wanted: boolean): Promise<FileCache> {
-    const there = wanted && typeof caches !== 'undefined' && folder.protocol.startsWith('http');
-    return new FileCache(folder, there ? await caches.open(NAME).catch(() => undefined) : undefined);
+    const available = wanted && typeof caches !== 'undefined' && folder.protocol.startsWith('http');
+    return new FileCache(folder, available ? await caches.open(NAME).catch(() => undefined) : undefined);
   }
 
   private key(file: BundleFile): string {
     return new URL(`${file.path}?sha256=${file.sha256}`, this.folder).href;
   }
 
-  /** Looks for files before anyone asks for them: this device's answers take as long as a file's. */
-  look(files: BundleFile[]): void {
-    files.forEach((file) => this.ahead.set(this.key(file), this.match(file)));
+  /** Starts to look files up before anyone needs them: a lookup takes about as long as fetching a small file. */
+  prefetch(files: BundleFile[]): void {
+    files.forEach((file) => this.prefetched.set(this.key(file), this.match(file)));
   }
 
   private match(file: BundleFile): Promise<Response | undefined> {
@@ -37,17 +40,17 @@ export class FileCache {
   }
 
   private find(file: BundleFile): Promise<Response | undefined> {
-    const found = this.ahead.get(this.key(file)) ?? this.match(file);
-    this.ahead.delete(this.key(file));
+    const found = this.prefetched.get(this.key(file)) ?? this.match(file);
+    this.prefetched.delete(this.key(file));
     return found;
   }
 
-  /** Makes a file from the one of the bundle before, where this device has that. What goes wrong is no reason not to ask for the whole file. */
-  private async make(file: BundleFile, options: FetchOptions): Promise<Response | undefined> {
+  /** Makes a file from one of an earlier bundle and a delta. Undefined if that fails: the caller then fetches the whole file. */
+  private async fromDelta(file: BundleFile, options: FetchOptions): Promise<Response | undefined> {
     for (const { delta, from } of this.cache ? deltasOf(file, this.deltas) : []) {
       try {
         const old = await this.cache?.match(new URL(from, this.folder).href, { ignoreSearch: true });
-        if (old) return await patched(old, await ask(this.folder, delta.path, options), delta, file.bytes);
+        if (old) return await patch(old, await fetchFile(this.folder, delta.path, options), delta, file.bytes);
       } catch {
         options.signal?.throwIfAborted();
       }
@@ -55,7 +58,10 @@ export class FileCache {
     return undefined;
   }
 
-  /** Gives the file to `use`: this device's own, one made from the bundle before, or the host's. What is refused is not kept, and the next is tried. */
+  /**
+   * Calls `use` with the file: with the kept one, or else with one made from a delta, or else with the host's. If `use` rejects
+   * it, it is dropped and the next is tried.
+   */
   async with<T>(file: BundleFile, options: FetchOptions, use: (response: Response) => Promise<T>): Promise<T> {
     const kept = await this.find(file);
     if (kept) {
@@ -66,7 +72,7 @@ export class FileCache {
         await this.forget(file);
       }
     }
-    const made = await this.make(file, options);
+    const made = await this.fromDelta(file, options);
     if (made) {
       try {
         return await this.keep(file, made, use);
@@ -74,12 +80,12 @@ export class FileCache {
         options.signal?.throwIfAborted();
       }
     }
-    return this.keep(file, await ask(this.folder, file.path, options), use);
+    return this.keep(file, await fetchFile(this.folder, file.path, options), use);
   }
 
-  /** Uses an answer and keeps it for the next visit, unless it is refused. */
+  /** Calls `use` with a response and keeps it for the next visit, unless `use` rejects it. */
   private async keep<T>(file: BundleFile, response: Response, use: (response: Response) => Promise<T>): Promise<T> {
-    // A full disk is no reason to fail.
+    // A full disk must not fail the load.
     const keeping = this.cache?.put(this.key(file), response.clone()).catch(() => {});
     try {
       return await use(response);
@@ -93,11 +99,11 @@ export class FileCache {
     await this.cache?.delete(this.key(file)).catch(() => false);
   }
 
-  /** Drops what earlier bundles of this folder have left. */
+  /** Deletes what earlier bundles of this folder left; `files` are those of the current bundle. */
   async prune(files: BundleFile[]): Promise<void> {
-    const now = new Set(files.map((file) => this.key(file)));
+    const current = new Set(files.map((file) => this.key(file)));
     const kept = (await this.cache?.keys().catch(() => [])) ?? [];
-    const old = kept.filter((request) => request.url.startsWith(this.folder.href) && !now.has(request.url));
+    const old = kept.filter((request) => request.url.startsWith(this.folder.href) && !current.has(request.url));
     await Promise.all(old.map((request) => this.cache?.delete(request)));
   }
 }

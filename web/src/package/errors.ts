@@ -1,4 +1,4 @@
-/** Stable names of what can go wrong. Those of the bundle and of arguments come from the core. */
+/** Stable names of what can go wrong. Codes of bundles and arguments come from the core. */
 export type ErrorCode =
   | 'missing'
   | 'length'
@@ -18,7 +18,7 @@ export type ErrorCode =
   | 'network'
   | 'disposed';
 
-/** Every error of this package but an abort, which is the `AbortError` of the signal. */
+/** The class of every error of this package, except aborts: those are the `AbortError` of the signal. */
 export class ForetasteError extends Error {
   override readonly name = 'ForetasteError';
 
@@ -33,7 +33,7 @@ export class ForetasteError extends Error {
   }
 }
 
-/** Runs a call of the core and gives its errors their class. */
+/** Calls the core and turns its errors into `ForetasteError`s. */
 export function typed<T>(call: () => T): T {
   try {
     return call();
@@ -50,31 +50,17 @@ function asTyped(error: unknown): unknown {
   return error;
 }
 
-/** An error as a worker sends it. */
+/** An error as a worker sends it: the structured clone of an `Error` would lose `code` and `part`. */
 export type PlainError = { name: string; message: string; code?: string; part?: string };
 
-/** An error, to be sent to the page. */
-export function plain(error: unknown): PlainError {
+/** Converts an error for `postMessage`. */
+export function toPlain(error: unknown): PlainError {
   if (error instanceof ForetasteError) return { name: error.name, message: error.message, code: error.code, part: error.part };
   return error instanceof Error ? { name: error.name, message: error.message } : { name: 'Error', message: String(error) };
 }
 
 /** The error that a worker sent. */
-export function revived({ name, message, code, part }: PlainError): Error {
+export function fromPlain({ name, message, code, part }: PlainError): Error {
   if (code !== undefined) return new ForetasteError(code as ErrorCode, message, part ?? '');
   return Object.assign(new Error(message), { name });
-}
-
-/** As JSON for the core, which reads every object of a page as text. A number of an event that JSON does not have is an error, not missing. */
-export function json(value: unknown, part: string): string {
-  const finite = (key: string, member: unknown) => {
-    if (typeof member !== 'number' || Number.isFinite(member) || part === 'request') return member;
-    throw new ForetasteError('range', `${part}/${key}: expected a finite number, got ${member}`, `${part}/${key}`);
-  };
-  try {
-    return JSON.stringify(value, finite) ?? 'null';
-  } catch (error) {
-    if (error instanceof ForetasteError) throw error;
-    throw new ForetasteError('argument', `${part}: ${String(error)}`, part, { cause: error });
-  }
 }

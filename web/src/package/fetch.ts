@@ -3,17 +3,17 @@ import { ForetasteError } from './errors.js';
 /** A file of the manifest. */
 export type BundleFile = { path: string; role: string; bytes: number; sha256: string; rows?: number };
 
-/** Takes the bytes of a file as they come. */
-export type Take = (chunk: Uint8Array<ArrayBuffer>) => void;
+/** Takes the bytes of a file as they arrive. */
+export type TakeChunk = (chunk: Uint8Array<ArrayBuffer>) => void;
 
 export interface FetchOptions {
   signal?: AbortSignal | undefined;
-  /** `low` for what the first answers do not need. */
+  /** `low` for files that the first answers do not need. */
   priority?: RequestPriority;
 }
 
-/** Asks for a file of the bundle's folder. No cookies, no redirects: nothing but this folder answers. */
-export async function ask(folder: URL, path: string, options: FetchOptions): Promise<Response> {
+/** Fetches a file of the bundle's folder. Without cookies and redirects, so only the bundle's own host can answer. */
+export async function fetchFile(folder: URL, path: string, options: FetchOptions): Promise<Response> {
   const url = new URL(path, folder);
   if (url.protocol === 'file:') return new Response(await readFromDisk(url, path));
   let response: Response;
@@ -30,8 +30,8 @@ export async function ask(folder: URL, path: string, options: FetchOptions): Pro
   return response;
 }
 
-/** Reads an answer of at most `limit` bytes, piece by piece. */
-export async function stream(response: Response, path: string, limit: number, take: Take): Promise<void> {
+/** Reads a response chunk by chunk. More than `limit` bytes are an error. */
+export async function readChunks(response: Response, path: string, limit: number, take: TakeChunk): Promise<void> {
   let length = 0;
   const reader = response.body?.getReader();
   try {
@@ -48,10 +48,15 @@ export async function stream(response: Response, path: string, limit: number, ta
   }
 }
 
-/** Reads an answer of at most `limit` bytes as a whole. */
-export async function readAll(response: Response, path: string, limit: number, take: Take = () => {}): Promise<Uint8Array<ArrayBuffer>> {
+/** Reads a whole response. More than `limit` bytes are an error. */
+export async function readAll(
+  response: Response,
+  path: string,
+  limit: number,
+  take: TakeChunk = () => {},
+): Promise<Uint8Array<ArrayBuffer>> {
   const chunks: Uint8Array[] = [];
-  await stream(response, path, limit, (chunk) => {
+  await readChunks(response, path, limit, (chunk) => {
     chunks.push(chunk);
     take(chunk);
   });
@@ -66,12 +71,12 @@ export async function readAll(response: Response, path: string, limit: number, t
 
 function networkError(error: unknown, path: string): unknown {
   const isAbort = error instanceof Error && error.name === 'AbortError';
-  // An error with a code says already what is wrong, and where.
+  // An error with a code already says what failed and where.
   if (isAbort || (error instanceof Error && 'code' in error && typeof error.code === 'string')) return error;
   return new ForetasteError('network', `${path}: cannot be fetched: ${String(error)}`, path, { cause: error });
 }
 
-/** Node alone has such addresses; the name is not written out so that bundlers do not look for it. */
+/** Reads a `file:` URL; only Node can. The module name is in a variable so that bundlers do not try to resolve it. */
 async function readFromDisk(url: URL, path: string): Promise<Uint8Array<ArrayBuffer>> {
   const name = 'node:fs/promises';
   const fs = (await import(/* @vite-ignore */ /* webpackIgnore: true */ name)) as {

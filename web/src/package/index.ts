@@ -1,5 +1,5 @@
 /** Recommendations without a server: opens a bundle of static files and recommends on the visitor's device. */
-export { ForetasteError, type ErrorCode } from './errors.js';
+export { type ErrorCode, ForetasteError } from './errors.js';
 export { load } from './load.js';
 export type {
   Event,

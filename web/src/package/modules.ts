@@ -1,16 +1,19 @@
+import { compileWasm } from './compile.js';
 import { ForetasteError, typed } from './errors.js';
-import { wasmOf } from './compile.js';
 import { instructionSet } from './instructions.js';
 import type { WasmSource } from './types.js';
 import initCore, { Core } from './wasm/core.js';
 import initTower, { forget, Tower } from './wasm/tower.js';
 
-let core: Promise<{ module: WebAssembly.Module; memory: WebAssembly.Memory }> | undefined;
+/** The core's module and the memory of its one instance. */
+export type CoreInstance = { module: WebAssembly.Module; memory: WebAssembly.Memory };
+
+let core: Promise<CoreInstance> | undefined;
 let tower: Promise<WebAssembly.Module> | undefined;
-/** Counts the starts of the tower module: its objects belong to one start. */
+/** How often the tower's module was started. A `Tower` belongs to one start. */
 let starts = 0;
 
-/** The build of the core for this browser. Every address is written out, so that bundlers find the files. */
+/** The build of the core for this browser. Each address is spelt out so that bundlers find the files. */
 function coreUrl(): URL {
   switch (instructionSet()) {
     case 'relaxed':
@@ -22,15 +25,15 @@ function coreUrl(): URL {
   }
 }
 
-/** The towers' module for this browser. That without SIMD is in the npm package alone. */
+/** The build of the tower's module for this browser. Only the npm package has the build without SIMD. */
 function towerUrl(): URL {
   if (instructionSet() === 'baseline') return new URL('./wasm/tower-baseline.wasm', import.meta.url);
   return new URL('./wasm/tower.wasm', import.meta.url);
 }
 
-/** The class of the core, loaded once. A failed load can be tried again. */
+/** Loads and starts the core once for all bundles, and resolves to its class. A load that failed can be tried again. */
 export async function loadCore(source: WasmSource = coreUrl()): Promise<typeof Core> {
-  core ??= wasmOf(source)
+  core ??= compileWasm(source)
     .then(async (module) => {
       const { memory } = await initCore({ module_or_path: module });
       return { module, memory };
@@ -43,21 +46,25 @@ export async function loadCore(source: WasmSource = coreUrl()): Promise<typeof C
   return Core;
 }
 
-/** The core's module and its memory, once it is loaded. */
-export function coreInstance(): Promise<{ module: WebAssembly.Module; memory: WebAssembly.Memory }> {
+/**
+ * The core's module and memory.
+ *
+ * @throws if `loadCore` was not called.
+ */
+export function coreInstance(): Promise<CoreInstance> {
   if (!core) throw new Error('the core is not loaded');
   return core;
 }
 
-/** SHA-256 by the browser, several times faster than by the core, which does it where the page has no secure address. */
+/** SHA-256 by the browser, or by the core, which takes several times as long, where the page's address is not secure. */
 export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
   const subtle = globalThis.crypto?.subtle as SubtleCrypto | undefined;
   return subtle ? new Uint8Array(await subtle.digest('SHA-256', bytes)) : Core.sha256(bytes);
 }
 
-/** The tower's module, loaded and started once. */
+/** Loads and starts the tower's module once for all bundles. A load that failed can be tried again. */
 export function loadTower(source: WasmSource = towerUrl()): Promise<WebAssembly.Module> {
-  tower ??= wasmOf(source, 'low')
+  tower ??= compileWasm(source, 'low')
     .then(async (module) => {
       await startTower(module);
       return module;
@@ -76,11 +83,11 @@ async function startTower(module: WebAssembly.Module): Promise<void> {
 }
 
 /** An input of a graph. */
-export type Input = { shape: number[]; data: Float32Array | BigInt64Array };
+export type GraphInput = { shape: number[]; data: Float32Array | BigInt64Array };
 
 /**
- * The towers of one bundle. A trap of the module poisons nothing but the run: the module is started again from its kept code, and
- * the towers are built again at the next run.
+ * The user tower of one bundle. If the module traps, only that run fails: the module is started again from its compiled code,
+ * and the next run builds the tower again.
  */
 export class Towers {
   private tower: Tower | undefined;
@@ -97,21 +104,21 @@ export class Towers {
   private build(): Tower {
     if (!this.tower || this.start !== starts) {
       const { user, shapes } = this.graphs;
-      const [dim = 0, len = 0, context = 0, slots = 0] = shapes;
-      this.tower = this.guarded(() => new Tower(user, undefined, dim, len, context, slots));
+      const [dim = 0, len = 0, context = 0, item = 0] = shapes;
+      this.tower = this.guarded(() => new Tower(user, undefined, dim, len, context, item));
       this.start = starts;
     }
     return this.tower;
   }
 
-  /** Runs a graph. Synchronous: the core calls it in the middle of its own work. */
-  run(graph: string, inputs: Input[]): Float32Array[] {
+  /** Runs a graph. Synchronous, because the core calls it in the middle of its own work. */
+  run(graph: string, inputs: GraphInput[]): Float32Array[] {
     const tower = this.build();
     return this.guarded(() => tower.run(graph, inputs) as Float32Array[]);
   }
 
-  /** Waits for a restart after a trap. */
-  async settled(): Promise<void> {
+  /** Waits until a restart after a trap is done. */
+  async restarted(): Promise<void> {
     await this.restarting;
   }
 

@@ -1,29 +1,35 @@
-import { ForetasteError, json, typed } from './errors.js';
+import { ForetasteError, typed } from './errors.js';
+import { toJson } from './json.js';
+import type { Found } from './messages.js';
 import { sha256, type Towers } from './modules.js';
-import { restoreEvents, restoreLines, type Store } from './store.js';
-import type { Found, Shards } from './shards.js';
+import { restoreEvents, restoreLines } from './restore.js';
+import type { Shards } from './shards.js';
+import type { Store } from './store.js';
 import type { Event, Experiment, Features, Info, Item, KeptEvent, Profile, Recommender, Request, Slate } from './types.js';
 import { Core } from './wasm/core.js';
 
-/** What a recommender is made of. */
+/** What `loadLocal` makes a recommender from. */
 export interface Parts {
   core: Core;
   /** The manifest. */
   info: Info;
-  /** The towers, on their way; none where none were asked for. */
+  /** The towers, which may still be loading; undefined if the page asked for none. */
   towers: Promise<Towers> | undefined;
   store: Store | undefined;
   storageError: string | undefined;
-  /** Fetches the bundle's worked examples, for checks alone. */
+  /** Log lines of the store that the core has already. */
+  restoredLines: number;
+  /** Fetches the bundle's golden rows, which only `replayGolden` needs. */
   golden: () => Promise<Uint8Array<ArrayBuffer>>;
   /** Workers that search a part of the catalog each. */
   shards: Shards | undefined;
 }
 
-/** A search of all rows by their scores alone. */
-const NOTHING = { lift: new Float32Array(), removed: new Uint32Array() };
+/** The rest of a search that goes by scores alone. */
+const NO_LIFT = new Float32Array();
+const NONE_REMOVED = new Uint32Array();
 
-/** A recommender that works where it was loaded. */
+/** A recommender that works in the thread that loaded it. */
 export class LocalRecommender implements Recommender {
   readonly ready: Promise<void>;
   readonly profile: LocalProfile;
@@ -48,10 +54,10 @@ export class LocalRecommender implements Recommender {
         throw error;
       },
     );
-    // Whoever waits hears of a failure; nobody has to wait.
+    // Nobody has to await `ready`: without this a failure would be an unhandled rejection.
     this.ready.catch(() => {});
     const core = () => this.core();
-    this.log = new Log(core, parts.store);
+    this.log = new Log(core, parts.store, parts.restoredLines);
     this.profile = new LocalProfile(core, parts.info.encoding.history.cap, parts.store, this.log);
   }
 
@@ -63,42 +69,42 @@ export class LocalRecommender implements Recommender {
   async recommend(request: Request = {}): Promise<Slate> {
     await this.modelReady(request);
     const core = this.core();
-    const text = this.text(request);
+    const text = this.requestText(request);
     const { shards } = this.parts;
-    if (!shards) return this.log.with(() => core.recommend(text) as Slate);
-    const asked = typed(() => core.ask(text));
-    const { rows, scores } = await shards.search(core, asked);
-    return this.log.with(() => this.core().answer(asked, rows, scores) as Slate);
+    if (!shards) return this.log.writing(() => core.recommend(text) as Slate);
+    const pending = typed(() => core.ask(text));
+    const { rows, scores } = await shards.search(core, pending);
+    return this.log.writing(() => this.core().answer(pending, rows, scores) as Slate);
   }
 
   async rank(ids: string[], request: Request = {}): Promise<Item[]> {
     await this.modelReady(request);
     const core = this.core();
-    const text = this.text(request);
+    const text = this.requestText(request);
     return typed(() => core.rank(ids, text) as Item[]);
   }
 
-  /** A request with a vector of its own waits for no tower. */
+  /** Waits for the tower, unless the request has a vector of its own. */
   private async modelReady(request: Request = {}): Promise<void> {
     if (request.vector) return;
     await this.ready;
-    await this.towers?.settled();
+    await this.towers?.restarted();
   }
 
-  /** A request as the core reads it. A new visitor has no last event whose time could stand for the request's. */
-  private text(request: Request): string {
-    const timed = request.time !== undefined || this.core().count() > 0;
-    const now = timed ? {} : { tz_offset_min: -new Date().getTimezoneOffset(), ...request, time: Date.now() };
-    return json({ ...request, ...now, ...(request.vector && { vector: Array.from(request.vector) }) }, 'request');
+  /** A request as the core reads it. The core takes the time of the last event if there is none; a new visitor has no event. */
+  private requestText(request: Request): string {
+    const hasTime = request.time !== undefined || this.core().count() > 0;
+    const now = hasTime ? {} : { tz_offset_min: -new Date().getTimezoneOffset(), ...request, time: Date.now() };
+    return toJson({ ...request, ...now, ...(request.vector && { vector: Array.from(request.vector) }) }, 'request');
   }
 
   async search(vector: Float32Array, { k = 10, effort = 'accurate' }: Pick<Request, 'k' | 'effort'> = {}): Promise<Item[]> {
     const core = this.core();
     const { shards } = this.parts;
-    const closely = effort === 'fast' ? 1 : 0;
+    const search = { vector, k, effort: effort === 'fast' ? 1 : 0, lift: NO_LIFT, removed: NONE_REMOVED };
     const { rows, scores } = shards
-      ? await shards.search(core, { vector, k, effort: closely, ...NOTHING })
-      : typed(() => core.search(vector, k, closely, NOTHING.lift, NOTHING.removed) as Found);
+      ? await shards.search(core, search)
+      : typed(() => core.search(vector, k, search.effort, NO_LIFT, NONE_REMOVED) as Found);
     return typed(() => this.core().items(rows, scores) as Item[]);
   }
 
@@ -118,13 +124,14 @@ export class LocalRecommender implements Recommender {
 
   async assign({ name, arms, unit }: Experiment): Promise<string> {
     this.core();
-    // What is no text or no number has no place in the core's types.
+    // The core's types hold only strings and numbers: anything else becomes a value that the core refuses.
     const text = (value: unknown) => (typeof value === 'string' ? value : '');
     const pairs = Object.entries(arms ?? {});
+    const names = pairs.map(([arm]) => arm);
     const weights = Float64Array.from(pairs, ([, weight]) => (typeof weight === 'number' ? weight : NaN));
-    const named = text(unit === undefined ? await this.profile.unit() : unit);
+    const unitId = text(unit === undefined ? await this.profile.unit() : unit);
     const core = this.core();
-    return this.log.with(() => core.assign(text(name), named, pairs.map(([arm]) => arm), weights, Date.now()));
+    return this.log.writing(() => core.assign(text(name), unitId, names, weights, Date.now()));
   }
 
   async exportLog(): Promise<string> {
@@ -169,57 +176,57 @@ export class LocalRecommender implements Recommender {
   }
 }
 
-/** The log of a core, and what is kept of it on the device. */
+/** The log of a core, and its copy in the store. */
 class Log {
-  /** Lines of the core that are on the device, or under way. */
-  private kept: number;
-
   constructor(
     private readonly core: () => Core,
     private readonly store: Store | undefined,
-  ) {
-    this.kept = store?.restored ?? 0;
-  }
+    /** Lines of the core that the store has or is writing. */
+    private stored: number,
+  ) {}
 
-  /** A call that may write a line. */
-  with<T>(call: () => T): T {
+  /** Makes a call to the core that may write log lines, and stores those lines. */
+  writing<T>(call: () => T): T {
     const result = typed(call);
     if (this.store) {
-      const lines = this.since(this.kept);
-      this.kept += lines.length;
+      const lines = this.since(this.stored);
+      this.stored += lines.length;
       this.store.append(lines);
     }
     return result;
   }
 
-  /** All lines: of the device those of all tabs. The core has only parts of what was restored. */
+  /** All lines: the store's if there is one, because it has those of all tabs and the core has only parts of restored lines. */
   async lines(): Promise<string[]> {
     return this.store ? this.store.lines() : this.since(0);
   }
 
-  /** Lines that another tab has written. */
+  /** Takes lines that another tab has written. */
   take(lines: string[]): void {
-    this.kept += restoreLines(this.core(), lines);
+    this.stored += restoreLines(this.core(), lines);
   }
 
   clear(): void {
     const core = this.core();
     typed(() => core.clear());
-    this.kept = 0;
+    this.stored = 0;
   }
 
-  private since(written: number): string[] {
+  /** The core's lines after the first `count` as JSON. Scores and vectors are f32, so nine digits say all of them. */
+  private since(count: number): string[] {
     const core = this.core();
-    // Scores and vectors have 32 bits: nine digits are all that they have.
-    const digits = (x: number) => Number(x.toPrecision(9));
-    const short = (key: string, value: unknown) => (key === 'score' ? digits(value as number) : key === 'vector' ? (value as number[]).map(digits) : value);
-    return typed(() => core.log(written) as unknown[]).map((line) => JSON.stringify(line, short));
+    const short = (x: number) => Number(x.toPrecision(9));
+    const shortened = (key: string, value: unknown) => {
+      if (key === 'score') return short(value as number);
+      return key === 'vector' ? (value as number[]).map(short) : value;
+    };
+    return typed(() => core.log(count) as unknown[]).map((line) => JSON.stringify(line, shortened));
   }
 }
 
 class LocalProfile implements Profile {
-  /** Names the visitor in experiments where nothing is kept. */
-  private own: string | undefined;
+  /** The visitor's id for experiments where there is no store. */
+  private ownUnit: string | undefined;
 
   constructor(
     private readonly core: () => Core,
@@ -243,15 +250,15 @@ class LocalProfile implements Profile {
       tz_offset_min: -new Date().getTimezoneOffset(),
       ...event,
     };
-    const kept = this.log.with(() => core.record(json(full, 'event')) as KeptEvent);
+    const kept = this.log.writing(() => core.record(toJson(full, 'event')) as KeptEvent);
     await this.store?.update((events) => [...events, kept].slice(-this.cap));
     return kept;
   }
 
-  /** The visitor's name in experiments. */
+  /** The visitor's id for experiments. */
   async unit(): Promise<string> {
-    this.own ??= globalThis.crypto.randomUUID();
-    return (await this.store?.unit(this.own)) ?? this.own;
+    this.ownUnit ??= globalThis.crypto.randomUUID();
+    return (await this.store?.unit(this.ownUnit)) ?? this.ownUnit;
   }
 
   async get(): Promise<KeptEvent[]> {
@@ -273,7 +280,7 @@ class LocalProfile implements Profile {
   async import(events: string | Event[]): Promise<void> {
     const core = this.core();
     const given: unknown = typeof events === 'string' ? parse(events) : events;
-    typed(() => core.importProfile(json(given, 'events')));
+    typed(() => core.importProfile(toJson(given, 'events')));
     const kept = await this.get();
     await this.store?.update(() => kept);
   }
@@ -285,7 +292,7 @@ class LocalProfile implements Profile {
 
   private forget(): void {
     this.log.clear();
-    this.own = undefined;
+    this.ownUnit = undefined;
   }
 }
 

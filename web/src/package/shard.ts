@@ -1,10 +1,10 @@
-// The script of a worker that searches a part of a catalog: a core with the rows of some item files.
+// The script of a worker that searches one shard of a catalog: a core that has the rows of some item files.
+import type { Found, FromShard, ToShard } from './messages.js';
 import initCore, { Core } from './wasm/core.js';
-import type { Found, FromShard, ToShard } from './shards.js';
 
 let core: Core;
 
-async function obey(message: ToShard): Promise<Found | undefined> {
+async function run(message: ToShard): Promise<Found | undefined> {
   switch (message.do) {
     case 'search':
       return core.search(message.vector, message.k, message.effort, message.lift, message.removed) as Found;
@@ -27,15 +27,16 @@ async function obey(message: ToShard): Promise<Found | undefined> {
   return undefined;
 }
 
-/** One message after the other, for the first has to wait for its module. */
+/** Messages run one after another: the first one waits for its module to start. */
 let last = Promise.resolve();
+/** The error of an earlier message. A `begin` clears it, because it starts the file again. */
 let fault: unknown;
-onmessage = ({ data }: MessageEvent<ToShard>) => {
+self.onmessage = ({ data }: MessageEvent<ToShard>) => {
   last = last.then(async () => {
     let found: Found | undefined;
     try {
       if (fault !== undefined && data.do !== 'begin') throw fault;
-      found = await obey(data);
+      found = await run(data);
       fault = undefined;
     } catch (error) {
       fault = error;

@@ -1,98 +1,113 @@
-/** A raw value of a column; `null` is missing. */
+/** The value of a column; `null` means missing. */
 export type Value = number | string | string[] | number[] | null;
 
 /** What a visitor did with an item. */
 export interface Event {
-  /** Names the event; given where absent. */
+  /** Names the event. Default: a random id. */
   id?: string;
   /** Item id. */
   item: string;
-  /** `rate` where there is a value, else `view`; or any type that the bundle declares, such as `like` and `hide`. */
+  /** Any type that the bundle declares, such as `like` or `hide`. Default: `rate` if there is a value, else `view`. */
   type?: string;
   /** A number such as a rating. */
   value?: number;
-  /** Milliseconds UTC, whole. Absent: now. `null`: unknown. */
+  /** Whole milliseconds UTC. `null`: unknown. Default: now. */
   time?: number | null;
-  /** Minutes to add to UTC for local time. Absent: the device's. */
+  /** Minutes to add to UTC for local time. Default: the device's. */
   tz_offset_min?: number | null;
   /** Id of the slate that showed the item. */
   slate?: string;
 }
 
-/** An event as it is kept. */
+/** An event as the recommender keeps it. */
 export interface KeptEvent extends Event {
   id: string;
   type: string;
 }
 
-/** How slots are filled. A knob that the policy does not have is not looked at. */
+/** How slots are filled. A policy ignores the knobs of other policies. */
 export interface Explore {
   /**
-   * `greedy` shows the best; `softmax` the better the likelier; `ucb` what may be best, by upper confidence bounds; `thompson` each item as
-   * often as it may be best. The last two learn from the visitor's answers at once.
+   * `greedy` shows the items with the best scores. `epsilon-greedy` replaces some of them by random ones. `softmax` draws items
+   * with higher scores more often. `ucb` shows the items with the highest upper confidence bounds. `thompson` shows each item
+   * with the probability that it is the best. `ucb` and `thompson` learn from the visitor's answers at once.
    */
   policy: 'greedy' | 'epsilon-greedy' | 'softmax' | 'ucb' | 'thompson';
   /**
-   * Share of slots that are drawn from all allowed items alike, 0 (none) to 1 (all). Above 0 every allowed item has a propensity of at least
-   * epsilon / n, as off-policy evaluation asks for. Absent: .1 of `epsilon-greedy`, 0 of `greedy`, .02 of the others.
+   * Share of slots that show a random allowed item, 0 (none) to 1 (all). Above 0 every allowed item has a propensity of at least
+   * epsilon / n, which off-policy evaluation needs. Default: 0.1 for `epsilon-greedy`, 0 for `greedy`, 0.02 for the others.
    */
   epsilon?: number;
-  /** Of `softmax`, in logits, above 0: small ones show the best, large ones any of the best few hundred. Absent: 1. */
+  /**
+   * For `softmax`, in logits, above 0. Small values show the items with the best scores, large values any of the best few
+   * hundred. Default: 1.
+   */
   temperature?: number;
-  /** Of `ucb`: standard deviations added to a score. 0 is greedy; many show what is least known. Absent: 1. */
+  /**
+   * For `ucb`: how many standard deviations are added to a score. 0 is greedy; large values show the items that are known least.
+   * Default: 1.
+   */
   alpha?: number;
-  /** Of `ucb` and `thompson`: logits by which the visitor's true score of an item may differ from the tower's. 0 believes the tower. Absent: 1. */
+  /**
+   * For `ucb` and `thompson`: standard deviation of the visitor's true score of an item around the tower's, in logits. 0 trusts
+   * the tower. Default: 1.
+   */
   prior?: number;
-  /** Of `ucb` and `thompson`: the same of an item that no training has seen, whatever the visitor. 0 believes the item tower. Absent: 1. */
+  /**
+   * For `ucb` and `thompson`: a further standard deviation for items that were not in training, the same for all visitors. 0
+   * trusts the item tower. Default: 1.
+   */
   cold?: number;
-  /** Of `ucb` and `thompson`: an answer counts half after as many further ones. Small ones forget soon. Absent: 20. */
+  /** For `ucb` and `thompson`: after how many further answers an answer counts half. Small values forget soon. Default: 20. */
   half_life?: number;
-  /** Of `ucb` and `thompson`: logits that an item loses that was shown and got no answer. Absent: .5. */
+  /** For `ucb` and `thompson`: logits that an item loses when it was shown and got no answer. Default: 0.5. */
   ignored?: number;
-  /** Added to the score of an item that no training has seen, in logits; after n events divided by √(1 + n): gives rare items exposure,
-   * whatever the policy. Large ones show the rarest alone. Absent: 0. */
+  /**
+   * Logits added to the score of an item that was not in training; an item with n events gets boost / √(1 + n). Gives rare items
+   * exposure under any policy; large values show only the rarest. Default: 0.
+   */
   boost?: number;
-  /** With the decision id it fixes every draw. */
+  /** Fixes every draw, together with the decision id. */
   seed?: number;
-  /** Id of the decision. Absent: the number of slates so far. */
+  /** Id of the decision. Default: the number of slates so far. */
   decision?: string;
 }
 
-/** What is asked of `recommend` and `rank`. */
+/** Options of `recommend` and `rank`. */
 export interface Request {
-  /** Slots, 1 or more. Absent: 10. */
+  /** Number of slots, at least 1. Default: 10. */
   k?: number;
   /** Values of context columns; each may be missing. */
   context?: Record<string, Value>;
-  /** The visitor's vector `[dim]`, in place of the tower's output: no model is needed then, and no rating is predicted. */
+  /** The visitor's vector `[dim]`, instead of the tower's output. No model is needed then, and no rating is predicted. */
   vector?: ArrayLike<number>;
-  /** Ids that must not be shown. */
+  /** Ids of items that must not be shown. */
   exclude?: string[];
-  /** How unlike each other the items are to be, 0 to 1: 0 (the default) looks at scores alone, 1 at likeness alone. */
+  /** How different from each other the items should be: 0 (the default) ranks by score alone, 1 by difference alone. */
   diversity?: number;
-  /** Most items of a slate that share a value of a column, 1 or more, by column. */
+  /** By column: how many items of a slate may share a value of the column, at least 1. */
   caps?: Record<string, number>;
   explore?: Explore;
-  /** `accurate` (the default; recall of at least .999 against the scores of all items) or `fast` (.99, in less time on large catalogs). */
+  /** Effort of the search: `accurate` (the default) has a recall of at least 0.999, `fast` of 0.99 in less time. */
   effort?: 'accurate' | 'fast';
-  /** Milliseconds UTC. Absent: the time of the last event, for a new visitor now. */
+  /** Milliseconds UTC. Default: the time of the last event; for a new visitor, now. */
   time?: number;
   /** Minutes to add to UTC for local time. */
   tz_offset_min?: number;
 }
 
-/** An A/B test: units, visitors most often, are split between arms. */
+/** An A/B test: it splits units, usually visitors, between arms. */
 export interface Experiment {
-  /** Names the experiment: another name splits the units anew. */
+  /** Names the experiment. A different name splits the units anew. */
   name: string;
   /**
-   * Two arms or more, each with a weight above 0: its share of the units is its weight over all weights. The order counts, and is that of the
-   * object's keys.
+   * Two or more arms, each with a weight above 0. An arm gets its weight's share of the units. The order of the keys matters:
+   * a different order gives a different split.
    */
   arms: Record<string, number>;
   /**
-   * Who is assigned. Absent: the visitor of this device, with `storage: 'indexeddb'` by a random id that is kept there until `profile.clear`, else by
-   * one that is forgotten with this recommender.
+   * Who is assigned. Default: the visitor of this device, by a random id. With `storage: 'indexeddb'` the device keeps the id
+   * until `profile.clear`, otherwise it lasts as long as this recommender.
    */
   unit?: string;
 }
@@ -101,19 +116,19 @@ export interface Experiment {
 export interface Item {
   id: string;
   title: string | null;
-  /** Logits of the model; of `similar` the cosine, of `find` the popularity. */
+  /** The model's logit; from `similar` the cosine, from `find` the popularity. */
   score: number;
-  /** The rating that the visitor would give; of slates and `rank`, where the bundle predicts ratings. */
+  /** The predicted rating, in slates and from `rank`, if the bundle predicts ratings. */
   rating?: number;
-  /** P(this item in this slot | the slots before it); of slates alone. */
+  /** P(this item in this slot | the slots before it). Only in slates. */
   propensity?: number;
-  /** Standard error of the propensity, where samples estimate it (`thompson`). */
+  /** Standard error of the propensity, if it is estimated from samples (`thompson`). */
   standard_error?: number;
   /** Columns of the catalog. */
   fields: Record<string, Value>;
 }
 
-/** Microseconds of each stage. */
+/** Time of each stage of a slate, in microseconds. */
 export interface Timings {
   encode: number;
   tower: number;
@@ -125,7 +140,7 @@ export interface Timings {
 
 /** An ordered list of items, drawn by a policy. */
 export interface Slate {
-  /** Names the decision; give it to `record` with the visitor's answer. */
+  /** Names the decision. Give it to `record` with the visitor's answer. */
   id: string;
   items: Item[];
   policy: string;
@@ -133,7 +148,7 @@ export interface Slate {
   timings_us: Timings;
 }
 
-/** The part of the manifest that a page may want. */
+/** The part of the manifest that a page may need. */
 export interface Info {
   format_version: number;
   model_id: string;
@@ -142,7 +157,7 @@ export interface Info {
   items: number;
   metrics: Record<string, number>;
   licence?: string;
-  /** What the model was learnt from, and what its figures do not say. */
+  /** What the model was trained on, and what its figures do not show. */
   limits?: string;
   encoding: {
     history: { len: number; cap: number; value_edges: number[]; types: { name: string }[] };
@@ -151,89 +166,100 @@ export interface Info {
   };
 }
 
-/** A WASM module: where it is, or what it is. */
+/** A WASM module, or its address. */
 export type WasmSource = string | URL | Response | WebAssembly.Module | BufferSource;
 
+/** Options of `load`. */
 export interface LoadOptions {
-  /** Ends the load. */
+  /** Aborts the load. */
   signal?: AbortSignal;
-  /** Bytes of the bundle's files so far; first of all, before any of them, `memory`: bytes that the open bundle will take, about. */
+  /**
+   * Reports bytes of the bundle's files: `loaded` so far, of `total`. `memory` estimates the bytes that the open bundle takes.
+   * The first call comes before any file is fetched.
+   */
   onProgress?: (progress: { loaded: number; total: number; memory: number }) => void;
-  /** Keeps the files on the device for the next visit (Cache Storage), by hash. Absent: yes, where the browser can. */
+  /** Keeps the files on the device for the next visit (Cache Storage), by hash. Default: true, where the browser can. */
   cache?: boolean;
-  /** SHA-256 of `manifest.json`, as `sha256-BASE64`: pins the whole bundle. */
+  /** SHA-256 of `manifest.json` as `sha256-BASE64`. It pins the whole bundle. */
   integrity?: string;
-  /** Most bytes of the bundle. Absent: 2 GiB. */
+  /** Largest bundle, in bytes. Default: 2 GiB. */
   maxBytes?: number;
-  /** Where events and log are kept. `memory` (the default) forgets with the page; `indexeddb` keeps them on the device, the last 20,000 lines of the log. */
+  /**
+   * Where events and log are kept. `memory` (the default) forgets them when the page goes; `indexeddb` keeps the events and the
+   * last 20,000 log lines on the device.
+   */
   storage?: 'memory' | 'indexeddb';
-  /** Names what is kept: recommenders of one namespace share it. */
+  /** Names the stored data. Recommenders with the same namespace share it. Default: `default`. */
   namespace?: string;
-  /** `false`: no user tower is fetched, the core is all that the page loads. `recommend` and `rank` then need a `vector` in their request. Absent: true. */
+  /** `false` loads no user tower. `recommend` and `rank` then need a `vector` in each request. Default: true. */
   tower?: boolean;
-  /** The WASM modules, where they do not lie beside this script. */
+  /** The WASM modules. Default: the files beside this script. */
   wasm?: { core?: WasmSource; tower?: WasmSource };
   /**
-   * `true`: works in a worker, so that the page never waits, and shares the search of a large catalog out over as many as help; a number: over
-   * this many. Where a worker cannot start (Node, a Content-Security-Policy) the page does the work. Absent: the page.
+   * `true` runs in a worker, so that the page never blocks, and splits the search of a large catalog between as many workers as
+   * help. A number asks for that many workers, 1 to 64. Where no worker can start (Node, a strict Content-Security-Policy) the
+   * page does the work. Default: false.
    */
   worker?: boolean | number;
 }
 
-/** What is at hand. */
+/** What works at the moment. */
 export interface Features {
   storage: 'memory' | 'indexeddb';
-  /** Why the storage that was asked for is not there, or what went wrong with it since; nothing else fails with it. */
+  /** Set when IndexedDB could not be opened or failed later. The recommender keeps working in memory. */
   storageError?: string;
-  /** `ready` once `recommend` can answer at once; `none` where the load asked for no tower. */
+  /** `ready` once `recommend` answers at once; `none` if the load asked for no tower. */
   model: 'loading' | 'ready' | 'failed' | 'none';
   policies: string[];
-  /** Workers that search; 0: the page itself does. */
+  /** Number of workers that search; 0 if the page itself does. */
   workers: number;
 }
 
 /** Recommends from one bundle, for the visitor of this device. */
 export interface Recommender {
-  /** Settles when the model is there; `recommend` and `rank` wait for it by themselves. */
+  /** Settles when the model is loaded. `recommend` and `rank` wait for it. */
   readonly ready: Promise<void>;
   /** The visitor's kept events. */
   readonly profile: Profile;
-  /** The items for this visitor, best first; the slate is written to the log. */
+  /** The items for this visitor, best first. Writes the slate to the log. */
   recommend(request?: Request): Promise<Slate>;
-  /** The given items, best first; seen ones are ranked too. */
+  /** The given items, best first. Ranks items that the visitor has seen, too. */
   rank(ids: string[], request?: Request): Promise<Item[]>;
-  /** The best items for a vector of your own, `[dim]`; needs no model and writes no log. */
+  /** The best items for a vector `[dim]`. Needs no model and writes no log line. */
   search(vector: Float32Array, options?: Pick<Request, 'k' | 'effort'>): Promise<Item[]>;
-  /** Items like one item, by the cosine of their vectors; needs no model. */
+  /** Items similar to an item, by the cosine of their vectors. Needs no model. */
   similar(id: string, options?: { k?: number }): Promise<Item[]>;
-  /** Items whose title or id contains the text; without a text the popular ones. Needs no model. */
+  /** Items whose title or id contains the text; popular items if the text is empty. Needs no model. */
   find(text: string, options?: { k?: number }): Promise<Item[]>;
   /** Adds an event to profile and log. */
   record(event: Event): Promise<KeptEvent>;
-  /** The arm of an experiment that the unit is in: a hash of both, so it stays while names, order and weights of the arms do. It is written to the log. */
+  /**
+   * The unit's arm in an experiment, which is written to the log. It is a hash of unit and experiment: it stays the same as long
+   * as the name and the order, names and weights of the arms do.
+   */
   assign(experiment: Experiment): Promise<string>;
-  /** Slates, events and assignments so far, as JSON lines; with `storage: 'indexeddb'` those of all tabs and earlier visits. */
+  /** The slates, events and assignments so far as JSON lines; with `storage: 'indexeddb'` from all tabs and earlier visits. */
   exportLog(): Promise<string>;
-  /** What the bundle says of itself. */
+  /** What the bundle says about itself. */
   info(): Promise<Info>;
-  /** Replays the bundle's golden rows and gives what differs: nothing, where this device computes what the trainer did. */
+  /** Replays the bundle's golden rows. Returns the differences: none if this device computes what the trainer computed. */
   replayGolden(): Promise<string[]>;
-  /** What is at hand. */
+  /** What works at the moment. */
   features(): Features;
-  /** Frees all memory. What was kept on the device stays. */
+  /** Frees all memory. Data stored on the device stays. */
   dispose(): void;
 }
 
-/** The kept events of the visitor. */
+/** The visitor's kept events. */
 export interface Profile {
   /** The events, oldest first. */
   get(): Promise<KeptEvent[]>;
-  /** Removes an event; tells whether there was one. */
+  /** Removes an event. Resolves to whether there was one. */
   remove(eventId: string): Promise<boolean>;
   /** The events as text, for `import`. */
   export(): Promise<string>;
-  /** Replaces all events. Nothing changes where one is refused. */
+  /** Replaces all events. Changes nothing if one of them is refused. */
   import(events: string | Event[]): Promise<void>;
-  /** Forgets events, log and the id for experiments, here and on the device, in all tabs. */
+  /** Erases events, log and the id for experiments, here and on the device, in all tabs. */
   clear(): Promise<void>;
 }

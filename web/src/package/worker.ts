@@ -1,42 +1,44 @@
-// The script of a worker that recommends for a page: calls come in as messages, answers go out.
-import { plain } from './errors.js';
-import { load } from './load.js';
-import type { FromWorker, ToWorker } from './remote.js';
+// The script of a worker that runs the recommender of a page: calls come in as messages, results go out.
+import { toPlain } from './errors.js';
+import { loadLocal } from './local.js';
+import type { FromWorker, ToWorker } from './messages.js';
 import type { LoadOptions, Recommender } from './types.js';
 
-const say = (message: FromWorker) => postMessage(message);
+const send = (message: FromWorker) => postMessage(message);
 
-let rec: Recommender;
-/** What the page knows of the storage. */
-let told: string | undefined;
+let recommender: Recommender;
+/** The storage error that the page knows of. */
+let sentError: string | undefined;
 
-function tell(): void {
-  const features = rec.features();
-  told = features.storageError;
-  say({ news: 'features', features: { ...features, workers: Math.max(1, features.workers) } });
+function sendFeatures(): void {
+  const features = recommender.features();
+  sentError = features.storageError;
+  send({ news: 'features', features: { ...features, workers: Math.max(1, features.workers) } });
 }
 
-async function answer(call: string, args: unknown[]): Promise<unknown> {
+async function run(call: string, args: unknown[]): Promise<unknown> {
   if (call === 'load') {
     const [url, options] = args as [string, LoadOptions];
-    rec = await load(url, { ...options, onProgress: (progress) => say({ news: 'progress', progress }) });
-    tell();
-    // Before the page hears that it is ready.
-    rec.ready.then(tell, tell);
+    recommender = await loadLocal(new URL(url), { ...options, onProgress: (progress) => send({ news: 'progress', progress }) });
+    sendFeatures();
+    // The page hears that the model is ready before its own `ready` settles.
+    recommender.ready.then(sendFeatures, sendFeatures);
     return undefined;
   }
-  if (call === 'ready') return rec.ready;
-  const [name, of] = call.startsWith('profile.') ? [call.slice('profile.'.length), rec.profile] : [call, rec];
-  return (of as unknown as Record<string, (...args: unknown[]) => unknown>)[name]?.(...args);
+  if (call === 'ready') return recommender.ready;
+  const [target, method] = call.startsWith('profile.')
+    ? [recommender.profile, call.slice('profile.'.length)]
+    : [recommender, call];
+  return (target as unknown as Record<string, (...args: unknown[]) => unknown>)[method]?.(...args);
 }
 
-onmessage = async ({ data: { id, call, args } }: MessageEvent<ToWorker>) => {
+self.onmessage = async ({ data: { id, call, args } }: MessageEvent<ToWorker>) => {
   try {
-    const result = await answer(call, args);
-    if (rec.features().storageError !== told) tell();
-    say({ id, result });
+    const result = await run(call, args);
+    if (recommender.features().storageError !== sentError) sendFeatures();
+    send({ id, result });
   } catch (error) {
-    say({ id, error: plain(error) });
+    send({ id, error: toPlain(error) });
   }
 };
-say({ news: 'here' });
+send({ news: 'here' });

@@ -1,25 +1,32 @@
 import type { Info, Item } from '../package/index.js';
 import { el, icon, iconButton } from './dom.js';
 
-/** Most stars of a scale. */
-const MOST = 10;
+/** The longest scale that is shown as stars. */
+const MOST_STARS = 10;
 
-/** The ratings that stand for the buckets of the bundle: none where it was trained without ratings, or has too many. */
+/**
+ * One rating for each bucket of the bundle's rating values, lowest first. Empty if the bundle was trained without ratings or has
+ * too many buckets.
+ */
 export function scaleOf(info: Info): number[] {
   const edges = info.encoding.history.value_edges;
   const [first, last] = [edges[0], edges.at(-1)];
-  if (first === undefined || last === undefined || edges.length + 1 > MOST) return [];
+  if (first === undefined || last === undefined || edges.length + 1 > MOST_STARS) return [];
   const half = edges.length > 1 ? (last - first) / (edges.length - 1) / 2 : 0.5;
   const inner = edges.slice(1).map((edge, i) => ((edges[i] ?? edge) + edge) / 2);
   return [first - half, ...inner, last + half];
 }
 
-/** Like, and stars where the bundle knows ratings. `answer` gets the rating. */
+/** A like button, and stars if there is a scale. `answer` gets the rating, or nothing for a like. */
 export function answerButtons(item: Item, scale: number[], answer: (rating?: number) => void): HTMLElement {
   const name = item.title ?? item.id;
   const stars = scale.map((rating, i) => {
     const label = `Rate ${name}: ${i + 1} of ${scale.length}`;
-    return el('button', { type: 'button', 'aria-label': label, title: `${i + 1} of ${scale.length}`, click: () => answer(rating) }, icon('star'));
+    return el(
+      'button',
+      { type: 'button', 'aria-label': label, title: `${i + 1} of ${scale.length}`, click: () => answer(rating) },
+      icon('star'),
+    );
   });
   return el(
     'span',
@@ -29,7 +36,7 @@ export function answerButtons(item: Item, scale: number[], answer: (rating?: num
   );
 }
 
-/** The columns of an item in one line. */
+/** The first three columns of an item in one line; undefined if it has none. */
 export function fieldsLine(item: Item): HTMLElement | undefined {
   const text = (value: unknown) => (Array.isArray(value) ? value.slice(0, 4).join(', ') : String(value).slice(0, 80));
   const parts = Object.values(item.fields).map((value) => text(value).replaceAll('|', ', '));

@@ -1,6 +1,6 @@
 type Child = Node | string | undefined | false;
 
-/** An element; texts become text nodes, so nothing of a catalog is ever read as HTML. */
+/** Makes an element. Strings become text nodes, so nothing from a catalog is ever parsed as HTML. */
 export function el<K extends keyof HTMLElementTagNameMap>(
   tag: K,
   attributes: Record<string, string | (() => void)> = {},
@@ -9,7 +9,7 @@ export function el<K extends keyof HTMLElementTagNameMap>(
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (typeof value === 'function') element.addEventListener(name, value);
-    // The property and not the attribute: a strict policy for styles lets it pass.
+    // A strict Content-Security-Policy blocks the attribute but not the property.
     else if (name === 'style') element.style.cssText = value;
     else element.setAttribute(name, value);
   }
@@ -17,14 +17,14 @@ export function el<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
-/** The element of an id that the page has. */
+/** The element with an id. Throws if the page has none. */
 export function byId<T extends HTMLElement>(id: string): T {
   const element = document.getElementById(id);
   if (!element) throw new Error(`the page has no #${id}`);
   return element as T;
 }
 
-/** Replaces the rows of a list. Where the focus was in it, it stays: on the button of the same name, else in the same place. */
+/** Replaces the rows of a list. Focus in it moves to the button with the same label, or else to the row in the same place. */
 export function replaceRows(list: HTMLElement, rows: HTMLElement[]): void {
   const focused = document.activeElement;
   const place = [...list.children].findIndex((row) => row.contains(focused));
@@ -44,7 +44,7 @@ const PATHS = {
   cross: 'M6 6l12 12M18 6L6 18',
 };
 
-/** A line drawing of 24 units; the button around it has the name. */
+/** A line drawing, 24 by 24 units, hidden from screen readers: the button around it has the label. */
 export function icon(name: keyof typeof PATHS): SVGSVGElement {
   const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
   svg.setAttribute('viewBox', '0 0 24 24');
@@ -55,7 +55,7 @@ export function icon(name: keyof typeof PATHS): SVGSVGElement {
   return svg;
 }
 
-/** A round button with a drawing. */
+/** A round button with an icon. */
 export function iconButton(name: keyof typeof PATHS, label: string, click: () => void): HTMLButtonElement {
   return el('button', { type: 'button', class: 'icon', 'aria-label': label, title: label, click }, icon(name));
 }

@@ -1,44 +1,49 @@
 import type { Explore } from '../package/index.js';
 
-/** A way to explore, with one dial. */
-export interface Way {
+/** A policy that the visitor can choose, with one dial from 0 to 1. */
+export interface PolicyChoice {
   name: string;
-  /** What the dial does. */
-  says: string;
-  /** The knobs for a dial of 0, the best alone, to 1. */
-  knobs(dial: number): Explore;
-  /** Whether a slot of this propensity shows another than the best item left. */
+  /** What the dial does, for the visitor. */
+  hint: string;
+  /** The settings for a position of the dial. At 0 every policy shows the best items. */
+  settings(dial: number): Explore;
+  /** Whether a slot with this propensity probably shows another item than the best one left. */
   explored(propensity: number, dial: number): boolean;
 }
 
-const unlikely = (propensity: number) => propensity < 0.5;
-const bold = (explore: (dial: number) => Explore) => (dial: number): Explore => (dial === 0 ? { policy: 'greedy' } : explore(dial));
+const isUnlikely = (propensity: number) => propensity < 0.5;
 
-/** The first is where the page begins. */
-export const WAYS: [Way, ...Way[]] = [
+/** Settings that are greedy at 0. */
+const greedyAtZero =
+  (settings: (dial: number) => Explore) =>
+  (dial: number): Explore =>
+    dial === 0 ? { policy: 'greedy' } : settings(dial);
+
+/** The page starts with the first one. */
+export const CHOICES: [PolicyChoice, ...PolicyChoice[]] = [
   {
     name: 'Chance',
-    says: 'How many slots are drawn from the whole catalog. At 0 % every slot shows the best item left.',
-    knobs: bold((epsilon) => ({ policy: 'epsilon-greedy', epsilon })),
-    // The best item left has 1 − ε and its share of ε; any other has that share alone.
+    hint: 'How many slots show a random item of the catalog. At 0 % every slot shows the best item left.',
+    settings: greedyAtZero((epsilon) => ({ policy: 'epsilon-greedy', epsilon })),
+    // The best item left has a probability of at least 1 − ε, any other only its share of ε.
     explored: (propensity, epsilon) => propensity < 1 - epsilon,
   },
   {
     name: 'Softmax',
-    says: 'The better the likelier: to the right, worse items come up more often. At 0 % every slot shows the best item left.',
-    knobs: bold((dial) => ({ policy: 'softmax', temperature: 4 * dial })),
-    explored: unlikely,
+    hint: 'Better items come up more often; to the right, worse ones get more chances. At 0 % every slot shows the best item left.',
+    settings: greedyAtZero((dial) => ({ policy: 'softmax', temperature: 4 * dial })),
+    explored: isUnlikely,
   },
   {
     name: 'Upper bounds',
-    says: 'What may be best goes first: to the right, what is least known of you goes first. It learns from each answer at once.',
-    knobs: bold((dial) => ({ policy: 'ucb', alpha: 4 * dial })),
-    explored: unlikely,
+    hint: 'Items that may be the best come first; to the right, items that are known least. Learns from each answer at once.',
+    settings: greedyAtZero((dial) => ({ policy: 'ucb', alpha: 4 * dial })),
+    explored: isUnlikely,
   },
   {
     name: 'Thompson',
-    says: 'Each as often as it may be best: to the right, the model is believed less, and your answers more. It learns from each at once.',
-    knobs: bold((dial) => ({ policy: 'thompson', prior: 3 * dial })),
-    explored: unlikely,
+    hint: 'Shows an item as often as it may be the best. To the right, your answers count more. Learns from each answer at once.',
+    settings: greedyAtZero((dial) => ({ policy: 'thompson', prior: 3 * dial })),
+    explored: isUnlikely,
   },
 ];

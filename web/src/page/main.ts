@@ -1,17 +1,20 @@
-import { ForetasteError, load, type Info, type Item, type KeptEvent, type Recommender, type Slate } from '../package/index.js';
+import { ForetasteError, type Info, type Item, type KeptEvent, load, type Recommender, type Slate } from '../package/index.js';
 import { answerButtons, fieldsLine, scaleOf } from './answer.js';
 import { byId, el, iconButton, replaceRows } from './dom.js';
-import { WAYS, type Way } from './explore.js';
+import { CHOICES, type PolicyChoice } from './explore.js';
 
+/** Items of a slate. */
 const SLOTS = 10;
+/** Items that a search shows. */
 const FOUND = 6;
 
-/** Everything that the page shows follows from this. */
+/** The state that everything on the page is drawn from. */
 interface Page {
   recommender: Recommender;
   info: Info;
+  /** Ratings that the visitor can give, lowest first; none if the bundle knows no ratings. */
   scale: number[];
-  /** Titles of items that were picked. */
+  /** Titles of picked items by id. */
   titles: Map<string, string>;
   seed: number;
 }
@@ -40,10 +43,10 @@ async function start(): Promise<void> {
   }
 }
 
-/** The folder of the bundle: `bundle/` beside the page, or another folder of this host by `?bundle=`. */
+/** The folder of the bundle: `bundle/` beside the page, or the folder that `?bundle=` names on this host. */
 function bundleAddress(): string {
-  const asked = new URLSearchParams(location.search).get('bundle') ?? 'bundle/';
-  const url = new URL(asked, document.baseURI);
+  const folder = new URLSearchParams(location.search).get('bundle') ?? 'bundle/';
+  const url = new URL(folder, document.baseURI);
   if (url.origin !== location.origin) throw new ForetasteError('argument', 'the bundle is on another host', 'bundle');
   return url.href;
 }
@@ -51,7 +54,7 @@ function bundleAddress(): string {
 function listen(page: Page): void {
   search.disabled = false;
   search.addEventListener('input', () => void guarded(() => find(page)));
-  policy.replaceChildren(...WAYS.map(({ name }, i) => el('option', { value: String(i) }, name)));
+  policy.replaceChildren(...CHOICES.map(({ name }, i) => el('option', { value: String(i) }, name)));
   for (const dial of [policy, epsilon]) dial.addEventListener('input', () => void guarded(() => recommend(page)));
   byId('redraw').addEventListener('click', () => {
     page.seed += 1;
@@ -73,6 +76,7 @@ function listen(page: Page): void {
   });
 }
 
+/** Does some work; if it fails, the page says so. */
 async function guarded(work: () => Promise<void>): Promise<void> {
   try {
     await work();
@@ -81,20 +85,31 @@ async function guarded(work: () => Promise<void>): Promise<void> {
   }
 }
 
-/** Search results, or what is popular. */
+/** Shows the items that match the search field, or popular items if it is empty. */
 async function find(page: Page): Promise<void> {
   const text = search.value.trim();
   const items = await page.recommender.find(text, { k: FOUND });
   if (text !== search.value.trim()) return;
   byId('found-title').textContent = text ? (items.length > 0 ? 'Found' : 'Nothing has this title') : 'Popular';
-  replaceRows(byId('found'), items.map((item) => row(page, item)));
+  replaceRows(
+    byId('found'),
+    items.map((item) => row(page, item)),
+  );
 }
 
+/** An item of the search results or of a list of similar items. */
 function row(page: Page, item: Item): HTMLElement {
   const title = el('span', { class: 'title' }, item.title ?? item.id);
-  return el('li', { 'data-id': item.id }, title, answerButtons(item, page.scale, (rating) => pick(page, item, rating)), fieldsLine(item));
+  return el(
+    'li',
+    { 'data-id': item.id },
+    title,
+    answerButtons(item, page.scale, (rating) => pick(page, item, rating)),
+    fieldsLine(item),
+  );
 }
 
+/** Records a rating, or a like if there is none, and redraws. `slate` is the slate that showed the item. */
 function pick(page: Page, item: Item, rating?: number, slate?: string): void {
   void guarded(async () => {
     page.titles.set(item.id, item.title ?? item.id);
@@ -104,9 +119,13 @@ function pick(page: Page, item: Item, rating?: number, slate?: string): void {
   });
 }
 
+/** Redraws the picks and the recommendations. */
 async function refresh(page: Page): Promise<void> {
   const events = await page.recommender.profile.get();
-  replaceRows(byId('picks'), [...events].reverse().map((event) => pickRow(page, event)));
+  replaceRows(
+    byId('picks'),
+    [...events].reverse().map((event) => pickRow(page, event)),
+  );
   byId('no-picks').hidden = events.length > 0;
   byId('reset').hidden = events.length === 0;
   await recommend(page);
@@ -114,12 +133,13 @@ async function refresh(page: Page): Promise<void> {
 
 function pickRow(page: Page, event: KeptEvent): HTMLElement {
   const name = page.titles.get(event.item) ?? event.item;
-  const place = page.scale.findIndex((rating) => rating === event.value);
+  const place = page.scale.indexOf(event.value ?? NaN);
   const given = place < 0 ? 'liked' : `${place + 1} of ${page.scale.length}`;
-  const remove = () => void guarded(async () => {
-    await page.recommender.profile.remove(event.id);
-    await refresh(page);
-  });
+  const remove = () =>
+    void guarded(async () => {
+      await page.recommender.profile.remove(event.id);
+      await refresh(page);
+    });
   return el(
     'li',
     { 'data-id': event.item },
@@ -128,46 +148,53 @@ function pickRow(page: Page, event: KeptEvent): HTMLElement {
   );
 }
 
-/** The slate for the picks as they are. */
+/** Gets a slate for the current picks and shows it. */
 async function recommend(page: Page): Promise<void> {
-  const way = WAYS[Number(policy.value)] ?? WAYS[0];
-  const share = Number(epsilon.value) / 100;
+  const choice = CHOICES[Number(policy.value)] ?? CHOICES[0];
+  const dial = Number(epsilon.value) / 100;
   byId('epsilon-value').textContent = `${epsilon.value} %`;
-  byId('epsilon-hint').textContent = way.says;
-  byId('redraw').hidden = share === 0;
-  const slate = await page.recommender.recommend({ k: SLOTS, explore: { ...way.knobs(share), seed: page.seed } });
-  showSlate(page, slate, share, way);
+  byId('epsilon-hint').textContent = choice.hint;
+  byId('redraw').hidden = dial === 0;
+  const slate = await page.recommender.recommend({ k: SLOTS, explore: { ...choice.settings(dial), seed: page.seed } });
+  showSlate({ page, slate, choice, dial });
   showTimings(slate);
 }
 
-function showSlate(page: Page, slate: Slate, share: number, way: Way): void {
+/** A slate and how it was drawn. */
+interface DrawnSlate {
+  page: Page;
+  slate: Slate;
+  choice: PolicyChoice;
+  dial: number;
+}
+
+function showSlate(drawn: DrawnSlate): void {
+  const { items, id } = drawn.slate;
   const list = byId('items');
   const before = new Set([...list.children].map((child) => child.getAttribute('data-id')));
-  const scores = slate.items.map((item) => item.score);
+  const scores = items.map((item) => item.score);
   const [best, worst] = [Math.max(...scores), Math.min(...scores)];
-  const cards = slate.items.map((item, i) => {
-    const width = best > worst ? 12 + (88 * (item.score - worst)) / (best - worst) : 100;
-    return card(page, slate, item, i, width, share, way);
+  const cards = items.map((item, place) => {
+    const percentWidth = best > worst ? 12 + (88 * (item.score - worst)) / (best - worst) : 100;
+    return card(drawn, item, place, percentWidth);
   });
   for (const element of cards) if (!before.has(element.getAttribute('data-id'))) element.classList.add('fresh');
   if (cards.length === 0) cards.push(el('li', { class: 'empty' }, 'You have picked the whole catalog.'));
   replaceRows(list, cards);
-  byId('said').textContent = `${slate.items.length} recommendations, first: ${slate.items[0]?.title ?? slate.items[0]?.id ?? 'none'}`;
-  byId('slate').dataset['slate'] = slate.id;
+  byId('said').textContent = `${items.length} recommendations, first: ${items[0]?.title ?? items[0]?.id ?? 'none'}`;
+  byId('slate').dataset.slate = id;
 }
 
-function card(page: Page, slate: Slate, item: Item, place: number, width: number, share: number, way: Way): HTMLElement {
+/** An item of the slate. `percentWidth` is the width of its score's bar. */
+function card({ page, slate, choice, dial }: DrawnSlate, item: Item, place: number, percentWidth: number): HTMLElement {
   const name = item.title ?? item.id;
   const propensity = item.propensity ?? 1;
-  const meter = el('span', { class: 'meter', 'aria-hidden': 'true' }, el('i', { style: `width:${width.toFixed(1)}%` }));
-  const drawn = way.explored(propensity, share);
-  const measures = el(
-    'span',
-    { class: 'measures' },
-    meter,
-    el('span', {}, `score ${item.score.toFixed(2)}`),
-    share > 0 && el('span', drawn ? { class: 'explored' } : {}, `${drawn ? 'explored, ' : ''}propensity ${percent(propensity)}`),
-    el('button', { type: 'button', class: 'text', 'aria-expanded': 'false', 'aria-label': `Similar to ${name}`, click: () => toggle() }, 'Similar'),
+  const bar = el('i', { style: `width:${percentWidth.toFixed(1)}%` });
+  const explored = choice.explored(propensity, dial);
+  const similarButton = el(
+    'button',
+    { type: 'button', class: 'text', 'aria-expanded': 'false', 'aria-label': `Similar to ${name}`, click: () => toggle() },
+    'Similar',
   );
   const element = el(
     'li',
@@ -176,42 +203,58 @@ function card(page: Page, slate: Slate, item: Item, place: number, width: number
     el('span', { class: 'title' }, name),
     fieldsLine(item),
     answerButtons(item, page.scale, (rating) => pick(page, item, rating, slate.id)),
-    measures,
+    el(
+      'span',
+      { class: 'measures' },
+      el('span', { class: 'meter', 'aria-hidden': 'true' }, bar),
+      el('span', {}, `score ${item.score.toFixed(2)}`),
+      dial > 0 &&
+        el('span', explored ? { class: 'explored' } : {}, `${explored ? 'explored, ' : ''}propensity ${percent(propensity)}`),
+      similarButton,
+    ),
   );
-  const button = measures.querySelector('button');
   const toggle = () =>
     void guarded(async () => {
       const open = element.querySelector('.similar');
-      button?.setAttribute('aria-expanded', String(!open));
+      similarButton.setAttribute('aria-expanded', String(!open));
       if (open) return open.remove();
-      const near = await page.recommender.similar(item.id, { k: 5 });
-      element.append(el('div', { class: 'similar' }, el('ul', { class: 'rows', 'aria-label': `Similar to ${name}` }, ...near.map((n) => row(page, n)))));
+      const similar = await page.recommender.similar(item.id, { k: 5 });
+      const rows = similar.map((other) => row(page, other));
+      const list = el('ul', { class: 'rows', 'aria-label': `Similar to ${name}` }, ...rows);
+      element.append(el('div', { class: 'similar' }, list));
     });
   return element;
 }
 
+/** A probability with two digits. */
 function percent(p: number): string {
   return p >= 0.995 ? '100 %' : `${(100 * p).toPrecision(2)} %`;
 }
 
+/** Shows the time of each stage as a bar and in words. */
 function showTimings({ timings_us }: Slate): void {
   const stages = Object.entries(timings_us) as [string, number][];
   const total = stages.reduce((sum, [, us]) => sum + us, 0);
-  // Browsers round their clock to a tenth of a millisecond.
+  // Browsers round their clocks to a tenth of a millisecond.
   const ms = (us: number) => (us < 50 ? 'under 0.1 ms' : `${(us / 1000).toFixed(1)} ms`);
   const track = stages.map(([, us], i) => el('i', { style: `flex-grow:${Math.max(us, 1)};opacity:${1 - 0.17 * i}` }));
   const words = stages.map(([stage, us]) => `${stage} ${ms(us)}`).join(' · ');
   const timings = byId('timings');
   timings.hidden = false;
-  timings.replaceChildren(el('div', { class: 'track', 'aria-hidden': 'true' }, ...track), el('span', {}, `${ms(total)} in all: ${words}`));
+  timings.replaceChildren(
+    el('div', { class: 'track', 'aria-hidden': 'true' }, ...track),
+    el('span', {}, `${ms(total)} in all: ${words}`),
+  );
 }
 
+/** Lets the visitor save the log as a file. */
 async function saveLog(page: Page): Promise<void> {
   const address = URL.createObjectURL(new Blob([await page.recommender.exportLog()], { type: 'application/x-ndjson' }));
   el('a', { href: address, download: 'foretaste-log.jsonl' }).click();
   setTimeout(() => URL.revokeObjectURL(address), 1000);
 }
 
+/** Shows what the bundle says about itself. */
 function about({ name, items, dim, model_id, licence, limits }: Info): void {
   const parts = [name, `${items.toLocaleString()} items`, `${dim} dimensions`, `model ${model_id}`, licence ?? '', limits ?? ''];
   byId('about').textContent = parts.filter(Boolean).join(' · ');
@@ -223,12 +266,13 @@ function showProgress({ loaded, total }: { loaded: number; total: number }): voi
 
 function setStatus(state: 'loading' | 'ready' | 'failed', text: string): void {
   const status = byId('status');
-  status.dataset['state'] = state;
+  status.dataset.state = state;
   status.textContent = text;
 }
 
+/** Shows an error. Tests read its code from `data-code`. */
 function fail(error: unknown): void {
   const code = error instanceof ForetasteError ? error.code : 'unexpected';
-  byId('status').dataset['code'] = code;
+  byId('status').dataset.code = code;
   setStatus('failed', error instanceof Error ? `This did not work: ${error.message}` : 'This did not work');
 }

@@ -1,9 +1,10 @@
-// One history on any bundle (FORETASTE_BUNDLE, FORETASTE_HISTORY): the command, Chromium and Node give the same ids in the same order.
+// For any bundle and history (FORETASTE_BUNDLE, FORETASTE_HISTORY) the command, Chromium and Node give the same ids in the same
+// order.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { load } from '../../dist/package/index.js';
-import { browser, nativeIds, serve, site, slateOf, watchedPage } from '../support.mjs';
+import { browser, nativeIds, serve, site, slateOf, slateScript, watchedPage } from '../support.mjs';
 
 const { FORETASTE_BUNDLE: bundle, FORETASTE_HISTORY: history } = process.env;
 
@@ -14,11 +15,10 @@ test('the command, Chromium and Node agree', async () => {
   assert.deepEqual(node, { ids: expected, golden: [] });
   const [chrome, server] = [await browser(), await serve(site(bundle))];
   try {
-    const { page, said } = await watchedPage(chrome);
+    const { page, messages } = await watchedPage(chrome);
     await page.goto(server.address);
-    const script = `(async () => (${slateOf})((await import('./package/index.js')).load, './bundle/', ${JSON.stringify(history.split(','))}))()`;
-    assert.deepEqual(await page.evaluate(script), node);
-    assert.deepEqual(said, []);
+    assert.deepEqual(await page.evaluate(slateScript(history.split(','))), node);
+    assert.deepEqual(messages, []);
   } finally {
     await chrome.close();
     server.stop();
