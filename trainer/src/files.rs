@@ -1,13 +1,14 @@
-//! Files that appear whole or not at all.
+//! Writes files whole or not at all.
 
 use std::path::Path;
 
 use anyhow::{Context, Result};
 
-/// Writes to `PATH.partial` beside the target, then renames: if the program stops midway, the old file is still there.
+/// Writes a file with the extension `.partial` beside the target, then renames it. If the program stops midway, the old
+/// file is still there.
 ///
 /// # Errors
-/// Names the file that cannot be written.
+/// A file that cannot be written; the error names it.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     let beside = path.with_extension("partial");
     std::fs::write(&beside, bytes)

@@ -1,4 +1,7 @@
-//! Learns two towers from interaction events, evaluates them and exports them as a bundle.
+//! Trains two towers on interaction events, exports them as a bundle of static files, and evaluates the bundle.
+//!
+//! The command `foretaste` is a thin layer over this library. `src/docs/architecture.md` tells what each module
+//! answers.
 
 pub mod ab;
 pub mod baselines;

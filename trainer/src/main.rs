@@ -1,10 +1,11 @@
-//! The `foretaste` command: from interaction events to a bundle that a browser recommends from.
+//! The `foretaste` command: it turns interaction events into a bundle that a browser recommends from.
 
 mod command;
 
 use clap::{Parser, Subcommand};
 
-/// Recommendations without a server: learns two towers from interaction events and exports them as a folder of static files.
+/// Recommendations without a server: trains two towers on interaction events and exports them as a folder of static
+/// files.
 #[derive(Parser)]
 #[command(
     name = "foretaste",
@@ -12,10 +13,10 @@ use clap::{Parser, Subcommand};
     propagate_version = true,
     after_help = "\
 first steps:
-  foretaste data get synthetic --to data            events, items and users, generated
-  foretaste train --data data --out run             learn the towers
-  foretaste export --run run --out bundle           a folder of static files
-  foretaste recommend bundle --history 3,14 -k 5    what a page would show"
+  foretaste data get synthetic --to data            generate events, items and users
+  foretaste train --data data --out run             train the towers
+  foretaste export --run run --out bundle           write a folder of static files
+  foretaste recommend bundle --history 3,14 -k 5    show what a page would show"
 )]
 struct Cli {
     #[command(subcommand)]

@@ -1,8 +1,8 @@
-//! Moments as text, by the proleptic Gregorian calendar in UTC.
+//! Times as text, in UTC and the proleptic Gregorian calendar.
 
-/// The day of a moment in Unix seconds, as `1998-04-22`.
+/// The day of a time in Unix seconds, as `1998-04-22`.
 ///
-/// Civil from days: Hinnant, chrono-compatible low-level date algorithms, 2013.
+/// Source: `civil_from_days` in Hinnant, chrono-compatible low-level date algorithms, 2013.
 pub fn day(seconds: i64) -> String {
     let z = seconds.div_euclid(86_400) + 719_468;
     let era = z.div_euclid(146_097);
@@ -15,7 +15,7 @@ pub fn day(seconds: i64) -> String {
     format!("{:04}-{month:02}-{day:02}", year + era * 400 + i64::from(month <= 2))
 }
 
-/// A moment in Unix milliseconds as ISO 8601, `1997-09-22T22:02:38.012Z`.
+/// A time in Unix milliseconds as ISO 8601: `1997-09-22T22:02:38.012Z`.
 pub fn iso(ms: i64) -> String {
     let seconds = ms.div_euclid(1000);
     let of_day = seconds.rem_euclid(86_400);
@@ -37,7 +37,7 @@ mod tests {
     }
 
     #[test]
-    fn moments_have_milliseconds() {
+    fn iso_times_have_milliseconds() {
         assert_eq!(iso(874_965_758_012), "1997-09-22T22:02:38.012Z");
         assert_eq!(iso(-1), "1969-12-31T23:59:59.999Z");
     }

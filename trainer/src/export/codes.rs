@@ -1,16 +1,18 @@
-//! The coarse plane of an item file: a codebook for each two dimensions, learned from the rows, and each row's codes.
+//! The coarse plane of an item file: one codebook for every pair of dimensions, learned from the rows, and the codes of
+//! each row.
 
 use foretaste::kernels::{BLOCK, CENTROIDS, blocks, pairs, subspaces};
 use rayon::prelude::*;
 
-/// Rounds of Lloyd's algorithm; the error falls by less than 1 % after these.
+/// Rounds of Lloyd's algorithm; further rounds lower the error by less than 1 %.
 const ROUNDS: usize = 12;
-/// Rows that a codebook is learned from, evenly spaced.
+/// A codebook is learned from at most this many rows, evenly spaced over the catalog.
 const SAMPLE: usize = 8192;
 
 type Point = [f32; 2];
 
-/// Codebook `[subspaces, 16, 2]` and codes `[blocks, pairs, 16]` of rows `[n, d]`.
+/// Returns the codebook `[subspaces, 16, 2]` and the codes `[blocks, pairs, 16]` of the rows `[n, d]`. Each code byte
+/// holds two subspaces, the even one in its low four bits.
 pub(super) fn encode(dim: usize, vectors: &[f32]) -> (Vec<f32>, Vec<u8>) {
     let n = vectors.len() / dim;
     let subspaces: Vec<(Vec<Point>, Vec<u8>)> = (0..subspaces(dim))
@@ -34,9 +36,12 @@ pub(super) fn encode(dim: usize, vectors: &[f32]) -> (Vec<f32>, Vec<u8>) {
     (codebook, codes)
 }
 
-/// Sixteen centroids of points, of which there is at least one. Lloyd, Least squares quantization in PCM, 1982.
+/// Returns sixteen centroids of the points. There must be at least one point.
+///
+/// Lloyd, Least squares quantization in PCM, 1982.
 fn centroids(mut points: Vec<Point>) -> Vec<Point> {
-    // Four strips of equal counts along the first axis, each cut in four along the second.
+    // Start: cut the points into four strips of equal counts along the first axis, and each strip into four along the
+    // second.
     points.sort_unstable_by(|a, b| a[0].total_cmp(&b[0]));
     let quarter = |n: usize, q: usize| n * q / 4..(n * (q + 1) / 4).max(n * q / 4 + 1).min(n);
     let mut centroids = Vec::with_capacity(CENTROIDS);
@@ -60,7 +65,7 @@ fn mean(points: &[Point]) -> Option<Point> {
     (!points.is_empty()).then(|| [sum(0) as f32, sum(1) as f32])
 }
 
-/// The centroid of the least distance; the first of equals.
+/// Index of the nearest centroid; ties go to the lowest index.
 fn nearest(centroids: &[Point], point: Point) -> usize {
     let distance = |c: &Point| (c[0] - point[0]) * (c[0] - point[0]) + (c[1] - point[1]) * (c[1] - point[1]);
     let mut best = (f32::INFINITY, 0);
@@ -77,7 +82,7 @@ mod tests {
     use super::*;
     use crate::random::mix;
 
-    /// A number of the standard normal distribution, by the sum of twelve uniform ones.
+    /// A draw that is nearly standard normal: the sum of twelve uniform numbers, less 6.
     fn normal(i: u64) -> f32 {
         (0..12).map(|j| mix(9, i * 12 + j) as f64 / u64::MAX as f64).sum::<f64>() as f32 - 6.0
     }
@@ -93,10 +98,11 @@ mod tests {
         }
     }
 
-    /// The best 16-point quantizer of a two-dimensional normal distribution leaves a mean error of about .107 a point (Max,
-    /// Quantizing for minimum distortion, 1960, for one dimension: .1175 · 2).
+    /// The best 16-point quantizer of a two-dimensional normal distribution has a mean squared error of about .107 for
+    /// each dimension. Quantising each dimension to four values has .1175 (Max, Quantizing for minimum distortion,
+    /// 1960).
     #[test]
-    fn the_error_is_that_of_good_codebooks() {
+    fn the_error_is_close_to_that_of_the_best_codebook() {
         let (n, dim) = (5000, 5);
         let vectors: Vec<f32> = (0..n * dim as u64).map(normal).collect();
         let (codebook, codes) = encode(dim, &vectors);
@@ -108,7 +114,7 @@ mod tests {
                 error += (codebook[(k / 2 * 16 + code) * 2 + k % 2] - x).powi(2);
             }
         }
-        // The fifth dimension has sixteen points of its own.
+        // The fifth dimension has a codebook to itself, so its error is small: divide by four dimensions.
         let mean = error / (n as f32 * 4.0);
         assert!(mean < 0.118, "{mean}");
         assert_eq!(encode(dim, &vectors).1, codes);

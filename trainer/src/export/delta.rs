@@ -1,9 +1,15 @@
-//! A changed file, told by the file before it.
+//! The difference between two versions of a file. A page that has the old file fetches the delta and makes the new
+//! file.
 //!
-//! A delta is gzip over: u32 number of pieces; of each piece three u32, where in the old file it begins (2³² − 1: nowhere), how many bytes it has, and
-//! the width of its numbers, 1 or 4; then the bytes of the pieces, less those of the old file where a piece has one. Numbers that move a little differ by
-//! little, which packs well (Percival, Naive differences of executable code, 2003). Of width 4 the whole piece is one little-endian number for that, so
-//! that it does not matter where floats begin, and its bytes 0, 4, 8, … come first, then 1, 5, 9, … . Little-endian.
+//! A delta is gzip over little-endian data:
+//! 1. u32: the number of pieces;
+//! 2. for each piece three u32: its offset in the old file (2³² − 1 if it has none), its length in bytes, and its
+//!    width, 1 or 4;
+//! 3. the bytes of the pieces in order: new − old for a piece with an offset, the new bytes for a piece without one.
+//!
+//! Numbers that change a little have small differences, which pack well (Percival, Naive differences of executable
+//! code, 2003). Width 1 subtracts byte by byte. Width 4 subtracts the whole piece as one long number, so it does not
+//! matter where the floats begin; bytes 0, 4, 8, … of the result are stored first, then bytes 1, 5, 9, …, and so on.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{Read, Write};
@@ -15,21 +21,24 @@ use flate2::write::GzEncoder;
 use foretaste::bundle::CatalogFile;
 use safetensors::{Dtype, SafeTensors};
 
-/// Where a piece begins that the old file does not have.
+/// The offset of a piece that has no counterpart in the old file.
 const NOWHERE: u32 = u32::MAX;
-/// Least bytes that a piece of any file is worth its place for.
+/// [`pieces`] looks for runs of at least this many equal bytes: a shorter run does not pay for its entry.
 const LEAST: usize = 32;
 
-/// Bytes of the new file in its order: how many, and where the old file has the like.
+/// A run of bytes of the new file. Pieces cover the new file in order.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Piece {
+    /// Offset of its counterpart in the old file.
     from: Option<usize>,
     len: usize,
+    /// 1 or 4 bytes, see the module.
     width: usize,
 }
 
 impl Piece {
-    /// Its bytes in a delta.
+    /// Returns the bytes that the delta stores for this piece. `own` is the piece in the new file, `old` the whole old
+    /// file.
     fn difference(&self, own: &[u8], old: &[u8]) -> Result<Vec<u8>> {
         let mut out = own.to_vec();
         if let Some(from) = self.from {
@@ -44,12 +53,12 @@ impl Piece {
         Ok(self.order().map(|at| out[at]).collect())
     }
 
-    /// Its bytes in the new file.
+    /// Returns the piece of the new file from its bytes in the delta and the whole old file.
     fn apply(&self, difference: &[u8], old: &[u8]) -> Result<Vec<u8>> {
         let mut out = vec![0; self.len];
         self.order().zip(difference).for_each(|(at, byte)| out[at] = *byte);
         if let Some(from) = self.from {
-            let there = old.get(from..from + self.len).context("the delta is of another file")?;
+            let there = old.get(from..from + self.len).context("the delta belongs to another file")?;
             let mut carry = 0;
             for (new, old) in out.iter_mut().zip(there) {
                 let sum = u16::from(*new) + u16::from(*old) + carry;
@@ -59,17 +68,17 @@ impl Piece {
         Ok(out)
     }
 
-    /// Places of its bytes, in the order of a delta.
+    /// Positions of the piece's bytes in the order in which a delta stores them.
     fn order(&self) -> impl Iterator<Item = usize> {
         let Piece { len, width, .. } = *self;
         (0..width).flat_map(move |plane| (plane..len).step_by(width))
     }
 }
 
-/// The delta from `old` to `new`, whose bytes the pieces cover.
+/// Returns the delta from `old` to `new`. The pieces must cover `new` exactly.
 ///
 /// # Errors
-/// None for files below 4 GiB and pieces that lie inside them.
+/// Pieces that lie outside a file or do not cover `new`, or files of 4 GiB or more.
 pub fn encode(old: &[u8], new: &[u8], pieces: &[Piece]) -> Result<Vec<u8>> {
     let mut raw = u32::try_from(pieces.len())?.to_le_bytes().to_vec();
     for piece in pieces {
@@ -88,10 +97,10 @@ pub fn encode(old: &[u8], new: &[u8], pieces: &[Piece]) -> Result<Vec<u8>> {
     Ok(packed.finish()?)
 }
 
-/// The new file.
+/// Returns the new file.
 ///
 /// # Errors
-/// A delta that is none, or of another file.
+/// Damaged bytes, or a delta that belongs to another old file.
 pub fn apply(old: &[u8], delta: &[u8]) -> Result<Vec<u8>> {
     let mut raw = Vec::new();
     GzDecoder::new(delta).read_to_end(&mut raw)?;
@@ -112,10 +121,11 @@ pub fn apply(old: &[u8], delta: &[u8]) -> Result<Vec<u8>> {
     Ok(new)
 }
 
-/// Pieces of an item file: rows of the same item lie on each other, whatever their number.
+/// Pieces of an item file: each item's row is compared with the old row of the same id, even if its row number changed.
+/// `ids` are the old and the new catalog file.
 ///
 /// # Errors
-/// Bytes that are no item file.
+/// Bytes that are not an item file.
 pub fn item_pieces(old: &[u8], new: &[u8], ids: [&CatalogFile; 2]) -> Result<Vec<Piece>> {
     let places: HashMap<&String, usize> = ids[0].ids.iter().zip(0..).collect();
     let rows: Vec<Option<usize>> = ids[1].ids.iter().map(|id| places.get(id).copied()).collect();
@@ -142,14 +152,15 @@ pub fn item_pieces(old: &[u8], new: &[u8], ids: [&CatalogFile; 2]) -> Result<Vec
     Ok(pieces.0)
 }
 
-/// Pieces of any file: as a whole where the lengths are equal, as of a graph of floats, else runs of equal bytes.
+/// Pieces of any file. Files of equal length, such as a graph with new weights, are compared as a whole with width 4.
+/// Other files are split into runs of equal bytes and bytes that the old file does not have.
 pub fn pieces(old: &[u8], new: &[u8]) -> Vec<Piece> {
     let mut pieces = Pieces::default();
     if old.len() == new.len() {
         pieces.add(Some(0), new.len(), 4);
         return pieces.0;
     }
-    // The later of equal blocks counts: any does.
+    // Of equal blocks the last one wins; any of them would do.
     let blocks: HashMap<&[u8], usize> = old.chunks_exact(LEAST).zip((0..).step_by(LEAST)).collect();
     let mut at = 0;
     while at < new.len() {
@@ -161,7 +172,7 @@ pub fn pieces(old: &[u8], new: &[u8]) -> Vec<Piece> {
     pieces.0
 }
 
-/// Pieces that grow as long as they lie side by side.
+/// A list that extends its last piece if the next one continues it in both files.
 #[derive(Default)]
 struct Pieces(Vec<Piece>);
 
@@ -194,11 +205,11 @@ mod tests {
     }
 
     #[test]
-    fn rows_follow_their_items() {
+    fn rows_are_matched_by_item_id() {
         let (n, dim) = (400, 64);
         let names: Vec<String> = (0..=n).map(|i| format!("{i:04}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        // Item 0007 goes, 0400 comes, and all vectors move by a fiftieth.
+        // Item 0007 is removed, item 0400 is added, and all vectors move by at most a hundredth.
         let old_rows = numbers(n * dim, 1);
         let drift = numbers(n * dim, 2);
         let moved: Vec<f32> = old_rows.iter().zip(&drift).map(|(x, y)| x + y / 50.0).collect();
@@ -214,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn any_file_is_told_by_another() {
+    fn any_file_can_be_made_from_any_other() {
         let old: Vec<u8> = (0..5000u64).map(|i| mix(5, i) as u8).collect();
         let new = [&old[..2000], b"something new", &old[2500..], &old[..100]].concat();
         for (old, new) in [(&old, &new), (&new, &old), (&old, &old), (&Vec::new(), &new), (&old, &Vec::new())] {

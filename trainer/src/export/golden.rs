@@ -1,4 +1,4 @@
-//! Made-up visitors, whose slates become the golden rows: no user of the data is in the bundle.
+//! Golden rows: what the bundle computes for invented visitors. No user of the data gets into the bundle.
 
 use anyhow::Result;
 use foretaste::Recommender;
@@ -11,10 +11,10 @@ use crate::random::mix;
 
 /// Sunday, 2023-11-05 13:20:00 UTC.
 const START_MS: i64 = 1_699_190_400_000;
-/// Lengths of the histories: none, one, a few, more than a tower reads.
+/// Lengths of the histories: empty, one event, a few, and more events than a tower reads.
 const LENGTHS: [usize; 7] = [0, 1, 2, 5, 20, 60, 450];
 
-/// One row a length; every second visitor states a context.
+/// Makes one row for each length. Every second visitor has a context.
 pub(super) fn rows(recommender: &Recommender) -> Result<Golden> {
     let encoding = &recommender.bundle().manifest.encoding;
     let row = |(i, len): (usize, &usize)| {
@@ -26,7 +26,7 @@ pub(super) fn rows(recommender: &Recommender) -> Result<Golden> {
     Ok(Golden { rows: LENGTHS.iter().enumerate().map(row).collect::<Result<_>>()? })
 }
 
-/// Events of random items, types and values; gaps from nothing to months; now and then an item that nobody knows.
+/// Events with random items, types and values, and gaps from 0 ms to 46 days. One event in ten has an unknown item.
 fn history(recommender: &Recommender, len: usize, seed: u64) -> Vec<Event> {
     let (catalog, spec) = (&recommender.bundle().catalog, &recommender.bundle().manifest.encoding.history);
     let mut time = START_MS;
@@ -49,7 +49,7 @@ fn history(recommender: &Recommender, len: usize, seed: u64) -> Vec<Event> {
     (0..len).map(event).collect()
 }
 
-/// A value for every column that is stated, not derived.
+/// A value for every context column that a page states. Columns that are derived from the time have none.
 fn context(encoding: &Encoding, seed: u64) -> Fields {
     let value = |(i, column): (usize, &ColumnEncoding)| {
         let pick = |words: &[String]| words.get((mix(seed, i as u64) % (words.len() as u64 + 1)) as usize).cloned();

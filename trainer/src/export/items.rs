@@ -1,4 +1,4 @@
-//! Item files and catalogs: the same rows, at most 65,536 a file.
+//! Item files and catalog files. Both hold the same rows in the same order, at most 65,536 in each file.
 
 use std::collections::BTreeMap;
 
@@ -10,24 +10,25 @@ use safetensors::tensor::{Dtype, TensorView, serialize};
 use super::{File, codes};
 use crate::towers::CatalogRows;
 
-/// Rows of a catalog from which on the coarser plane is worth its bytes: below, a plain scan takes under .1 ms.
+/// From this many rows on the coarser plane is worth its bytes. Below, a plain scan takes less than .1 ms.
 const CODES_FROM: usize = 16_384;
 
-/// What item files have beside int8 rows: the finer plane, by which a list is ranked as unquantised rows rank it, half a byte a number, and the
-/// coarser one, by which a search is faster than a scan of all rows, a quarter of a byte.
+/// Which planes the item files have beside the int8 rows. The finer plane ranks the best rows as unquantised rows
+/// would, at half a byte for each number. The coarser plane makes a search faster than a scan of all rows, at a quarter
+/// of a byte.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Planes {
-    /// The finer plane, and from 16,384 items on the coarser one.
+    /// The finer plane, and the coarser one from 16,384 items on.
     #[default]
     Auto,
-    /// Both.
+    /// Both planes, whatever the size.
     Always,
-    /// Neither: int8 rows alone.
+    /// Int8 rows alone: the smallest files.
     Never,
 }
 
 impl Planes {
-    /// Whether a catalog of so many items has the finer and the coarser plane.
+    /// Whether a catalog of this size has the finer and the coarser plane.
     fn of(self, items: usize) -> [bool; 2] {
         match self {
             Planes::Auto => [true, items >= CODES_FROM],
@@ -37,7 +38,7 @@ impl Planes {
     }
 }
 
-/// Item files, then catalogs, each in row order.
+/// All item files, then all catalog files, each in row order. `counts` `[n]` are the training events of each item.
 pub(super) fn files(catalog: &CatalogFile, dim: usize, rows: &CatalogRows, counts: &[f32], planes: Planes) -> Result<Vec<File>> {
     let CatalogRows { vectors, biases, inputs } = rows;
     let planes = planes.of(biases.len());
@@ -59,11 +60,13 @@ pub(super) fn files(catalog: &CatalogFile, dim: usize, rows: &CatalogRows, count
     Ok(items)
 }
 
-/// The bytes of an item file: `vectors` i8 `[n, d]`, `scales` f32 `[n]`, `biases` f32 `[n]`, the vectors that a history reads where they are
-/// others, the training events of each item where known, and of the finer and the coarser plane those asked for.
+/// The bytes of an item file: `vectors` i8 `[n, d]`, `scales` f32 `[n]` and `biases` f32 `[n]`.
+///
+/// `inputs` `[n, d]` are the vectors that the user tower reads, if they differ from `vectors`. `counts` `[n]` are the
+/// training events of each item, if known. The last argument says whether to add the finer and the coarser plane.
 ///
 /// # Errors
-/// None for finite numbers.
+/// None if all numbers are finite.
 pub fn item_file(
     dim: usize,
     vectors: &[f32],
@@ -110,7 +113,7 @@ pub fn item_file(
     Ok(serialize(tensors, None)?)
 }
 
-/// int8 rows and their scales.
+/// Returns int8 rows `[n, d]` and their scales `[n]`.
 fn quantize(dim: usize, vectors: &[f32]) -> (Vec<i8>, Vec<f32>) {
     let mut quantized = vec![0; vectors.len()];
     let rows = vectors.chunks_exact(dim).zip(quantized.chunks_exact_mut(dim));

@@ -1,4 +1,4 @@
-//! A finished training as a bundle: a folder of static files. Equal runs give equal bytes.
+//! Turns a finished training into a bundle: a folder of static files. Equal runs give equal bytes.
 
 mod codes;
 mod delta;
@@ -20,7 +20,7 @@ pub use self::publish::{Published, publish};
 use crate::files::write_atomically;
 use crate::training::Run;
 
-/// Digits of a file's hash in its name.
+/// Hexadecimal digits of a file's hash in its name.
 const HASH_DIGITS: usize = 16;
 
 /// A file of the bundle with its bytes.
@@ -30,7 +30,8 @@ struct File {
 }
 
 impl File {
-    /// A file whose name carries its hash, so that hosts may cache it for ever.
+    /// A file with its hash in its name, so that hosts may cache it for ever. `rows` is the number of catalog rows in
+    /// it.
     fn hashed(stem: &str, role: &str, extension: &str, rows: Option<usize>, bytes: Vec<u8>) -> File {
         let hash = sha256_hex(&bytes);
         File::named(format!("{stem}.{}.{extension}", &hash[..HASH_DIGITS]), role, rows, bytes)
@@ -45,10 +46,11 @@ impl File {
 
 /// Writes the bundle of a run into the new or existing folder `out`.
 ///
-/// The manifest comes last: until then an older bundle there stands. Then its files go.
+/// The manifest is written last, so an older bundle in the folder stays valid until then. Afterwards the files of the
+/// older bundle are removed.
 ///
 /// # Errors
-/// Numbers that are not finite, a folder that cannot be written, a bundle that does not open again.
+/// Numbers that are not finite, a folder that cannot be written, or a bundle that cannot be opened again.
 pub fn export(run: &Run, out: &Path, planes: Planes) -> Result<()> {
     let encoding = &run.card.encoding;
     let (rows, linear) = (run.rows(), run.linear.as_ref());
@@ -71,14 +73,14 @@ pub fn export(run: &Run, out: &Path, planes: Planes) -> Result<()> {
         Ok::<_, anyhow::Error>(File::named("golden.json".into(), "golden", None, serde_json::to_vec(rows)?))
     };
     files.push(golden(&golden::Golden::default())?);
-    // The rows come from the bundle as it is shipped, opened as a page opens it.
+    // The golden rows are computed from the bundle as it is shipped, opened as a page opens it.
     let rows = golden::rows(&open(&manifest(run, &files), &files)?)?;
     files.pop();
     files.push(golden(&rows)?);
     let manifest = manifest(run, &files);
     open(&manifest, &files)?;
 
-    std::fs::create_dir_all(out).with_context(|| format!("{}: cannot be made", out.display()))?;
+    std::fs::create_dir_all(out).with_context(|| format!("{}: cannot be created", out.display()))?;
     let before = std::fs::read(out.join("manifest.json")).ok().and_then(|bytes| Manifest::parse(&bytes).ok());
     for file in &files {
         write_atomically(&out.join(&file.entry.path), &file.bytes)?;
@@ -86,7 +88,7 @@ pub fn export(run: &Run, out: &Path, planes: Planes) -> Result<()> {
     write_atomically(&out.join("manifest.json"), &serde_json::to_vec_pretty(&manifest)?)?;
     let stays = |path: &str| manifest.files.iter().any(|f| f.path == path);
     for old in before.iter().flat_map(|m| &m.files).filter(|f| !stays(&f.path)) {
-        // One that cannot be removed does no harm: no manifest names it.
+        // A file that cannot be removed does no harm: no manifest names it.
         _ = std::fs::remove_file(out.join(&old.path));
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! A bundle where pages load it from, with what turns the files of the bundle before into its own.
+//! Puts a bundle where pages load it from, with deltas: pages that have the previous bundle fetch only what changed.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -9,28 +9,30 @@ use foretaste::bundle::{CatalogFile, FileEntry, Manifest};
 use super::{File, HASH_DIGITS, delta};
 use crate::files::write_atomically;
 
-/// The feature of deltas, and their role.
+/// The optional feature that names deltas in the manifest, and the role of their files.
 const DELTA: &str = "delta";
-/// Between the name of the file that a delta makes and that of the file it starts from.
+/// A delta is called NEW.from.OLD, after the file that it makes and the file that it needs.
 const FROM: &str = ".from.";
 
-/// What a publication has cost.
+/// How much a page downloads after a publication.
 #[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize)]
 pub struct Published {
-    /// Bytes of the files that a page reads and that the bundle before did not have.
+    /// Bytes of the files that a page reads and the previous bundle lacks, fetched whole.
     pub bytes: u64,
-    /// Bytes of them for a page that has the bundle before: deltas, and what has none.
+    /// Bytes for a page that has the previous bundle: the deltas, and whole files where there is no delta.
     pub delta_bytes: u64,
 }
 
-/// Copies the bundle in the folder `bundle` to the folder `live`, with deltas from the bundle that is there. Its files stay beside the new ones, for
-/// pages that are just loading them; older ones go. The manifest is written last.
+/// Copies the bundle in the folder `bundle` to the folder `live` and adds deltas from the bundle that is there.
+///
+/// The files of that previous bundle stay, because a page may be loading them; files of older bundles are removed. The
+/// manifest is written last.
 ///
 /// # Errors
 /// Folders that cannot be read or written.
 pub fn publish(bundle: &Path, live: &Path) -> Result<Published> {
-    let mut manifest = manifest_of(bundle)?.with_context(|| format!("{}: no bundle there", bundle.display()))?;
-    std::fs::create_dir_all(live).with_context(|| format!("{}: cannot be made", live.display()))?;
+    let mut manifest = manifest_of(bundle)?.with_context(|| format!("{}: there is no bundle", bundle.display()))?;
+    std::fs::create_dir_all(live).with_context(|| format!("{}: cannot be created", live.display()))?;
     let mut before = manifest_of(live)?;
     let mut published = Published::default();
     for file in &manifest.files {
@@ -42,7 +44,7 @@ pub fn publish(bundle: &Path, live: &Path) -> Result<Published> {
         for (new, old) in changed(&manifest, before) {
             published.bytes += new.bytes;
             let delta = old.map(|old| delta_of(new, old, bundle, live, &manifest, before)).transpose()?;
-            // A delta that saves less than a tenth is not worth a second way.
+            // A delta must save more than a tenth of the bytes, otherwise pages fetch the whole file.
             let delta = delta.filter(|delta| 10 * delta.entry.bytes < 9 * new.bytes);
             published.delta_bytes += delta.as_ref().map_or(new.bytes, |delta| delta.entry.bytes);
             deltas.extend(delta);
@@ -62,7 +64,7 @@ pub fn publish(bundle: &Path, live: &Path) -> Result<Published> {
         let name = entry.file_name().to_string_lossy().into_owned();
         let hash = |part: &str| part.len() == HASH_DIGITS && part.bytes().all(|b| b.is_ascii_hexdigit());
         if name.split('.').any(hash) && !stays.contains(name.as_str()) {
-            // One that cannot be removed does no harm: no manifest names it.
+            // A file that cannot be removed does no harm: no manifest names it.
             _ = std::fs::remove_file(entry.path());
         }
     }
@@ -74,7 +76,7 @@ fn read(folder: &Path, name: &str) -> Result<Vec<u8>> {
     std::fs::read(&path).with_context(|| format!("{}: cannot be read", path.display()))
 }
 
-/// The manifest in a folder; none where there is no bundle.
+/// Reads the manifest in a folder; `None` if there is no bundle.
 fn manifest_of(folder: &Path) -> Result<Option<Manifest>> {
     if !folder.join("manifest.json").is_file() {
         return Ok(None);
@@ -83,7 +85,7 @@ fn manifest_of(folder: &Path) -> Result<Option<Manifest>> {
     Ok(Some(manifest.with_context(|| folder.display().to_string())?))
 }
 
-/// The files of the new manifest that pages read and the old one lacks, each with the one whose place it takes.
+/// The files that pages read and that only the new manifest has, each with the old file that it replaces, if any.
 fn changed<'a>(new: &'a Manifest, old: &'a Manifest) -> Vec<(&'a FileEntry, Option<&'a FileEntry>)> {
     let roles = ["user_tower", "items", "catalog"];
     let pairs = |role| {
@@ -113,7 +115,7 @@ fn delta_of(
         delta::pieces(&was, &is)
     };
     let bytes = delta::encode(&was, &is, &pieces)?;
-    ensure!(delta::apply(&was, &bytes)? == is, "{}: the delta makes another file", new.path);
+    ensure!(delta::apply(&was, &bytes)? == is, "{}: the delta does not make this file", new.path);
     let mut file = File::named(format!("{}{FROM}{}", new.path, old.path), DELTA, None, bytes);
     file.entry.feature = Some(DELTA.into());
     Ok(file)

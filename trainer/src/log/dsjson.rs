@@ -1,11 +1,13 @@
-//! Lines for Vowpal Wabbit: dsjson, <https://github.com/VowpalWabbit/vowpal_wabbit/wiki/DSJson-Format>.
+//! Converts logs to dsjson, the form that Vowpal Wabbit reads:
+//! <https://github.com/VowpalWabbit/vowpal_wabbit/wiki/DSJson-Format>
 
 use serde_json::json;
 
 use super::Visitor;
 use super::rewards::plain_reward;
 
-/// A line a slot: a contextual bandit's decision of which the log knows the item that was shown, its probability and its cost, −reward.
+/// Writes one line for each slot: a decision of a contextual bandit with the item that was shown, its probability and
+/// its cost, which is −reward.
 pub fn dsjson(visitors: &[Visitor]) -> String {
     let mut out = String::new();
     for visitor in visitors {

@@ -1,11 +1,13 @@
-//! Events as Google Analytics 4 exports them to BigQuery, <https://support.google.com/analytics/answer/7029846>.
+//! Converts logs to the form in which Google Analytics 4 exports events to BigQuery:
+//! <https://support.google.com/analytics/answer/7029846>
 
 use serde_json::{Value, json};
 
 use super::Visitor;
 use foretaste::profile::LogLine;
 
-/// A line an event: slates as `view_item_list`, views of their items as `select_item`, purchases as `purchase`, all else under its own name.
+/// Writes one line for each line of the logs. A slate becomes `view_item_list`, an assignment `experience_impression`,
+/// an event of type `view` or `click` becomes `select_item`, and any other event keeps its own name.
 pub fn ga4(visitors: &[Visitor]) -> String {
     let mut out = String::new();
     for visitor in visitors {

@@ -1,4 +1,5 @@
-//! Logs that pages export: slates with propensities, and what visitors answered. One file is one visitor's.
+//! Logs that pages export: slates with propensities, visitors' events, and arms of experiments. One file holds one
+//! visitor's log.
 
 mod dsjson;
 mod ga4;
@@ -21,26 +22,26 @@ use foretaste::profile::{Event, Impression, LogLine};
 /// One visitor's log.
 #[derive(Debug, Clone, Default)]
 pub struct Visitor {
-    /// Names the visitor in a table: the file's name without its ending.
+    /// The file's name without its extension. It names the visitor in tables.
     pub name: String,
-    /// In the order in which they came.
+    /// Lines in the order of the file, which is the order of time.
     pub lines: Vec<LogLine>,
 }
 
-/// A slate and what came of it.
+/// A slate and the events that answered it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shown<'a> {
     /// The slate.
     pub impression: &'a Impression,
-    /// Answers to each slot.
+    /// The events that answered each slot, by slot.
     pub answers: Vec<Vec<&'a Event>>,
 }
 
 impl Visitor {
-    /// Reads an exported log.
+    /// Reads an exported log (JSON lines). Empty lines are skipped.
     ///
     /// # Errors
-    /// A line that is none, with its number.
+    /// A file that cannot be read, or a line that is not a line of a log, with its number.
     pub fn read(path: &Path) -> Result<Visitor> {
         let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot be read", path.display()))?;
         let name = path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -48,7 +49,8 @@ impl Visitor {
         let line = |(i, line): (usize, &str)| {
             let at = || format!("{}:{}: not a line of an exported log", path.display(), i + 1);
             let value: serde_json::Value = serde_json::from_str(line).with_context(at)?;
-            // Told apart here, so that a fault is named and not merely "none of these".
+            // The kind of line is decided here, so that the error names the faulty field. An untagged enum would only
+            // say that no variant matched.
             let line = match value["type"].as_str() {
                 Some("impression") if value.get("item").is_none() => serde_json::from_value(value).map(LogLine::Impression),
                 Some("assignment") if value.get("item").is_none() => serde_json::from_value(value).map(LogLine::Assignment),
@@ -59,7 +61,8 @@ impl Visitor {
         Ok(Visitor { name, lines: lines.map(line).collect::<Result<_>>()? })
     }
 
-    /// The slates with the later events that answer them: those that name the slate, and those that name none of an item that it showed last.
+    /// The slates, each with the events that answer it. An event answers the slate that it names. An event that names
+    /// none answers the last slate that showed its item.
     pub fn shown(&self) -> Vec<Shown<'_>> {
         let mut all: Vec<Shown> = Vec::new();
         let (mut by_name, mut last) = (BTreeMap::new(), BTreeMap::new());
@@ -86,12 +89,12 @@ impl Visitor {
     }
 }
 
-/// The types of some answers, with `|` between them.
+/// The types of some answers, joined by `|`.
 fn kinds(answers: &[&Event]) -> String {
     answers.iter().map(|event| event.kind.as_str()).collect::<Vec<_>>().join("|")
 }
 
-/// A moment in ISO 8601, UTC, from milliseconds; empty where it is not known.
+/// Unix milliseconds as ISO 8601 in UTC; empty if the time is not known.
 fn iso(time: Option<i64>) -> String {
     time.map(crate::time::iso).unwrap_or_default()
 }

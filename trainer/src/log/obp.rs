@@ -1,4 +1,4 @@
-//! The table that Open Bandit Pipeline reads, as of the Open Bandit Dataset.
+//! Converts logs to the table of the Open Bandit Dataset, which Open Bandit Pipeline reads.
 
 use std::fmt::Write;
 
@@ -6,7 +6,8 @@ use super::Visitor;
 use super::rewards::plain_reward;
 use crate::data::csv_line;
 
-/// CSV of `timestamp`, `item_id`, `position` (from 1), `click`, `propensity_score`, `slate`, `visitor`; a line a slot.
+/// Writes CSV with one line for each slot: `timestamp` (ISO 8601), `item_id`, `position` (from 1), `click` (0 or 1),
+/// `propensity_score`, `slate`, `visitor`.
 pub fn obp(visitors: &[Visitor]) -> String {
     let mut out = "timestamp,item_id,position,click,propensity_score,slate,visitor\n".to_owned();
     for visitor in visitors {

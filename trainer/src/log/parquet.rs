@@ -1,4 +1,4 @@
-//! A table of all slots.
+//! Converts logs to a Parquet table of all slots.
 
 use std::ops::Range;
 use std::path::Path;
@@ -9,8 +9,9 @@ use super::rewards::plain_reward;
 use super::{Visitor, kinds};
 use crate::data::columnar::{self, Written};
 
-/// Writes a Parquet table, a row a slot: `visitor`, `slate`, `time` (ms UTC), `model`, `policy`, `context`, `slot` (from 0), `item`, `score`,
-/// `propensity`, `standard_error`, `reward` (1 with an answer that is no hide or dislike), `answers` (types, with `|` between them).
+/// Writes a Parquet table with one row for each slot: `visitor`, `slate`, `time` (Unix ms), `model`, `policy`,
+/// `context`, `slot` (from 0), `item`, `score`, `propensity`, `standard_error`, `reward` (1 if an answer is neither
+/// `hide` nor `dislike`, else 0), `answers` (types, joined by `|`).
 ///
 /// # Errors
 /// A file that cannot be written.

@@ -1,4 +1,4 @@
-//! MLflow's file store: `EXPERIMENT/RUN/` with `meta.yaml`, and a file for each metric, parameter and tag.
+//! MLflow's file store: a folder `EXPERIMENT/RUN/` with `meta.yaml` and one file for each metric, parameter and tag.
 //! <https://mlflow.org/docs/latest/tracking/backend-stores>
 
 use std::collections::BTreeSet;
@@ -11,7 +11,7 @@ use foretaste::bundle::sha256_hex;
 
 use super::{Subject, now_ms};
 
-/// What a run is at, as MLflow numbers it.
+/// Status of a run, with MLflow's numbers.
 #[derive(Clone, Copy)]
 enum Status {
     Running = 1,
@@ -19,7 +19,7 @@ enum Status {
     Failed = 4,
 }
 
-/// A run of the store.
+/// One run in the store. A run that is dropped before [`Store::finish`] is marked as failed.
 pub(super) struct Store {
     folder: PathBuf,
     experiment: String,
@@ -33,7 +33,7 @@ pub(super) struct Store {
 impl Store {
     pub fn create(root: &Path, subject: &Subject, now: u64) -> Result<Store> {
         let root = std::path::absolute(root)?;
-        // Eighteen digits, as MLflow gives its own; equal for equal data.
+        // MLflow's own experiment ids have eighteen digits. Runs on equal data belong to one experiment.
         let digits: String = sha256_hex(subject.data.as_bytes()).bytes().map(|b| char::from(b'0' + b % 10)).collect();
         let experiment = format!("9{}", &digits[..17]);
         let id = sha256_hex(format!("{} {} {now}", subject.name, std::process::id()).as_bytes())[..32].to_owned();
@@ -121,7 +121,7 @@ impl Store {
 impl Drop for Store {
     fn drop(&mut self) {
         if !self.is_over {
-            // Nobody is left to tell: the training has its own error.
+            // An error here is ignored: the training already reports its own.
             _ = self.write_meta(Status::Failed, Some(now_ms()));
         }
     }
@@ -135,7 +135,7 @@ pub(super) fn yaml(lines: &[(&str, String)]) -> String {
     lines.iter().map(|(key, value)| format!("{key}: {value}\n")).collect()
 }
 
-/// A text in YAML, of which JSON is a part.
+/// A text as a YAML string. JSON strings are valid YAML.
 pub(super) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
@@ -146,7 +146,7 @@ pub(super) fn uri(path: &Path) -> String {
     format!("file://{}", path.to_string_lossy().bytes().map(byte).collect::<String>())
 }
 
-/// A name that MLflow takes: `recall@20` becomes `recall_at_20`.
+/// Spells a name with the characters that MLflow allows: `recall@20` becomes `recall_at_20`.
 pub(super) fn plain(name: &str) -> String {
     let spelt = name.replace('@', "_at_");
     spelt.chars().map(|c| if c.is_ascii_alphanumeric() || "_-.".contains(c) { c } else { '_' }).collect()
@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_run_has_its_files() {
+    fn a_run_writes_metrics_params_tags_and_status() {
         let root = tempfile::tempdir().unwrap();
         let params = vec![("dim".to_owned(), "64".to_owned())];
         let subject = Subject { name: "run 1", data: "films: \"a\"", params, revision: Some("abc") };
@@ -172,7 +172,7 @@ mod tests {
         let meta = fs::read_to_string(folder.parent().unwrap().join("meta.yaml")).unwrap();
         assert!(meta.contains(r#"name: "films: \"a\"""#), "{meta}");
         drop(store);
-        assert!(read("meta.yaml").contains("\nstatus: 4\n"), "it ended without a word");
+        assert!(read("meta.yaml").contains("\nstatus: 4\n"), "a dropped run has failed");
 
         let card = root.path().join("run.json");
         fs::write(&card, "{}").unwrap();

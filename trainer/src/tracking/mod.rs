@@ -1,7 +1,8 @@
-//! Records of a training for the tools that people already have: TensorBoard's event files and MLflow's file store. Both appear while it runs.
+//! Records a training for TensorBoard (event files) and MLflow (file store). Both are written while the training runs.
 //!
-//! `tensorboard --logdir DIR/tensorboard`; `MLFLOW_ALLOW_FILE_STORE=true mlflow ui --backend-store-uri DIR/mlruns`, or `mlflow migrate-filestore`
-//! for a server: from version 3.13 on MLflow keeps the file store behind that variable.
+//! To look at them: `tensorboard --logdir DIR/tensorboard`, and
+//! `MLFLOW_ALLOW_FILE_STORE=true mlflow ui --backend-store-uri DIR/mlruns`. MLflow needs that variable from version
+//! 3.13 on. `mlflow migrate-filestore` copies the store to a server.
 
 mod mlflow;
 mod registry;
@@ -17,7 +18,7 @@ use anyhow::Result;
 use self::mlflow::Store;
 use self::tensorboard::Events;
 
-/// What a training is told apart by.
+/// What identifies a training in the records.
 pub struct Subject<'a> {
     /// Name of the run.
     pub name: &'a str,
@@ -25,18 +26,18 @@ pub struct Subject<'a> {
     pub data: &'a str,
     /// Settings, seed, split and hash of the data.
     pub params: Vec<(String, String)>,
-    /// Git revision.
+    /// Git revision of the working folder, if it has one.
     pub revision: Option<&'a str>,
 }
 
-/// Writes both; a training that ends without [`Tracker::finish`] is marked as failed.
+/// Writes both records. A training that ends without [`Tracker::finish`] is marked as failed.
 pub struct Tracker {
     events: Events,
     store: Store,
 }
 
 impl Tracker {
-    /// Begins `DIR/tensorboard/NAME/` and a run in `DIR/mlruns/`.
+    /// Starts the event file in `DIR/tensorboard/NAME/` and a run in `DIR/mlruns/`, where DIR is `folder`.
     ///
     /// # Errors
     /// Files that cannot be written.
@@ -48,7 +49,7 @@ impl Tracker {
         })
     }
 
-    /// Adds the figures of a step.
+    /// Adds named figures at a step. Both tools record the time of the call too.
     ///
     /// # Errors
     /// Files that cannot be written.
@@ -58,7 +59,7 @@ impl Tracker {
         self.store.add(now, step, figures)
     }
 
-    /// Ends the run with a file that describes it.
+    /// Marks the run as finished and copies `file`, which describes it, to MLflow's artifacts.
     ///
     /// # Errors
     /// Files that cannot be written.
@@ -67,7 +68,7 @@ impl Tracker {
     }
 }
 
-/// Milliseconds UTC.
+/// The current time in Unix milliseconds.
 fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis() as u64)
 }

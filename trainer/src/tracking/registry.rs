@@ -1,4 +1,4 @@
-//! MLflow's model registry in its file store: `models/NAME/` with a folder a version, and a file an alias.
+//! MLflow's model registry in its file store: `models/NAME/` has a folder for each version and a file for each alias.
 //! <https://mlflow.org/docs/latest/ml/model-registry>
 
 use std::fs;
@@ -20,15 +20,15 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Registers a model in the store `root`.
+    /// Registers a model in the store `root`. Characters that MLflow does not allow in names are replaced.
     ///
     /// # Errors
     /// A folder that cannot be written.
     pub fn create(root: &Path, name: &str) -> Result<Registry> {
-        // MLflow takes neither `/` nor `:`, and a dot alone is no folder.
+        // MLflow refuses `/` and `:` in names, and `.` and `..` would not be folders of their own.
         let name = format!("{}{}", if name.is_empty() || name.starts_with('.') { "model" } else { "" }, plain(name));
         let folder = root.join(MODELS).join(&name);
-        fs::create_dir_all(folder.join("aliases")).with_context(|| format!("{}: cannot be made", folder.display()))?;
+        fs::create_dir_all(folder.join("aliases")).with_context(|| format!("{}: cannot be created", folder.display()))?;
         let now = now_ms().to_string();
         let lines = [
             ("creation_timestamp", now.clone()),
@@ -40,31 +40,31 @@ impl Registry {
         Ok(Registry { folder, name })
     }
 
-    /// The one model of a store.
+    /// Opens the only model of the store `root`.
     ///
     /// # Errors
-    /// None there, or several.
+    /// The store has no model or more than one.
     pub fn open(root: &Path) -> Result<Registry> {
         let models = fs::read_dir(root.join(MODELS)).into_iter().flatten().flatten();
         let mut folders: Vec<PathBuf> = models.map(|entry| entry.path()).filter(|path| path.join(META).is_file()).collect();
-        ensure!(folders.len() == 1, "{}: {} registered models, one expected", root.display(), folders.len());
+        ensure!(folders.len() == 1, "{}: expected one registered model, got {}", root.display(), folders.len());
         let folder = folders.remove(0);
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         Ok(Registry { folder, name })
     }
 
-    /// Name of the model.
+    /// The model's name, as MLflow spells it.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Adds a version whose files lie in the folder `source`.
+    /// Adds a version. `source` is the folder with its files, `tags` are pairs of key and value.
     ///
     /// # Errors
     /// A folder that cannot be written.
     pub fn add(&self, version: u32, source: &Path, description: &str, tags: &[(String, String)]) -> Result<()> {
         let folder = self.version(version);
-        fs::create_dir_all(folder.join("tags")).with_context(|| format!("{}: cannot be made", folder.display()))?;
+        fs::create_dir_all(folder.join("tags")).with_context(|| format!("{}: cannot be created", folder.display()))?;
         tags.iter().try_for_each(|(key, value)| self.set_tag(version, key, value))?;
         let (now, source) = (now_ms().to_string(), quoted(&uri(&std::path::absolute(source)?)));
         write(
@@ -91,7 +91,7 @@ impl Registry {
         self.folder.join(format!("version-{version}"))
     }
 
-    /// A tag of a version.
+    /// Returns a tag of a version, if it is set.
     pub fn tag(&self, version: u32, key: &str) -> Option<String> {
         fs::read_to_string(self.version(version).join("tags").join(plain(key))).ok()
     }
@@ -104,15 +104,15 @@ impl Registry {
         write_atomically(&self.version(version).join("tags").join(plain(key)), value.as_bytes())
     }
 
-    /// The version of an alias.
+    /// Returns the version that an alias points at, if it is set.
     pub fn alias(&self, alias: &str) -> Option<u32> {
         fs::read_to_string(self.alias_file(alias)).ok()?.trim().parse().ok()
     }
 
-    /// Moves an alias, or takes it away.
+    /// Points an alias at a version; `None` removes it.
     ///
     /// # Errors
-    /// A file that cannot be written.
+    /// A file that cannot be written or removed.
     pub fn set_alias(&self, alias: &str, version: Option<u32>) -> Result<()> {
         let file = self.alias_file(alias);
         match version {

@@ -1,4 +1,5 @@
-//! TensorBoard's event file: records of the protobuf message `Event`, each with the masked CRC-32C of its length and of itself.
+//! TensorBoard's event file: records of the protobuf message `Event`. Each record is: length (u64), masked CRC-32C of
+//! the length, message, masked CRC-32C of the message.
 //! <https://github.com/tensorflow/tensorboard/blob/master/tensorboard/compat/proto/event.proto>
 
 use std::fs::File;
@@ -34,14 +35,15 @@ struct Scalar {
     simple_value: f32,
 }
 
-/// A file that grows.
+/// An event file that figures are appended to.
 pub(super) struct Events {
     path: PathBuf,
     file: File,
 }
 
 impl Events {
-    /// Begins the file of a run; earlier ones of the same folder go, because the run tells all of its curve again.
+    /// Creates the event file in `folder`. Earlier event files there are removed, because a resumed training writes its
+    /// whole curve again. `now` is in Unix milliseconds.
     pub fn create(folder: &Path, now: u64) -> Result<Events> {
         let named = || format!("{}: cannot be written", folder.display());
         std::fs::create_dir_all(folder).with_context(named)?;
@@ -73,11 +75,13 @@ fn seconds(ms: u64) -> f64 {
     ms as f64 / 1000.0
 }
 
+/// Frames one message, see the module.
 fn record(data: &[u8]) -> Vec<u8> {
     let length = (data.len() as u64).to_le_bytes();
     [&length[..], &masked_crc(&length), data, &masked_crc(data)].concat()
 }
 
+/// CRC-32C, rotated and shifted as TensorFlow's record format asks, little-endian.
 fn masked_crc(bytes: &[u8]) -> [u8; 4] {
     crc32c::crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8).to_le_bytes()
 }
@@ -87,8 +91,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_has_its_two_sums() {
-        // The first record of any event file, as TensorFlow writes it for the wall time 0: length 15, its sum, the event.
+    fn a_record_has_two_checksums() {
+        // The first record of any event file, as TensorFlow writes it at wall time 0: length 15, checksum, message,
+        // checksum.
         let event = Event { file_version: Some("brain.Event:2".into()), ..Event::default() };
         let bytes = record(&event.encode_to_vec());
         assert_eq!(bytes[..8], 15u64.to_le_bytes());
