@@ -9,40 +9,46 @@ use foretaste_trainer::log::{Rewards, Visitor};
 
 use super::{output, usage};
 
-/// Which arm of an experiment earned more, told from logs with assignments.
+/// Compare the arms of an experiment: which one earned more.
 ///
-/// A page asks `rec.assign({ name, arms })` for the arm of its visitor and exports its log. Each unit of the assignment counts once, with the rewards of the
-/// slates that it saw after it. The first intervals hold for one look, at a number of units that was fixed before; the sequential one holds at every look, so a
-/// test may be watched and stopped when 0 has left it. With rewards before the assignment CUPED narrows the interval. A sample ratio mismatch says that
-/// the figures are not to be trusted.
+/// A page calls `rec.assign({ name, arms })` to get the arm of its visitor, and exports its log. Each assigned unit
+/// counts once, with the rewards of the slates that it saw after its assignment.
+///
+/// The intervals of `a unit` and `a slate` hold for one look, at a number of units that was fixed in advance. The
+/// interval of `a unit, at any look` holds at every look, so you may watch a test and stop it as soon as that interval
+/// excludes 0. If units have rewards from before the assignment, CUPED narrows the interval. If the command warns of a
+/// sample ratio mismatch, do not trust the figures.
 #[derive(clap::Args)]
 #[command(after_help = "\
 examples:
   foretaste ab --log visitors/*.jsonl --experiment policy
   foretaste ab --log visitors/*.jsonl --experiment policy --metric buy=5,view=1 --weights control=9,thompson=1 --json")]
 pub struct Args {
-    /// Exported logs; one may speak of several units, and several of one unit.
+    /// Exported logs. One log may have several units, and one unit may have several logs.
     #[arg(long, value_name = "FILE.jsonl", num_args = 1.., required = true)]
     log: Vec<PathBuf>,
-    /// Name of the experiment.
+    /// Name of the experiment, as the page gave it to `assign`.
     #[arg(long, value_name = "NAME")]
     experiment: String,
-    /// What answers are worth: TYPE=WORTH,… [default: 1 for each slot that is answered, not by hides and dislikes alone]
+    /// Reward of each type of answer: TYPE=REWARD,… Other types earn 0 [default: 1 for each slot with an answer other
+    /// than hide and dislike]
     #[arg(long, value_name = "LIST")]
     metric: Option<String>,
-    /// Weights that the arms had: ARM=WEIGHT,… [default: alike]
+    /// Weights with which the page assigned the arms: ARM=WEIGHT,… [default: equal weights]
     #[arg(long, value_name = "LIST")]
     weights: Option<String>,
-    /// The arm that others are compared with [default: `control`, else the first by name]
+    /// The arm that the others are compared with [default: `control` if there is one, else the first by name]
     #[arg(long, value_name = "ARM")]
     control: Option<String>,
-    /// Chance that an interval misses the truth, 0 to .5: small ones make wide intervals.
+    /// Probability that an interval misses the truth, above 0 and below .5: small values make wide intervals, large
+    /// values narrow ones.
     #[arg(long, default_value_t = 0.05)]
     alpha: f64,
-    /// Units of two arms at which the sequential interval is to be narrow; chosen before the first look. Few find great differences early, many small ones late.
+    /// Number of units in two arms at which the sequential interval is narrowest. Choose it before the first look:
+    /// small values find large differences early, large values find small differences late.
     #[arg(long, default_value_t = 1000.0)]
     planned: f64,
-    /// One JSON object: on standard output, or in FILE.
+    /// Print one JSON object instead of the table; with FILE, write it there and print the table too.
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     json: Option<PathBuf>,
 }
@@ -50,10 +56,10 @@ pub struct Args {
 /// Runs the verb.
 pub fn run(args: Args) -> Result<()> {
     if !(args.alpha > 0.0 && args.alpha < 0.5) {
-        return Err(usage(format!("--alpha {}: more than 0 and less than .5 expected", args.alpha)));
+        return Err(usage(format!("--alpha {}: expected a number above 0 and below .5", args.alpha)));
     }
     if !(args.planned > 0.0 && args.planned.is_finite()) {
-        return Err(usage(format!("--planned {}: a number above 0 expected", args.planned)));
+        return Err(usage(format!("--planned {}: expected a number above 0", args.planned)));
     }
     let rewards = Rewards { named: output::pairs("--metric", args.metric.as_deref())? };
     let weights = output::pairs("--weights", args.weights.as_deref())?;

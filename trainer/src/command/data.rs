@@ -8,7 +8,7 @@ use foretaste_trainer::data::{place_folder, synthetic};
 
 use super::Usage;
 
-/// Get a data set: MovieLens 100K or 1M, or generated events.
+/// Get a data set: MovieLens 100K, MovieLens 1M, or generated events.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -20,30 +20,35 @@ enum Verb {
     Get(Get),
 }
 
-/// Get a data set as a folder of events, items and users.
+/// Write a data set as a folder of events, items and users, which the other commands read.
 #[derive(clap::Args)]
+#[command(after_help = "\
+examples:
+  foretaste data get synthetic --to data
+  foretaste data get ml-100k --to data --from ml-100k.zip")]
 struct Get {
-    /// Which one.
+    /// The data set.
     name: Name,
-    /// ml-100k, ml-1m: a zip, a folder, or the URL of a zip, in place of GroupLens'; of ml-100k also a wheel.
+    /// ml-100k and ml-1m: read from this zip, folder or URL of a zip instead of downloading from GroupLens. ml-100k
+    /// also reads a Python wheel.
     #[arg(long, value_name = "PATH_OR_URL")]
     from: Option<String>,
-    /// The new folder.
+    /// The folder to create.
     #[arg(long, value_name = "DATA")]
     to: PathBuf,
-    /// synthetic: users [default: 1000].
+    /// synthetic: number of users [default: 1000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     users: Option<u32>,
-    /// synthetic: items [default: 600].
+    /// synthetic: number of items [default: 600]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     items: Option<u32>,
-    /// synthetic: events, exactly [default: 60000].
+    /// synthetic: exact number of events [default: 60000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000_000))]
     events: Option<u32>,
-    /// synthetic: seed; the same one gives the same bytes [default: 0].
+    /// synthetic: seed of the generator; equal seeds give equal bytes [default: 0]
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
-    /// Say nothing but the licence.
+    /// Print nothing but the licence.
     #[arg(long)]
     quiet: bool,
 }
@@ -56,7 +61,7 @@ enum Name {
     /// MovieLens 1M: 1,000,209 ratings of 6,040 users on 3,883 films; for research only.
     #[value(name = "ml-1m")]
     Ml1m,
-    /// Generated events with a known ground truth; free of rights.
+    /// Generated events with a known ground truth; no licence restricts them.
     Synthetic,
 }
 
@@ -66,9 +71,9 @@ pub fn run(args: Args) -> Result<()> {
     let generated = get.users.is_some() || get.items.is_some() || get.events.is_some() || get.seed.is_some();
     match get.name {
         Name::Ml100k | Name::Ml1m if generated => {
-            Err(Usage("--users, --items, --events and --seed belong to `synthetic`".into()).into())
+            Err(Usage("--users, --items, --events and --seed are for `synthetic` only".into()).into())
         }
-        Name::Synthetic if get.from.is_some() => Err(Usage("--from belongs to `ml-100k` and `ml-1m`".into()).into()),
+        Name::Synthetic if get.from.is_some() => Err(Usage("--from is for `ml-100k` and `ml-1m` only".into()).into()),
         Name::Ml100k | Name::Ml1m => {
             let release = if get.name == Name::Ml1m { ML_1M } else { ML_100K };
             let source = place_folder(&get.to, |folder| release.write(get.from.as_deref(), folder))?;

@@ -6,27 +6,29 @@ use anyhow::{Context, Result};
 use foretaste_trainer::export::{Planes, export};
 use foretaste_trainer::training::Run;
 
-/// Make a bundle, a folder of static files, from a finished training.
+/// Make a bundle from a finished training: a folder of static files that any web host can serve.
 #[derive(clap::Args)]
 #[command(after_help = "example: foretaste export --run run --out bundle")]
 pub struct Args {
-    /// The folder that `train` left.
+    /// The folder that `train` wrote.
     #[arg(long, value_name = "RUN")]
     run: PathBuf,
-    /// The folder of the bundle. An older bundle there stands until the new one is whole.
+    /// The folder of the bundle. An older bundle there stays valid until the new one is complete.
     #[arg(long, value_name = "BUNDLE")]
     out: PathBuf,
-    /// Planes beside the int8 rows: a finer one that ranks as the unquantised rows do, half a byte a number; a coarser one that a search of many rows reads first, a quarter.
+    /// What to store beside the int8 rows. The finer plane (half a byte for each number) ranks the best items as
+    /// unquantised rows would; the coarser plane (a quarter of a byte) speeds up the search of large catalogs.
     #[arg(long, value_enum, default_value_t)]
     planes: Planes,
-    /// Say nothing: there is no progress to show.
+    /// Print nothing. The command shows no progress in any case.
     #[arg(long)]
     quiet: bool,
 }
 
 /// Runs the verb.
 pub fn run(args: Args) -> Result<()> {
-    export(&Run::load(&args.run)?, &args.out, args.planes).with_context(|| format!("{}: no bundle made", args.out.display()))?;
+    export(&Run::load(&args.run)?, &args.out, args.planes)
+        .with_context(|| format!("{}: no bundle was made", args.out.display()))?;
     if !args.quiet {
         eprintln!("exported: {}", args.out.display());
     }

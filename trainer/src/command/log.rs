@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use clap::{Subcommand, ValueEnum};
 use foretaste_trainer::log::{Visitor, dsjson, ga4, obp, parquet};
 
-/// Logs that pages export.
+/// Work with the logs that pages export.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -18,14 +18,14 @@ enum Verb {
     Convert(Convert),
 }
 
-/// Convert logs into what other tools read. Nothing is sent anywhere.
+/// Convert logs to a form that other tools read. Nothing is sent anywhere.
 #[derive(clap::Args)]
 #[command(after_help = "example: foretaste log convert visitors/*.jsonl --to parquet --out slots.parquet")]
 struct Convert {
-    /// Exported logs (JSON lines), one a visitor.
+    /// Exported logs (JSON lines), one file for each visitor.
     #[arg(required = true, value_name = "FILE.jsonl")]
     logs: Vec<PathBuf>,
-    /// parquet: a row a slot; dsjson: Vowpal Wabbit; obp: Open Bandit Pipeline (CSV); ga4: Google Analytics 4 in BigQuery's shape.
+    /// The form to write.
     #[arg(long, value_enum)]
     to: Form,
     /// The file to write.
@@ -35,9 +35,13 @@ struct Convert {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Form {
+    /// A Parquet table with one row for each slot.
     Parquet,
+    /// JSON lines for Vowpal Wabbit, one for each slot.
     Dsjson,
+    /// CSV for Open Bandit Pipeline, one line for each slot.
     Obp,
+    /// JSON lines as Google Analytics 4 exports them to BigQuery, one for each line of the log.
     Ga4,
 }
 

@@ -1,4 +1,4 @@
-//! The command line: a verb a file.
+//! The command line. Each verb is one file with its arguments, its output and `run`.
 
 pub mod ab;
 pub mod compare;
@@ -22,7 +22,7 @@ pub mod train;
 pub mod update;
 pub mod verify;
 
-/// An error of usage that the parser of the command line could not see: exit code 2.
+/// Wrong usage that the parser of the command line cannot detect. The command exits with code 2.
 #[derive(Debug)]
 pub struct Usage(pub String);
 
@@ -34,7 +34,7 @@ impl std::fmt::Display for Usage {
 
 impl std::error::Error for Usage {}
 
-/// A [`Usage`] error.
+/// Makes a [`Usage`] error.
 pub fn usage(text: impl Into<String>) -> anyhow::Error {
     Usage(text.into()).into()
 }

@@ -12,42 +12,49 @@ use foretaste_trainer::report::policy_report;
 use super::explore::Exploring;
 use super::{output, usage};
 
-/// What another policy would have earned, told from a log with propensities.
+/// Estimate what another policy would have earned, from a log with propensities.
 ///
-/// Logs are those that pages export (`exportLog`), a file a visitor; the policy in question is given by a bundle and the knobs below. Or a table of
-/// `reward`, `propensity` (of the log), `target` (of the policy in question), with `slate` and `slot` where there are slates, `estimate` and `value`
-/// where there is a model of rewards. A log without propensities is refused.
+/// The log is what pages export (`exportLog`), one file for each visitor. A bundle and the options below define the
+/// policy to evaluate.
+///
+/// With --table the log is a table instead. Its columns are `reward`, `propensity` (the probability under the logged
+/// policy) and `target` (the probability under the policy to evaluate); `slate` and `slot` if there are slates;
+/// `estimate` and `value` if there is a model of rewards. A log without propensities is refused.
 #[derive(clap::Args)]
 #[command(after_help = "\
 examples:
   foretaste ope --log visitors/*.jsonl --bundle next --policy thompson
   foretaste ope --table decisions.csv.gz --tau 5 --json")]
 pub struct Args {
-    /// Exported logs, one a visitor.
+    /// Exported logs, one file for each visitor.
     #[arg(long, value_name = "FILE.jsonl", num_args = 1.., requires = "bundle", required_unless_present = "table")]
     log: Vec<PathBuf>,
-    /// The bundle whose policy is in question; needs not be the one of the log.
+    /// The bundle of the policy to evaluate. It may be another one than that of the log.
     #[arg(long, value_name = "BUNDLE")]
     bundle: Option<PathBuf>,
-    /// A table in place of logs: CSV, also with .gz.
+    /// Read this table instead of logs: CSV, or CSV compressed with gzip (.gz).
     #[arg(long, value_name = "FILE.csv", conflicts_with_all = ["log", "bundle"])]
     table: Option<PathBuf>,
-    /// What answers are worth: TYPE=WORTH,… [default: the weights of the bundle's positive types]
+    /// Reward of each type of answer: TYPE=REWARD,… Other types earn 0 [default: the weights of the bundle's positive
+    /// types]
     #[arg(long, value_name = "LIST", requires = "log")]
     rewards: Option<String>,
-    /// Of switch-dr: weights above are left to the model of rewards; 0 trusts it alone.
+    /// switch-dr: slots with an importance weight above this use the model of rewards alone. 0 trusts the model
+    /// everywhere, large values use the weights (lower bias, higher variance).
     #[arg(long, default_value_t = Shrinkage::default().tau)]
     tau: f64,
-    /// Of dros: small values trust the model of rewards, large ones the weights.
+    /// dros: 0 trusts the model of rewards alone, large values use the full importance weights (lower bias, higher
+    /// variance).
     #[arg(long, default_value_t = Shrinkage::default().lambda)]
     lambda: f64,
-    /// Also run the policy through the logged stays by rejection sampling, its own history and all: for logs of few items that were shown nearly alike.
+    /// Also estimate whole visits by rejection sampling: the policy runs with the history that its own accepted slates
+    /// build up. It needs logs of few items that were shown with nearly equal probability.
     #[arg(long, requires = "log")]
     rejection: bool,
-    /// A page for people: estimates with intervals, and whether to believe them.
+    /// Also write a web page with the estimates, their intervals, and whether to trust them.
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
-    /// One JSON object: on standard output, or in FILE.
+    /// Print one JSON object instead of the table; with FILE, write it there and print the table too.
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     json: Option<PathBuf>,
     #[command(flatten)]
@@ -58,7 +65,7 @@ pub struct Args {
 pub fn run(args: Args) -> Result<()> {
     for (name, x) in [("--tau", args.tau), ("--lambda", args.lambda)] {
         if x.is_nan() || x < 0.0 {
-            return Err(usage(format!("{name} {x}: 0 or more expected")));
+            return Err(usage(format!("{name} {x}: expected 0 or more")));
         }
     }
     let mut stays = None;

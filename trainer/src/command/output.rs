@@ -1,4 +1,4 @@
-//! Where a report goes: a table for people, one JSON object for scripts.
+//! Output that verbs share: a table for people and one JSON object for scripts, and the reading of list arguments.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
@@ -12,13 +12,17 @@ use serde::Serialize;
 
 use super::Usage;
 
-/// A report with its table.
+/// Prints a report of an evaluation. The table has colours if standard output is a terminal and NO_COLOR is not set.
 pub fn write(report: &Report, json: Option<&Path>) -> Result<()> {
     let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     print(report, json, || report.table(colour))
 }
 
-/// `--json` alone writes to standard output, and the table is left out; `--json FILE` writes the file beside the table.
+/// Prints a result. `--json` alone (`-`) prints JSON instead of the table. `--json FILE` writes the JSON to the file
+/// and prints the table too.
+///
+/// # Errors
+/// A file that cannot be written.
 pub fn print(result: &impl Serialize, json: Option<&Path>, table: impl Fn() -> String) -> Result<()> {
     match json {
         Some(path) if path == Path::new("-") => println!("{}", serde_json::to_string(result)?),
@@ -32,15 +36,21 @@ pub fn print(result: &impl Serialize, json: Option<&Path>, table: impl Fn() -> S
     Ok(())
 }
 
-/// Slates on a page.
+/// Number of example slates on a report page.
 pub const SLATES: usize = 6;
 
-/// A page for people.
+/// Writes a report page.
+///
+/// # Errors
+/// A file that cannot be written.
 pub fn page(file: &Path, html: &str) -> Result<()> {
     std::fs::write(file, html).with_context(|| format!("{}: cannot be written", file.display()))
 }
 
-/// The baselines of a list with commas, or `all` that the protocol has.
+/// Reads a comma-separated list of baselines; `all` stands for every baseline of the protocol.
+///
+/// # Errors
+/// [`Usage`] if the protocol does not have a baseline of the list.
 pub fn baselines(list: &str, protocol: Protocol) -> Result<Vec<String>> {
     let known = baselines::names(protocol);
     if list == "all" {
@@ -50,15 +60,19 @@ pub fn baselines(list: &str, protocol: Protocol) -> Result<Vec<String>> {
     match names.iter().find(|name| !known.contains(&name.as_str())) {
         Some(name) => {
             let (protocol, known) = (protocol.name(), known.join(", "));
-            Err(Usage(format!("no baseline `{name}` of {protocol}; there are: {known}")).into())
+            Err(Usage(format!("{protocol} has no baseline `{name}`; it has: {known}")).into())
         }
         None => Ok(names),
     }
 }
 
-/// Whole numbers in a list of `3`, `0-9`, with commas.
+/// Reads a comma-separated list of whole numbers and ranges: `0-2,7` gives 0, 1, 2, 7. A range has at most 10,001
+/// numbers.
+///
+/// # Errors
+/// [`Usage`] if a part is not a whole number.
 pub fn numbers(list: &str) -> Result<Vec<u64>> {
-    let number = |text: &str| text.parse::<u64>().map_err(|_| Usage(format!("`{text}` in `{list}` is no whole number")));
+    let number = |text: &str| text.parse::<u64>().map_err(|_| Usage(format!("`{text}` in `{list}` is not a whole number")));
     let mut out = Vec::new();
     for part in list.split(',') {
         match part.split_once('-') {
@@ -69,7 +83,11 @@ pub fn numbers(list: &str) -> Result<Vec<u64>> {
     Ok(out)
 }
 
-/// Finite numbers by name, from a list of `NAME=NUMBER` with commas; none without a list. `flag` names it in errors.
+/// Reads a comma-separated list of `NAME=NUMBER`; without a list the map is empty. `flag` is the argument's name, for
+/// errors.
+///
+/// # Errors
+/// [`Usage`] if a part has no `=` or its number is not finite.
 pub fn pairs(flag: &str, list: Option<&str>) -> Result<BTreeMap<String, f64>> {
     let pair = |pair: &str| {
         let (name, number) = pair.rsplit_once('=').ok_or_else(|| Usage(format!("{flag} {pair}: expected NAME=NUMBER")))?;
@@ -84,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists() {
+    fn list_arguments_are_read_or_refused() {
         assert_eq!(numbers("0-2,7").unwrap(), [0, 1, 2, 7]);
         assert!(numbers("a").is_err() && numbers("").is_err());
         let named = pairs("--x", Some("a=1,b=c=-.5")).unwrap();

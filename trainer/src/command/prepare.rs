@@ -10,21 +10,23 @@ use serde_json::json;
 
 use super::reading::Reading;
 
-/// Check a data folder and report on it: a page to look at, and tables that the other commands read faster.
+/// Check a data folder: write a report page, and tables that the other commands read faster.
 #[derive(clap::Args)]
+#[command(after_help = "example: foretaste prepare --data data --out prepared")]
 pub struct Args {
-    /// The data folder: events, and if there are any items, users and data.toml.
+    /// The data folder. It has events; items, users and data.toml are optional.
     #[arg(long)]
     data: PathBuf,
-    /// The new folder: report.html, Parquet tables and data.toml; it can stand for the data folder everywhere.
+    /// The folder to create, with report.html, Parquet tables and data.toml. Every `--data` accepts it in place of the
+    /// data folder.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     #[command(flatten)]
     reading: Reading,
-    /// Print what was found as one JSON object, or write it to a file.
+    /// Print the findings as one JSON object; with FILE, write them there instead.
     #[arg(long, value_name = "FILE", num_args = 0..=1)]
     json: Option<Option<PathBuf>>,
-    /// Do not say which kinds undeclared columns have; bad rows are named all the same.
+    /// Do not print which kinds were chosen for undeclared columns. Bad rows are printed nevertheless.
     #[arg(long)]
     quiet: bool,
 }

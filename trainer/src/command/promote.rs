@@ -9,20 +9,23 @@ use serde_json::json;
 
 use super::output;
 
-/// Give visitors another version: by itself the challenger.
+/// Make a version the champion, which visitors get: the challenger, or the one that --version names.
 #[derive(clap::Args)]
-#[command(after_help = "example: foretaste promote versions")]
+#[command(after_help = "\
+examples:
+  foretaste promote versions
+  foretaste promote versions --version 3 --force")]
 pub struct Args {
-    /// The folder of the versions.
+    /// The folder of the versions, which `update` made.
     #[arg(value_name = "VERSIONS")]
     versions: PathBuf,
-    /// This version in place of the challenger.
+    /// Promote this version instead of the challenger.
     #[arg(long, value_name = "N")]
     version: Option<u32>,
-    /// Even where it has failed the gate.
+    /// Promote the version even if it failed the gate.
     #[arg(long, requires = "version")]
     force: bool,
-    /// One JSON object: on standard output, or in FILE.
+    /// Print one JSON object instead of a sentence; with FILE, write it there and print the sentence too.
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     json: Option<PathBuf>,
 }
@@ -33,16 +36,16 @@ pub fn run(args: Args) -> Result<()> {
     report(&done, args.json)
 }
 
-/// What a move of the champion has come to.
+/// Prints the result of `promote` or `rollback`: the new champion, and how much pages download.
 pub fn report(done: &(u32, Published), json: Option<PathBuf>) -> Result<()> {
     output::print(&json!({ "champion": done.0, "published": done.1 }), json.as_deref(), || promoted(done))
 }
 
-/// The same in words.
+/// The same result as a sentence.
 pub fn promoted((version, published): &(u32, Published)) -> String {
     let kilobytes = |bytes: u64| bytes.div_ceil(1000);
     format!(
-        "version {version} is the champion: a page that has the bundle before fetches {} KB in place of {} KB\n",
+        "version {version} is the champion: a page that has the previous bundle fetches {} KB instead of {} KB\n",
         kilobytes(published.delta_bytes),
         kilobytes(published.bytes)
     )

@@ -1,4 +1,4 @@
-//! `foretaste recommend`: what a page would show, on the terminal.
+//! `foretaste recommend`: prints what a page would show.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -19,40 +19,41 @@ use super::explore::Exploring;
 use super::reading::Reading;
 use super::{output, usage};
 
-/// Recommend from a bundle, through the code that the page runs.
+/// Recommend from a bundle, with the same code that a page runs.
 ///
-/// The visitor is given by the history: `--history 50,181:5,172:4@874965758` (item, rating, Unix seconds), by events as a page exports
-/// them (`--events log.jsonl`), or as a user of a data folder.
+/// The visitor is a history (`--history 50,181:5,172:4@874965758`: item, rating, Unix seconds), a log that a page
+/// exported (`--events log.jsonl`), or a user of a data folder (`--data data --user 3`).
 #[derive(ClapArgs)]
 #[command(after_help = "example: foretaste recommend models/demo --history 50,181:5 -k 5 --context hour=20")]
 pub struct Args {
-    /// Folder of the bundle.
+    /// The folder of the bundle.
     bundle: PathBuf,
-    /// Items from the oldest to the newest: `ID[:RATING][@UNIX],…`; empty: a new visitor.
+    /// The history, oldest item first: `ID[:RATING][@UNIX],…` An empty text is a new visitor.
     #[arg(long, conflicts_with_all = ["events", "data"], allow_hyphen_values = true)]
     history: Option<String>,
-    /// Events as a page records them, one JSON object a line.
+    /// A log that a page exported: one JSON object on each line.
     #[arg(long, conflicts_with = "data")]
     events: Option<PathBuf>,
-    /// A data folder, with `--user` or `--all-users`.
+    /// A data folder. It needs `--user` or `--all-users`.
     #[arg(long)]
     data: Option<PathBuf>,
-    /// A user of the data folder.
+    /// The id of a user of the data folder.
     #[arg(long, requires = "data", conflicts_with_all = ["history", "events"])]
     user: Option<String>,
-    /// Every user of the data folder, one JSON object a line, or a table with `--out`.
+    /// Recommend to every user of the data folder: one JSON object on each line, or a table with `--out`.
     #[arg(long, requires = "data", conflicts_with_all = ["user", "history", "events"])]
     all_users: bool,
-    /// With `--all-users`: a Parquet table of user, rank, item and score.
+    /// With `--all-users`: write a Parquet table of user, rank, item and score to this file.
     #[arg(long, requires = "all_users")]
     out: Option<PathBuf>,
-    /// Items to recommend.
+    /// Number of items to recommend.
     #[arg(short, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     k: u32,
-    /// Values of context columns: key=value,…
+    /// Values of context columns, such as the hour of the request: key=value,…
     #[arg(long, allow_hyphen_values = true)]
     context: Option<String>,
-    /// One JSON object: on standard output, or in FILE. Of all users one a line, on standard output.
+    /// Print one JSON object instead of the table; with FILE, write it there and print the table too. `--all-users`
+    /// always prints JSON.
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     json: Option<PathBuf>,
     #[command(flatten)]
@@ -70,7 +71,7 @@ pub fn run(args: Args) -> Result<()> {
     let events = match (&args.history, &args.events) {
         (Some(history), _) => parse_history(history, &recommender.bundle().catalog)?,
         (_, Some(file)) => read_events(file)?,
-        _ => return Err(usage("one of --history, --events and --data is needed; `--history ''` is a new visitor")),
+        _ => return Err(usage("expected --history, --events or --data; `--history ''` is a new visitor")),
     };
     for event in events.iter().filter(|e| recommender.bundle().catalog.row(&e.item).is_none()) {
         eprintln!("note: `{}` is not in the catalog; it has no effect", event.item);
@@ -120,7 +121,8 @@ fn of_data(args: &Args, folder: &Path, recommender: &mut Recommender) -> Result<
     Ok(())
 }
 
-/// Reads `ID[:RATING][@UNIX],…`; what is an id of the catalog as it stands, commas included, is that id.
+/// Reads `ID[:RATING][@UNIX],…`. A text that is an id of the catalog is that id, even if it contains commas, colons or
+/// `@`: the longest id wins.
 fn parse_history(text: &str, catalog: &Catalog) -> Result<Vec<Event>> {
     let pieces: Vec<&str> = text.split(',').collect();
     let most = 1 + (0..catalog.len() as u32).map(|row| catalog.id(row).matches(',').count()).max().unwrap_or(0);
@@ -151,7 +153,7 @@ fn parse_token(token: &str) -> Result<Event> {
     let (rest, time) = match token.rsplit_once('@') {
         Some((rest, unix)) => {
             let seconds: i64 =
-                unix.parse().with_context(|| format!("--history: `{unix}` in `{token}` is no Unix time in whole seconds"))?;
+                unix.parse().with_context(|| format!("--history: `{unix}` in `{token}` is not a Unix time in whole seconds"))?;
             (rest, Some(seconds.checked_mul(1000).with_context(|| format!("--history: the time in `{token}` is out of range"))?))
         }
         None => (token, None),
@@ -159,7 +161,7 @@ fn parse_token(token: &str) -> Result<Event> {
     let (item, value) = match rest.rsplit_once(':') {
         Some((item, rating)) => {
             let rating = rating.parse().ok().filter(|r: &f64| r.is_finite());
-            (item, Some(rating.with_context(|| format!("--history: the rating in `{token}` is no finite number"))?))
+            (item, Some(rating.with_context(|| format!("--history: the rating in `{token}` is not a finite number"))?))
         }
         None => (rest, None),
     };
@@ -170,7 +172,7 @@ fn parse_token(token: &str) -> Result<Event> {
     Ok(Event { item: item.into(), kind: kind.into(), value, time, ..Event::default() })
 }
 
-/// The events of an exported log, or of a file of events alone.
+/// Reads the events of an exported log. Slates and assignments are skipped.
 fn read_events(file: &Path) -> Result<Vec<Event>> {
     let event = |line| match line {
         LogLine::Event(event) => Some(event),
@@ -224,7 +226,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tokens() {
+    fn history_tokens_are_read_or_refused() {
         let e = parse_token("181:5@874965758").unwrap();
         assert_eq!((e.item.as_str(), e.kind.as_str(), e.value, e.time), ("181", "rate", Some(5.0), Some(874_965_758_000)));
         assert_eq!(parse_token("a:b:2.5").unwrap().item, "a:b");
@@ -234,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn context_pairs() {
+    fn context_pairs_are_read_or_refused() {
         assert_eq!(parse_context("hour=3,age=24").unwrap().len(), 2);
         assert!(parse_context("").unwrap().is_empty());
         assert!(parse_context("hour").is_err());

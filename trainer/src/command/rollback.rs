@@ -7,14 +7,14 @@ use foretaste_trainer::update::Versions;
 
 use super::promote::report;
 
-/// Give visitors back the version that the champion has taken the place of.
+/// Make the previous champion the champion again.
 #[derive(clap::Args)]
 #[command(after_help = "example: foretaste rollback versions")]
 pub struct Args {
-    /// The folder of the versions.
+    /// The folder of the versions, which `update` made.
     #[arg(value_name = "VERSIONS")]
     versions: PathBuf,
-    /// One JSON object: on standard output, or in FILE.
+    /// Print one JSON object instead of a sentence; with FILE, write it there and print the sentence too.
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     json: Option<PathBuf>,
 }

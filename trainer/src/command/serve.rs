@@ -11,18 +11,19 @@ use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use tower_http::services::ServeDir;
 
-/// Digits of the hash in a file's name, as `export` writes them.
+/// Hexadecimal digits of the hash in a file's name, as `export` writes it.
 const HASH_DIGITS: usize = 16;
 
-/// Serve a folder of static files to this machine alone: a page and its bundle.
+/// Serve a folder of static files, such as a page and its bundle, to this machine only.
 ///
-/// Files whose names carry a hash may be cached for ever, all others are asked for again. Any static host does as well.
+/// Browsers may cache files with a hash in their name for ever and ask again for all others. In production any static
+/// host can take its place.
 #[derive(clap::Args)]
 #[command(after_help = "example: foretaste serve web/dist --port 8080")]
 pub struct Args {
-    /// The folder.
+    /// The folder to serve.
     dir: PathBuf,
-    /// Port on 127.0.0.1; 0 takes a free one.
+    /// Port on 127.0.0.1; 0 chooses a free one.
     #[arg(long, default_value_t = 8080)]
     port: u16,
 }
@@ -37,32 +38,33 @@ async fn serve(args: Args) -> Result<()> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));
     let listener = tokio::net::TcpListener::bind(address)
         .await
-        .with_context(|| format!("port {} cannot be used; --port takes another", args.port))?;
+        .with_context(|| format!("port {} cannot be used; choose another with --port", args.port))?;
     println!("serving {} at http://{}/ (Ctrl-C ends it)", args.dir.display(), listener.local_addr()?);
     let files = Router::new().fallback_service(ServeDir::new(&args.dir)).layer(from_fn(own_host)).layer(from_fn(headers));
     let stop = async {
-        // Without a handler the server still ends with the process.
+        // If no handler can be set, Ctrl-C ends the process and the server with it.
         _ = tokio::signal::ctrl_c().await;
     };
     Ok(axum::serve(listener, files).with_graceful_shutdown(stop).await?)
 }
 
-/// Answers to the names of this machine alone: another name is that of a page elsewhere that was pointed here (DNS rebinding).
+/// Answers only requests to the names of this machine. Any other name belongs to a page elsewhere whose DNS was pointed
+/// here (DNS rebinding).
 async fn own_host(request: Request, next: Next) -> Response {
     let host = request.headers().get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or("");
     let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit())).map_or(host, |(name, _)| name);
     if ["127.0.0.1", "localhost", "[::1]"].contains(&name) {
         next.run(request).await
     } else {
-        (StatusCode::MISDIRECTED_REQUEST, "this server answers to localhost alone\n").into_response()
+        (StatusCode::MISDIRECTED_REQUEST, "this server answers to localhost only\n").into_response()
     }
 }
 
-/// Caching, and what keeps a browser from guessing types or running foreign code.
+/// Sets headers for caching, and headers that keep a browser from guessing types and from running foreign code.
 async fn headers(request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
     let mut response = next.run(request).await;
-    // A file that is missing today may be there tomorrow.
+    // A missing file is not cached: it may exist later.
     let lasting = is_hashed(&path) && (response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED);
     let cache = if lasting { "public, max-age=31536000, immutable" } else { "no-cache" };
     let binary = response.status().is_success() && (path.ends_with(".onnx") || path.ends_with(".safetensors"));

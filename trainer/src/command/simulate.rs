@@ -13,50 +13,53 @@ use foretaste_trainer::training::stop_on_ctrl_c;
 use super::explore::Exploring;
 use super::{output, usage};
 
-/// What exploring costs and brings: simulated visitors are served, answer, and are learnt from, round after round.
+/// Measure what exploration costs and earns, with simulated visitors.
 ///
-/// Their tastes are known, drift, and are no dot product; items come out as the rounds go by; visitors click by position. So reward and regret are
-/// told in truth, without luck.
+/// In each round the visitors see slates and answer them, then the towers learn from the answers. The visitors' tastes
+/// are known and drift, and no dot product describes them exactly. New items are released during the rounds, and clicks
+/// depend on the position in the slate. Rewards and regrets are computed from the true click probabilities, so they are
+/// free of the luck of single clicks.
 #[derive(clap::Args)]
 #[command(after_help = "example: foretaste simulate --policies greedy,thompson --seeds 0,1,2 --rounds 10")]
 pub struct Args {
-    /// Policies, with commas.
+    /// Policies to compare, separated by commas.
     #[arg(long, value_name = "LIST", default_value = "greedy,epsilon-greedy,softmax,ucb,thompson")]
     policies: String,
-    /// Seeds of the world, with commas.
+    /// Seeds of the simulated world, as `0,1,2` or `0-2`. More seeds give narrower intervals and take longer.
     #[arg(long, value_name = "LIST", default_value = "0,1,2")]
     seeds: String,
-    /// Rounds of serving and learning.
+    /// Number of rounds of serving and learning.
     #[arg(long, default_value_t = Setting::default().rounds, value_parser = clap::value_parser!(u32).range(1..=1000))]
     rounds: u32,
-    /// Visitors at a time.
+    /// Number of visitors in each round.
     #[arg(long, default_value_t = Setting::default().users, value_parser = clap::value_parser!(u32).range(2..=100_000))]
     users: u32,
-    /// Items; half of them come out during the rounds.
+    /// Number of items. Half of them are released during the rounds.
     #[arg(long, default_value_t = Setting::default().items, value_parser = clap::value_parser!(u32).range(20..=100_000))]
     items: u32,
-    /// Items that a visitor meets before the first round: few are a young site, many an old one.
+    /// Number of items that a visitor has met before the first round: small values simulate a young site, large values
+    /// an old one.
     #[arg(long, default_value_t = Setting::default().met, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     met: u32,
-    /// Slates that a visitor sees in a round.
+    /// Number of slates that a visitor sees in a round.
     #[arg(long, default_value_t = Setting::default().slates, value_parser = clap::value_parser!(u32).range(1..=100))]
     slates: u32,
-    /// How far tastes move in a round, in standard deviations of tastes: 0 not at all, 1 to new ones.
+    /// How far tastes move in a round, in standard deviations of tastes: 0 keeps them, 1 replaces them with new ones.
     #[arg(long, default_value_t = Setting::default().drift)]
     drift: f64,
-    /// Share of visitors that are others in the next round, without a history: 0 all stay, 1 all are new.
+    /// Share of visitors that are replaced after a round by new ones without a history: 0 keeps all, 1 replaces all.
     #[arg(long, default_value_t = Setting::default().newcomers)]
     newcomers: f64,
-    /// Slots of a slate.
+    /// Number of slots in a slate.
     #[arg(short, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100))]
     k: u32,
-    /// A page for people: curves, costs and benefits with intervals, and which policy to take when.
+    /// Also write a web page with curves, costs and benefits with intervals, and advice on which policy to choose when.
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
-    /// No progress.
+    /// Print no progress.
     #[arg(long)]
     quiet: bool,
-    /// One JSON object: on standard output, or in FILE.
+    /// Print one JSON object instead of the table; with FILE, write it there and print the table too.
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     json: Option<PathBuf>,
     #[command(flatten)]
@@ -68,7 +71,7 @@ pub fn run(args: Args) -> Result<()> {
     stop_on_ctrl_c();
     for (name, x) in [("--drift", args.drift), ("--newcomers", args.newcomers)] {
         if !(0.0..=1.0).contains(&x) {
-            return Err(usage(format!("{name} {x}: 0 to 1 expected")));
+            return Err(usage(format!("{name} {x}: expected 0 to 1")));
         }
     }
     let (seeds, mut policies) = (output::numbers(&args.seeds)?, Vec::new());

@@ -10,16 +10,17 @@ use foretaste_trainer::protocols::{Protocol, write_split};
 
 use super::reading::Reading;
 
-/// Write which event falls in which part of a protocol, as CSV.
+/// Write a CSV file that says which part of a protocol each event belongs to.
 #[derive(clap::Args)]
+#[command(after_help = "example: foretaste split --data data --protocol p4 --out split.csv")]
 pub struct Args {
-    /// A data folder.
+    /// A data folder, or what `prepare` made of one.
     #[arg(long, value_name = "DATA")]
     data: PathBuf,
-    /// The protocol.
+    /// The protocol that splits the events.
     #[arg(long, value_enum)]
     protocol: Protocol,
-    /// Salt of P1.
+    /// Salt of P1: another salt gives another random split.
     #[arg(long, default_value_t = 0)]
     salt: u32,
     /// The file to write.

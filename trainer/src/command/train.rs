@@ -10,43 +10,49 @@ use foretaste_trainer::training::{Config, Space, TrainOptions, search, stop_on_c
 
 use super::reading::Reading;
 
-/// Learn the towers from a data folder.
+/// Train the towers on a data folder.
 ///
-/// The number of epochs is chosen on events that are held back; then the towers are learnt again from all that the protocol allows.
-/// Ctrl-C keeps the last checkpoint: the same command with --resume goes on and ends with the same numbers.
+/// The command chooses the number of epochs on events that are held back, then trains the towers again on all events
+/// that the protocol allows. Ctrl-C keeps the last checkpoint: the same command with --resume continues from it, with
+/// the same result as an undisturbed training.
 #[derive(clap::Args)]
-#[command(after_help = "example: foretaste train --data data --out run --seed 1")]
+#[command(after_help = "\
+examples:
+  foretaste train --data data --out run --seed 1
+  foretaste train --data data --out run --config settings.toml --search")]
 pub struct Args {
     /// A data folder, or what `prepare` made of one.
     #[arg(long, value_name = "DATA")]
     data: PathBuf,
-    /// Settings in place of the protocol's own, a key a line: `preset = "two-feature"` reads ids alone, `"full"`, the default, also columns, times and
-    /// ratings.
+    /// A file of settings that replace the protocol's defaults, one key on each line. `preset = "two-feature"` reads
+    /// ids alone; `preset = "full"`, the default, reads columns, times and ratings too.
     #[arg(long, value_name = "F.toml")]
     config: Option<PathBuf>,
-    /// What may be learnt from. `all` is every event: what one ships.
+    /// Which events to learn from. `all` uses every event: choose it for a bundle that you ship.
     #[arg(long, value_enum, default_value_t = Protocol::All)]
     protocol: Protocol,
-    /// Fold of P4 (0 to 9), salt of P1.
+    /// Fold of P4 (0 to 9), or salt of P1.
     #[arg(long, value_name = "K")]
     fold: Option<u32>,
-    /// The folder of the run.
+    /// The folder of the run, for `export`.
     #[arg(long, value_name = "RUN")]
     out: PathBuf,
-    /// Fixes every draw: equal seeds give equal bytes.
+    /// Seed of every random draw. Equal seeds give equal bytes.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// First choose settings on validation: trials drawn from the ranges of the table [search] in F.toml, or from usual ones.
+    /// First search for better settings on validation. The trials draw from the ranges of the table [search] in F.toml,
+    /// or from usual ranges.
     #[arg(long)]
     search: bool,
-    /// Go on from the checkpoint in RUN, where there is one.
+    /// Continue from the checkpoint in RUN, if there is one.
     #[arg(long)]
     resume: bool,
-    /// Record the training while it runs: `tensorboard --logdir DIR/tensorboard`, and for MLflow `MLFLOW_ALLOW_FILE_STORE=true mlflow ui
-    /// --backend-store-uri DIR/mlruns` or `mlflow migrate-filestore`.
+    /// Record the training for TensorBoard and MLflow while it runs. Look at it with
+    /// `tensorboard --logdir DIR/tensorboard`, or with
+    /// `MLFLOW_ALLOW_FILE_STORE=true mlflow ui --backend-store-uri DIR/mlruns`.
     #[arg(long, value_name = "DIR")]
     track: Option<PathBuf>,
-    /// No progress.
+    /// Print no progress.
     #[arg(long)]
     quiet: bool,
     #[command(flatten)]

@@ -14,9 +14,12 @@ use super::{output, usage};
 
 /// Make the next version of a bundle from exported logs.
 ///
-/// Begins with `--run`: that training is version 1, and VERSIONS/live is what a host serves. Later with `--data` and `--log`: the champion is
-/// fine-tuned on the data and the log, corrected for propensities and places, and compared with the champion. What passes the gate is the challenger,
-/// which `promote` gives to visitors; pages that have the bundle before fetch the difference. Ctrl-C leaves no version behind.
+/// Start with `--run`: that training becomes version 1, and a host serves VERSIONS/live. Later run it with `--data` and
+/// `--log`: it fine-tunes the champion on the data and the log, corrects for propensities and positions, and compares
+/// the result with the champion.
+///
+/// A version that passes this gate is the challenger. `promote` gives it to visitors; pages that have the previous
+/// bundle fetch only the difference. Ctrl-C leaves no version behind.
 #[derive(clap::Args)]
 #[command(after_help = "\
 examples:
@@ -24,44 +27,48 @@ examples:
   foretaste update versions --data data --log visitors/*.jsonl
   foretaste promote versions")]
 pub struct Args {
-    /// The folder of the versions.
+    /// The folder of the versions. `--run` creates it.
     #[arg(value_name = "VERSIONS")]
     versions: PathBuf,
-    /// Begin with this training.
+    /// Make this training version 1.
     #[arg(long, value_name = "RUN", conflicts_with_all = ["data", "log"])]
     run: Option<PathBuf>,
-    /// Items, users and events, with what is new since the last version.
+    /// A data folder with all items, users and events, including those since the last version.
     #[arg(long, value_name = "DATA", requires = "log", required_unless_present = "run")]
     data: Option<PathBuf>,
-    /// Exported logs, one a visitor; of each visitor the latest.
+    /// Exported logs, one file for each visitor: the visitor's latest export.
     #[arg(long, value_name = "FILE.jsonl", num_args = 1..)]
     log: Vec<PathBuf>,
-    /// Epochs over data and log: few keep what was learnt, many follow the log.
+    /// Number of epochs over data and log: small values keep what the champion has learned, large values follow the
+    /// log.
     #[arg(long, default_value_t = Options::default().epochs, value_parser = clap::value_parser!(u32).range(1..=1000))]
     epochs: u32,
-    /// Learn items alone and leave the user tower as it is: what pages fetch is small, and new users and times are read as before.
+    /// Train the items only and keep the user tower. Pages then fetch little, but new values of users and times stay
+    /// unknown to the tower.
     #[arg(long)]
     items_only: bool,
-    /// Most that an answer weighs for having been shown seldom: 1 corrects nothing and keeps the old policy's taste, large ones correct more and are
-    /// noisier.
+    /// Largest weight of an answer to an item that was unlikely to be shown: 1 corrects nothing, so the preferences of
+    /// the old policy stay; large values correct more and are noisier.
     #[arg(long, default_value_t = Options::default().max_weight)]
     max_weight: f64,
-    /// Gate: how far quality may be shown to fall, as a share: 0 stops all that is worse beyond chance, more lets some of it pass.
+    /// Gate: largest fall in quality that may pass, as a share of the champion's, 0 to 1. 0 stops every version that is
+    /// significantly worse, 1 stops none.
     #[arg(long, default_value_t = Bounds::default().drop)]
     max_drop: f64,
-    /// Gate: most by which one item's share of answers and of slates may rise: small ones stop bots and hits alike.
+    /// Gate: largest rise of one item's share of the answers or of the slots, 0 to 1. Small values stop bots but also
+    /// sudden hits, large values stop neither.
     #[arg(long, default_value_t = Bounds::default().surge)]
     max_surge: f64,
-    /// Promote it at once where it passes.
+    /// Promote the version at once if it passes the gate.
     #[arg(long)]
     promote: bool,
-    /// Fixes every draw.
+    /// Seed of every random draw. Equal seeds give equal bytes.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// No progress.
+    /// Print no progress.
     #[arg(long)]
     quiet: bool,
-    /// One JSON object: on standard output, or in FILE.
+    /// Print one JSON object instead of the table; with FILE, write it there and print the table too.
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     json: Option<PathBuf>,
     #[command(flatten)]
@@ -76,11 +83,11 @@ pub fn run(args: Args) -> Result<()> {
     {
         let least = if most > 1.0 { 1.0 } else { 0.0 };
         if !(least..=most).contains(&x) {
-            return Err(usage(format!("{name} {x}: {least} to {most} expected")));
+            return Err(usage(format!("{name} {x}: expected {least} to {most}")));
         }
     }
     let Some(data) = &args.data else {
-        let Some(run) = &args.run else { return Err(usage("--run or --data expected")) };
+        let Some(run) = &args.run else { return Err(usage("expected --run or --data")) };
         let versions = Versions::create(&args.versions, &Run::load(run)?)?;
         let text = || format!("version 1 is the champion: serve {}\n", versions.live().display());
         return output::print(&serde_json::json!({ "version": 1, "champion": 1 }), args.json.as_deref(), text);
@@ -108,11 +115,15 @@ fn table(updated: &Updated) -> String {
         updated.version, updated.champion, updated.events, updated.visitors
     );
     if updated.unknown > 0 {
-        text += &format!("{} events of items that the data does not have were left out\n", updated.unknown);
+        text += &format!("{} events were left out because the data does not have their items\n", updated.unknown);
     }
     for check in &updated.gate.checks {
         text += &format!("{} {:<9} {}\n", if check.passed { "passed" } else { "FAILED" }, check.name, check.says);
     }
-    text += if updated.gate.passed { "it is the challenger\n" } else { "the gate is shut: visitors keep what they have\n" };
+    text += if updated.gate.passed {
+        "it passed the gate and is the challenger\n"
+    } else {
+        "it failed the gate: visitors keep the champion\n"
+    };
     text
 }

@@ -12,21 +12,22 @@ use serde::Serialize;
 
 use super::output;
 
-/// Most rows of a bundle that the item tower is run on again.
+/// The item tower is run again on at most this many rows, evenly spaced.
 const SAMPLED_ROWS: usize = 2000;
-/// Largest difference between a row and what the item tower gives, in steps of int8, and of a bias, in logits.
+/// Largest allowed difference between a stored number and the item tower's, in int8 steps.
 const STEPS: i32 = 1;
+/// Largest allowed difference between a stored bias and the item tower's, in logits.
 const BIAS_TOLERANCE: f32 = 1e-4;
 
-/// Check everything about a bundle: files, hashes, graphs, rows, golden rows.
+/// Check a bundle: its files, hashes, graphs, rows and golden rows.
 ///
-/// The exit code is 0 where all checks hold, else 1.
+/// The exit code is 0 if all checks pass, else 1.
 #[derive(clap::Args)]
 #[command(after_help = "example: foretaste verify bundle --json")]
 pub struct Args {
-    /// The bundle.
+    /// The folder of the bundle.
     bundle: PathBuf,
-    /// One JSON object: on standard output, or in FILE.
+    /// Print one JSON object instead of the list; with FILE, write it there and print the list too.
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     json: Option<PathBuf>,
 }
@@ -45,7 +46,7 @@ impl Check {
         Check { name: name.into(), ok: expected == got, expected, got }
     }
 
-    /// Of a step that either works or says why not.
+    /// The check of a step that works or fails with an error, and the step's value.
     fn works<T>(name: &str, result: Result<T>) -> (Check, Option<T>) {
         match result {
             Ok(value) => (Check::new(name, "ok", "ok"), Some(value)),
@@ -65,7 +66,7 @@ pub fn run(args: Args) -> Result<()> {
     let report = serde_json::json!({ "ok": ok, "checks": checks });
     output::print(&report, args.json.as_deref(), || checks.iter().map(line).collect())?;
     if !ok {
-        bail!("{}: {} of {} checks do not hold", args.bundle.display(), checks.iter().filter(|c| !c.ok).count(), checks.len());
+        bail!("{}: {} of {} checks failed", args.bundle.display(), checks.iter().filter(|c| !c.ok).count(), checks.len());
     }
     Ok(())
 }
@@ -96,7 +97,7 @@ fn checks(folder: &Path) -> Vec<Check> {
     checks
 }
 
-/// Compares stored rows with what the item tower gives for them.
+/// Compares stored rows with what the item tower computes for the same items.
 fn rows(recommender: &Recommender) -> Result<()> {
     let bundle = recommender.bundle();
     let (n, d) = (bundle.manifest.items, bundle.manifest.dim);
@@ -107,7 +108,7 @@ fn rows(recommender: &Recommender) -> Result<()> {
         let stored = bundle.rows.vector(row as u32);
         let far = stored.iter().zip(&quantized).any(|(a, b)| (i32::from(*a) - i32::from(*b)).abs() > STEPS);
         if far || (bias - bundle.rows.bias(row as u32)).abs() > BIAS_TOLERANCE {
-            bail!("row {row} (`{}`) is another vector or bias", bundle.catalog.id(row as u32));
+            bail!("row {row} (`{}`) differs from what the item tower computes", bundle.catalog.id(row as u32));
         }
     }
     Ok(())
