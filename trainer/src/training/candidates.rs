@@ -1,31 +1,33 @@
-//! The items that a step's softmax runs over: all that training has seen, or a sample with its correction.
+//! The items that the softmax of a step runs over: all items with training events, or a sample of them with a
+//! correction of the logits.
 
 use std::collections::BTreeSet;
 
 use crate::random::mix;
 
-/// Candidates of a step.
+/// The candidate items of a step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candidates {
     /// Catalog rows, ascending.
     pub rows: Vec<u32>,
-    /// Place of each catalog row in `rows`; `u32::MAX` for none.
+    /// Position of each catalog row in `rows`; `u32::MAX` if it is not a candidate.
     pub place: Vec<u32>,
-    /// What is added to their logits: −ln P(the item is a candidate).
+    /// Correction that is added to the logit of each candidate: −ln P(the item is a candidate). 0 without sampling.
     pub shift: Vec<f32>,
 }
 
-/// How candidates are chosen.
+/// Chooses the candidates of a step.
 #[derive(Debug, Clone)]
 pub struct Sampler {
-    /// Running sum of the events of each item.
+    /// Running sum of the training events of the items, by catalog row.
     cumulated: Vec<u64>,
-    /// Items drawn a step; `None` takes all.
+    /// Items to draw for a step; `None` takes all items with events.
     samples: Option<usize>,
 }
 
 impl Sampler {
-    /// Over items with the given numbers of training events.
+    /// `counts` are the training events of each item. Catalogs of more than `full_softmax_items` items draw `samples`
+    /// items for each step; smaller ones take every item with events.
     pub fn new(counts: &[u32], full_softmax_items: usize, samples: usize) -> Self {
         let cumulated = counts.iter().scan(0, |sum, n| {
             *sum += u64::from(*n);
@@ -34,7 +36,7 @@ impl Sampler {
         Sampler { cumulated: cumulated.collect(), samples: (counts.len() > full_softmax_items).then_some(samples) }
     }
 
-    /// Whether a step sees a sample of the items alone.
+    /// Whether a step sees only a sample of the items.
     pub fn is_sampling(&self) -> bool {
         self.samples.is_some()
     }
@@ -43,9 +45,10 @@ impl Sampler {
         self.cumulated[row as usize] - if row > 0 { self.cumulated[row as usize - 1] } else { 0 }
     }
 
-    /// Candidates of a step whose windows name `named`, with repetition: these, and the sample.
+    /// Returns the candidates of a step. With sampling these are the items of the step's windows (`named`, with
+    /// repetitions) and a sample that is drawn in proportion to the training events.
     ///
-    /// An item that makes up the share q of all events is a candidate with probability 1 − (1 − q)^(draws), where the windows' own
+    /// An item with the share q of all events is a candidate with probability 1 − (1 − q)^draws. The windows' own
     /// events count as draws.
     pub fn draw(&self, named: impl Iterator<Item = u32>, seed: u64) -> Candidates {
         let n = self.cumulated.len();
@@ -74,12 +77,13 @@ mod tests {
     use crate::losses::softmax::{self, Target};
 
     #[test]
-    fn all_that_have_events() {
+    fn without_sampling_every_item_with_events_is_a_candidate() {
         let c = Sampler::new(&[2, 0, 1], 3, 1).draw([].into_iter(), 0);
         assert_eq!((c.rows, c.place, c.shift), (vec![0, 2], vec![0, u32::MAX, 1], vec![0.0, 0.0]));
     }
 
-    /// Sampled softmax over the batch's items and a sample learns the distribution of all; of the wrong sign, it would learn another.
+    /// Softmax over the batch's items and a sample learns the distribution of all items. With the wrong sign of the
+    /// correction it would learn another distribution.
     #[test]
     fn the_correction_recovers_a_known_distribution() {
         let counts = [400, 300, 150, 100, 50];
@@ -121,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_holds_the_named_items_and_knows_its_probabilities() {
+    fn a_sample_has_the_named_items_and_correct_probabilities() {
         let counts = [500, 300, 100, 0, 50, 50];
         let sampler = Sampler::new(&counts, 5, 2);
         let mut present = [0.0; 6];

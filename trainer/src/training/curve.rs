@@ -1,19 +1,19 @@
-//! How a training went, epoch by epoch.
+//! The training curve: loss and validation figure of each epoch.
 
 use serde::{Deserialize, Serialize};
 
-/// Part of a training.
+/// A phase of a training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
-    /// Validation chooses the number of epochs.
+    /// Trains on the train part while validation chooses the number of epochs.
     Search,
-    /// Train and validation, that number of epochs.
+    /// Trains again on the train and validation parts, for the chosen number of epochs.
     Refit,
 }
 
 impl Phase {
-    /// Name in files.
+    /// The name in files.
     pub fn name(self) -> &'static str {
         match self {
             Phase::Search => "search",
@@ -22,21 +22,21 @@ impl Phase {
     }
 }
 
-/// An epoch.
+/// One epoch of the curve.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Epoch {
-    /// The part that it belongs to.
+    /// The phase that the epoch belongs to.
     pub phase: Phase,
-    /// From 1 on in each part.
+    /// Number of the epoch in its phase, from 1.
     pub epoch: u32,
-    /// Steps so far in the part.
+    /// Steps of the phase up to the end of the epoch.
     pub steps: u64,
-    /// Mean loss of its steps.
+    /// Mean loss of the epoch's steps, in nats.
     pub loss: f64,
-    /// The figure on validation after it, where there is one.
+    /// The validation figure after the epoch, if the phase has validation.
     pub valid: Option<f64>,
-    /// Half of its 95 % interval over the queries.
+    /// Half the width of the figure's 95 % interval over the queries.
     #[serde(default)]
     pub valid_half: Option<f64>,
 }

@@ -1,4 +1,5 @@
-//! The training loop: epochs over windows of histories until validation gets no better, then once more over all that may be seen.
+//! The training loop. It runs epochs over windows of histories until validation stops improving, then trains again on
+//! all events that the protocol allows.
 
 mod candidates;
 mod config;
@@ -46,50 +47,56 @@ use state::{Share, State};
 use step::Material;
 use validation::{Metric, Validation};
 
-/// Epochs where there is nothing to validate on.
+/// Number of epochs if there is nothing to validate on.
 const BLIND_EPOCHS: u32 = 10;
-/// Items above which no linear model is learnt: its matrix of all pairs would take more than .4 GB.
+/// Catalogs with more items get no linear model: its matrix of all pairs would take more than .4 GB.
 const LINEAR_ITEMS: usize = 10_000;
-/// Shares of a linear model that are tried: logits for one of its scores, of which 1 says that an item is in the history.
+/// Weights of the linear model that validation chooses from: logits for each unit of its scores. A score of 1 is that
+/// of an item in the history.
 const SHARES: [f64; 6] = [0.0, 1.0, 2.0, 4.0, 8.0, 16.0];
 
-/// How a training is carried out; changes nothing of its result.
+/// Options of carrying out a training. They do not change its result.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TrainOptions<'a> {
-    /// Continue from the last checkpoint in the folder, where there is one.
+    /// Continue from the last checkpoint in the folder, if there is one.
     pub resume: bool,
-    /// No progress on standard error.
+    /// Print no progress on standard error.
     pub quiet: bool,
-    /// Record it for TensorBoard and MLflow in this folder.
+    /// Record the training for TensorBoard and MLflow in this folder.
     pub track: Option<&'a Path>,
 }
 
-/// Learns both towers from a split and leaves the run in the folder `out`; a checkpoint lies there until it is done.
+/// Trains both towers on a split and writes the run to the folder `out`, which has a checkpoint until the training is
+/// done.
 ///
-/// The number of epochs is chosen on validation: by NDCG@100, of P2 by the RMSE. Where the protocol says so, the towers are then learnt again from
-/// train and validation with that number.
+/// Validation chooses the number of epochs, by NDCG@100 or, for P2, by RMSE. If the split has a `refit` part, the
+/// towers are then trained again on train and validation for that number of epochs. Equal data, settings and seed give
+/// equal bytes.
 ///
 /// # Errors
-/// Where the data gives nothing to learn from, the folder cannot be written, `resume` meets a checkpoint of other data or settings, or
-/// Ctrl-C stopped it (the last checkpoint is kept).
+/// - The data gives nothing to learn from, or the loss becomes infinite or NaN.
+/// - The folder cannot be written.
+/// - `resume` is set and the checkpoint belongs to other data, settings or seed.
+/// - Ctrl-C stopped the training. The last checkpoint is kept.
 pub fn train(data: &Dataset, split: &Split, config: &Config, seed: u64, out: &Path, options: TrainOptions) -> Result<Run> {
     train_on(None, data, split, config, seed, out, options)
 }
 
-/// An earlier run that a training goes on from.
+/// An earlier run that a training starts from.
 #[derive(Debug, Clone, Copy)]
 pub struct Base<'a> {
-    /// The run.
+    /// The earlier run.
     pub run: &'a Run,
-    /// Its user tower stays as it is, encoding and all: items are learnt to fit it, and the bundle's graph keeps its bytes.
+    /// Keep its user tower and its encoding of histories and context. Only items are trained, to fit that tower, so the
+    /// graph of the user tower in the bundle keeps its bytes.
     pub items_only: bool,
 }
 
-/// As [`train`], from what an earlier run has learnt of items, words and everything else that is still there. The settings may differ, but not
-/// the dimensions: what has another shape starts anew.
+/// Trains like [`train`], but starts from an earlier run: items, words and every other number that still has the same
+/// meaning keep what that run has learned. The settings may differ; tensors whose shape differs start anew.
 ///
 /// # Errors
-/// As there.
+/// Same errors as [`train`].
 pub fn train_on(
     base: Option<Base>,
     data: &Dataset,
@@ -120,7 +127,7 @@ pub fn train_on(
         }
     }
     if state.phase == Phase::Refit {
-        let refit = split.refit.as_ref().context("the checkpoint is of another split")?;
+        let refit = split.refit.as_ref().context("the checkpoint belongs to another split")?;
         let epochs = state.best_epoch;
         trainer.run(&mut state, refit, epochs, &mut progress)?;
     }
@@ -158,7 +165,8 @@ pub fn train_on(
     Ok(run)
 }
 
-/// The first epochs of a training, or more of them: what decides, and the best quality so far. The checkpoint stays in `out`.
+/// Runs the search phase up to `epochs` epochs and returns the validation metric with the best quality so far. The
+/// checkpoint stays in `out`, so a later call with more epochs can resume.
 fn probe(
     data: &Dataset,
     split: &Split,
@@ -177,7 +185,7 @@ fn probe(
     Ok((metric, state.best.unwrap_or(f64::NEG_INFINITY)))
 }
 
-/// What is known before training.
+/// What a training fits to the data before its first step.
 struct Known {
     encoding: Encoding,
     ratings: Option<Ratings>,
@@ -192,7 +200,7 @@ impl Known {
     }
 }
 
-/// What stays the same from phase to phase.
+/// What both phases of a training share.
 struct Trainer<'a> {
     data: &'a Dataset,
     config: &'a Config,
@@ -203,14 +211,15 @@ struct Trainer<'a> {
     ratings: Option<&'a Ratings>,
     validation: Validation<'a>,
     out: &'a Path,
+    /// Data, split, settings and seed as text: a checkpoint with another fingerprint is refused.
     fingerprint: String,
-    /// What the training goes on from.
+    /// The earlier run that the training starts from.
     base: Option<Base<'a>>,
 }
 
 impl<'a> Trainer<'a> {
     fn new(data: &'a Dataset, split: &'a Split, config: &'a Config, seed: u64, known: &'a Known, out: &'a Path) -> Result<Self> {
-        std::fs::create_dir_all(out).with_context(|| format!("{}: cannot be made", out.display()))?;
+        std::fs::create_dir_all(out).with_context(|| format!("{}: cannot be created", out.display()))?;
         let trained_on =
             TrainedOn { protocol: split.protocol.name().into(), fold: split.fold, data_sha256: data.sha256.clone(), seed };
         let (encoding, ratings) = (&known.encoding, known.ratings.as_ref());
@@ -229,7 +238,7 @@ impl<'a> Trainer<'a> {
         })
     }
 
-    /// The checkpoint, where it is asked for and there is one, else the start.
+    /// Returns the checkpoint if `options.resume` is set and there is one, else the start of the search phase.
     fn state(&self, split: &Split, options: TrainOptions) -> Result<State> {
         let kept = State::resume(self.out, &self.fingerprint, options.resume)?;
         kept.map_or_else(|| self.start(split, &split.train, Phase::Search), Ok)
@@ -266,7 +275,8 @@ impl<'a> Trainer<'a> {
         Ok(State::new(phase, items, user))
     }
 
-    /// Up to so many epochs of the phase; a checkpoint after each.
+    /// Runs the phase until it has `epochs` epochs or validation stops improving, and writes a checkpoint after each
+    /// epoch.
     fn run(&self, state: &mut State, sequences: &[Sequence], epochs: u32, progress: &mut Progress) -> Result<()> {
         let visitors = Visitors::of(self.data, sequences, self.encoding, self.ratings)?;
         ensure!(visitors.len() > 0, "nothing to learn from: no user has two events of a known meaning");
@@ -294,7 +304,7 @@ impl<'a> Trainer<'a> {
         state.phase == Phase::Search && state.best.is_some() && state.epoch - state.best_epoch >= self.config.patience
     }
 
-    /// One window of every visitor; gives the mean loss.
+    /// Runs one epoch, which has one window of every visitor, and returns the mean loss of its steps.
     fn epoch(&self, state: &mut State, material: &Material, progress: &Progress) -> Result<f64> {
         let seed = mix(mix(self.seed, 3 + state.phase as u64), u64::from(state.epoch));
         let windows = windows(material.visitors, self.config.window, seed);
@@ -308,7 +318,10 @@ impl<'a> Trainer<'a> {
             (sum, steps) = (sum + gradient.loss, steps + 1.0);
             progress.step(sum / steps);
             if state::stop_asked() {
-                bail!("stopped in epoch {}; the same command with --resume goes on from its start", state.epoch + 1);
+                bail!(
+                    "stopped in epoch {}; the same command with --resume continues from the start of that epoch",
+                    state.epoch + 1
+                );
             }
         }
         state.settle(self.config);
@@ -316,7 +329,8 @@ impl<'a> Trainer<'a> {
         Ok(sum / steps)
     }
 
-    /// How much a linear model that was learnt from the same histories counts for best on validation, beside the towers that the phase ends with.
+    /// Returns the weight of the linear model that maximises the validation quality, together with the towers that the
+    /// phase ends with. `None` without a linear model or without validation.
     fn share(&self, state: &State, sequences: &[Sequence]) -> Result<Option<Share>> {
         if self.config.linear == 0 || self.validation.is_empty() {
             return Ok(None);
@@ -331,7 +345,7 @@ impl<'a> Trainer<'a> {
         Ok(SHARES.into_iter().map(judged).reduce(|a, b| if b.0 > a.0 { b } else { a }).map(|best| best.1))
     }
 
-    /// The linear model beside the towers, where the settings ask for one.
+    /// Fits the linear model with the weight `share`, if the settings ask for one.
     fn linear(&self, sequences: &[Sequence], share: f64, items: &ItemTower) -> Result<Option<Linear>> {
         let dim = self.config.linear;
         if dim == 0 {
@@ -341,7 +355,8 @@ impl<'a> Trainer<'a> {
         Ok(Some(Linear::new(dim, &parts, share, items.rows(&self.bags).read())))
     }
 
-    /// Judges the towers and gives their figure and half of its interval.
+    /// Validates the averaged towers, keeps them if they are the best so far, and returns the figure and half the width
+    /// of its 95 % interval.
     fn validate(&self, state: &mut State) -> Option<(f64, f64)> {
         if self.validation.is_empty() {
             return None;
@@ -353,12 +368,12 @@ impl<'a> Trainer<'a> {
     }
 }
 
-/// The settings that fit the data: a linear model is dense, so large catalogs have none.
+/// Adapts the settings to the data: a linear model is dense, so large catalogs get none.
 fn fitting(config: &Config, data: &Dataset) -> Config {
     Config { linear: if data.items.len() > LINEAR_ITEMS { 0 } else { config.linear }, ..config.clone() }
 }
 
-/// For the model card.
+/// The model card's text on what was learned from and what the figures do not say.
 fn limits(data: &Dataset, split: &Split, config: &Config) -> String {
     let (users, events) = (split.fitted().len(), split.fitted().iter().map(|s| s.events.len()).sum::<usize>());
     let unseen = counts(data, split.fitted()).iter().filter(|n| **n == 0).count();
@@ -369,23 +384,24 @@ fn limits(data: &Dataset, split: &Split, config: &Config) -> String {
     )
 }
 
-/// The git revision of the working folder, where it has one.
+/// The git revision of the working folder, if it has one.
 fn revision() -> Option<String> {
     let out = std::process::Command::new("git").args(["rev-parse", "HEAD"]).output().ok().filter(|out| out.status.success())?;
     Some(String::from_utf8_lossy(&out.stdout).trim().to_owned())
 }
 
-/// A window of every visitor, in random order.
+/// One window of every visitor, of at most `most` events, in random order.
 fn windows(visitors: &Visitors, most: usize, seed: u64) -> Vec<Window> {
     let mut order: Vec<usize> = (0..visitors.len()).collect();
     order.sort_by_key(|i| (mix(mix(seed, 0), *i as u64), *i));
     order.into_iter().map(|i| visitors.get(i).window(i, most, mix(mix(seed, 1), i as u64))).collect()
 }
 
-/// Steps of an epoch that large batches leave.
+/// `batch_events` enlarges batches only as far as an epoch keeps this many steps.
 const LEAST_STEPS: usize = 128;
 
-/// The windows of each step: `batch`, and more until they have `batch_events`, or their part of an epoch of [`LEAST_STEPS`].
+/// Cuts the windows into the batches of an epoch. A batch holds at least `batch` windows and `batch_events` events;
+/// fewer events are enough if an epoch would otherwise have less than [`LEAST_STEPS`] steps.
 fn batches<'a>(windows: &'a [Window], config: &Config) -> Vec<&'a [Window]> {
     let least = config.batch_events.min(windows.iter().map(|w| w.len).sum::<usize>() / LEAST_STEPS);
     let (mut batches, mut rest) = (Vec::new(), windows);
@@ -402,7 +418,7 @@ fn batches<'a>(windows: &'a [Window], config: &Config) -> Vec<&'a [Window]> {
     batches
 }
 
-/// Events of each item.
+/// Number of events of each item, by catalog row.
 fn counts(data: &Dataset, sequences: &[Sequence]) -> Vec<u32> {
     let mut counts = vec![0; data.items.len()];
     sequences.iter().flat_map(|s| &s.events).for_each(|e| counts[e.item as usize] += 1);
@@ -414,7 +430,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_step_has_enough_windows_and_events() {
+    fn a_batch_has_enough_windows_and_events() {
         let sizes = |windows: usize, batch, batch_events| {
             let windows = vec![Window { visitor: 0, start: 0, len: 10 }; windows];
             let config = Config { batch, batch_events, ..Config::default() };

@@ -1,4 +1,4 @@
-//! Named tensors on disk, as safetensors.
+//! Named tensors in a safetensors file.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -8,7 +8,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 
 use crate::files::write_atomically;
 
-/// Named tensors of 32-bit floats, and a text beside them.
+/// Named tensors of 32-bit floats, with an optional text.
 #[derive(Debug, Default, PartialEq)]
 pub struct Numbers {
     tensors: BTreeMap<String, (Vec<usize>, Vec<u8>)>,
@@ -17,21 +17,21 @@ pub struct Numbers {
 }
 
 impl Numbers {
-    /// Adds a tensor.
+    /// Adds a tensor, row-major. A tensor of the same name is replaced.
     pub fn add(&mut self, name: impl Into<String>, shape: &[usize], data: &[f32]) {
         let bytes = data.iter().flat_map(|x| x.to_le_bytes()).collect();
         self.tensors.insert(name.into(), (shape.to_vec(), bytes));
     }
 
-    /// Whether there is such a tensor.
+    /// Whether there is a tensor of this name.
     pub fn has(&self, name: &str) -> bool {
         self.tensors.contains_key(name)
     }
 
-    /// Copies a tensor of the same number of numbers.
+    /// Copies a tensor into `out`.
     ///
     /// # Errors
-    /// No such tensor, or one of another size.
+    /// There is no such tensor, or it does not have `out.len()` numbers.
     pub fn copy_to(&self, name: &str, out: &mut [f32]) -> Result<()> {
         let Some((_, bytes)) = self.tensors.get(name) else { bail!("no tensor `{name}`") };
         ensure!(bytes.len() == out.len() * 4, "tensor `{name}`: expected {} numbers, got {}", out.len(), bytes.len() / 4);
@@ -40,7 +40,10 @@ impl Numbers {
         Ok(())
     }
 
-    /// Writes the file in one go.
+    /// Writes the file whole or not at all.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
     pub fn write(&self, path: &Path, note: Option<String>) -> Result<()> {
         let tensors = self.tensors.iter();
         let views: Vec<_> = tensors
@@ -50,7 +53,10 @@ impl Numbers {
         write_atomically(path, &serialize(views, note)?)
     }
 
-    /// Reads a file of [`Numbers::write`].
+    /// Reads a file that [`Numbers::write`] wrote.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is not safetensors.
     pub fn read(path: &Path) -> Result<Numbers> {
         let named = || format!("{}", path.display());
         let bytes = std::fs::read(path).with_context(named)?;
@@ -67,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn come_back_as_they_were_written() {
+    fn tensors_and_note_survive_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("n.safetensors");
         let mut numbers = Numbers::default();

@@ -1,4 +1,4 @@
-//! What a training says while it runs: a bar with the time left, and a line an epoch.
+//! Progress of a training: a bar with the time left, a line for each epoch, and records for a tracker.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use super::state::State;
 use super::validation::Metric;
 use crate::tracking::Tracker;
 
-/// Speaks on standard error, or not at all, and to a tracker.
+/// Prints progress on standard error unless `quiet`, and passes figures to a tracker if there is one.
 pub(super) struct Progress {
     quiet: bool,
     metric: Metric,
@@ -23,7 +23,7 @@ impl Progress {
         Progress { quiet, metric, bar: ProgressBar::hidden(), tracker: None }
     }
 
-    /// Records all that has been and what comes.
+    /// Starts tracking: records the epochs so far and, from now on, each new one.
     pub fn track(&mut self, mut tracker: Tracker, curve: &[Epoch]) -> Result<()> {
         curve.iter().try_for_each(|epoch| tracker.add(epoch.steps, &self.figures(epoch)))?;
         self.tracker = Some(tracker);
@@ -35,7 +35,7 @@ impl Progress {
         [(format!("{}_loss", epoch.phase.name()), epoch.loss)].into_iter().chain(valid).collect()
     }
 
-    /// A phase of at most `epochs`, of which some are done.
+    /// Starts the bar of a phase of at most `epochs` epochs of `steps` steps each; `done` epochs are behind it.
     pub fn phase(&mut self, phase: Phase, epochs: u32, done: u32, steps: usize) {
         if self.quiet {
             return;
@@ -52,12 +52,13 @@ impl Progress {
         self.bar.reset_eta();
     }
 
+    /// Reports a step with the epoch's mean loss so far.
     pub fn step(&self, loss: f64) {
         self.bar.set_message(format!("{loss:.4}"));
         self.bar.inc(1);
     }
 
-    /// The epoch that ends the curve.
+    /// Reports the last epoch of the curve.
     pub fn epoch(&mut self, state: &State) -> Result<()> {
         let Some(epoch) = state.curve.last() else { return Ok(()) };
         let figures = self.figures(epoch);
@@ -78,7 +79,7 @@ impl Progress {
         Ok(())
     }
 
-    /// The training is done and described in a file.
+    /// Ends the tracking. `file` describes the finished training.
     pub fn finish(&mut self, file: &Path) -> Result<()> {
         self.tracker.take().map_or(Ok(()), |tracker| tracker.finish(file))
     }

@@ -1,23 +1,23 @@
-//! What is known of the ratings before training: their range and their scale.
+//! Range and scale of the ratings, which are computed before training.
 
 use foretaste::bundle::RatingRange;
 use foretaste::features::History;
 
 use crate::protocols::Sequence;
 
-/// Of the ratings that a training may see.
+/// Statistics of the ratings that a training may see.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ratings {
-    /// Mean and standard deviation.
+    /// Mean and standard deviation of all ratings.
     pub moments: [f64; 2],
-    /// Least and greatest.
+    /// Least and greatest rating.
     pub range: RatingRange,
-    /// Mean by row of the value table; the mean of all where a row has none.
+    /// Mean rating of each row of the value table; a row without ratings has the mean of all.
     pub by_row: Vec<f64>,
 }
 
 impl Ratings {
-    /// Of the events of some sequences; `None` where there are no two different ratings.
+    /// Computes the statistics of the events of some sequences; `None` unless there are two different ratings.
     pub fn of(sequences: &[Sequence], spec: &History) -> Option<Ratings> {
         let ratings = || sequences.iter().flat_map(|s| &s.events).filter_map(|e| e.rating);
         let n = ratings().count() as f64;
@@ -36,7 +36,7 @@ impl Ratings {
         Some(Ratings { moments: [mean, sd], range: RatingRange { least, most }, by_row })
     }
 
-    /// Less the mean, over the standard deviation.
+    /// Standardises a rating: (rating − mean) / standard deviation.
     pub fn scaled(&self, rating: f64) -> f32 {
         ((rating - self.moments[0]) / self.moments[1]) as f32
     }
@@ -48,7 +48,7 @@ mod tests {
     use crate::data::Event;
 
     #[test]
-    fn known_values() {
+    fn statistics_equal_those_computed_by_hand() {
         let spec = History { len: 1, cap: 1, types: vec![], value_edges: vec![2.0], gap_buckets: 2, run_buckets: 1 };
         let event = |rating| Event { user: 0, item: 0, kind: 0, rating, time: None, weight: 1.0 };
         let sequence = |ratings: &[Option<f64>]| Sequence { user: 0, events: ratings.iter().copied().map(event).collect() };

@@ -1,4 +1,5 @@
-//! What a training leaves and an export reads: the folder RUN with `run.json`, `catalog.json` and `towers.safetensors`.
+//! The run: what a training writes and an export reads. It is a folder with `run.json`, `catalog.json` and
+//! `towers.safetensors`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,12 +19,12 @@ use crate::towers::{CatalogRows, ItemTower, Linear, UserShape, UserTower, encode
 const CARD: &str = "run.json";
 const CATALOG: &str = "catalog.json";
 const TOWERS: &str = "towers.safetensors";
-/// The tensor of the training events.
+/// Name of the tensor with the training events of each item.
 const COUNTS: &str = "counts";
-/// Those of the linear model.
+/// Names of the tensors of the linear model.
 const LINEAR: [&str; 2] = ["linear.inputs", "linear.rows"];
 
-/// Everything of a run but its numbers: `run.json`.
+/// Everything of a run but its numbers and its catalog: `run.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunCard {
@@ -31,24 +32,24 @@ pub struct RunCard {
     pub name: String,
     /// Licence of the data.
     pub licence: Option<String>,
-    /// Settings.
+    /// Settings of the training.
     pub config: Config,
-    /// Every constant of the encoding.
+    /// All constants of the encoding.
     pub encoding: Encoding,
-    /// The data and the split.
+    /// Data, split and seed.
     pub trained_on: TrainedOn,
-    /// Least and greatest rating, where the user tower predicts ratings.
+    /// Least and greatest rating, if the user tower predicts ratings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ratings: Option<RatingRange>,
-    /// Figures on the validation part.
+    /// Figures on the validation part, by name.
     pub metrics: BTreeMap<String, f64>,
-    /// What it was learnt from, and what the figures do not say.
+    /// The model card's text: what the run was trained on, and what its figures do not say.
     #[serde(default)]
     pub limits: String,
-    /// How it went.
+    /// The training curve: every epoch of both phases.
     #[serde(default)]
     pub curve: Vec<Epoch>,
-    /// Git revision of the folder that it was started in.
+    /// Git revision of the folder in which the training was started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
 }
@@ -56,7 +57,7 @@ pub struct RunCard {
 /// A finished training.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run {
-    /// Everything but the numbers.
+    /// Settings, encoding and figures.
     pub card: RunCard,
     /// Ids, titles and columns of all items, in row order.
     pub catalog: CatalogFile,
@@ -64,19 +65,19 @@ pub struct Run {
     pub items: ItemTower,
     /// The user tower.
     pub user: UserTower,
-    /// A linear model beside them, where the settings ask for one.
+    /// The linear model, if the settings ask for one.
     pub linear: Option<Linear>,
     /// Training events of each item, in row order.
     pub counts: Vec<f32>,
 }
 
 impl Run {
-    /// Reads the run in a folder.
+    /// Reads a run from its folder.
     ///
     /// # Errors
-    /// No finished training there, or files that do not fit one another.
+    /// The folder has no finished training, or its files do not fit one another.
     pub fn load(folder: &Path) -> Result<Run> {
-        ensure!(folder.join(CARD).is_file(), "{}: no finished training there (no {CARD})", folder.display());
+        ensure!(folder.join(CARD).is_file(), "{}: there is no finished training (no {CARD})", folder.display());
         let card: RunCard = read_json(&folder.join(CARD))?;
         let catalog: CatalogFile = read_json(&folder.join(CATALOG))?;
         let (dim, encoding) = (card.config.dim, &card.encoding);
@@ -101,7 +102,8 @@ impl Run {
         Ok(Run { card, catalog, items, user, linear, counts })
     }
 
-    /// The rows of the catalog, those of the linear model beside the tower's.
+    /// The item vectors of the catalog, in row order. The dimensions of the linear model, if there is one, follow those
+    /// of the tower.
     pub fn rows(&self) -> CatalogRows {
         let rows = self.items.rows(&encode_catalog(&self.card.encoding, &self.catalog));
         match &self.linear {
@@ -110,10 +112,10 @@ impl Run {
         }
     }
 
-    /// Writes the run; `run.json` comes last, so a folder that has it is whole. Gives its path.
+    /// Writes the run and returns the path of `run.json`, which is written last: a folder that has it is whole.
     ///
     /// # Errors
-    /// A folder that is not there or cannot be written.
+    /// A folder that does not exist or cannot be written.
     pub(crate) fn save(&self, folder: &Path) -> Result<PathBuf> {
         let mut numbers = Numbers::default();
         for (prefix, layout, flat) in
@@ -140,7 +142,7 @@ impl Run {
     }
 }
 
-/// The catalog file of a data set: every item, titles apart.
+/// The catalog of a data set: ids, titles and all other columns of every item, in row order.
 pub fn catalog_of(data: &Dataset) -> CatalogFile {
     let columns = data.item_table.columns.iter().filter(|c| c.name != foretaste::features::TITLE);
     CatalogFile {

@@ -1,6 +1,8 @@
-//! Settings by validation: random search over declared ranges, in which only the better third goes on to three times as many epochs.
-//! Bergstra and Bengio, Random search for hyper-parameter optimization, 2012; Jamieson and Talwalkar, Non-stochastic best arm identification and
-//! hyperparameter optimization (successive halving), 2016.
+//! The search of settings: a random search over declared ranges, judged by validation. After each round only the best
+//! third of the trials continues, with three times as many epochs.
+//!
+//! Bergstra and Bengio, Random search for hyper-parameter optimization, 2012; Jamieson and Talwalkar, Non-stochastic
+//! best arm identification and hyperparameter optimization (successive halving), 2016.
 
 use std::path::{Path, PathBuf};
 
@@ -15,24 +17,25 @@ use crate::files::write_atomically;
 use crate::protocols::Split;
 use crate::random::{mix, unit};
 
-/// Trials that go on: one of three, with three times the epochs.
+/// One trial of this many continues, with this many times the epochs.
 const KEPT: usize = 3;
-/// Trials where none are stated.
+/// Number of trials if the settings name none.
 const TRIALS: usize = 18;
-/// Folder of the trials' checkpoints, and the list of what came out.
+/// Folder of the trials' checkpoints while the search runs.
 const FOLDER: &str = "trials";
+/// File with the list of trials and their figures, best first.
 const LIST: &str = "search.json";
 
-/// Values that a setting may take.
+/// The values that a setting may take.
 #[derive(Debug, Clone, PartialEq)]
 enum Range {
-    /// One of these.
+    /// One of these values, each equally likely.
     Choice(Vec<Value>),
-    /// Between two numbers, or evenly in their logarithms; whole numbers stay whole.
+    /// A number between two others, drawn uniformly, or with `log` uniformly in the logarithm. `whole` rounds it.
     Between { low: f64, high: f64, log: bool, whole: bool },
 }
 
-/// The settings to draw: the table `[search]` of a settings file.
+/// The ranges to draw settings from: the table `[search]` of a settings file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Space {
     trials: usize,
@@ -42,21 +45,21 @@ pub struct Space {
 /// A trial, for `search.json`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Trial {
-    /// Place in the order of the draws; 0 has the settings as they are.
+    /// Number of the trial in the order of the draws. Trial 0 has the settings as they are.
     trial: usize,
-    /// What was drawn.
+    /// The settings that were drawn.
     settings: Table,
-    /// Most epochs that it was given.
+    /// Largest number of epochs that the trial was given.
     epochs: u32,
-    /// Its best figure on validation.
+    /// The trial's best figure on validation.
     valid: f64,
 }
 
 impl Space {
-    /// Of the table `[search]` in the settings, or of ranges that suit most data.
+    /// Reads the table `[search]` of a settings file. Without the file or the table it has ranges that suit most data.
     ///
     /// # Errors
-    /// A range that is none.
+    /// A file that cannot be read, or a range that is not one; the error names the setting.
     pub fn read(file: Option<&Path>) -> Result<Space> {
         const USUAL: &str = "learning_rate = { log = [5e-4, 5e-3] }\nbatch = { choice = [8, 16, 32, 64] }\ndropout = { between = [0.1, 0.5] }\n\
             next_weight = { choice = [0.3, 0.5, 0.7, 1.0] }\naverage = { choice = [0.98, 0.99, 0.995] }";
@@ -86,7 +89,7 @@ impl Space {
         Ok(space)
     }
 
-    /// The settings of a trial. The first has none: what there is takes part.
+    /// Draws the settings of a trial. Trial 0 draws none, so the given settings take part in the search.
     fn draw(&self, trial: usize, seed: u64) -> Table {
         if trial == 0 {
             return Table::new();
@@ -110,11 +113,12 @@ impl Space {
     }
 }
 
-/// A value as people read it.
+/// A value as text for messages.
 pub(super) fn shown(value: &Value) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
+/// Reads a range; `None` if the value is not one.
 fn range_of(value: &Value) -> Option<Range> {
     let table = value.as_table().filter(|table| table.len() == 1)?;
     let (kind, values) = table.iter().next()?;
@@ -129,17 +133,21 @@ fn range_of(value: &Value) -> Option<Range> {
     (low < high && (kind == "between" || log && low > 0.0)).then_some(Range::Between { low, high, log, whole })
 }
 
-/// Epochs of each round, from few to all: each round has a third of the trials of the one before.
+/// Number of epochs of each round; the last round has all epochs. Each round has a third of the trials of the round
+/// before.
 fn rounds(trials: usize, epochs: u32) -> Vec<u32> {
     let thirds = trials.max(1).ilog(KEPT).min(epochs.max(1).ilog(KEPT as u32));
     (0..=thirds).rev().map(|i| (epochs / (KEPT as u32).pow(i)).max(1)).collect()
 }
 
-/// Searches the space from the settings `config` on, and leaves the best trial's checkpoint in `out`, so that a training with `resume` goes on from
-/// there; the trials are listed in `out/search.json`. Only validation is looked at.
+/// Searches the space, starting from the settings `config`, and returns the best settings. Only the validation part is
+/// used.
+///
+/// The best trial's checkpoint is left in `out`, so that a training with `resume` continues from it. `out/search.json`
+/// lists the trials. With `options.resume` an unfinished search continues, and a finished one is read from that list.
 ///
 /// # Errors
-/// Settings out of range, a split without validation, and those of [`super::train`].
+/// Drawn settings that are out of their range, a split without validation, and the errors of [`super::train`].
 pub fn search(
     data: &Dataset,
     split: &Split,
@@ -148,14 +156,14 @@ pub fn search(
     out: &Path,
     options: TrainOptions,
 ) -> Result<Config> {
-    ensure!(!split.valid.is_empty(), "nothing is held back to choose settings by");
+    ensure!(!split.valid.is_empty(), "no events are held back, so settings cannot be chosen on validation");
     let folder = out.join(FOLDER);
     if !options.resume && folder.exists() {
         std::fs::remove_dir_all(&folder).with_context(|| format!("{}: cannot be removed", folder.display()))?;
     }
     let list = out.join(LIST);
     if options.resume && !folder.exists() && list.exists() {
-        // The search was over: a training goes on.
+        // The search is finished: only the training is resumed.
         let done: Vec<Trial> = serde_json::from_slice(&std::fs::read(&list)?).with_context(|| format!("{}", list.display()))?;
         let best = done.first().with_context(|| format!("{}: no trials", list.display()))?;
         return config.with(&best.settings);
@@ -190,7 +198,7 @@ pub fn search(
         }
         results.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.trial.cmp(&b.1.trial)));
         left = results.iter().map(|(_, trial)| trial.trial).collect();
-        // Those of the last rounds come first, each in order; earlier results of the same trials go.
+        // Results of later rounds come first, best first in each round. Earlier results of the same trials are dropped.
         let (_, results): (Vec<f64>, Vec<Trial>) = results.into_iter().unzip();
         best.retain(|old| !left.contains(&old.trial));
         best.splice(0..0, results);
@@ -210,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn draws_stay_in_their_ranges_and_repeat() {
+    fn draws_stay_in_their_ranges_and_are_repeatable() {
         let space = space(
             "trials = 5\nbatch = { between = [4, 8] }\nclip = { log = [0.1, 10.0] }\nencoder = { choice = [\"gru\", \"mean\"] }",
         )
@@ -227,11 +235,11 @@ mod tests {
             low += usize::from(clip < 1.0);
         }
         assert_eq!(batches.len(), 5);
-        assert!((400..600).contains(&low), "half of the logarithms lie below 0: {low}");
+        assert!((400..600).contains(&low), "about half of the logarithms lie below 0: {low}");
     }
 
     #[test]
-    fn what_is_no_range_is_named() {
+    fn invalid_ranges_are_refused_by_name() {
         for text in [
             "dim = 3",
             "dim = { choice = [] }",
@@ -245,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn rounds_end_with_all_epochs() {
+    fn the_last_round_has_all_epochs() {
         assert_eq!(rounds(18, 30), [3, 10, 30]);
         assert_eq!((rounds(1, 30), rounds(100, 2), rounds(3, 3)), (vec![30], vec![2], vec![1, 3]));
     }

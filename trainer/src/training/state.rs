@@ -1,4 +1,4 @@
-//! The state of a training between two steps, and its checkpoint.
+//! The state of a training between two steps, and the checkpoint that stores it.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -16,9 +16,10 @@ use crate::towers::{ItemTower, Tensor, UserShape, UserTower};
 
 static STOP: AtomicBool = AtomicBool::new(false);
 
-/// Makes Ctrl-C end a training between two steps, so that its last checkpoint stays; a second one ends the process at once.
+/// Makes Ctrl-C end a training between two steps, so that its last checkpoint stays. A second Ctrl-C ends the process
+/// at once.
 pub fn stop_on_ctrl_c() {
-    // An error means that there is a handler already: the one below.
+    // An error means that an earlier call has set this handler already.
     _ = ctrlc::set_handler(|| {
         if STOP.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
@@ -26,11 +27,12 @@ pub fn stop_on_ctrl_c() {
     });
 }
 
+/// Whether Ctrl-C was pressed.
 pub(super) fn stop_asked() -> bool {
     STOP.load(Ordering::Relaxed)
 }
 
-/// Everything that the next step depends on.
+/// Everything that the next steps depend on.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct State {
     pub phase: Phase,
@@ -38,30 +40,33 @@ pub(super) struct State {
     pub epoch: u32,
     /// Steps done in this phase.
     pub steps: u64,
-    /// Epochs of the best validation.
+    /// The epoch with the best validation; in the refit phase, the number of epochs to run.
     pub best_epoch: u32,
-    /// Its quality: higher is better.
+    /// Best quality on validation: higher is better.
     pub best: Option<f64>,
     pub items: ItemTower,
     pub user: UserTower,
-    /// Of both phases.
+    /// The epochs of both phases so far.
     pub curve: Vec<Epoch>,
-    /// Of the linear model beside the towers, once it is chosen.
+    /// Weight of the linear model, once validation has chosen it.
     pub share: Option<Share>,
     moments: [Moments; 2],
-    /// Numbers of both towers at the best validation.
+    /// Numbers of the item and the user tower at the best validation.
     best_numbers: Option<[Vec<f32>; 2]>,
 }
 
-/// How much a linear model counts for beside the towers, and the figure on validation and half of its interval with it.
+/// The weight of the linear model, with the validation figure of that weight.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(super) struct Share {
+    /// Logits for each unit of the linear model's scores; 0 is no linear model.
     pub share: f64,
+    /// The validation figure with this weight.
     pub valid: f64,
+    /// Half the width of the figure's 95 % interval.
     pub valid_half: f64,
 }
 
-/// The note of a checkpoint.
+/// The JSON text of a checkpoint, beside its tensors.
 #[derive(Serialize, Deserialize)]
 struct Note {
     fingerprint: String,
@@ -80,6 +85,7 @@ struct Note {
 }
 
 impl State {
+    /// The state before the first step of a phase.
     pub fn new(phase: Phase, items: ItemTower, user: UserTower) -> Self {
         let moments = [Moments::start(&items.numbers), Moments::start(&user.numbers)];
         State {
@@ -97,12 +103,14 @@ impl State {
         }
     }
 
-    /// The phase after another: with its curve, and the number of epochs that it has chosen.
+    /// Takes over what the phase before has chosen (number of epochs, quality, weight of the linear model) and its
+    /// curve.
     pub fn after(self, chosen: State) -> Self {
         State { best_epoch: chosen.best_epoch, best: chosen.best, curve: chosen.curve, share: chosen.share, ..self }
     }
 
-    /// Moves both towers along a gradient, or the items alone.
+    /// Moves the towers one step of AdamW against the gradient. `items_only` leaves the user tower as it is. The
+    /// gradient is clipped in place.
     pub fn step(&mut self, gradient: &mut Gradient, config: &Config, items_only: bool) {
         if items_only {
             gradient.user.fill(0.0);
@@ -139,7 +147,7 @@ impl State {
         }
     }
 
-    /// Ends an epoch: averages that steps have left behind come up to the last.
+    /// Ends an epoch: brings the averages of numbers that sparse steps skipped up to the last step.
     pub fn settle(&mut self, config: &Config) {
         self.moments[0].settle(&self.items.numbers, self.steps, config.average);
     }
@@ -148,12 +156,12 @@ impl State {
         (ItemTower { numbers: items.to_vec(), ..self.items.clone() }, UserTower { numbers: user.to_vec(), ..self.user.clone() })
     }
 
-    /// The average of the weights over the steps.
+    /// The towers with the running averages of their weights.
     pub fn averaged(&self) -> (ItemTower, UserTower) {
         self.towers(&self.moments[0].average, &self.moments[1].average)
     }
 
-    /// Keeps what validation likes best.
+    /// Keeps the averaged weights if their quality is the best so far.
     pub fn judge(&mut self, quality: f64) {
         if self.best.is_none_or(|best| quality > best) {
             (self.best, self.best_epoch) = (Some(quality), self.epoch);
@@ -161,7 +169,7 @@ impl State {
         }
     }
 
-    /// The towers that the phase ends with: the best ones where validation has looked, else the average.
+    /// The towers that the phase ends with: the best on validation, or the averaged ones if there was no validation.
     pub fn model(&self) -> (ItemTower, UserTower) {
         match &self.best_numbers {
             Some([items, user]) => self.towers(items, user),
@@ -173,7 +181,10 @@ impl State {
         folder.join("checkpoint.safetensors")
     }
 
-    /// Writes the checkpoint.
+    /// Writes the checkpoint. `fingerprint` names data, split, settings and seed.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
     pub fn write(&self, folder: &Path, fingerprint: &str) -> Result<()> {
         let mut numbers = Numbers::default();
         for (name, list) in self.lists() {
@@ -197,7 +208,7 @@ impl State {
         numbers.write(&Self::path(folder), Some(serde_json::to_string(&note)?))
     }
 
-    /// Every list of numbers by name.
+    /// All lists of numbers by their names in the checkpoint.
     fn lists(&self) -> Vec<(&'static str, &Vec<f32>)> {
         let [i, u] = &self.moments;
         let mut lists = vec![
@@ -216,10 +227,10 @@ impl State {
         lists
     }
 
-    /// The checkpoint of a folder, where there is one and it is asked for.
+    /// Reads the checkpoint of a folder; `None` if there is none or `asked` is false.
     ///
     /// # Errors
-    /// It is of other data or settings.
+    /// The checkpoint has another fingerprint: it belongs to other data, settings or seed. Or it cannot be read.
     pub fn resume(folder: &Path, fingerprint: &str, asked: bool) -> Result<Option<State>> {
         let path = Self::path(folder);
         if !asked || !path.is_file() {
@@ -230,7 +241,7 @@ impl State {
         let note: Note = serde_json::from_str(numbers.note.as_deref().unwrap_or("")).with_context(named)?;
         ensure!(
             note.fingerprint == fingerprint,
-            "{}: the checkpoint is of other data, settings or seed; train without --resume, or into another folder",
+            "{}: the checkpoint belongs to other data, settings or seed; train without --resume, or into another folder",
             path.display()
         );
         let items = ItemTower::zeros(note.dim, note.items, note.item_slots, note.untied);
@@ -266,7 +277,10 @@ impl State {
         Ok(Some(state))
     }
 
-    /// Moves the checkpoint of a folder to another.
+    /// Moves the checkpoint of one folder to another.
+    ///
+    /// # Errors
+    /// The checkpoint cannot be moved.
     pub fn take_over(from: &Path, to: &Path) -> Result<()> {
         let (from, to) = (Self::path(from), Self::path(to));
         std::fs::rename(&from, &to).with_context(|| format!("{}: cannot be moved", from.display()))
@@ -274,13 +288,13 @@ impl State {
 
     /// Removes the checkpoint of a folder.
     pub fn remove(folder: &Path) {
-        // A checkpoint that stays behind does no harm: `run.json` says that the training is done.
+        // If it cannot be removed it does no harm: `run.json` shows that the training is done.
         _ = std::fs::remove_file(Self::path(folder));
     }
 }
 
-/// Where the tensors of two or more dimensions lie, but for the frozen ones. Only these decay: gains, biases and rates, which
-/// are one number a dimension or an item, do not.
+/// The ranges of all tensors with two or more dimensions that are not frozen. Only these decay. Gains, biases and rates
+/// have one number for each dimension or item and do not decay.
 fn matrices(layout: &[Tensor], is_frozen: impl Fn(&Tensor) -> bool) -> impl Iterator<Item = Range<usize>> {
     layout
         .iter()
@@ -299,7 +313,7 @@ mod tests {
     use crate::towers::Encoder;
 
     #[test]
-    fn comes_back_from_its_checkpoint() {
+    fn a_checkpoint_restores_the_state() {
         let folder = tempfile::tempdir().unwrap();
         let shape = UserShape { encoder: Encoder::Gru, dim: 2, hidden: 3, rows: [2, 2, 2, 1], context: 4, rates: true };
         let mut state = State::new(
@@ -326,16 +340,16 @@ mod tests {
             valid_half: Some(0.01),
         });
         state.step(&mut gradient(&state), &Config::default(), false);
-        // The items alone.
+        // A step with `items_only`.
         let before = state.clone();
         state.step(&mut gradient(&state), &Config { weight_decay: 0.1, ..Config::default() }, true);
         assert!(state.user == before.user && state.moments[1] == before.moments[1] && state.items != before.items);
-        // All but the items' own vectors: two items and the unknown one, of two dimensions.
+        // A frozen step keeps the items' own vectors: two items and the unknown one, of two dimensions.
         let mut frozen = State::new(Phase::Search, state.items.clone(), state.user.clone());
         frozen.step(&mut gradient(&state), &Config { weight_decay: 0.1, frozen: true, ..Config::default() }, false);
         let (old, new) = (&state.items.numbers, &frozen.items.numbers);
         assert!(old[..6] == new[..6] && old[6..8] != new[6..8] && state.user != frozen.user);
-        // Of one item alone: its row, its bias and all columns.
+        // A sparse step of one item moves its row, its bias and all columns.
         let before = state.clone();
         let touched = Some(state.items.touched(&[2]));
         state.step(&mut Gradient { touched, ..gradient(&state) }, &Config { weight_decay: 0.1, ..Config::default() }, false);

@@ -1,4 +1,4 @@
-//! One step: the gradient of a batch of windows, in fixed lanes that run in parallel.
+//! The gradient of one step: a batch of windows is cut into fixed lanes that run in parallel.
 
 use std::ops::Range;
 
@@ -14,16 +14,16 @@ use crate::ops::dropout::Dropout;
 use crate::random::mix;
 use crate::towers::{Activations, CatalogRows, ItemTower, UserTower};
 
-/// Parts of a batch: their number is fixed, so that any number of threads gives the same sums.
+/// Lanes of a batch. The number is fixed so that any number of threads adds in the same order and gives the same sums.
 const LANES: usize = 8;
 
-/// What all steps share.
+/// What all steps of a phase share.
 pub struct Material<'a> {
-    /// The encoding.
+    /// The encoding of histories and contexts.
     pub encoding: &'a Encoding,
-    /// Settings.
+    /// Settings of the training.
     pub config: &'a Config,
-    /// Whose histories are learnt from.
+    /// The visitors whose histories are learned from.
     pub visitors: &'a Visitors,
     /// Column slots by catalog row.
     pub bags: &'a [Bag],
@@ -31,30 +31,31 @@ pub struct Material<'a> {
     pub sampler: &'a Sampler,
 }
 
-/// Mean loss of a batch a request, and its gradients, which lie as the towers' numbers.
+/// The mean loss of a batch over its requests, and its gradients in the layout of the towers' numbers.
 pub struct Gradient {
-    /// In nats.
+    /// Mean loss over the requests, in nats.
     pub loss: f64,
-    /// Of the item tower.
+    /// Gradient of the item tower.
     pub items: Vec<f32>,
-    /// Of the user tower.
+    /// Gradient of the user tower.
     pub user: Vec<f32>,
-    /// Where that of the items can be other than 0, where the step saw a sample of them; absent: everywhere.
+    /// The ranges of `items` that can be other than 0, if the step saw a sample of the items. `None`: all of it.
     pub touched: Option<Vec<Range<usize>>>,
 }
 
-/// One lane's sums.
+/// Sums over one lane: the loss and its gradients.
 struct Lane {
     loss: f64,
     user: Vec<f32>,
     vectors: Vec<f32>,
     biases: Vec<f32>,
-    /// Of the vectors that the history reads, where they are others.
+    /// Gradient of the vectors that the user tower reads, if they differ from `vectors`.
     inputs: Option<Vec<f32>>,
 }
 
 impl Material<'_> {
-    /// The gradient of a batch. `seed` decides sample, dropout and what is missing.
+    /// Returns the gradient of a batch. `seed` fixes the sampled candidates, dropout, and which inputs are made
+    /// missing.
     pub fn gradient(&self, items: &ItemTower, user: &UserTower, batch: &[Window], seed: u64) -> Gradient {
         let named = batch.iter().flat_map(|w| self.visitors.get(w.visitor).rows(*w, self.config.horizon));
         let candidates = self.sampler.draw(named, mix(seed, 0));
@@ -65,7 +66,7 @@ impl Material<'_> {
         let rows = CatalogRows { vectors, biases, inputs: items.inputs(&ids, bags.clone()) };
 
         let requests: usize = batch.iter().map(|w| w.len - usize::from(w.start > 0)).sum();
-        // Hidden events are requests of a sort: as many as can be expected.
+        // With `held_out` the hidden events are the requests. The scale uses their expected number.
         let share = if self.config.held_out > 0.0 { self.config.held_out as f32 } else { 1.0 };
         let scale = 1.0 / (share * requests.max(1) as f32);
         let lanes: Vec<Lane> =
@@ -78,6 +79,7 @@ impl Material<'_> {
         gradient
     }
 
+    /// Runs the windows of one lane forward and backward. `scale` multiplies the loss.
     fn lane(
         &self,
         user: &UserTower,
@@ -109,7 +111,8 @@ impl Material<'_> {
             })
             .collect();
 
-        // All requests of the lane at once: the softmax reads the candidates once for many rows.
+        // The loss runs over all requests of the lane at once, so the softmax reads each candidate once for many
+        // requests.
         let u: Vec<f32> = passes.iter().flat_map(|a| &a.u).copied().collect();
         let mut du = vec![0.0; u.len()];
         let targets: Vec<Target> = examples.iter_mut().flat_map(|example| std::mem::take(&mut example.targets)).collect();
@@ -157,7 +160,8 @@ impl Lane {
     }
 }
 
-/// The batch in lanes of about equal work: long windows first, each to the lane with the fewest events.
+/// Cuts a batch into lanes of about equal work: the longest windows come first, and each goes to the lane with the
+/// fewest events.
 fn lanes(batch: &[Window]) -> Vec<Vec<Window>> {
     let mut sorted = batch.to_vec();
     sorted.sort_by_key(|w| (std::cmp::Reverse(w.len), w.visitor));
@@ -175,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lanes_share_the_work() {
+    fn lanes_have_about_equal_work() {
         let window = |visitor, len| Window { visitor, start: 0, len };
         let batch: Vec<Window> = (0..20).map(|i| window(i, if i == 7 { 100 } else { 10 })).collect();
         let lanes = lanes(&batch);

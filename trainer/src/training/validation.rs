@@ -1,4 +1,4 @@
-//! How good the towers are in training, over the validation queries.
+//! The quality of the towers on the validation queries, which training uses to choose epochs and settings.
 
 use anyhow::{Result, ensure};
 use foretaste::bundle::RatingRange;
@@ -13,20 +13,20 @@ use crate::metrics;
 use crate::protocols::{Protocol, Query, Split};
 use crate::towers::{CatalogRows, Linear, UserTower};
 
-/// Length of the list that validation looks at.
+/// Length of the list that NDCG is computed of.
 const TOP: usize = 100;
 
-/// What decides: more of the quality is better.
+/// The metric that decides. Its quality is a number of which higher is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Metric {
-    /// NDCG@100 of the queries; of P1 of the single targets.
+    /// NDCG@100, averaged over the queries; for P1 over the single targets.
     Ndcg,
-    /// Root mean squared error of the ratings; the quality is its negative.
+    /// Root mean squared error of the ratings. The quality is its negative.
     Rmse,
 }
 
 impl Metric {
-    /// Name in reports.
+    /// The name in reports.
     pub fn name(self) -> &'static str {
         match self {
             Metric::Ndcg => "ndcg@100",
@@ -34,7 +34,7 @@ impl Metric {
         }
     }
 
-    /// The figure of a quality.
+    /// The figure that belongs to a quality.
     pub fn value(self, quality: f64) -> f64 {
         match self {
             Metric::Ndcg => quality,
@@ -43,26 +43,27 @@ impl Metric {
     }
 }
 
-/// Queries, encoded once.
+/// The validation queries, encoded once.
 pub struct Validation<'a> {
     queries: Vec<(EncodedState, &'a Query)>,
-    /// Items of the events.
+    /// Whether each item has an event.
     universe: &'a [bool],
     protocol: Protocol,
-    /// The range of the ratings, where the protocol asks for ratings.
+    /// The range of the ratings, if the protocol asks for ratings.
     ratings: Option<RatingRange>,
 }
 
 impl<'a> Validation<'a> {
-    /// Encodes the queries.
+    /// Encodes the validation queries of a split.
     ///
     /// # Errors
-    /// P2 without `ratings`: there is nothing to predict, or the settings do not ask for it.
+    /// The protocol is P2 and `ratings` is `None`: the data has no two different ratings, or the settings do not ask
+    /// for ratings.
     pub fn new(data: &'a Dataset, split: &'a Split, encoding: &Encoding, ratings: Option<&Ratings>) -> Result<Self> {
         let asked = split.protocol == Protocol::P2;
         ensure!(
             !asked || ratings.is_some(),
-            "p2 predicts ratings: it takes events with different ratings and a rating_weight above 0"
+            "p2 predicts ratings: it needs events with different ratings and a rating_weight above 0"
         );
         let events = RowEvents::new(data, &encoding.history);
         let encode = |query: &'a Query| {
@@ -77,23 +78,24 @@ impl<'a> Validation<'a> {
         })
     }
 
-    /// Whether there is nothing to look at.
+    /// Whether there are no queries.
     pub fn is_empty(&self) -> bool {
         self.queries.is_empty()
     }
 
-    /// What decides.
+    /// The metric that decides.
     pub fn metric(&self) -> Metric {
         if self.ratings.is_some() { Metric::Rmse } else { Metric::Ndcg }
     }
 
-    /// The quality of a user tower over a catalog, with a linear model beside it or without, and half of the 95 % interval of its figure.
+    /// Returns the quality of the user tower over a catalog, with or without a linear model, and half the width of the
+    /// figure's 95 % interval.
     pub fn quality(&self, user: &UserTower, rows: &CatalogRows, linear: Option<&Linear>) -> (f64, f64) {
         let d = user.shape.dim;
         let CatalogRows { vectors, biases, .. } = rows;
         let vector = |row: u32| &vectors[row as usize * d..][..d];
         let read = |row: u32| &rows.read()[row as usize * d..][..d];
-        // Sums of a query, and what they are the mean of.
+        // For each query: the sum of its gains or squared errors, and their number.
         let one = |(encoded, query): &(EncodedState, &Query)| -> (f64, f64) {
             let history = &encoded.history.rows;
             let rows: Vec<f32> = history.iter().flat_map(|row| read(*row)).copied().collect();
@@ -120,7 +122,7 @@ impl<'a> Validation<'a> {
         let sums: Vec<(f64, f64)> = self.queries.par_iter().map(one).collect();
         let (sum, n) = sums.iter().fold((0.0, 0.0), |(sum, n), one| (sum + one.0, n + one.1));
         let mean = sum / n;
-        // Of a ratio of sums, by its linear part (the delta method).
+        // The variance of a ratio of sums, by the delta method.
         let squares = sums.iter().map(|(s, m)| (s - mean * m) * (s - mean * m)).sum::<f64>();
         let half = 1.96 * squares.sqrt() / n;
         match self.metric() {

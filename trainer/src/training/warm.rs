@@ -1,4 +1,4 @@
-//! A training that goes on from an earlier one.
+//! The start of a training from an earlier run.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +7,8 @@ use foretaste::features::{ColumnEncoding, ColumnKind, Encoding};
 use super::Run;
 use crate::towers::{ItemTower, Tensor, UserTower};
 
-/// Copies from an earlier run what still means the same: rows of items by id, of slots and types by what they stand for, and every other tensor of
-/// equal shape. What is new keeps its start.
+/// Copies the numbers of an earlier run that still have the same meaning: rows of items by id, rows of slots, types and
+/// values by what they stand for, and every other tensor if its shape is equal. All other numbers keep their start.
 pub(super) fn take_over(base: &Run, encoding: &Encoding, ids: &[String], items: &mut ItemTower, user: &mut UserTower) {
     let old = &base.card.encoding;
     let item_rows = same(&with_unknown(&base.catalog.ids), &with_unknown(ids));
@@ -28,15 +28,17 @@ pub(super) fn take_over(base: &Run, encoding: &Encoding, ids: &[String], items: 
     });
 }
 
-/// The old row of each new one, where there is one.
+/// The old row of each new row; `None` for a row without a counterpart.
 type Rows = Vec<Option<usize>>;
 
+/// Matches rows by key.
 fn same(old: &[String], new: &[String]) -> Rows {
     let places: BTreeMap<&String, usize> = old.iter().zip(0..).collect();
     new.iter().map(|key| places.get(key).copied()).collect()
 }
 
-/// Copies tensors of one name: row by row as `rows` says, or as a whole where it says nothing and the shapes are equal.
+/// Copies tensors between two lists of numbers, matched by name. If `rows` has a map for the name, it copies row by
+/// row; otherwise it copies the whole tensor if the shapes are equal.
 fn copy<'a>(
     (old_layout, old): (&[Tensor], &[f32]),
     (layout, numbers): (&[Tensor], &mut [f32]),
@@ -68,22 +70,24 @@ fn copy<'a>(
     }
 }
 
+/// Keys of the items' rows: row 0 stands for unknown items.
 fn with_unknown(ids: &[String]) -> Vec<String> {
     std::iter::once("").chain(ids.iter().map(String::as_str)).map(str::to_owned).collect()
 }
 
+/// Keys of the event types' rows: row 0 stands for unknown types.
 fn types(encoding: &Encoding) -> Vec<String> {
     let trained = encoding.history.types.iter().filter(|t| t.trained).map(|t| t.name.clone());
     std::iter::once(String::new()).chain(trained).collect()
 }
 
-/// Value buckets mean the same between the same edges alone.
+/// Keys of the value buckets' rows. A bucket has the same meaning only if all edges are equal.
 fn values(encoding: &Encoding) -> Vec<String> {
     let edges = &encoding.history.value_edges;
     (0..encoding.history.value_rows()).map(|row| format!("{row} of {edges:?}")).collect()
 }
 
-/// What each slot of some columns stands for.
+/// Keys of the slots of some columns: what each slot stands for.
 fn slots(columns: &[ColumnEncoding]) -> Vec<String> {
     let mut keys = Vec::new();
     for column in columns {
@@ -104,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_go_where_their_meaning_is() {
+    fn rows_are_matched_by_meaning() {
         let column = |name: &str, kind: ColumnKind| ColumnEncoding { name: name.into(), kind };
         let words = |list: &[&str]| list.iter().map(|w| w.to_string()).collect::<Vec<_>>();
         let columns = |vocabulary: &[&str], edges: &[f64]| {
@@ -114,7 +118,7 @@ mod tests {
         };
         let old = slots(&columns(&["a", "c"], &[1.0]));
         assert_eq!(old.len(), 6);
-        // A new word in the middle: the others move, the slot of unknown words too; other edges mean other buckets.
+        // A new word in the middle moves the later words and the slot of unknown words. Other edges make other buckets.
         assert_eq!(
             same(&old, &slots(&columns(&["a", "b", "c"], &[1.0]))),
             [Some(0), None, Some(1), Some(2), Some(3), Some(4), Some(5)]
