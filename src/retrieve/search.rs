@@ -23,7 +23,7 @@ const SAMPLED: usize = 24;
 ///
 /// The codes lose about a tenth of the variance of a score. Of the true best k of n normal scores, those that lie within three
 /// deviations of that loss are among the best 2.3 · k^⅔ · n^⅓ by codes; one deviation less takes a third of them. Measured recall on
-/// trained and on Gaussian vectors: `src/docs/architecture.md`.
+/// trained and on Gaussian vectors: `src/docs/figures.md`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Effort {

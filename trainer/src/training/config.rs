@@ -12,7 +12,7 @@ use crate::ops::decay_pool::RATES;
 use crate::protocols::Protocol;
 use crate::towers::{Encoder, HEADS};
 
-/// What the towers read beside items and their order.
+/// A kind of input that the towers read beside items and their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Input {
@@ -20,91 +20,108 @@ pub enum Input {
     Columns,
     /// Gaps, runs, hour and weekday.
     Times,
-    /// The events' values: ratings.
+    /// The values of events: ratings.
     Values,
 }
 
-/// Sets of inputs by name: the values of the key `preset`.
+/// Lists of inputs by name, for the key `preset`.
 const PRESETS: [(&str, &[Input]); 2] = [("two-feature", &[]), ("full", &[Input::Columns, Input::Times, Input::Values])];
 
-/// Settings. Unknown keys are refused; the key `preset` stands for `inputs`, which goes before it where both are there: `two-feature` is ids
-/// alone, `full` all that the data has.
+/// Settings of a training. Unknown keys are refused.
+///
+/// In a file the key `preset` names a list of `inputs`: `two-feature` is ids alone, `full` is all that the data has. If
+/// a file has both keys, `inputs` wins. What was tried for the defaults is in `src/docs/training.md`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Dimensions of a vector, 1 to 512: more tell more items apart and cost bytes and time in the page.
+    /// Dimensions of a vector, 1 to 512. More tell more items apart, and cost bytes and time in the page.
     pub dim: usize,
-    /// Width of the user tower's perceptron.
+    /// Width of the user tower's perceptron, 1 or more. A wide one can combine more and makes the tower's file larger.
     pub hidden: usize,
-    /// What reads the history: `pools`, `mean`, `sum`, `gru` or `transformer`.
+    /// What reads the history: `pools`, `mean`, `sum`, `gru` or `transformer`. `mean` and `sum` ignore the order.
     pub encoder: Encoder,
-    /// A factorisation whose item vectors the items' own start from: `svd`, `ials` or `ease`. Absent: random ones.
+    /// A factorisation from whose item vectors the items' own start: `svd`, `ials` or `ease`. Absent: random ones.
     pub start: Option<Factors>,
-    /// Whether the items' own vectors stay as they start; what their columns say is learnt all the same.
+    /// Whether the items' own vectors stay as they start. What their columns add is learnt all the same.
     pub frozen: bool,
-    /// Whether the history reads items by vectors of their own: twice the bytes of a row.
+    /// Whether the history reads items by vectors of their own: an autoencoder, at twice the bytes of a row.
     pub untied: bool,
-    /// Dimensions of a linear model (EASE) beside the towers, for histories whose order tells little; its share in the scores is chosen on
-    /// validation. 0, and catalogs of more than 10,000 items: none.
+    /// Dimensions of a linear model (EASE: Steck, 2019) beside the towers, for histories whose order tells little. Its
+    /// share of the scores is chosen on validation. 0: none; a catalog of more than 10,000 items never has one.
     #[serde(default)]
     pub linear: usize,
-    /// What the towers read beside items and their order: any of `columns`, `times`, `values`. None: ids alone. `preset` names two of these
-    /// lists.
+    /// What the towers read beside items and their order: any of `columns`, `times`, `values`. Empty: ids alone.
     pub inputs: Vec<Input>,
-    /// L: events of the history that the tower reads, the newest.
+    /// L: the newest events of the history, which the tower reads, 1 or more. 1 reads the last event alone; many cost
+    /// time in the page.
     pub history_len: usize,
-    /// Events that a visitor's profile keeps, L or more.
+    /// Events that a visitor's profile keeps, L to 65,536.
     pub history_cap: usize,
-    /// How fast the four pools of a history forget at the start of a training, an event; they learn from there.
+    /// Decay an event of the four pools when training starts, above 0; training moves it. Near 0 a pool is the mean of
+    /// the whole history, at large rates it is the last event.
     pub pool_rates: [f64; RATES],
-    /// Most events of one training window.
+    /// Most events of a training window, 2 or more. Short windows show the tower short histories alone; long ones make
+    /// a step slower.
     pub window: usize,
-    /// Windows of a step: few make many noisy steps, many make few smooth ones.
+    /// Windows of a step, 1 or more. Few make many noisy steps, many make few smooth ones.
     pub batch: usize,
-    /// Least events of a step: where histories are short, a step takes more windows, as far as an epoch keeps 128 steps.
+    /// Least events of a step. Steps of short histories take more windows to reach it, but an epoch keeps 128 steps.
+    /// 0: `batch` alone decides.
     pub batch_events: usize,
-    /// Step size of AdamW after the warm-up.
+    /// Step size of AdamW after the warm-up, above 0. Small learns slowly; large diverges (Kingma and Ba, 2015).
     pub learning_rate: f64,
-    /// Steps over which the step size rises from 0.
+    /// Steps over which the step size rises from 0. 0 and 1: full steps from the start.
     pub warm_up: u64,
-    /// Share of a matrix that decays a step, in step sizes: 0 lets numbers grow, .1 holds them down.
+    /// Decoupled decay of matrices, 0 or more: a step of size η keeps 1 − η · decay of each number. 0 lets numbers
+    /// grow; large values pull them to 0 (AdamW: Loshchilov and Hutter, 2019).
     pub weight_decay: f64,
-    /// Bound of the gradient's norm.
+    /// Bound of the gradient's norm, above 0. Small makes every step short; large never cuts (Pascanu et al., 2013).
     pub clip: f64,
-    /// Share of the perceptron's inputs and hidden numbers that a training step drops, 0 to below 1.
+    /// Share of the perceptron's inputs and hidden numbers that a training step drops, 0 to below 1. 0 fits the
+    /// training events closest; near 1 hardly anything is learnt (Srivastava et al., 2014).
     pub dropout: f64,
-    /// Share of items whose id a step hides, so that their columns must do, 0 to below 1.
+    /// Share of items whose id a step hides, 0 to below 1. 0: columns never have to stand alone, so new items have poor
+    /// vectors; near 1: ids are hardly learnt (DropoutNet: Volkovs et al., 2017).
     pub id_dropout: f64,
-    /// Share of windows that a context column is missing from, and that ratings or times are, 0 to below 1.
+    /// Share of windows that lack a context column, ratings or times, each drawn apart, 0 to below 1. 0: the tower
+    /// expects all of them; near 1: it learns to do without.
     pub missing: f64,
-    /// Share of a window's events that are hidden and to be found from the others, below 1: for histories whose order tells little. 0: after each
-    /// event the next ones are to be found from those before.
+    /// Share of a window's events that are hidden and have to be found from the others, 0 to below 1: for histories
+    /// whose order tells little. 0: the next events have to be found from those before them.
     pub held_out: f64,
-    /// What is made small: `softmax` (listwise), `bpr` (pairwise), `bce` or `gbce` (pointwise).
+    /// What is minimised: `softmax` (listwise: Cao et al., 2007), `bpr` (pairwise: Rendle et al., 2009), `bce`, or
+    /// `gbce` (pointwise: Petrov and Macdonald, 2023).
     pub loss: Loss,
-    /// Items that a request did not want, of the losses that compare a few.
+    /// Negatives of a request, 1 or more, for the losses that compare a few items. Few are fast and noisy.
     pub negatives: usize,
-    /// Items drawn for each of these: the highest scored are kept. 1 keeps them as they come.
+    /// Items drawn for each negative that is kept, the highest scored: 1 keeps them as they come, more make harder
+    /// negatives, and more of them are items that the visitor would have liked (Zhang et al., 2013).
     pub hardness: usize,
-    /// Weight of the next item in the target; the rest lies on the items of the horizon. 1 learns the next item alone.
+    /// Weight of the next item in the target, 0 to 1; the rest lies on the items of the horizon. 1 learns the next item
+    /// alone, 0 the lasting taste.
     pub next_weight: f64,
-    /// Events ahead that count as targets.
+    /// Events ahead that count as targets, 1 or more. 1: the next event alone.
     pub horizon: usize,
-    /// Factor of a target's weight from one event to the next.
+    /// Factor of a target's weight from one event of the horizon to the next, 0 to 1. 1 weighs all alike; 0 keeps the
+    /// first alone.
     pub horizon_decay: f64,
-    /// Weight of the squared error of ratings, in variances of the ratings, beside the softmax's. 0: no ratings are predicted.
+    /// Weight of the squared error of ratings, in variances of the ratings, beside that of the loss, 0 or more. 0: no
+    /// ratings are predicted.
     pub rating_weight: f64,
-    /// Decay of the average of the weights over the steps: that average is the model. 0 takes the last weights.
+    /// Decay of the running average of the weights, which is the model, 0 to below 1. 0 takes the last weights; near 1
+    /// the average is smooth and lags behind (Polyak and Juditsky, 1992).
     pub average: f64,
-    /// Most epochs.
+    /// Most epochs, 1 or more.
     pub max_epochs: u32,
-    /// Epochs without a better NDCG@100 on validation before it ends.
+    /// Epochs without a better figure on validation before training ends, 1 or more. Few may end in a dip; many cost
+    /// time.
     pub patience: u32,
     /// Items above which the softmax runs over a sample.
     pub full_softmax_items: usize,
-    /// Items of that sample, beside those of the batch; 0: the batch's alone.
+    /// Items of that sample beside those of the batch, 0 to 2²⁴. 0: those of the batch alone. Large samples come close
+    /// to the full softmax and cost time (Bengio and Senécal, 2008).
     pub samples: usize,
-    /// Days of a calendar period in the context: for data whose items come and go. Absent: none.
+    /// Days of a calendar period in the context, 1 or more: for data whose items come and go. Absent: none.
     pub period_days: Option<u32>,
 }
 
@@ -151,13 +168,10 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Where a protocol asks for the next item alone, more of the target lies on it. Chosen on validation of MovieLens 100K: P3's NDCG@100
-    /// .2464 → .2492; P4's .4022 → .3962. P3's mean of seeds 0 to 2 rises from there to .2527 with longer windows, a shorter horizon and twice the width.
+    /// The settings of a protocol, chosen on validation of MovieLens 100K (`src/docs/training.md`).
     ///
-    /// Where the split is random, the order tells little: events are hidden at random, the history is a sum, and few users need much
-    /// regularisation. P1's NDCG@100 a target, mean of seeds 0 to 2: long pools .1657, a sum that reads vectors of its own .1671, a linear
-    /// model beside it .1680; P2's RMSE of seeds 0
-    /// and 1: pools .8953, a sum with vectors of its own .8922, with those of the rows .8890.
+    /// P3 and P5 ask for the next item alone, so more of the target lies on it. P1 and P2 split at random, so order
+    /// tells little: events are hidden at random, the history is a sum, and the regularisation is strong.
     pub fn of(protocol: Protocol) -> Config {
         match protocol {
             Protocol::P3 => Config { hidden: 512, window: 400, horizon: 10, ..Config::of(Protocol::P5) },
@@ -181,24 +195,24 @@ impl Config {
         }
     }
 
-    /// The settings of a protocol, with those of a TOML file in their place.
+    /// The settings of a protocol, replaced by those that a TOML file has.
     ///
     /// # Errors
-    /// A file that cannot be read, an unknown key, a value out of its range.
+    /// If the file cannot be read, has an unknown key, or a value is out of its range.
     pub fn read(file: Option<&Path>, protocol: Protocol) -> Result<Config> {
         let Some(file) = file else { return Ok(Config::of(protocol)) };
         let named = || format!("{}", file.display());
         let text = std::fs::read_to_string(file).with_context(named)?;
         let mut settings = toml::from_str::<toml::Table>(&text).with_context(named)?;
-        // Ranges, for `--search`.
+        // The ranges of `--search` are read elsewhere.
         settings.remove("search");
         Config::of(protocol).with(&settings).with_context(named)
     }
 
-    /// These settings with others in their place.
+    /// These settings, replaced by those of the table.
     ///
     /// # Errors
-    /// An unknown key or preset, a value out of its range.
+    /// If a key or preset is unknown, or a value is out of its range.
     pub fn with(&self, settings: &toml::Table) -> Result<Config> {
         let mut settings = settings.clone();
         if let Some(preset) = settings.remove("preset") {
@@ -299,7 +313,7 @@ mod tests {
         assert_eq!(read("").unwrap().inputs, all, "full is the default");
         let own = read("inputs = ['times']\npreset = 'two-feature'\nbatch = 8").unwrap();
         assert_eq!(own, Config { inputs: vec![Input::Times], batch: 8, ..Config::of(Protocol::P3) });
-        // Over settings that have other inputs already, as `--search` draws it.
+        // A preset replaces inputs that are already set: `--search` draws presets this way.
         let drawn = own.with(&toml::from_str("preset = 'full'").unwrap()).unwrap();
         assert_eq!(drawn, Config { inputs: all, ..own });
         for text in ["preset = 'best'", "preset = 2"] {
