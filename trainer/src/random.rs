@@ -13,7 +13,7 @@ pub fn mix(seed: u64, counter: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// 2⁵³: the number of values that [`unit`] takes.
+/// 2⁵³: the number of values that [`unit()`] takes.
 const STEPS: f64 = (1u64 << 53) as f64;
 
 /// The upper 53 bits of a word as a number x, 0 ≤ x < 1.

@@ -1,9 +1,12 @@
 //! Pointwise loss: binary cross-entropy of the wanted item and of drawn negatives, as in SASRec (Kang and McAuley,
 //! 2018).
 //!
-//! With few negatives the scores come out too high. gBCE corrects this: it weights the wanted item by β = α (t (1 −
-//! 1/α) + 1/α), where α is the share of the catalog that is drawn and t is the calibration. t = 0 is plain BCE; t = 1
-//! corrects fully, with β = α. Source: Petrov and Macdonald, gSASRec, 2023.
+//! With few negatives the scores come out too high. gBCE corrects this with the weight β of the wanted item:
+//!
+//! - β = α (t (1 − 1/α) + 1/α)
+//!
+//! α is the share of the catalog that is drawn, t is the calibration: t = 0 is plain BCE, t = 1 corrects fully (β = α).
+//! Source: Petrov and Macdonald, gSASRec, 2023.
 
 use super::RowLoss;
 use crate::ops::Real;

@@ -1,5 +1,5 @@
-//! Squared error of predicted ratings. The prediction for an item with vector v is c + w · v; `[c, w]` belong to the
-//! visitor.
+//! Squared error of predicted ratings. The prediction for an item with vector v is c + w · v, where `[c, w]` is the
+//! visitor's vector.
 
 use crate::ops::Real;
 
