@@ -1,20 +1,25 @@
-# The commands that people and CI share. `make help` lists them.
+# The commands that people and CI share. `make help` lists them; CONTRIBUTING.md says which to run when.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-all test-native test-wasm test-wasm-core test-web bench bench-browser bench-train test-readme lint package clean tiny
+.PHONY: help setup build page demo quick test test-all test-native test-wasm test-wasm-core test-web test-readme lint format smoke \
+  bench bench-browser bench-train tiny package clean
 
 BIN := target/release/foretaste
 SEED := 1
-# Where the data of the demo comes from: ml-100k, or generated data where it cannot be fetched.
+# The demo's data: ml-100k, or generated data where it cannot be fetched.
 DEMO_DATA ?= ml-100k
 DEMO_SERVE ?= 1
 DEMO_PORT ?= 8080
+# Where `make tiny` writes.
+TINY ?= models/tiny
 
-# WASM has the release profile too, for size: so `wasm-pack test` and the build share one compilation of tract.
+# WASM code is optimized for size in the release profile too, so that `wasm-pack test` and the build share one compilation of tract.
 export CARGO_TERM_COLOR ?= auto
 WASM := CARGO_PROFILE_RELEASE_OPT_LEVEL=z CARGO_PROFILE_RELEASE_DEBUG=0 $(shell .ci/wasm-toolchain)
 PACK := $(WASM) wasm-pack
+# The benchmarks' crate is compiled by `make bench*` and `make test-all` alone.
+MEMBERS := --workspace --exclude foretaste-bench
 START := $(shell date +%s)
 TOOK = @printf '%s: took %d s\n' '$@' $$(($$(date +%s) - $(START)))
 
@@ -24,59 +29,72 @@ help: ## list the targets
 setup: ## install what build and tests need and what is not there yet
 	@.ci/setup
 
-build: ## the foretaste command, both WASM modules, the npm package and the page (web/dist)
-	@.ci/setup wasm
-	cargo build --release
-	.ci/build-wasm core-baseline core -simd128
-	.ci/build-wasm core-simd128 core +simd128
-	.ci/build-wasm core-relaxed core +simd128,+relaxed-simd
-	.ci/build-wasm tower tower +simd128
-	npm --prefix web run --silent build
+build: ## the foretaste command, the WASM modules, the npm package and the page (web/dist)
+	@.ci/build
 	$(TOOK)
 
-demo: build ## get MovieLens 100K, train, export, print a slate, serve the page (DEMO_SERVE=0: do not; DEMO_DATA=synthetic: generated data)
-	@.ci/demo $(DEMO_DATA) $(SEED)
+page: ## build the package and the page again after an edit in web/, seconds; needs the modules of `make build` or `make demo`
+	node web/build.mjs $$([ -e web/pkg/core-relaxed/.stamp ] || echo --one-core)
+	$(TOOK)
+
+demo: ## get MovieLens 100K, train, export, print a slate, serve the page (DEMO_SERVE=0: do not; DEMO_DATA=synthetic: generated data)
+	@.ci/build demo $(DEMO_DATA) $(SEED)
 	$(TOOK)
 	@if [ '$(DEMO_SERVE)' = 1 ]; then $(BIN) serve web/dist --port $(DEMO_PORT); fi
+
+quick: ## the core's formatting and unit tests without tract, in a target folder of its own: under a minute
+	cargo fmt --all --check
+	cargo test --package foretaste --lib --quiet
+	$(TOOK)
 
 test: ## what CI runs: native, WASM and the page in headless Chromium, README
 	@.ci/setup
 	@$(MAKE) --no-print-directory build lint test-native test-wasm test-web test-readme
 	$(TOOK)
 
-test-all: test ## also the real data, the figures of Done when, and the contract
+test-all: test smoke ## also every benchmark on tiny inputs, the real data, the figures, and the contract
 	@.ci/test-all
 	$(TOOK)
 
-lint:
-	cargo fmt --all --check
-	cargo clippy --release --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS='-D warnings' cargo doc --release --no-deps --workspace --document-private-items --quiet
+lint: ## formatting, clippy, doc warnings, shellcheck, the length of lines
+	@.ci/lint
+	$(TOOK)
 
-test-native:
-	cargo test --release --workspace
+format: ## format the Rust code
+	cargo fmt --all
+
+test-native: ## the Rust tests
+	cargo test --release $(MEMBERS)
+	$(TOOK)
 
 # The unit tests of the core for one instruction set (FEATURES), and with the default one the packaged bundle with both modules.
 FEATURES ?= +simd128
 WASM_TEST = CHROMEDRIVER="$$(.ci/browser driver)" $(PACK) --log-level warn test --headless --chrome --mode no-install --release . -p foretaste --no-default-features
-test-wasm-core:
+test-wasm-core: ## the core's unit tests in Chromium (FEATURES: the instruction set)
 	RUSTFLAGS='-Ctarget-feature=$(FEATURES)' $(WASM_TEST) --features wasm-core --lib
 
-test-wasm: test-wasm-core
+test-wasm: test-wasm-core ## the Rust tests of both modules in Chromium
 	$(WASM_TEST) --features wasm-core,wasm-tower --test bundle
+	$(TOOK)
 
-test-web:
+test-web: ## the package and the page in Node and Chromium
 	npm --prefix web test --silent
+	$(TOOK)
 
-test-readme:
+test-readme: ## run every code block of README.md and web/README.md
 	@.ci/test-readme
+	$(TOOK)
 
-tiny: ## make models/tiny again, the packaged bundle of the tests (committed)
+smoke: build ## every benchmark and every other target on tiny inputs
+	@.ci/smoke
+	$(TOOK)
+
+tiny: ## make models/tiny again, the packaged bundle of the tests (committed; TINY: another folder)
 	cargo build --release
 	rm -rf target/tiny
 	$(BIN) data get synthetic --users 200 --items 60 --events 4000 --seed 3 --to target/tiny/data
 	$(BIN) train --data target/tiny/data --config tests/fixtures/tiny.toml --out target/tiny/run --quiet
-	$(BIN) export --run target/tiny/run --out models/tiny --planes always
+	$(BIN) export --run target/tiny/run --out $(TINY) --planes always
 
 bench: ## natively: similar items against Annoy and hnswlib, the top 100 against numpy; writes target/figures/bench.{json,md}
 	cargo build --release

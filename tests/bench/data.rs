@@ -1,9 +1,11 @@
 //! Bundles and peers' inputs for `make bench-browser`: item vectors, query vectors and the true best.
 //!
-//! For each set a folder `OUT/KIND-D-N` with a bundle of N rows, `vectors.f32` `[n, d]`, `biases.f32` `[n]`, `queries.f32` `[q, d]` and `truth.u32`
-//! `[q, 100]`: the rows of the highest u · v + b in f64, best first.
-//! Kinds: `trained` is a training's item vectors (above their number: a Gaussian mixture fitted to them) and visitors; `gaussian` is
-//! normal numbers of unit length, the worst case.
+//! Each set gets a folder `OUT/KIND-D-N` with a bundle of N rows, `vectors.f32` `[n, d]`, `biases.f32` `[n]`,
+//! `queries.f32` `[q, d]` and `truth.u32` `[q, 100]`: the rows of the highest u · v + b in f64, best first.
+//!
+//! There are two kinds. `trained` takes the item vectors and visitors of a training; a set of more rows than the
+//! training has draws them from a Gaussian mixture fitted to its vectors. `gaussian` takes normal numbers scaled to unit
+//! length, the worst case.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -26,15 +28,15 @@ const CLUSTERS: usize = 64;
 
 #[derive(Parser)]
 struct Args {
-    /// A finished training.
+    /// Folder of a finished training.
     #[arg(long)]
     run: PathBuf,
-    /// The data that it was trained on.
+    /// Folder of the data it was trained on.
     #[arg(long)]
     data: PathBuf,
     #[arg(long)]
     out: PathBuf,
-    /// Query vectors of a set.
+    /// Number of query vectors of each set.
     #[arg(long, default_value_t = 32)]
     queries: usize,
     /// Sets to make, each KIND-D-N.
@@ -73,7 +75,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Item vectors and the vectors of visitors, by the towers of the training.
+/// The item vectors and visitors' vectors that the towers of the training compute.
 fn trained(args: &Args, run: &Run, recommender: &Recommender) -> Result<Set> {
     let CatalogRows { vectors, biases, .. } = run.items.rows(&encode_catalog(&run.card.encoding, &run.catalog));
     let data = read_folder(&args.data, &Default::default())?;
@@ -86,7 +88,7 @@ fn trained(args: &Args, run: &Run, recommender: &Recommender) -> Result<Set> {
     Ok(Set { dim: run.card.config.dim, vectors, biases, queries })
 }
 
-/// Rows of a set, spread over it.
+/// A random sample of `n` rows of a set.
 fn sample(set: &Set, n: usize) -> Set {
     let mut rows: Vec<usize> = (0..set.biases.len()).collect();
     rows.sort_by_key(|row| mix(5, *row as u64));
@@ -95,7 +97,8 @@ fn sample(set: &Set, n: usize) -> Set {
     Set { dim: set.dim, vectors, biases: rows.iter().map(|row| set.biases[*row]).collect(), queries: set.queries.clone() }
 }
 
-/// A number of the standard normal distribution. Box and Muller, A note on the generation of random normal deviates, 1958.
+/// The `i`-th number of a standard normal stream.
+/// Box and Muller, A note on the generation of random normal deviates, 1958.
 fn normal(seed: u64, i: u64) -> f64 {
     let unit = |k| (mix(seed, 2 * i + k) >> 11) as f64 / (1u64 << 53) as f64;
     libm::sqrt(-2.0 * libm::log(1.0 - unit(0))) * libm::cos(std::f64::consts::TAU * unit(1))
@@ -114,9 +117,10 @@ fn gaussian(dim: usize, n: usize, queries: usize) -> Set {
     Set { dim, vectors: unit(1, n), biases, queries: unit(2, queries) }
 }
 
-/// A mixture of normal distributions with a mean, a spread a dimension and a weight for each of 64 clusters of the set.
+/// `n` rows drawn from a mixture of normal distributions. Each of 64 clusters of the set gives a mean, a spread for
+/// each dimension, and a weight.
 fn mixture(set: &Set, n: usize) -> Set {
-    // The bias is one dimension more.
+    // The bias is one more dimension.
     let wide = set.dim + 1;
     let step = (set.biases.len() / 20_000).max(1);
     let row = |i: usize| set.vectors[i * set.dim..][..set.dim].iter().copied().chain([set.biases[i]]);
@@ -143,7 +147,7 @@ fn mixture(set: &Set, n: usize) -> Set {
         (0..wide).for_each(|k| spread[*m][k] += (p[k] - centers[*m][k]).powi(2));
     }
     let draw = |i: usize| {
-        // The cluster of a point drawn at random: clusters come by their weight.
+        // The cluster of a random point, so that clusters are drawn by their weight.
         let c = member[(mix(7, i as u64) % points.len() as u64) as usize];
         let number = |k: usize| centers[c][k] + (spread[c][k] / count[c]).sqrt() * normal(8, (i * wide + k) as u64) as f32;
         (0..wide).map(number).collect::<Vec<f32>>()
@@ -183,7 +187,7 @@ fn write(out: &Path, set: &Set, recommender: &Recommender) -> Result<()> {
         files.push(entry);
         Ok(())
     };
-    // Scores alone are measured: the graphs are there for the form.
+    // Only scores are measured. The manifest needs graphs, so empty ones stand in.
     for role in ["user_tower", "item_tower"] {
         add(format!("{role}.onnx"), role, None, Vec::new())?;
     }

@@ -1,4 +1,4 @@
-// Every engine in one form: `prepare(set)` gives `run(query)`, the rows of the top 100, best first.
+// Every engine has one form: `prepare(set)` returns `run(query)`, which returns the rows of the top 100, best first.
 
 import * as orama from '@orama/orama';
 import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
@@ -7,11 +7,16 @@ import * as ort from 'onnxruntime-web/wasm';
 import { instructionSet } from '../../web/src/package/instructions.ts';
 
 const K = 100;
+/** No row is left out, and no score is raised: what `Core.search` takes where a request asks for neither. */
 const NONE = new Uint32Array();
+const NO_LIFT = new Float32Array();
+/** The numbers that `Core.search` takes for its efforts `accurate` and `fast`. */
+const ACCURATE = 0;
+const FAST = 1;
 const bytesOf = async (url) => new Uint8Array(await (await fetch(url)).arrayBuffer());
 const floatsOf = async (url) => new Float32Array((await bytesOf(url)).buffer);
 
-/** A set of rows, `queries` and the true best of each. */
+/** A set of rows, with `queries` and the true best rows of each query. */
 export async function setOf(name) {
   const [vectors, kind, dim, n] = [name, ...name.split('-').map((part) => Number(part) || part)];
   const at = (file) => `/data/${vectors}/${file}`;
@@ -31,7 +36,7 @@ export async function setOf(name) {
   };
 }
 
-/** The core of this project with the rows of a set, and the bytes of its memory. */
+/** The core of this project with the rows of a set, and its WASM memory. */
 export async function coreOf(set, files = (all) => all) {
   const { default: init, Core } = await import('/dist/package/wasm/core.js');
   const { memory } = await init({ module_or_path: `/dist/package/wasm/core-${instructionSet()}.wasm` });
@@ -46,10 +51,10 @@ export async function coreOf(set, files = (all) => all) {
   return { core, memory };
 }
 
-const foretaste = (fast) => async (set) => {
+const foretaste = (effort) => async (set) => {
   const { core, memory } = await coreOf(set);
   return {
-    run: (query) => core.search(query, K, fast, NONE).rows,
+    run: (query) => core.search(query, K, effort, NO_LIFT, NONE).rows,
     memory: () => memory.buffer.byteLength,
     free: () => core.free(),
   };
@@ -104,7 +109,7 @@ async function tfjs(set) {
 async function jsLoop(set) {
   const [vectors, biases] = [await set.vectors(), await set.biases()];
   const { n, dim } = set;
-  // A heap of the best 100, the worst on top.
+  // A heap of the best 100 rows, the worst of them on top.
   const [scores, rows] = [new Float32Array(K), new Uint32Array(K)];
   const sink = (at) => {
     for (;;) {
@@ -136,7 +141,7 @@ async function jsLoop(set) {
   };
 }
 
-/** u · v + b as a product of one dimension more. */
+/** The rows with one more dimension, so that u · v + b is a plain product. */
 async function widened(set) {
   const [vectors, biases] = [await set.vectors(), await set.biases()];
   return Array.from({ length: set.n }, (_, i) => [...vectors.subarray(i * set.dim, (i + 1) * set.dim), biases[i]]);
@@ -152,7 +157,7 @@ async function hnsw(set) {
   const build = performance.now() - start;
   const run = (query) => index.searchKnn([...query, 1], K, undefined).neighbors;
   const recall = () => set.queries.reduce((sum, query, i) => sum + overlap(run(query), set.truth[i]), 0) / set.queries.length;
-  // The least effort with a recall of .98.
+  // The least effort that reaches a recall of .98.
   let ef = 200;
   for (index.setEfSearch(ef); recall() < 0.98 && ef < 6400; index.setEfSearch(ef)) ef *= 2;
   return { run, note: `ef ${ef}, built in ${Math.round(build)} ms` };
@@ -171,7 +176,7 @@ async function voy(set) {
     embeddings: Array.from(vectors.subarray(i * set.dim, (i + 1) * set.dim)),
   }));
   const index = new bg.Voy({ embeddings });
-  // Its nearest are others than those of a product with a bias: only its time is compared.
+  // It has no product with a bias, so its nearest rows are different ones: only its time is compared.
   return { run: (query) => void index.search(query, K), free: () => index.free() };
 }
 
@@ -201,7 +206,7 @@ export const overlap = (rows, truth) => {
   return [...rows].filter((row) => wanted.has(row)).length / truth.length;
 };
 
-/** The package itself, as a page uses it: its items are those of the rows, which have their numbers as ids. */
+/** The package itself, as a page uses it. The id of an item is its row number. */
 const inWorkers = (worker) => async (set) => {
   const { load } = await import('/dist/package/index.js');
   const rec = await load(set.at(''), { worker, cache: false });
@@ -210,10 +215,10 @@ const inWorkers = (worker) => async (set) => {
   return { run: async (query) => (await rec.search(query, { k: K })).map((item) => Number(item.id)), free: () => rec.dispose() };
 };
 
-/** Engines: what prepares one, the n that it is asked for, and the workers that it has. */
+/** Engines: `prepare` makes one ready; it is measured at n from `least` to `most`, with `workers` workers. */
 export const ENGINES = [
-  { engine: 'foretaste', prepare: foretaste(false) },
-  { engine: 'foretaste-fast', prepare: foretaste(true) },
+  { engine: 'foretaste', prepare: foretaste(ACCURATE) },
+  { engine: 'foretaste-fast', prepare: foretaste(FAST) },
   { engine: 'foretaste', prepare: inWorkers(1), workers: 1, least: 100_000 },
   { engine: 'foretaste', prepare: inWorkers(2), workers: 2, least: 100_000 },
   { engine: 'sweep', prepare: sweep },
@@ -226,7 +231,7 @@ export const ENGINES = [
   { engine: 'orama', prepare: oramaOf, most: 100_000 },
 ];
 
-/** A user tower with inputs drawn at random, of the shapes `[dim, len, context, rows]`. */
+/** A user tower with made-up inputs of the shapes `[dim, len, context, rows]`. */
 export async function towerOf(url, [dim, len, context, rows]) {
   const number = (i) => (((i * 7919 + 13) % 1000) / 500 - 1) * 0.1;
   const row = (n, step) => ({ shape: [1, n], data: BigInt64Array.from({ length: n }, (_, i) => BigInt((i * step) % rows)) });
@@ -243,7 +248,7 @@ export async function towerOf(url, [dim, len, context, rows]) {
   return { bytes: await bytesOf(url), shapes: [dim, len, context], inputs };
 }
 
-/** Engines of a tower; `run` gives its output. */
+/** Engines that run a tower; `run` returns its output. */
 export const TOWER_ENGINES = [
   {
     engine: 'foretaste',

@@ -1,14 +1,14 @@
-// What the runner calls in the page.
+// The functions that run.mjs calls in the page.
 import { ENGINES, overlap, setOf, TOWER_ENGINES, towerOf } from './engines.js';
 
-/** At least so long does one sample take: the clock of a page has steps of 5 µs. */
+/** The least time of one sample: the clock of a page has steps of 5 µs. */
 const SAMPLE_MS = 4;
-/** Calls before the clock runs: engines compile what is called often. */
+/** Calls before the clock starts: JavaScript engines compile a function once it is called often. */
 const WARM_UP = 20;
-/** Largest difference of two engines' outputs of one tower. */
+/** The largest allowed difference between two engines' outputs of one tower. */
 const TOWER_TOLERANCE = 1e-4;
 
-/** Milliseconds of a call of each engine, `ready.run(query)`: samples alternate. */
+/** Milliseconds that each engine takes for a call of `ready.run(query)`. The engines take turns, sample by sample. */
 async function sample(engines, queries, rounds) {
   for (const one of engines) {
     for (let i = 0; i < WARM_UP; i++) await one.ready.run(queries[i % queries.length]);
@@ -45,12 +45,12 @@ async function sample(engines, queries, rounds) {
   });
 }
 
-/** Time and recall of all engines of a set of rows. */
-async function score(name, only, rounds) {
+/** Time and recall of every engine on a set of rows; `every` includes engines not meant for a set of its size. */
+async function score(name, only, rounds, every) {
   const set = await setOf(name);
   const engines = [];
   for (const { engine, prepare, workers, least = 0, most = Infinity } of ENGINES) {
-    if (set.n > most || set.n < least || (only && !only.includes(engine))) continue;
+    if ((!every && (set.n > most || set.n < least)) || (only && !only.includes(engine))) continue;
     const ready = await prepare(set);
     let recall = 0;
     for (const [i, query] of set.queries.entries()) {
@@ -64,7 +64,7 @@ async function score(name, only, rounds) {
   return rows.map((row) => ({ ...row, task: 'score', n: set.n, dim: set.dim, k: 100, vectors: set.kind }));
 }
 
-/** Time of a user tower, whose outputs have to be the same. */
+/** Time of a user tower in each engine. Throws if their outputs differ. */
 async function tower(model, url, shapes, rounds) {
   const graph = await towerOf(url, shapes);
   const engines = [];

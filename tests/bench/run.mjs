@@ -1,4 +1,6 @@
-// Runs the benchmarks of one page in headless Chromium: node run.mjs DATA OUT SET… [--only engine,…] [--rounds N] [--site BUNDLE] [--large BUNDLE] [--towers]
+// Runs the benchmarks of one page in headless Chromium:
+// node run.mjs DATA OUT SET… [--only engine,…] [--every] [--rounds N] [--towers]
+//   [--site BUNDLE [--visits N]] [--large BUNDLE]
 import { execFileSync } from 'node:child_process';
 import { createReadStream, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -15,12 +17,15 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     only: { type: 'string' },
+    every: { type: 'boolean', default: false },
     rounds: { type: 'string', default: '40' },
     site: { type: 'string' },
+    visits: { type: 'string', default: '9' },
     large: { type: 'string' },
     towers: { type: 'boolean' },
   },
 });
+const rounds = Number(values.rounds);
 const [data, out, ...sets] = positionals;
 const modules = join(here, 'node_modules');
 
@@ -30,6 +35,7 @@ execFileSync(join(root, 'web/node_modules/.bin/wasm-as'), [
   '-o',
   join(data, 'sweep.wasm'),
 ]);
+const empty = join(here, 'empty.js');
 await build({
   entryPoints: [join(here, 'page.js')],
   bundle: true,
@@ -39,7 +45,7 @@ await build({
   logLevel: 'error',
   platform: 'browser',
   define: { 'process.env.NODE_ENV': '"production"' },
-  alias: { fs: join(here, 'empty.js'), path: join(here, 'empty.js'), crypto: join(here, 'empty.js') },
+  alias: { fs: empty, path: empty, crypto: empty },
 });
 
 const FOLDERS = {
@@ -52,7 +58,7 @@ const FOLDERS = {
 const TYPES = { '.js': 'text/javascript', '.mjs': 'text/javascript', '.wasm': 'application/wasm', '.json': 'application/json' };
 const server = createServer((request, response) => {
   const [folder, ...rest] = normalize(new URL(request.url, 'http://x').pathname).split('/').filter(Boolean);
-  // Isolation gives the page a clock of 5 µs; every engine runs on one thread all the same.
+  // A cross-origin isolated page has a clock with steps of 5 µs. Every engine still runs on one thread.
   const headers = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
   if (folder === undefined) {
     return response
@@ -71,7 +77,7 @@ const server = createServer((request, response) => {
 await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
 const chrome = await browser();
 const rows = [];
-/** A page each: what one leaves in memory does not slow the next. */
+/** Measures in a page of its own, so that the memory one benchmark leaves does not slow the next. */
 async function measured(call, ...args) {
   const page = await chrome.newPage();
   page.on('console', (message) => console.error(message.text()));
@@ -81,16 +87,15 @@ async function measured(call, ...args) {
   rows.push(...(await page.evaluate(([call, args]) => window.bench[call](...args), [call, args])));
   await page.close();
 }
-for (const set of sets) await measured('score', set, values.only?.split(','), Number(values.rounds));
+for (const set of sets) await measured('score', set, values.only?.split(','), rounds, values.every);
 if (values.towers) {
   for (const model of ['pools', 'mean', 'sum', 'gru', 'transformer']) {
-    for (const len of [50, 200])
-      await measured('tower', model, `/data/towers/${model}-${len}.onnx`, [64, len, 8, 16], Number(values.rounds));
+    for (const len of [50, 200]) await measured('tower', model, `/data/towers/${model}-${len}.onnx`, [64, len, 8, 16], rounds);
   }
 }
 await chrome.close();
 server.close();
-if (values.site) rows.push(...(await visits(values.site)));
+if (values.site) rows.push(...(await visits(values.site, Number(values.visits))));
 if (values.large) rows.push(...(await exploring(values.large)));
 
 const machine = { cpu: cpus()[0].model, cores: cpus().length };

@@ -1,7 +1,8 @@
 """The peers' side of `make bench` and the table of both: similar.py BIN OUT SET…
 
-Each SET is a folder of `bench_data`, BIN the example `bench_similar`. On one thread: `similar` (cosine, 10 of all items) against Annoy and hnswlib,
-which build an index, and numpy, which does not; the top 100 of u · v + b against numpy. Recall is against f32 in numpy.
+BIN is the program `bench_similar`, each SET a folder that `bench_data` made. All run on one thread. `similar` (cosine, 10 of all items) is
+compared with Annoy and hnswlib, which build an index, and with numpy, which does not; the top 100 of u · v + b with numpy. Recall is against
+f32 in numpy.
 """
 
 import json
@@ -23,7 +24,7 @@ K, BEST = 10, 100
 
 
 def timed(asked, call):
-    """Lists, and the median milliseconds of each over a few calls."""
+    """The lists, and the median milliseconds that each took over a few calls."""
     lists, ms = [], []
     for one in asked:
         times = []

@@ -1,6 +1,8 @@
-//! Our side of `make bench`: natively and on one thread, `similar` for some items of a set of `bench_data`, and the search for its query vectors.
+//! Our side of `make bench`, native and on one thread: `similar` for some items of a set that `bench_data` made, and
+//! the search for its queries.
 //!
-//! Prints `{"similar": {"items": [row], "rows": [[row]], "ms": [..]}, "search": {"accurate": {"rows", "ms"}, "fast": …}}`.
+//! Prints `{"similar": {"items": [row], "found": {"rows": [[row]], "ms": [..]}}, "search": {"accurate": {"rows", "ms"},
+//! "fast": …}}`.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -14,15 +16,15 @@ use serde_json::{Value, json};
 
 #[derive(Parser)]
 struct Args {
-    /// Folder of a set.
+    /// Folder of the set.
     set: PathBuf,
-    /// Items that are asked for their like.
+    /// Number of items to find similar ones for.
     #[arg(long, default_value_t = 300)]
     items: usize,
-    /// Length of the lists of `similar`.
+    /// Length of each list of similar items.
     #[arg(short, default_value_t = 10)]
     k: usize,
-    /// Length of the lists of the search.
+    /// Length of each list of the search.
     #[arg(long, default_value_t = 100)]
     best: usize,
 }
@@ -40,7 +42,7 @@ fn main() -> Result<()> {
     let (n, dim) = (rows.len(), rows.dim());
 
     let items: Vec<usize> = (0..args.items).map(|i| i * n / args.items).collect();
-    // The lengths of the rows are made once.
+    // The first call computes the lengths of the rows, which are then kept.
     recommender.similar("0", args.k)?;
     let row = |id: &str| id.parse::<u32>().unwrap_or(u32::MAX);
     let similar =
@@ -55,7 +57,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// The lists, and the median milliseconds of each of them over a few calls.
+/// Calls `call` for each of `asked`: the lists, and the median milliseconds that each took over a few calls.
 fn timed<T>(asked: &[T], call: impl Fn(&T) -> Result<Vec<u32>>) -> Result<Value> {
     let (mut rows, mut all) = (Vec::new(), Vec::new());
     for one in asked {

@@ -1,4 +1,5 @@
-//! User towers of every encoder, as a training starts, as graphs for `make bench-browser`: `OUT/NAME-L.onnx`. d = 64.
+//! Graphs of user towers for `make bench-browser`: `OUT/NAME-L.onnx`, one for each encoder and history length L, with
+//! the weights a training starts with; d = 64.
 
 use std::path::PathBuf;
 
@@ -7,8 +8,9 @@ use clap::Parser;
 use foretaste_trainer::towers::{Encoder, UserShape, UserTower};
 use foretaste_trainer::training::Config;
 
-/// Slots of the context, and rows of every table.
+/// Number of context slots.
 const CONTEXT: usize = 8;
+/// Number of rows of every table.
 const ROWS: usize = 16;
 
 #[derive(Parser)]

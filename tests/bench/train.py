@@ -1,5 +1,6 @@
-"""Seconds and memory of an epoch beside peers, in turns: train.py FORETASTE DATA OUT. Writes OUT/bench-train.json and .md."""
+"""Seconds and memory of an epoch, beside peers that take turns with it. Writes OUT/bench-train.json and OUT/bench-train.md."""
 
+import argparse
 import json
 import os
 import platform
@@ -9,7 +10,7 @@ import sys
 import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-ROUNDS, EPOCHS = 3, 5
+EPOCHS = 5
 
 
 def run(command):
@@ -19,7 +20,15 @@ def run(command):
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def main(foretaste, data, out):
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("foretaste", help="the program bench_train")
+    parser.add_argument("data", help="a data folder with events.csv")
+    parser.add_argument("out")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", help="run this engine alone")
+    args = parser.parse_args()
+    foretaste, data, out = args.foretaste, args.data, args.out
     with tempfile.TemporaryDirectory() as folder:
         ours = lambda model: lambda: run([foretaste, "--data", data, "--model", model, "--out", os.path.join(folder, model)])
         peer = lambda script: lambda: run([sys.executable, os.path.join(HERE, script), data, str(EPOCHS)])
@@ -29,8 +38,9 @@ def main(foretaste, data, out):
             ("foretaste", "two-tower", ours("two-tower")),
             ("tfrs", "two-tower", peer("train_tfrs.py")),
         ]
+        engines = [engine for engine in engines if args.only in (None, engine[0])]
         results = [[] for _ in engines]
-        for _ in range(ROUNDS):
+        for _ in range(args.rounds):
             for found, (_, _, measure) in zip(results, engines):
                 found.append(measure())
     rows = []
@@ -47,4 +57,4 @@ def main(foretaste, data, out):
     print(text, end="")
 
 
-main(*sys.argv[1:])
+main()

@@ -1,4 +1,5 @@
-//! Ten epochs of a training without validation, for `make bench-train`: `{"epoch_s", "epoch_cpu_s", "peak_mb"}` on standard output.
+//! A training without validation for `make bench-train`. Prints `{"epoch_s", "epoch_cpu_s", "peak_mb"}`: means over its
+//! epochs, and the peak memory.
 
 use std::path::PathBuf;
 
@@ -27,9 +28,9 @@ fn main() -> Result<()> {
     let split = Split { valid: vec![], ..Split::of(&data, Protocol::P3, None)? };
     let base = Config { inputs: vec![], next_weight: 1.0, dropout: 0.2, id_dropout: 0.0, average: 0.0, ..Config::default() };
     let config = match args.model.as_str() {
-        // One window of 50 events a user and epoch, as the peer.
+        // One window of 50 events for each user and epoch, like the peer.
         "sasrec" => Config { encoder: Encoder::Transformer, window: 51, history_len: 50, batch: 128, hidden: 256, ..base },
-        // Every event of the training once an epoch.
+        // Every training event once in an epoch.
         _ => Config { encoder: Encoder::Mean, dim: 32, hidden: 32, window: 10_000, batch: 64, ..base },
     };
     let watch = Stopwatch::start();

@@ -1,10 +1,10 @@
-// Visits to a site with a bundle: milliseconds from the import of the package to the first slate, of a slate, and of what policies take.
+// Visits to a site with a bundle. Measured in milliseconds: from the import of the package to the first slate, a slate,
+// and each policy.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { browser, serve, site } from '../../web/tests/support.mjs';
 
-const VISITS = 9;
 const SLATES = 200;
 
 const visit = async (slates) => {
@@ -28,7 +28,7 @@ const visit = async (slates) => {
   return { first, samples, bytes, items };
 };
 
-/** Milliseconds of the stages after the tower, and of the propensities, by policy; policies take turns. */
+/** Milliseconds of the stages after the tower and of the propensities, by policy. The policies take turns. */
 const explore = async ([k, rounds]) => {
   const { load } = await import('/package/index.js');
   const rec = await load('/bundle/');
@@ -40,7 +40,7 @@ const explore = async ([k, rounds]) => {
   for (let round = 0; round < rounds; round++) {
     for (const policy of rec.features().policies) {
       const { timings_us: us } = await rec.recommend({ k, explore: { policy, seed: round } });
-      // The first calls make what is kept.
+      // The first calls fill caches.
       if (round < 10) continue;
       stages[policy] ??= [];
       stages[policy].push([(us.filter + us.score + us.slate) / 1000, us.propensity / 1000]);
@@ -50,7 +50,7 @@ const explore = async ([k, rounds]) => {
   return { items, stages };
 };
 
-/** Rows of `explore`, a policy each, over a large catalog. */
+/** Rows of the task `explore` over a large catalog, one for each policy. */
 export async function exploring(bundle) {
   const server = await serve(site(bundle));
   const context = await browser();
@@ -84,13 +84,13 @@ export async function exploring(bundle) {
   return rows;
 }
 
-/** Rows of `cold-start`, `warm-start` and `slate`. */
-export async function visits(bundle) {
+/** Rows of the tasks `cold-start`, `warm-start` and `slate`, each over `count` visitors. */
+export async function visits(bundle, count) {
   const server = await serve(site(bundle));
   const all = { 'cold-start': [], 'warm-start': [], slate: [] };
   let bytes, n;
-  for (let i = 0; i < VISITS; i++) {
-    // A profile of its own on the disk, as a visitor has one: a browser keeps compiled code there.
+  for (let i = 0; i < count; i++) {
+    // Each visitor has a browser profile on the disk, because a browser keeps compiled code there.
     const profile = mkdtempSync(join(tmpdir(), 'foretaste-bench-'));
     const context = await browser({ profile });
     for (const task of ['cold-start', 'warm-start']) {

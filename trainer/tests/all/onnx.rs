@@ -1,7 +1,5 @@
 //! The exported graphs under the official ONNX checker and onnxruntime, against the trainer's own forward pass.
 
-mod common;
-
 use std::path::Path;
 use std::process::Command;
 
@@ -13,6 +11,8 @@ use foretaste_trainer::protocols::{Protocol, Split};
 use foretaste_trainer::towers::{Encoder, encode_catalog};
 use foretaste_trainer::training::Config;
 use serde_json::json;
+
+use crate::common;
 
 /// Made by `.ci/setup python` from `requirements.txt`.
 const PYTHON: &str = "target/python/bin/python";

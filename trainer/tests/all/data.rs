@@ -79,7 +79,7 @@ const ITEMS_JSONL: &str = concat!(
 /// Written by pyarrow 22: dictionary-encoded users, `timestamp[ms]`, a struct column that is left out, two row groups; lists,
 /// `float` and `int16` columns, data pages of version 2.
 fn parquet() -> [(&'static str, &'static [u8]); 2] {
-    [("events.parquet", include_bytes!("data/events.parquet")), ("items.parquet", include_bytes!("data/items.parquet"))]
+    [("events.parquet", include_bytes!("../data/events.parquet")), ("items.parquet", include_bytes!("../data/items.parquet"))]
 }
 
 #[test]

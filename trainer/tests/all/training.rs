@@ -1,7 +1,5 @@
 //! The way from events to figures on generated data: reproducible, resumable, and the bundle is what is evaluated.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -20,6 +18,8 @@ use foretaste_trainer::metrics;
 use foretaste_trainer::protocols::{self, Protocol, Split};
 use foretaste_trainer::training::{Config, Run, Space, TrainOptions, search, train};
 use tempfile::TempDir;
+
+use crate::common;
 
 /// Generated data, and a bundle for fold 0 of P4.
 struct Fixture {

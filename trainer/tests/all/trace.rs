@@ -102,7 +102,7 @@ fn far(a: &[f64], b: &[f64]) -> f64 {
 
 #[test]
 fn twenty_steps_are_those_of_pytorch() {
-    let trace: Trace = serde_json::from_str(include_str!("trace.json")).unwrap();
+    let trace: Trace = serde_json::from_str(include_str!("../trace.json")).unwrap();
     assert_eq!(trace.losses.len(), 20);
     // Weights of bags and targets are f32 here, and f64 there: 1e-7 of them is lost.
     for (got, tolerance) in [(replay::<f64>(&trace), 1e-6), (replay::<f32>(&trace), 1e-4)] {

@@ -1,0 +1,16 @@
+//! The trainer's integration tests, linked into one binary: `cargo test --release -p foretaste-trainer --test all [MODULE]`.
+//!
+//! Inputs lie beside this folder: `data/`, `fixtures/`, `trace.json`, and the scripts that made them.
+
+mod ab;
+mod commands;
+mod common;
+mod data;
+mod figures;
+mod log;
+mod onnx;
+mod ope;
+mod simulate;
+mod trace;
+mod training;
+mod update;
