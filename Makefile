@@ -44,7 +44,7 @@ demo: ## get MovieLens 100K, train, export, print a slate, serve the page (DEMO_
 
 quick: ## the core's formatting and unit tests without tract, in a target folder of its own: under a minute
 	cargo fmt --all --check
-	cargo test --package foretaste --lib --quiet
+	cargo test --profile quick -p foretaste --lib --quiet
 	$(TOOK)
 
 test: ## what CI runs: native, WASM and the page in headless Chromium, README

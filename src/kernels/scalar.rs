@@ -52,17 +52,19 @@ pub fn dot_nibbles(row: &[u8], query: &[i16]) -> i32 {
 }
 
 /// For row `r` of block `i`: `offset + (bias · factor + 2¹⁴ >> 15) + Σ_p tables[2p][low half] + tables[2p + 1][high half]`.
+/// Sums wrap as they do in the SIMD kernels; the tables of a search keep them in range.
 pub(super) fn scan(scan: &Scan, admit: i16, sums: &mut [i16], masks: &mut [u16]) {
     let pairs = scan.tables.len() / 32;
     for (i, mask) in masks.iter_mut().enumerate() {
         *mask = 0;
         for lane in 0..BLOCK {
             let bias = i32::from(scan.biases[i * BLOCK + lane]) * i32::from(scan.factor);
-            let mut sum = scan.offset + ((bias + (1 << 14)) >> 15) as i16;
+            let mut sum = scan.offset.wrapping_add(((bias + (1 << 14)) >> 15) as i16);
             for pair in 0..pairs {
                 let code = scan.codes[(i * pairs + pair) * BLOCK + lane];
                 let tables = &scan.tables[pair * 32..][..32];
-                sum += i16::from(tables[usize::from(code & 15)]) + i16::from(tables[16 + usize::from(code >> 4)]);
+                let pair = i16::from(tables[usize::from(code & 15)]) + i16::from(tables[16 + usize::from(code >> 4)]);
+                sum = sum.wrapping_add(pair);
             }
             sums[i * BLOCK + lane] = sum;
             *mask |= u16::from(sum >= admit) << lane;
