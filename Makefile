@@ -60,8 +60,9 @@ lint: ## formatting, clippy, doc warnings, shellcheck, the length of lines
 	@.ci/lint
 	$(TOOK)
 
-format: ## format the Rust code
+format: ## format Rust, TypeScript, JavaScript, CSS and HTML
 	cargo fmt --all
+	npm --prefix web run --silent format
 
 test-native: ## the Rust tests
 	cargo test --release $(MEMBERS)

@@ -21,11 +21,17 @@ const WASM_FEATURES = [
   'nontrapping-float-to-int',
   'multivalue',
 ];
+/** Set by `make demo`: the simd128 build serves relaxed-SIMD engines too, which run it as well, and there is no baseline. */
+const ONE_CORE = process.argv.includes('--one-core');
 /** The modules, each with the name of its JavaScript glue and the further features that it needs. */
 const MODULES = [
-  { name: 'core-baseline', glue: 'core', features: [] },
+  ...(ONE_CORE
+    ? [{ name: 'core-relaxed', from: 'core-simd128', glue: 'core', features: ['simd'] }]
+    : [
+        { name: 'core-baseline', glue: 'core', features: [] },
+        { name: 'core-relaxed', glue: 'core', features: ['simd', 'relaxed-simd'] },
+      ]),
   { name: 'core-simd128', glue: 'core', features: ['simd'] },
-  { name: 'core-relaxed', glue: 'core', features: ['simd', 'relaxed-simd'] },
   { name: 'tower', glue: 'tower', features: ['simd'] },
   ...(process.argv.includes('--all') ? [{ name: 'tower-baseline', glue: 'tower', features: [] }] : []),
 ];
@@ -48,18 +54,18 @@ function optimized(input, features) {
 }
 
 /** Copies a module and its glue into the package. */
-function addModule({ name, glue, features }) {
+function addModule({ name, from = name, glue, features }) {
   const out = (file) => at('dist/package/wasm', file);
-  fs.cpSync(optimized(at('pkg', name, `${glue}_bg.wasm`), features), out(`${name}.wasm`));
+  fs.cpSync(optimized(at('pkg', from, `${glue}_bg.wasm`), features), out(`${name}.wasm`));
   // The package always passes the module's address. Without this change bundlers would look for a file that does not exist.
   const noDefault = [/module_or_path = new URL\([^)]*\);/, "throw new Error('no module given');"];
-  const text = read(at('pkg', name, `${glue}.js`)).replace(...noDefault);
+  const text = read(at('pkg', from, `${glue}.js`)).replace(...noDefault);
   if (fs.existsSync(out(`${glue}.js`)) && read(out(`${glue}.js`)) !== text) {
     throw new Error(`${name} needs different glue from the other builds of ${glue}`);
   }
   fs.writeFileSync(out(`${glue}.js`), text);
   // Users of the package need not have TypeScript's lib for explicit resource management.
-  const types = read(at('pkg', name, `${glue}.d.ts`)).replace(/^ *\[Symbol\.dispose\].*\n/gm, '');
+  const types = read(at('pkg', from, `${glue}.d.ts`)).replace(/^ *\[Symbol\.dispose\].*\n/gm, '');
   fs.writeFileSync(out(`${glue}.d.ts`), types);
 }
 
@@ -108,6 +114,7 @@ const number = (n) => String(n.toLocaleString('en')).padStart(11);
 const columns = ['raw', 'gzip', 'brotli', 'budget'].map((name) => name.padStart(11));
 console.log('bytes'.padEnd(22) + columns.join(''));
 for (const [path, budget] of Object.entries(BUDGET)) {
+  if (ONE_CORE && path === 'wasm/core-baseline.wasm') continue;
   const bytes = fs.readFileSync(at('dist/package', path));
   // As one block: where the encoder splits is luck and moves the size by up to two percent.
   const params = { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_LGBLOCK]: 24 };
