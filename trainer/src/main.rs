@@ -16,7 +16,7 @@ first steps:
   foretaste data get synthetic --to data            generate events, items and users
   foretaste train --data data --out run             train the towers
   foretaste export --run run --out bundle           write a folder of static files
-  foretaste recommend bundle --history 3,14 -k 5    show what a page would show"
+  foretaste recommend bundle --history 3,14 -k 5    print what a page would show"
 )]
 struct Cli {
     #[command(subcommand)]

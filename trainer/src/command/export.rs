@@ -16,7 +16,7 @@ pub struct Args {
     /// The folder of the bundle. An older bundle there stays valid until the new one is complete.
     #[arg(long, value_name = "BUNDLE")]
     out: PathBuf,
-    /// What to store beside the int8 rows. The finer plane (half a byte for each number) ranks the best items as
+    /// Planes to store beside the int8 rows. The finer plane (half a byte for each number) ranks the best items as
     /// unquantised rows would; the coarser plane (a quarter of a byte) speeds up the search of large catalogs.
     #[arg(long, value_enum, default_value_t)]
     planes: Planes,

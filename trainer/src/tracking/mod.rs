@@ -18,7 +18,7 @@ use anyhow::Result;
 use self::mlflow::Store;
 use self::tensorboard::Events;
 
-/// What identifies a training in the records.
+/// Names and settings that identify a training in the records.
 pub struct Subject<'a> {
     /// Name of the run.
     pub name: &'a str,

@@ -55,7 +55,7 @@ const LINEAR_ITEMS: usize = 10_000;
 /// of an item in the history.
 const SHARES: [f64; 6] = [0.0, 1.0, 2.0, 4.0, 8.0, 16.0];
 
-/// Options of carrying out a training. They do not change its result.
+/// Options of how to carry out a training. They do not change its result.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TrainOptions<'a> {
     /// Continue from the last checkpoint in the folder, if there is one.
@@ -185,7 +185,7 @@ fn probe(
     Ok((metric, state.best.unwrap_or(f64::NEG_INFINITY)))
 }
 
-/// What a training fits to the data before its first step.
+/// Encoding, ratings and catalog, which are fitted to the data before the first step.
 struct Known {
     encoding: Encoding,
     ratings: Option<Ratings>,
@@ -200,7 +200,7 @@ impl Known {
     }
 }
 
-/// What both phases of a training share.
+/// The parts of a training that both phases share.
 struct Trainer<'a> {
     data: &'a Dataset,
     config: &'a Config,

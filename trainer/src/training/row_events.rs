@@ -1,21 +1,24 @@
-//! Events of a data set as the encoder reads them. Items of a data set are numbered as the rows of its bundle are, so no id is looked up.
+//! Converts events of a data set into the row events that the encoder reads. An item's number in the data set is its
+//! row in the bundle, so no id is looked up.
 
 use foretaste::features::{History, RowEvent};
 
 use crate::data::{Dataset, Event};
 
-/// The place of each type of the data set in the encoding: an encoding of an earlier training may declare other types.
+/// Converts events of one data set for one encoding.
 pub struct RowEvents {
+    /// Position in the encoding of each type of the data set. `None` if the encoding does not declare the type: the
+    /// encoding of an earlier training may have other types.
     types: Vec<Option<u16>>,
 }
 
 impl RowEvents {
-    /// Looks the types up by name, once.
+    /// Looks up the types of the data set by name, once.
     pub fn new(data: &Dataset, history: &History) -> Self {
         RowEvents { types: data.types.iter().map(|t| history.type_place(&t.name)).collect() }
     }
 
-    /// Events in the same order.
+    /// Converts events and keeps their order. Times change from seconds to milliseconds.
     pub fn of(&self, events: &[Event]) -> Vec<RowEvent> {
         let event = |e: &Event| RowEvent {
             row: Some(e.item),

@@ -17,7 +17,7 @@ use crate::towers::{Activations, CatalogRows, ItemTower, UserTower};
 /// Lanes of a batch. The number is fixed so that any number of threads adds in the same order and gives the same sums.
 const LANES: usize = 8;
 
-/// What all steps of a phase share.
+/// Inputs that all steps of a phase share.
 pub struct Material<'a> {
     /// The encoding of histories and contexts.
     pub encoding: &'a Encoding,
