@@ -1,14 +1,14 @@
-//! One error type for the whole core: a stable kind, expected and got, and the part at fault.
+//! The error type of the core: a stable kind with what was expected and what was found, and the part at fault.
 
 use std::fmt;
 
-/// Result of the core.
+/// The result of a call to the core.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What went wrong, and in which part: a file of the bundle, a key, an argument.
+/// What went wrong and where: in a file of the bundle, a key, or an argument.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Error {
-    /// The kind, with what was expected and what was got.
+    /// The kind, with what was expected and what was found.
     pub kind: ErrorKind,
     /// The part at fault, such as `items-000.1a2b.safetensors/vectors` or `recommend.k`.
     pub part: String,
@@ -18,82 +18,82 @@ pub struct Error {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// A file that the manifest names, or a part of one, is not there.
+    /// A file that the manifest names, or a part of a file, is missing.
     #[error("missing")]
     Missing,
-    /// A byte length or a count differs.
+    /// A length in bytes or a count is wrong.
     #[error("expected {expected} {unit}, got {got}")]
     Length {
-        /// Length that the manifest or the shape asks for.
+        /// The length that the manifest or the shape requires.
         expected: usize,
-        /// Length found.
+        /// The length found.
         got: usize,
         /// What is counted: `bytes`, `rows`, `values`.
         unit: &'static str,
     },
-    /// SHA-256 differs.
+    /// A SHA-256 is wrong.
     #[error("expected SHA-256 {expected}, got {got}")]
     Hash {
-        /// Lower-case hexadecimal digest of the manifest.
+        /// The digest in the manifest, in lower-case hexadecimal.
         expected: String,
-        /// Digest of the bytes found.
+        /// The digest of the bytes.
         got: String,
     },
-    /// A later format than this code reads.
+    /// The format is newer than this build reads.
     #[error("format version {found} is newer than {newest}, the newest that this build reads")]
     TooNew {
-        /// Version found.
+        /// The version found.
         found: u64,
-        /// Newest version known here.
+        /// The newest version that this build reads.
         newest: u64,
     },
     /// A key that the format does not have.
     #[error("{0}")]
     UnknownKey(String),
-    /// A required feature that this build does not have.
+    /// The bundle requires a feature that this build does not have.
     #[error("needs the feature `{0}`, which this build does not have")]
     UnknownFeature(String),
-    /// Not of the form that the format asks for.
+    /// The content does not have the form that the format requires.
     #[error("{0}")]
     Malformed(String),
-    /// A number or shape outside its range.
+    /// A number, a shape or a type is outside its range.
     #[error("expected {expected}, got {got}")]
     Range {
         /// The range in words.
         expected: String,
-        /// The value.
+        /// The value found.
         got: String,
     },
-    /// Larger than this build accepts; nothing was allocated.
+    /// Something is larger than this build accepts. Nothing was allocated for it.
     #[error("{got} is over the limit of {limit}")]
     Limit {
         /// The limit.
         limit: u64,
-        /// The size asked for.
+        /// The size found.
         got: u64,
     },
-    /// The device has no memory for as many bytes.
+    /// The device has not enough memory for this many bytes.
     #[error("there is no memory for {0} bytes")]
     Memory(u64),
-    /// A path that is no plain relative file name.
+    /// A path is not a plain file name.
     #[error("`{0}` is not a plain file name")]
     Path(String),
-    /// An item id that the catalog does not have.
+    /// An item id is not in the catalog.
     #[error("no item `{0}` in the catalog")]
     UnknownItem(String),
-    /// A call argument that does not make sense.
+    /// An argument of a call is wrong.
     #[error("{0}")]
     Argument(String),
-    /// The tower is not loaded yet.
+    /// The model has not been loaded yet.
     #[error("the model is not loaded")]
     NoModel,
-    /// The model runtime refused the graph, or its run failed.
+    /// The model runtime refused a graph, or running it failed.
     #[error("{0}")]
     Model(String),
 }
 
 impl ErrorKind {
-    /// Stable name of the kind: part of the interface.
+    /// The stable name of the kind. It is part of the interface.
     pub fn code(&self) -> &'static str {
         match self {
             ErrorKind::Missing => "missing",
@@ -114,24 +114,24 @@ impl ErrorKind {
         }
     }
 
-    /// The error of this kind at `part`.
+    /// An error of this kind in the given part.
     pub fn at(self, part: impl Into<String>) -> Error {
         Error { kind: self, part: part.into() }
     }
 }
 
-/// A [`ErrorKind::Range`]: the range in words, and the value outside it.
+/// An [`ErrorKind::Range`]: `expected` is the range in words, `got` the value outside it.
 pub(crate) fn range(expected: &str, got: impl ToString) -> ErrorKind {
     ErrorKind::Range { expected: expected.into(), got: got.to_string() }
 }
 
 impl Error {
-    /// Stable name of the kind.
+    /// The stable name of the kind.
     pub fn code(&self) -> &'static str {
         self.kind.code()
     }
 
-    /// The same error, its part prefixed by `outer/`.
+    /// The same error, with `outer/` before its part.
     pub fn within(mut self, outer: &str) -> Error {
         self.part = format!("{outer}/{}", self.part);
         self

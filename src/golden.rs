@@ -1,5 +1,5 @@
-//! Golden rows: raw input, what it is encoded to, what the tower gives, what is recommended. The trainer writes them; native code,
-//! WASM and the npm package replay them.
+//! Golden rows: made-up visitors with their raw input, its encoding, the output of the user tower, and the best items.
+//! The trainer writes them. Native code, WASM and the npm package replay them, to show that they compute the same.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,16 +9,16 @@ use crate::json::from_json;
 use crate::profile::Event;
 use crate::recommender::{Recommender, VisitorState};
 
-/// Length of the list of a row.
+/// How many items are in the list of a row.
 const TOP: usize = 10;
-/// Largest difference of a number of the tower between two targets: they round differently.
+/// Two targets may round the numbers of the tower differently, by at most this, relative to numbers above 1.
 const TOWER_TOLERANCE: f32 = 1e-4;
-/// Scores that lie within this, relative to the larger, may change places.
+/// Items may change places if their scores differ by at most this, relative to the larger.
 const SWAP_TOLERANCE: f32 = 1e-5;
-/// Largest difference of a score, in logits, and of a rating.
+/// A score, in logits, and a rating may differ by at most this.
 const SCORE_TOLERANCE: f32 = 1e-3;
 
-/// A visitor as raw input.
+/// The raw input of a visitor.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GoldenInput {
@@ -29,7 +29,7 @@ pub struct GoldenInput {
     /// Milliseconds UTC of the request; absent: the time of the last event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<i64>,
-    /// Minutes to add to UTC; absent: that of the last event, else 0.
+    /// Minutes to add to UTC for local time; absent: the offset of the last event, else 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tz_offset_min: Option<i32>,
 }
@@ -38,21 +38,21 @@ pub struct GoldenInput {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Golden {
-    /// Visitors.
+    /// One row per visitor.
     pub rows: Vec<GoldenRow>,
 }
 
-/// One visitor, and what becomes of the input.
+/// One visitor: the input and what is computed from it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GoldenRow {
-    /// Raw.
+    /// The raw input.
     pub input: GoldenInput,
-    /// The tower's numbers.
+    /// What the user tower reads.
     pub encoded: EncodedState,
-    /// The tower's output `[d]`.
+    /// The output of the user tower, `[d]`.
     pub user: Vec<f32>,
-    /// The ten best unseen items, best first.
+    /// The ten best items that the history does not rule out, best first.
     pub top: Vec<GoldenItem>,
 }
 
@@ -64,16 +64,17 @@ pub struct GoldenItem {
     pub id: String,
     /// Logits.
     pub score: f32,
-    /// The visitor's rating, where the bundle predicts ratings.
+    /// The rating that the visitor would give, if the bundle predicts ratings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rating: Option<f32>,
 }
 
 impl Golden {
-    /// Replays the rows of `golden.json` and says what differs: nothing, where this target computes what the trainer did.
+    /// Replays the rows of `golden.json` and describes each difference. The list is empty if this target computes what
+    /// the trainer did.
     ///
     /// # Errors
-    /// `malformed` for a file of another form; those of [`GoldenRow::make`].
+    /// `malformed` if the bytes are not such a file, and those of [`GoldenRow::make`].
     pub fn replay(recommender: &Recommender, bytes: &[u8]) -> Result<Vec<String>> {
         let golden: Golden = from_json(bytes).map_err(|kind| kind.at("golden.json"))?;
         let replay = |(i, row): (usize, &GoldenRow)| Ok(row.replay(recommender)?.map(|fault| format!("row {i}: {fault}")));
@@ -82,10 +83,10 @@ impl Golden {
 }
 
 impl GoldenRow {
-    /// Runs an input.
+    /// Computes the row of an input.
     ///
     /// # Errors
-    /// Those of [`Recommender::encode`] and [`Recommender::user_vector`].
+    /// Same errors as [`Recommender::encode`] and [`Recommender::user_vector`].
     pub fn make(recommender: &Recommender, input: GoldenInput) -> Result<GoldenRow> {
         let state = VisitorState {
             history: &input.history,
@@ -102,10 +103,10 @@ impl GoldenRow {
         Ok(GoldenRow { input, encoded, user: user.vector, top })
     }
 
-    /// Runs the input again and says where the results differ; nothing where they agree.
+    /// Computes the row again and describes the first difference; `None` if there is none.
     ///
     /// # Errors
-    /// Those of [`GoldenRow::make`].
+    /// Same errors as [`GoldenRow::make`].
     pub fn replay(&self, recommender: &Recommender) -> Result<Option<String>> {
         let again = GoldenRow::make(recommender, self.input.clone())?;
         if again.encoded != self.encoded {
@@ -125,7 +126,8 @@ impl GoldenRow {
     }
 }
 
-/// Whether two lists agree; items may stand where another of a score within [`SWAP_TOLERANCE`] was expected, or just have left the list.
+/// Whether two lists agree. An item may have changed places with another whose score is within [`SWAP_TOLERANCE`], or
+/// may have dropped off the end in favour of one.
 fn same_list(expected: &[GoldenItem], got: &[GoldenItem]) -> bool {
     let swapped = |a: f32, b: f32| (a - b).abs() <= SWAP_TOLERANCE * a.abs().max(b.abs());
     let same = |a: f32, b: f32| (a - b).abs() <= SCORE_TOLERANCE;

@@ -1,6 +1,8 @@
-//! Reads JSON, RFC 8259: the files of a bundle and what a page hands over, straight into the types that serde derives.
+//! Reads JSON (RFC 8259) straight into types with a derived `Deserialize`: the files of a bundle, and what a page
+//! passes in.
 //!
-//! Small on purpose: serde_json and the tables that numbers need take a quarter of the bytes that a page may load.
+//! It is small on purpose: serde_json and its tables for numbers would take a quarter of the bytes that a page may
+//! load.
 
 use serde::de::value::StrDeserializer;
 use serde::de::{
@@ -11,10 +13,14 @@ use serde::forward_to_deserialize_any;
 
 use crate::error::ErrorKind;
 
-/// Lists and objects inside each other, at most.
+/// The most lists and objects inside each other.
 const MAX_DEPTH: usize = 64;
 
-/// Reads a value; HTML in its place is named, because hosts answer a missing file with a page.
+/// Reads a value.
+///
+/// # Errors
+/// `unknown-key` and `malformed`. The message says so if the text is HTML, because many hosts answer a missing file
+/// with a page.
 pub(crate) fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ErrorKind> {
     let text = std::str::from_utf8(bytes).map_err(|e| ErrorKind::Malformed(e.to_string()))?;
     let mut reader = Reader { text, at: 0, depth: 0 };
@@ -31,7 +37,7 @@ pub(crate) fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ErrorKin
     })
 }
 
-/// What is wrong with a text.
+/// What is wrong with the text.
 #[derive(Debug)]
 struct Fault(String);
 
@@ -48,7 +54,7 @@ impl Error for Fault {
         Fault(text.to_string())
     }
 
-    // The defaults print any number, which takes more bytes than this file.
+    // serde's defaults print the number they got; the code for that takes more bytes than this file.
     fn invalid_type(got: Unexpected, expected: &dyn Expected) -> Fault {
         Fault(format!("expected {expected}, got {}", named(got)))
     }
@@ -74,16 +80,16 @@ fn named(got: Unexpected) -> &'static str {
 
 type Read<T> = Result<T, Fault>;
 
-/// A place in a text.
+/// Reads the text from a place on.
 struct Reader<'a> {
     text: &'a str,
     at: usize,
     depth: usize,
 }
 
-/// The number that a text is, correctly rounded, where its form has been checked.
+/// Reads a number, correctly rounded. The caller has checked its form.
 pub(crate) fn number(text: &str) -> Option<f64> {
-    // The page's own reader gives the same bits as Rust's.
+    // JavaScript's `Number` gives the same bits as Rust's `parse`.
     #[cfg(all(target_arch = "wasm32", feature = "wasm-core"))]
     return Some(js_sys::Number::from(wasm_bindgen::JsValue::from_str(text)).value_of()).filter(|x| !x.is_nan());
     #[cfg(not(all(target_arch = "wasm32", feature = "wasm-core")))]
@@ -95,7 +101,7 @@ impl<'a> Reader<'a> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    /// The next byte that is no space; it stays.
+    /// Skips white space and gives the next byte, which stays unread.
     fn next(&mut self) -> Option<u8> {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.byte() {
             self.at += 1;
@@ -135,7 +141,7 @@ impl<'a> Reader<'a> {
         if self.depth > MAX_DEPTH { Err(self.fault("fewer lists inside each other")) } else { Ok(()) }
     }
 
-    /// Whether another member follows; else the end of the list or object is taken.
+    /// Whether another member follows. If not, the closing bracket is read.
     fn another(&mut self, end: u8, first: &mut bool) -> Read<bool> {
         match self.next() {
             Some(byte) if byte == end => {
@@ -195,7 +201,7 @@ impl<'a> Reader<'a> {
             Some(b't') => '\t',
             Some(b'u') => {
                 let mut code = self.hexadecimal()?;
-                // Two halves of a character beyond 16 bits.
+                // A surrogate pair: two halves of one character above U+FFFF.
                 if code >> 10 == 0xd800 >> 10 {
                     if !self.text[self.at..].starts_with("\\u") {
                         return Err(self.fault("the second half of a character"));
@@ -219,7 +225,7 @@ impl<'a> Reader<'a> {
         Ok(digits.iter().fold(0, |code, digit| code << 4 | (*digit as char).to_digit(16).unwrap_or(0)))
     }
 
-    /// A number, and whether it is whole.
+    /// The digits of a number, and whether it is a whole number.
     fn number(&mut self) -> Read<(&'a str, bool)> {
         self.next();
         let start = self.at;
@@ -257,13 +263,13 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A text that was read.
+/// A string that was read.
 enum Text<'a, 'b> {
     Whole(&'a str),
     Unescaped(&'b str),
 }
 
-/// All kinds of numbers are read alike.
+/// All number types are read in the same way.
 macro_rules! numbers {
     ($($name:ident)*) => { $(
         fn $name<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
@@ -333,7 +339,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         self.open(b'[', "a list")?;
         let mut list = Members { reader: self, first: true };
         let value = visitor.visit_seq(&mut list)?;
-        // A list of a fixed length leaves its end.
+        // A list of fixed length leaves the closing bracket unread.
         match list.reader.another(b']', &mut list.first)? {
             false => Ok(value),
             true => Err(list.reader.fault("the end of the list")),
@@ -387,7 +393,7 @@ impl<'de> SeqAccess<'de> for &mut Members<'_, 'de> {
     type Error = Fault;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Read<Option<T::Value>> {
-        // The end is taken by `deserialize_seq`.
+        // `deserialize_seq` reads the closing bracket.
         if self.reader.next() == Some(b']') {
             return Ok(None);
         }
@@ -416,7 +422,7 @@ impl<'de> MapAccess<'de> for Members<'_, 'de> {
     }
 }
 
-/// A choice without content, by its name.
+/// A variant of an enum without content, by its name.
 impl<'de> EnumAccess<'de> for &mut Reader<'de> {
     type Error = Fault;
     type Variant = Self;

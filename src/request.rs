@@ -1,4 +1,4 @@
-//! What is asked of the recommender, and what it answers.
+//! Requests to the recommender, and its answers.
 
 use std::collections::BTreeMap;
 
@@ -10,35 +10,37 @@ use crate::explore::{Explore, PolicyChoice};
 use crate::features::{Fields, shortest};
 use crate::retrieve::Effort;
 
-/// What is asked of [`crate::Recommender::recommend`]. Unknown keys are refused.
+/// A request for a slate, see [`crate::Recommender::recommend`]. Unknown keys are refused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Request {
-    /// Slots, 1 or more; fewer are filled where fewer items are allowed.
+    /// Number of slots, 1 or more. Fewer are filled if fewer items are allowed.
     pub k: usize,
-    /// Values of context columns; each may be missing.
+    /// Values of context columns. Any of them may be missing.
     #[serde(skip_serializing_if = "Fields::is_empty")]
     pub context: Fields,
     /// Milliseconds UTC of the request; absent: the time of the last event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<i64>,
-    /// Minutes to add to UTC for local time; absent: that of the last event, else 0.
+    /// Minutes to add to UTC for local time; absent: the offset of the last event, else 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tz_offset_min: Option<i32>,
-    /// The visitor's vector `[d]`, in place of the tower's output: no model is needed then, and no rating is predicted.
+    /// A vector `[d]` to use in place of the output of the user tower. Then no model is needed, and no ratings are
+    /// predicted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vector: Option<Vec<f64>>,
-    /// Items that must not be shown.
+    /// Ids of items that must not be shown.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<String>,
-    /// How unlike each other the items are to be, 0 to 1: 0 looks at scores alone, 1 at likeness alone.
+    /// How unlike each other the items should be, 0 to 1. At 0 only scores count, at 1 only dissimilarity.
     pub diversity: f64,
-    /// Most items of a slate that share a value of a column, 1 or more, by column.
+    /// By column, the most items of a slate that may share a value, 1 or more.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub caps: BTreeMap<String, usize>,
     /// How slots are filled.
     pub explore: Explore,
-    /// `accurate` (recall of at least .999 against the scores of all items) or `fast` (.99, in less time on large catalogs).
+    /// `accurate`: a recall of at least .999 against the scores of all items. `fast`: at least .99, and faster on large
+    /// catalogs.
     pub effort: Effort,
 }
 
@@ -50,7 +52,7 @@ impl Default for Request {
 }
 
 impl Request {
-    /// Refuses what makes no sense; gives the kind of the policy and its ε.
+    /// Checks all values and gives the chosen policy.
     ///
     /// # Errors
     /// `range`, `unknown-key` for a cap on a column that the catalog does not have, and those of [`Explore::check`].
@@ -74,14 +76,14 @@ impl Request {
     }
 }
 
-/// An ordered list of items that was drawn by a policy.
+/// An ordered list of items that a policy has drawn.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Slate {
-    /// Names the decision: the log and later feedback refer to it.
+    /// Id of the slate. The log has it, and later events refer to it.
     pub id: String,
     /// Items from the top.
     pub items: Vec<Item>,
-    /// Policy name.
+    /// Name of the policy.
     pub policy: String,
     /// Model id of the bundle.
     pub model: String,
@@ -94,36 +96,37 @@ pub struct Slate {
 pub struct Item {
     /// Item id.
     pub id: String,
-    /// Title, where the catalog has one.
+    /// Title, if the catalog has one.
     pub title: Option<String>,
-    /// Logits of the model; of `similar` the cosine.
+    /// Score of the model in logits; the cosine in the results of `similar`, the bias in those of `find`.
     pub score: f32,
-    /// The rating that the visitor would give, where the bundle predicts ratings; absent where no visitor takes part.
+    /// The rating that the visitor would give, if the bundle predicts ratings; absent in lists that no visitor takes
+    /// part in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rating: Option<f32>,
-    /// P(this item in this slot | the slots before); absent outside slates.
+    /// P(this item in this slot | the slots before); only in slates.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub propensity: Option<f64>,
-    /// Standard error of the propensity, where samples estimate it.
+    /// Standard error of the propensity, if samples estimated it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub standard_error: Option<f64>,
-    /// Columns of the catalog.
+    /// Values of the columns of the catalog, without missing ones.
     pub fields: Fields,
 }
 
 /// Microseconds of each stage of one call.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Timings {
-    /// Raw history and context to numbers.
+    /// Encoding history and context.
     pub encode: f64,
-    /// The user tower.
+    /// Running the user tower.
     pub tower: f64,
-    /// Seen and excluded items.
+    /// Finding the allowed items.
     pub filter: f64,
-    /// The best of the whole catalog.
+    /// The search.
     pub score: f64,
-    /// The slot loop.
+    /// Drawing the slots.
     pub slate: f64,
-    /// The propensities of its draws.
+    /// The propensities of the slots.
     pub propensity: f64,
 }

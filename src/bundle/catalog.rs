@@ -1,4 +1,4 @@
-//! Ids, titles and columns of the items.
+//! The catalog: ids, titles and columns of the items.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -8,15 +8,15 @@ use serde::{Deserialize, Serialize};
 use crate::error::{ErrorKind, Result};
 use crate::features::{Fields, Value};
 
-/// A catalog file, by column: each list has one entry a row.
+/// A catalog file, stored by column: each list has one entry per row.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CatalogFile {
     /// Item ids.
     pub ids: Vec<String>,
-    /// Titles, where there are any.
+    /// Titles; `None` for an item without one.
     pub titles: Vec<Option<String>>,
-    /// Raw values of the declared columns; the title is not among them.
+    /// Raw values of the declared columns, without the title.
     pub columns: BTreeMap<String, Vec<Value>>,
 }
 
@@ -24,14 +24,14 @@ pub struct CatalogFile {
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
     ids: Texts,
-    /// Empty where there is none.
+    /// An empty text for an item without a title.
     titles: Texts,
     columns: BTreeMap<String, Vec<Value>>,
-    /// Whether an id so far is no whole number: then they stand in the order of their bytes.
+    /// Whether any id is not a whole number: then ids are ordered by bytes, else as numbers.
     by_bytes: bool,
 }
 
-/// Many texts in one: a text of its own each takes several times the memory.
+/// Many texts in one `String`. A `String` for each text would take several times the memory.
 #[derive(Debug, Clone, Default)]
 struct Texts {
     all: String,
@@ -59,7 +59,7 @@ impl Catalog {
     /// Appends the rows of a file.
     ///
     /// # Errors
-    /// `length` where a list has another length than `ids`, `malformed` for an empty id and for ids that do not ascend.
+    /// `length` if a list is not as long as `ids`, `limit` for more than 4 GiB of ids or titles.
     pub(super) fn append(&mut self, file: CatalogFile) -> Result<()> {
         let (before, n) = (self.len(), file.ids.len());
         let lengths = std::iter::once(("titles", file.titles.len()));
@@ -83,7 +83,10 @@ impl Catalog {
         Ok(())
     }
 
-    /// Checks that ids ascend, each being there once: a row is found by halving.
+    /// Checks that ids ascend and that none is there twice: [`Catalog::row`] searches by halving.
+    ///
+    /// # Errors
+    /// `malformed` for an empty id, an id that is there twice, and ids that do not ascend.
     pub(super) fn check(&self) -> Result<()> {
         let id = |row: usize| self.ids.get(row);
         match (0..self.len()).find(|row| id(*row).is_empty() || *row > 0 && self.order(id(row - 1), id(*row)).is_ge()) {
@@ -119,24 +122,24 @@ impl Catalog {
             match self.order(self.ids.get(middle), id) {
                 Ordering::Less => from = middle + 1,
                 Ordering::Greater => to = middle,
-                // Of equal numbers only the same text is the id.
+                // `by_number` calls ids equal only if their texts are.
                 Ordering::Equal => return Some(middle as u32),
             }
         }
         None
     }
 
-    /// Title of a row, where it has one.
+    /// Title of a row, if it has one.
     pub fn title(&self, row: u32) -> Option<&str> {
         Some(self.titles.get(row as usize)).filter(|title| !title.is_empty())
     }
 
-    /// Title of a row, else its id.
+    /// Title of a row; its id if it has none.
     pub fn label(&self, row: u32) -> &str {
         self.title(row).unwrap_or_else(|| self.id(row))
     }
 
-    /// Value of a row in a column; nothing for a column that no file has.
+    /// Value of a row in a column; `None` for a column that no file has.
     pub fn value(&self, column: &str, row: u32) -> Option<&Value> {
         self.columns.get(column).map(|values| &values[row as usize])
     }
@@ -146,7 +149,7 @@ impl Catalog {
         self.columns.contains_key(column)
     }
 
-    /// Raw values of a row, missing ones left out.
+    /// Raw values of a row by column name, without missing ones.
     pub fn fields(&self, row: u32) -> Fields {
         let mut fields = Fields::new();
         for (name, values) in &self.columns {
@@ -173,12 +176,12 @@ impl Catalog {
     }
 }
 
-/// Whether an id is a whole number, of any length.
+/// Whether an id consists of decimal digits only, any number of them.
 pub fn is_whole(id: &str) -> bool {
     !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// Order of whole numbers of any length; of equal ones (`007` and `7`) by bytes.
+/// Order of ids as whole numbers of any length; equal numbers (`007` and `7`) are ordered by bytes.
 pub fn by_number(a: &str, b: &str) -> Ordering {
     let (x, y) = (a.trim_start_matches('0'), b.trim_start_matches('0'));
     x.len().cmp(&y.len()).then_with(|| x.cmp(y)).then_with(|| a.cmp(b))

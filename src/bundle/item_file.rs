@@ -21,16 +21,18 @@ pub struct ItemFile {
     residuals: Option<Range<usize>>,
     codes: Option<Range<usize>>,
     codebook: Vec<f32>,
-    /// Scale and bias of each row, side by side: a search that jumps between rows then waits for memory once a row instead of twice.
+    /// Scale and bias of each row, side by side: a search that jumps between rows then waits for memory once a row
+    /// instead of twice.
     weights: Vec<[f32; 2]>,
 }
 
 impl ItemFile {
-    /// Finds and checks the tensors of `rows` rows of `dim` dimensions. `history_vectors` says whether the file must have separate
-    /// vectors for the history.
+    /// Finds and checks the tensors of `rows` rows of `dim` dimensions. `history_vectors` says whether the file must
+    /// have separate vectors for the history.
     ///
     /// # Errors
-    /// `malformed` if the bytes are not a safetensors file, `missing` for a tensor, `range` for a shape, a type or a number.
+    /// `malformed` if the bytes are not a safetensors file, `missing` for a tensor, `range` for a shape, a type or a
+    /// number.
     pub(super) fn new(bytes: Vec<u8>, rows: usize, dim: usize, history_vectors: bool) -> Result<ItemFile> {
         let header = Header::read(&bytes)?;
         let place = |name: &str, dtype: &str, shape: &[usize]| header.place(name, dtype, shape);
@@ -134,7 +136,8 @@ impl ItemFile {
         self.residuals.as_ref().map(|place| &self.bytes[place.start + row * width..][..width])
     }
 
-    /// Codes `[blocks, pairs, 16]` and the codebook `[subspaces, 16, 2]`; `None` if the file has none. See [`crate::kernels::Scan`].
+    /// Codes `[blocks, pairs, 16]` and the codebook `[subspaces, 16, 2]`; `None` if the file has none. See
+    /// [`crate::kernels::Scan`].
     pub fn codes(&self) -> Option<(&[u8], &[f32])> {
         self.codes.as_ref().map(|place| (&self.bytes[place.clone()], self.codebook.as_slice()))
     }
@@ -170,8 +173,8 @@ pub(super) struct Parts {
 
 /// The first byte that is −128 as an int8.
 fn first_minus_128(bytes: &[u8]) -> Option<usize> {
-    // Eight bytes at a time. After the xor such a byte is 0. Subtracting 1 from each byte sets the highest bit of a byte that was 0; the mask
-    // `!x` drops the bytes that had it before.
+    // Eight bytes at a time. After the xor such a byte is 0. Subtracting 1 from each byte sets the highest bit of a
+    // byte that was 0; the mask `!x` drops the bytes that had it before.
     const LEAST: u64 = u64::from_ne_bytes([0x80; 8]);
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     let zeros = |x: u64| x.wrapping_sub(ONES) & !x & LEAST;

@@ -1,4 +1,5 @@
-//! `manifest.json`: what the bundle is and which files it has. The one declaration of it, for writer and reader.
+//! `manifest.json`: what the bundle is, and which files it has. The trainer writes this type and the core reads it, so
+//! the format is declared once.
 
 use std::collections::BTreeMap;
 
@@ -9,15 +10,15 @@ use crate::features::Encoding;
 use crate::json::from_json;
 use crate::model::Shapes;
 
-/// Newest format version that this build reads, and the one that the trainer writes.
+/// The format version that the trainer writes, and the newest that this build reads.
 pub const FORMAT_VERSION: u64 = 1;
-/// Most bytes of a manifest.
+/// The most bytes of a manifest.
 pub const MAX_MANIFEST_BYTES: u64 = 64 << 20;
-/// Most files of a bundle.
+/// The most files of a bundle.
 const MAX_FILES: usize = 4096;
-/// Most rows of one item file.
+/// The most rows of one item file.
 pub const MAX_ROWS_PER_FILE: usize = 65_536;
-/// Most dimensions of a vector; with it an int8 row times an i16 query fits 32 bits.
+/// The most dimensions of a vector: the dot product of an int8 row and an i16 query must fit 32 bits.
 pub const MAX_DIM: usize = 512;
 /// The feature of item files that have separate vectors for the history.
 pub const HISTORY_VECTORS: &str = "inputs";
@@ -36,18 +37,18 @@ pub struct Manifest {
     pub name: String,
     /// Dimensions d of a vector, 1 to 512.
     pub dim: usize,
-    /// Rows of the catalog, over all item files.
+    /// Rows of the catalog, all item files together.
     pub items: usize,
-    /// Every other file, item files and catalogs in row order.
+    /// All files but the manifest; item files and catalogs in row order.
     pub files: Vec<FileEntry>,
-    /// Later additions to the format.
+    /// Additions to the format that the bundle uses.
     #[serde(default)]
     pub features: Features,
     /// Every constant of the feature encoding.
     pub encoding: Encoding,
-    /// The data and the split that the model has seen.
+    /// The data and the split that the model was trained on.
     pub trained_on: TrainedOn,
-    /// The range of the ratings, where the user tower predicts them.
+    /// The range of the ratings, if the user tower predicts ratings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ratings: Option<RatingRange>,
     /// Figures of the model card, by metric name.
@@ -56,7 +57,7 @@ pub struct Manifest {
     /// Licence of the data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub licence: Option<String>,
-    /// What the model was learnt from, and what its figures do not say: a sentence or a few.
+    /// What the model was trained on and what its figures do not say, in a few sentences.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<String>,
 }
@@ -67,21 +68,21 @@ pub struct Manifest {
 pub struct FileEntry {
     /// A plain file name, beside the manifest.
     pub path: String,
-    /// What the file is: `user_tower`, `item_tower`, `ranker`, `items`, `catalog` or `golden`.
+    /// One of [`ROLES`]: `user_tower`, `item_tower`, `ranker`, `items`, `catalog` or `golden`.
     pub role: String,
     /// Length in bytes.
     pub bytes: u64,
     /// SHA-256, lower-case hexadecimal.
     pub sha256: String,
-    /// Rows of an item file or a catalog.
+    /// Rows, for item files and catalogs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<usize>,
-    /// The optional feature that the file belongs to; a reader without it skips the file.
+    /// The feature that the file belongs to, if any. A reader that does not know the feature skips the file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub feature: Option<String>,
 }
 
-/// The ratings that a model predicts.
+/// The range of the ratings that a model predicts.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RatingRange {
@@ -95,21 +96,21 @@ pub struct RatingRange {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Features {
-    /// A reader without one of these refuses the bundle.
+    /// A reader that does not know one of these refuses the bundle.
     #[serde(default)]
     pub required: Vec<String>,
-    /// A reader without one of these ignores its files.
+    /// A reader that does not know one of these skips its files.
     #[serde(default)]
     pub optional: Vec<String>,
 }
 
-/// What the model has seen: an evaluation refuses a split that does not fit.
+/// What the model was trained on. `evaluate` refuses any other split, because its test events may have been trained on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainedOn {
-    /// `p1` to `p5`, or `all`.
+    /// `p1` to `p5`, `cold`, or `all`.
     pub protocol: String,
-    /// Fold of P4, salt of P1.
+    /// The fold of P4 and `cold`, or the salt of P1 and P2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fold: Option<u32>,
     /// SHA-256 of the data, lower-case hexadecimal.
@@ -118,7 +119,7 @@ pub struct TrainedOn {
     pub seed: u64,
 }
 
-/// Roles that a version 1 reader knows.
+/// Roles of files in format version 1.
 pub const ROLES: &[&str] = &["user_tower", "item_tower", "ranker", "items", "catalog", "golden"];
 
 impl Manifest {
@@ -131,7 +132,7 @@ impl Manifest {
         if bytes.len() as u64 > MAX_MANIFEST_BYTES {
             return Err(ErrorKind::Limit { limit: MAX_MANIFEST_BYTES, got: bytes.len() as u64 }.at(part));
         }
-        // The version comes first: a later format may have other keys.
+        // The version is read on its own first, because a later format may have other keys.
         #[derive(Deserialize)]
         struct Version {
             format_version: u64,
@@ -148,7 +149,7 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// The files that this build uses: those of unknown optional features are left out.
+    /// The files that this build uses: all but those of unknown optional features.
     pub fn used_files(&self) -> impl Iterator<Item = &FileEntry> {
         self.files.iter().filter(|f| f.feature.as_deref().is_none_or(|name| KNOWN_FEATURES.contains(&name)))
     }
@@ -158,7 +159,7 @@ impl Manifest {
         self.used_files().filter(move |f| f.role == role)
     }
 
-    /// What the inputs of the graphs look like.
+    /// The lengths of the inputs of both graphs.
     pub fn shapes(&self) -> Shapes {
         let (context, item) = (self.encoding.context_slots(), self.encoding.item_slots());
         Shapes { dim: self.dim, len: self.encoding.history.len, context, item }
@@ -169,9 +170,9 @@ impl Manifest {
         self.features.required.iter().any(|name| name == HISTORY_VECTORS)
     }
 
-    /// Bytes of memory that the rows and catalogs of the open bundle take, about.
+    /// Estimate of the memory that the rows and catalogs of the open bundle take, in bytes.
     pub fn memory(&self) -> u64 {
-        // Rows stay as they came, with ten bytes more; a text of a catalog takes a few times its length.
+        // Item files stay as they are, plus about ten bytes a row. A catalog takes a few times its length as JSON.
         let sum = |role| self.files_of(role).map(|f| f.bytes).sum::<u64>();
         sum("items") + 10 * self.items as u64 + 3 * sum("catalog")
     }
@@ -232,7 +233,7 @@ impl Manifest {
         if let Some(RatingRange { least, most }) = self.ratings
             && !(least < most && least.is_finite() && most.is_finite())
         {
-            // The numbers are not named: what prints them would be a tenth of the core.
+            // The message does not say the numbers: the code that prints floats would make the module a tenth larger.
             return Err(range("finite numbers, least below most", "others").at(part("ratings")));
         }
         self.encoding.check().map_err(|e| e.within("manifest.json"))

@@ -1,4 +1,4 @@
-//! The bundle: manifest, item files, catalog; everything is checked before anything is used.
+//! The bundle: manifest, item files, catalog. Every file is checked before it is used.
 
 mod catalog;
 mod hash;

@@ -1,28 +1,28 @@
-//! Files of a bundle, handed in one by one and checked, until the bundle can be opened.
+//! Takes the files of a bundle one by one, checks them, and opens the bundle when all are there.
 
 use super::hash::{hexadecimal, sha256};
 use super::{Catalog, CatalogFile, FileEntry, ItemFile, Manifest, Rows};
 use crate::error::{ErrorKind, Result};
 use crate::json::from_json;
 
-/// Most bytes of a bundle where the caller gives no limit: 2 GiB.
+/// The most bytes of a bundle, unless the caller gives another limit: 2 GiB.
 pub const DEFAULT_MAX_BYTES: u64 = 2 << 30;
 
-/// Takes the files of a bundle as they arrive. Does no I/O: bytes are arguments.
+/// Takes the files of a bundle as their bytes arrive. It does no I/O itself.
 pub struct BundleReader {
     manifest: Manifest,
-    /// Few enough to be looked for one by one.
+    /// By path. Few enough to search one by one.
     parts: Vec<(String, Part)>,
 }
 
-/// What is there of a file.
+/// What has arrived of a file.
 enum Part {
     Arriving(Arriving),
     Items(ItemFile),
     Catalog(CatalogFile),
 }
 
-/// A file of which some bytes are there.
+/// A file whose bytes are still arriving.
 struct Arriving {
     bytes: Vec<u8>,
     filled: usize,
@@ -39,10 +39,10 @@ pub struct Bundle {
 }
 
 impl BundleReader {
-    /// Starts with the manifest. `max_bytes` bounds the sum of all files, before any of them is read.
+    /// Starts with the bytes of the manifest. `max_bytes` limits the sum of all files, before any of them is read.
     ///
     /// # Errors
-    /// Those of [`Manifest::parse`], and `limit`.
+    /// Same errors as [`Manifest::parse`]; `limit` for a larger bundle.
     pub fn new(manifest: &[u8], max_bytes: u64) -> Result<Self> {
         let manifest = Manifest::parse(manifest)?;
         let total = manifest.used_files().fold(0u64, |sum, f| sum.saturating_add(f.bytes));
@@ -57,10 +57,10 @@ impl BundleReader {
         &self.manifest
     }
 
-    /// Makes room for a file, or empties it to start again.
+    /// Allocates memory for a file. A file that was begun before starts again from its first byte.
     ///
     /// # Errors
-    /// `missing` for a name that the manifest does not have, `memory` where there is none.
+    /// `missing` for a path that is not in the manifest, `memory` if there is not enough.
     pub fn begin(&mut self, path: &str) -> Result<()> {
         let wanted = self.manifest.file(path)?.bytes;
         let mut bytes = match self.take(path) {
@@ -76,7 +76,8 @@ impl BundleReader {
         Ok(())
     }
 
-    /// The room for the bytes of a file that are still to come; what is written there counts with [`BundleReader::arrived`].
+    /// The memory for the bytes of a file that are still missing. Write the next bytes to its start, then call
+    /// [`BundleReader::arrived`].
     ///
     /// # Errors
     /// `missing` for a file that was not begun.
@@ -85,10 +86,10 @@ impl BundleReader {
         Ok(&mut file.bytes[file.filled..])
     }
 
-    /// The next `count` bytes of a file are there.
+    /// Says that the next `count` bytes of a file have been written.
     ///
     /// # Errors
-    /// `missing` for a file that was not begun, `length` for more bytes than the manifest says.
+    /// `missing` for a file that was not begun, `length` if that is more bytes than the manifest says.
     pub fn arrived(&mut self, path: &str, count: usize) -> Result<()> {
         let file = self.arriving(path)?;
         let (whole, filled) = (file.bytes.len(), file.filled.saturating_add(count));
@@ -99,7 +100,7 @@ impl BundleReader {
         Ok(())
     }
 
-    /// The bytes of a file so far.
+    /// The bytes of a file that have arrived.
     ///
     /// # Errors
     /// `missing` for a file that was not begun.
@@ -108,11 +109,13 @@ impl BundleReader {
         Ok(&file.bytes[..file.filled])
     }
 
-    /// Checks the length and the SHA-256 of a file that has arrived and keeps what the core needs of it: rows and catalogs. A browser
-    /// computes `digest` of [`BundleReader::so_far`] several times faster than this crate, which does so where it is not given.
+    /// Checks the length and the SHA-256 of a file that has arrived, and keeps it if it is an item file or a catalog.
+    /// `digest` is the SHA-256 of [`BundleReader::so_far`]; without it the core computes it, several times slower than
+    /// a browser can.
     ///
     /// # Errors
-    /// `missing` for a file that was not begun, `length`, `hash`, and what the content asks for. Nothing of a refused file is kept.
+    /// `missing` for a file that was not begun, `length`, `hash`, and the errors of item files and catalogs. A refused
+    /// file is not kept.
     pub fn finish(&mut self, path: &str, digest: Option<&[u8]>) -> Result<()> {
         self.arriving(path)?;
         let Some(Part::Arriving(Arriving { bytes, filled })) = self.take(path) else { return Ok(()) };
@@ -140,10 +143,10 @@ impl BundleReader {
         Ok(())
     }
 
-    /// A whole file at once: [`BundleReader::begin`] to [`BundleReader::finish`].
+    /// Takes a whole file at once: [`BundleReader::begin`] to [`BundleReader::finish`].
     ///
     /// # Errors
-    /// As of these.
+    /// Same errors as these.
     pub fn add_file(&mut self, path: &str, bytes: &[u8]) -> Result<()> {
         self.begin(path)?;
         if let Some(room) = self.room(path)?.get_mut(..bytes.len()) {
@@ -164,7 +167,7 @@ impl BundleReader {
         }
     }
 
-    /// The rows of the item files that have arrived, numbered from 0.
+    /// The rows of the item files that have arrived, numbered from 0: one shard of a catalog.
     pub fn open_shard(mut self) -> Rows {
         let paths: Vec<String> = self.manifest.files_of("items").map(|f| f.path.clone()).collect();
         let part = |path: &String| match self.take(path) {
@@ -175,10 +178,11 @@ impl BundleReader {
         Rows::new(self.manifest.dim, files)
     }
 
-    /// Opens the bundle. Graphs may still be on their way; worked examples are for checks alone.
+    /// Opens the bundle. Only item files and catalogs must have arrived.
     ///
     /// # Errors
-    /// `missing` for an item file or a catalog that was not handed in, `malformed` for a catalog that does not fit together.
+    /// `missing` for an item file or a catalog that has not arrived; `length`, `limit` and `malformed` for catalogs
+    /// that do not fit together.
     pub fn open(mut self) -> Result<Bundle> {
         let (mut files, mut catalog) = (Vec::new(), Catalog::default());
         let wanted = self.manifest.used_files().filter(|f| f.role == "items" || f.role == "catalog");

@@ -148,8 +148,8 @@ impl Rows {
         })
     }
 
-    /// 1 / √(1 + n) for each item `[n]`, n its training events: 1 for an item that no training has seen, 0 if the bundle has no counts.
-    /// Computed at the first call.
+    /// 1 / √(1 + n) for each item `[n]`, n its training events: 1 for an item that no training has seen, 0 if the
+    /// bundle has no counts. Computed at the first call.
     pub fn rarities(&self) -> &[f32] {
         self.rarities.get_or_init(|| {
             let mut all = Vec::with_capacity(self.len());

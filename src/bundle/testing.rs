@@ -21,8 +21,8 @@ pub(crate) fn rows(dim: usize, vectors: &[f32], biases: &[f32], sizes: &[usize],
     Rows::new(dim, sizes.iter().map(file).collect())
 }
 
-/// Tensors as the trainer writes them, but with the codebook of the normal distribution: four levels a dimension. Max, Quantizing for
-/// minimum distortion, 1960.
+/// Tensors as the trainer writes them, but with the codebook of the normal distribution: four levels a dimension. Max,
+/// Quantizing for minimum distortion, 1960.
 fn parts(dim: usize, vectors: &[f32], biases: &[f32], planes: bool) -> Parts {
     let level = |x: f32| [-0.98, 0.0, 0.98].iter().filter(|edge| x >= **edge).count();
     let center = |level: usize| [-1.51, -0.453, 0.453, 1.51][level];

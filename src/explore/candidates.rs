@@ -2,44 +2,44 @@
 
 use crate::retrieve::Bitmap;
 
-/// The allowed rows of the whole catalog, and the pool: the best of them, with the scores by which a policy compares them.
+/// The allowed rows of the whole catalog, and the pool: the best of them, with the scores that a policy compares.
 #[derive(Debug, Clone)]
 pub struct Candidates {
     allowed: Bitmap,
-    /// Best first by score; some may be allowed no longer.
+    /// Best score first. Some rows may not be allowed any more.
     pool: Vec<(f32, u32)>,
-    /// What a place of the pool loses to the slots before, in logits; empty where none does.
+    /// Penalty of each place of the pool, in logits; empty if there are none.
     penalties: Vec<f32>,
-    /// Places before this one are taken.
+    /// No row of a place before this one is allowed any more.
     next: usize,
 }
 
 impl Candidates {
-    /// All allowed rows; `pool` are the best of them with their scores, best first, ties by row.
+    /// Candidates from all allowed rows. `pool` has the best of them with their scores, best first, ties by row.
     pub fn new(pool: Vec<(f32, u32)>, allowed: Bitmap) -> Self {
         let mut candidates = Candidates { allowed, pool: Vec::new(), penalties: Vec::new(), next: 0 };
         candidates.refill(pool);
         candidates
     }
 
-    /// Takes another pool; no place of it has a penalty.
+    /// Replaces the pool and drops all penalties.
     pub fn refill(&mut self, pool: Vec<(f32, u32)>) {
         (self.pool, self.next) = (pool, 0);
         self.penalties.clear();
         self.advance();
     }
 
-    /// Rows left, in the pool or not.
+    /// All rows still allowed, in the pool or not.
     pub fn allowed(&self) -> &Bitmap {
         &self.allowed
     }
 
-    /// Whether no row of the pool is left.
+    /// Whether no row of the pool is still allowed.
     pub fn is_exhausted(&self) -> bool {
         self.next == self.pool.len()
     }
 
-    /// Rows of the pool, those that are left and the others.
+    /// All rows of the pool, still allowed or not.
     pub fn pool(&self) -> impl ExactSizeIterator<Item = u32> + '_ {
         self.pool.iter().map(|(_, row)| *row)
     }
@@ -52,18 +52,18 @@ impl Candidates {
         self.pool[place].1
     }
 
-    /// Place of a row in the pool, if it is there and left.
+    /// Place of a row in the pool; `None` if it is not there or not allowed any more.
     pub fn place(&self, row: u32) -> Option<usize> {
         let there = self.pool[self.next..].iter().position(|(_, other)| *other == row);
         there.map(|place| self.next + place).filter(|_| self.allowed.contains(row))
     }
 
-    /// Whether there is this place, and its row is left.
+    /// Whether the pool has this place and its row is still allowed.
     pub fn is_left(&self, place: usize) -> bool {
         place >= self.next && self.pool.get(place).is_some_and(|(_, row)| self.allowed.contains(*row))
     }
 
-    /// Score of a place less its penalty, in logits.
+    /// Score of a place minus its penalty, in logits.
     pub fn score(&self, place: usize) -> f32 {
         self.pool[place].0 - self.penalty(place)
     }
@@ -78,12 +78,12 @@ impl Candidates {
         !self.penalties.is_empty()
     }
 
-    /// Places whose row is left, in order.
+    /// Places whose row is still allowed, in order.
     pub fn places(&self) -> impl Iterator<Item = usize> + '_ {
         (self.next..self.pool.len()).filter(|place| self.allowed.contains(self.row(*place)))
     }
 
-    /// The place of the highest score less penalty, ties by place.
+    /// The place with the highest score minus penalty, ties by place.
     ///
     /// # Panics
     /// If the pool is exhausted.
@@ -95,13 +95,13 @@ impl Candidates {
         best_of(self.places().map(|place| (place, self.score(place)))).unwrap_or(self.next)
     }
 
-    /// Raises the penalty of a place to `penalty`, in logits.
+    /// Raises the penalty of a place to `penalty`, in logits. A higher one stays.
     pub fn penalize(&mut self, place: usize, penalty: f32) {
         self.penalties.resize(self.pool.len(), 0.0);
         self.penalties[place] = self.penalties[place].max(penalty);
     }
 
-    /// Takes a row out.
+    /// Removes a row from the allowed ones.
     pub fn remove(&mut self, row: u32) {
         self.allowed.remove(row);
         self.advance();
@@ -114,7 +114,7 @@ impl Candidates {
     }
 }
 
-/// The place of the highest value, ties by place.
+/// The place with the highest value, ties by place.
 pub(super) fn best_of(values: impl Iterator<Item = (usize, f32)>) -> Option<usize> {
     values.reduce(|best, other| if other.1 > best.1 { other } else { best }).map(|(place, _)| place)
 }

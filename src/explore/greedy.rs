@@ -4,8 +4,8 @@ use rand_chacha::rand_core::Rng;
 
 use super::{Candidates, Policy};
 
-/// Shows the highest score, ties by place. With upper confidence bounds for scores it is LinUCB: Li, Chu, Langford and Schapire, A
-/// contextual-bandit approach to personalized news article recommendation, 2010.
+/// Takes the place with the highest score, ties by place. If scores are upper confidence bounds, this is LinUCB: Li,
+/// Chu, Langford and Schapire, A contextual-bandit approach to personalized news article recommendation, 2010.
 pub struct Greedy;
 
 impl Policy for Greedy {

@@ -1,5 +1,7 @@
-//! Policies: what fills a slot, and with which probability. Invariants: a policy reads no clock and no global randomness, and knows
-//! neither filters nor constraints: it sees the candidates that they leave.
+//! Policies: which item fills a slot, and with which probability.
+//!
+//! Invariants: a policy reads no clock and no global randomness. It does not know filters or constraints; it sees the
+//! candidates that they leave.
 
 mod candidates;
 mod greedy;
@@ -19,18 +21,18 @@ pub use thompson::{SAMPLES, Thompson};
 
 use rand_chacha::rand_core::Rng;
 
-/// Chooses among the candidates of a slot, of which there is at least one in the pool.
+/// Chooses among the candidates of a slot. The pool has at least one row left.
 pub trait Policy {
-    /// Looks at a new pool, before the first draw from it.
+    /// Called with each new pool, before the first draw from it.
     fn look(&mut self, _candidates: &Candidates) {}
 
-    /// Draws a place of the pool whose row is left.
+    /// Draws a place of the pool whose row is still allowed.
     fn draw(&mut self, candidates: &Candidates, rng: &mut dyn Rng) -> usize;
 
-    /// Probability that [`Policy::draw`] gives this place, whose row is left, in 0 ≤ p ≤ 1.
+    /// Probability, 0 to 1, that [`Policy::draw`] gives this place. Its row is still allowed.
     fn probability(&mut self, candidates: &Candidates, place: usize) -> f64;
 
-    /// Standard error of a probability that was estimated from samples; nothing where it is exact.
+    /// Standard error of a probability that samples estimated; `None` if probabilities are exact.
     fn standard_error(&self, _probability: f64) -> Option<f64> {
         None
     }

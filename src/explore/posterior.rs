@@ -1,4 +1,4 @@
-//! What the visitor's answers say of the visitor's vector.
+//! The distribution of the visitor's vector, given the visitor's answers.
 
 use rand_chacha::rand_core::Rng;
 
@@ -9,48 +9,51 @@ use crate::kernels::{Kernels, QuantizedQuery};
 /// Variance of one answer, in logits².
 const NOISE: f64 = 1.0;
 
-/// An answer of the visitor to an item.
+/// A visitor's answer to an item.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Feedback {
     /// Catalog row.
     pub row: u32,
-    /// How far in logits the item lies above what the tower said of it; below: negative.
+    /// How far the true score lies above the score from the tower, in logits; negative if it lies below.
     pub reward: f64,
-    /// In 0 < w ≤ 1: the answer counts as w answers.
+    /// 0 < w ≤ 1: the answer counts as w answers.
     pub weight: f64,
 }
 
 /// The distribution of the visitor's vector θ, given answers.
 ///
-/// Before any answer θ ~ N(u, τ² I), u the tower's output. The score of an item is θ · v + b + ξ, where ξ ~ N(0, cold² / (1 + n)) is what n
-/// training events leave unknown of the item itself. An answer says reward + noise of (θ − u) · v + ξ. So with V `[m, d]` the vectors of the
-/// answered items and K = τ² V Vᵀ + noise, θ has the mean u + τ² Vᵀ K⁻¹ r and the covariance τ² (I − τ² Vᵀ K⁻¹ V). Bishop, Pattern Recognition
-/// and Machine Learning, 2006, section 3.3. All of it takes m × m numbers and no d × d.
+/// Before any answer θ ~ N(u, τ² I), where u is the output of the user tower. The score of an item is θ · v + b + ξ; ξ
+/// ~ N(0, cold² / (1 + n)) is what is unknown about an item with n training events. An answer observes (θ − u) · v + ξ
+/// with noise. Let V `[m, d]` be the vectors of the answered items, r `[m]` the rewards, and K = τ² V Vᵀ + noise. Then
+/// θ has the mean u + τ² Vᵀ K⁻¹ r and the covariance τ² (I − τ² Vᵀ K⁻¹ V). Bishop, Pattern Recognition and Machine
+/// Learning, 2006, section 3.3. Only m × m numbers are needed, never d × d.
 pub struct Posterior {
     mean: Vec<f32>,
-    /// τ: of one dimension.
+    /// τ: the prior standard deviation of one dimension.
     deviation: f32,
     cold: f64,
     dim: usize,
-    /// int8 rows of V `[m, d]`, and the scale of each.
+    /// int8 rows of V, `[m, d]`.
     vectors: Vec<i8>,
+    /// Scale of each row of V, `[m]`.
     scales: Vec<f32>,
     /// Variance of each answer `[m]`.
     noise: Vec<f64>,
-    /// L `[m, m]`, K = L Lᵀ.
+    /// L `[m, m]`, lower triangular: K = L Lᵀ.
     factor: Vec<f64>,
-    /// B = τ L⁻¹ V `[m, d]`: Bᵀ B is what the answers take from the covariance, in units of τ².
+    /// B = τ L⁻¹ V, `[m, d]`. The covariance is τ² (I − Bᵀ B).
     basis: Vec<f32>,
 }
 
 impl Posterior {
-    /// Answers that count, the last ones: older ones have faded, and the tower has read them too.
+    /// How many answers count, the last ones. Older ones have faded, and the tower has read them too.
     pub const MOST: usize = 32;
 
-    /// `user` `[d]` is the tower's output; `answers` come oldest first.
+    /// The posterior for the output `user` `[d]` of the user tower, after `answers`, oldest first.
     ///
-    /// `prior`: how far, in logits, the visitor's true score of an item of middling length may lie from the tower's (a standard deviation);
-    /// 0 believes the tower whatever is answered. `cold`: the same of an item without training events; 0 believes the item tower.
+    /// `prior` is a standard deviation in logits: how far the true score of an item of typical length may lie from the
+    /// score of the towers. At 0 answers change nothing; a large number trusts them over the tower. `cold` is the
+    /// standard deviation for what is unknown about an item without training events; at 0 the item tower is trusted.
     pub fn new(rows: &Rows, user: &[f32], answers: &[Feedback], prior: f64, cold: f64) -> Self {
         let length = rows.typical_length();
         let answers = &answers[answers.len().saturating_sub(Self::MOST)..];
@@ -68,7 +71,7 @@ impl Posterior {
             basis: Vec::new(),
         };
         posterior.factorize();
-        // L⁻¹ r, then Bᵀ of it, times τ.
+        // The mean is u + τ Bᵀ L⁻¹ r.
         let mut rewards: Vec<f64> = answers.iter().map(|a| a.reward).collect();
         posterior.solve(&mut rewards);
         let mut mean = std::mem::take(&mut posterior.mean);
@@ -77,7 +80,7 @@ impl Posterior {
         posterior
     }
 
-    /// Cholesky's factor of K, and B.
+    /// Computes the Cholesky factor of K, and B.
     fn factorize(&mut self) {
         let (m, d) = (self.noise.len(), self.dim);
         let kernels = Kernels::best();
@@ -104,7 +107,7 @@ impl Posterior {
         }
     }
 
-    /// L⁻¹ x in place.
+    /// Replaces x by L⁻¹ x.
     fn solve(&self, x: &mut [f64]) {
         let m = x.len();
         for (i, row) in self.factor.chunks_exact(m.max(1)).enumerate() {
@@ -113,7 +116,7 @@ impl Posterior {
         }
     }
 
-    /// `out` + `sign` · τ Bᵀ x.
+    /// Adds `sign` · τ Bᵀ x to `out`.
     fn add_basis(&self, x: &[f64], sign: f32, out: &mut [f32]) {
         for (row, x) in self.basis.chunks_exact(self.dim).zip(x) {
             Kernels::best().axpy(sign * self.deviation * *x as f32, row, out);
@@ -125,15 +128,15 @@ impl Posterior {
         &self.mean
     }
 
-    /// What bounds the standard deviation of a score: this times the item's length, and the second times its rarity.
+    /// `[a, b]`: the standard deviation of the score of an item is at most a times its length plus b times its rarity.
     pub fn bounds(&self) -> [f64; 2] {
         [self.deviation.into(), self.cold]
     }
 
-    /// Standard deviation of the score of each row, in logits.
+    /// Standard deviation of the score of each of the rows `of`, in logits.
     pub fn deviations(&self, rows: &Rows, of: &[u32]) -> Vec<f32> {
         let (vectors, scales) = (rows.gather(of), rows.scales(of));
-        // Of each row the square of its length, less what is known.
+        // For each row the square of its length minus the part that the answers explain.
         let mut squares: Vec<f32> = of.iter().map(|row| rows.lengths()[*row as usize]).map(|length| length * length).collect();
         let mut dots = vec![0; of.len()];
         for basis in self.basis.chunks_exact(self.dim) {
@@ -151,10 +154,10 @@ impl Posterior {
         squares.into_iter().zip(of).map(deviation).collect()
     }
 
-    /// Draws θ `[d]`: a draw of the prior, moved by what the answers would have said of it. Doucet, A note on efficient conditional
-    /// simulation of Gaussian distributions, 2010.
+    /// Draws θ `[d]`: a draw from the prior, corrected by the answers that it would have given. Doucet, A note on
+    /// efficient conditional simulation of Gaussian distributions, 2010.
     pub fn sample(&self, rng: &mut dyn Rng) -> Vec<f32> {
-        // A score is a sum of many of them, and so as good as normal.
+        // A score is a sum of many such numbers, so it is as good as normal.
         let drawn: Vec<f32> = (0..self.dim).map(|_| self.deviation * nearly_normal(rng)).collect();
         let mut said: Vec<f64> = self.noise.iter().map(|_| nearly_normal(rng).into()).collect();
         let (query, mut dots) = (QuantizedQuery::new(&drawn), vec![0; said.len()]);
@@ -203,7 +206,8 @@ mod tests {
             .to_vec()
     }
 
-    /// The textbook form, d × d: precision Λ = I / τ² + Σ v vᵀ / σ², mean u + Λ⁻¹ Σ v r / σ²; solved by elimination.
+    /// The textbook form with d × d numbers: precision Λ = I / τ² + Σ v vᵀ / σ², mean u + Λ⁻¹ Σ v r / σ², solved by
+    /// elimination.
     fn textbook(rows: &Rows, user: &[f32], prior: f64, cold: f64) -> ([[f64; DIM]; DIM], [f64; DIM]) {
         let mean_square = (0..10).map(|row| dot(&vector(rows, row), &vector(rows, row))).sum::<f64>() / 10.0;
         let mut all = [[0.0; 2 * DIM + 1]; DIM];
@@ -248,7 +252,7 @@ mod tests {
             let expected = libm::sqrt(spread + rarity * rarity);
             assert!((f64::from(got) - expected).abs() < 1e-4 * expected, "{row}: {got} {expected}");
         }
-        // Draws have its mean and covariance.
+        // Draws have the mean and the covariance of the posterior.
         let mut rng = decision_rng(1, "draws");
         let n = 40_000;
         let (mut sum, mut products) = ([0.0; DIM], [[0.0; DIM]; DIM]);
@@ -260,7 +264,7 @@ mod tests {
             }
         }
         for i in 0..DIM {
-            // Five standard errors.
+            // The bound is five standard errors.
             assert!(sum[i].abs() < 5.0 * libm::sqrt(covariance[i][i] / f64::from(n)));
             for j in 0..DIM {
                 let error =
@@ -280,10 +284,10 @@ mod tests {
         assert!(score(&like(1.0)) > score(&like(0.1)) && score(&like(0.1)) > score(&before));
         let deviation = |p: &Posterior| p.deviations(&rows, &[2])[0];
         assert!(deviation(&like(1.0)) < deviation(&like(0.1)) && deviation(&like(0.1)) < deviation(&before));
-        // Long ago, or with no doubt of the tower: as if nothing had been said.
+        // Faded answers, or full trust in the tower: the answers change nothing.
         assert!(like(1e-9).mean().iter().all(|x| (x - 0.1).abs() < 1e-6));
         assert_eq!(Posterior::new(&rows, &user, &answers(), 0.0, 0.5).mean(), user);
-        // More answers than are looked at, all the same one.
+        // More answers than count, all equal.
         let many = Posterior::new(&rows, &user, &[Feedback { row: 2, reward: 1.0, weight: 1.0 }; 500], 1.0, 0.0);
         assert!((score(&many) - score(&before) - 1.0).abs() < 0.1);
     }

@@ -1,4 +1,4 @@
-//! Random numbers of one decision: the seed and the decision id fix them on every target.
+//! Random numbers of one decision. The seed and the decision id fix them, the same on every target.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -9,7 +9,8 @@ pub fn decision_rng(seed: u64, decision: &str) -> ChaCha8Rng {
     stream("decision", seed, decision)
 }
 
-/// A stream of a decision: ChaCha8 with the key SHA-256("foretaste/" ‖ name ‖ seed, 8 bytes little-endian ‖ decision id).
+/// A named stream of a decision: ChaCha8 with the key SHA-256("foretaste/" ‖ name ‖ seed, 8 bytes little-endian ‖
+/// decision id).
 pub fn stream(name: &str, seed: u64, decision: &str) -> ChaCha8Rng {
     let mut hash = Sha256::new();
     hash.update(b"foretaste/");
@@ -19,12 +20,12 @@ pub fn stream(name: &str, seed: u64, decision: &str) -> ChaCha8Rng {
     ChaCha8Rng::from_seed(hash.finalize().into())
 }
 
-/// A uniform number in 0 ≤ x < 1, of 53 bits.
+/// A uniform number 0 ≤ x < 1 with 53 random bits.
 pub fn unit(rng: &mut dyn Rng) -> f64 {
     (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64
 }
 
-/// A uniform whole number below `n`, exactly (n ≥ 1). Lemire, Fast random integer generation in an interval, 2019.
+/// A uniform whole number below `n` ≥ 1, without bias. Lemire, Fast random integer generation in an interval, 2019.
 pub fn below(rng: &mut dyn Rng, n: u64) -> u64 {
     let threshold = n.wrapping_neg() % n;
     loop {
@@ -46,7 +47,7 @@ pub fn normal(rng: &mut dyn Rng) -> f64 {
     }
 }
 
-/// A number of mean 0 and variance 1 that is nearly normal, of one draw of 32 bits: the sum of its four bytes.
+/// An almost normal number with mean 0 and variance 1, from a single draw of 32 bits: the scaled sum of its four bytes.
 pub fn nearly_normal(rng: &mut dyn Rng) -> f32 {
     let sum: i32 = rng.next_u32().to_le_bytes().iter().map(|byte| i32::from(*byte)).sum();
     // Four uniform bytes have the mean 510 and the variance 4 · (256² − 1) / 12.
@@ -60,7 +61,6 @@ mod tests {
 
     use super::*;
 
-    /// The same numbers are asserted in WASM.
     #[test]
     fn streams_differ_by_seed_and_decision() {
         let first = |seed, decision| decision_rng(seed, decision).next_u64();
@@ -83,7 +83,7 @@ mod tests {
         let mut rng = decision_rng(2, "");
         let numbers: Vec<f64> = (0..20_000).map(|_| normal(&mut rng)).collect();
         let moment = |power: i32| numbers.iter().map(|x| (0..power).map(|_| x).product::<f64>()).sum::<f64>() / 20_000.0;
-        // Four standard errors each: √(1, 2, 15, 96) / √20,000.
+        // Bounds of four standard errors, which are √1, √2, √15 and √96 over √20,000.
         assert!(moment(1).abs() < 0.029 && (moment(2) - 1.0).abs() < 0.04);
         assert!(moment(3).abs() < 0.11 && (moment(4) - 3.0).abs() < 0.28);
         let numbers: Vec<f64> = (0..20_000).map(|_| f64::from(nearly_normal(&mut rng))).collect();

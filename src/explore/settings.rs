@@ -14,25 +14,28 @@ pub const POLICIES: [&str; 5] = ["greedy", "epsilon-greedy", "softmax", "ucb", "
 pub struct Explore {
     /// One of [`POLICIES`].
     pub policy: String,
-    /// Share of slots that are drawn uniformly from all n allowed items, 0 to 1. At 1 every slot is uniform; above 0 every allowed item has a
-    /// propensity of at least ε / n, so that a log can evaluate any other policy. Absent: .1 for `epsilon-greedy`, 0 for `greedy`, .02 for the
-    /// others. Sutton and Barto, Reinforcement Learning, 2018, section 2.2.
+    /// Share of slots that are drawn uniformly from all n allowed items, 0 to 1. At 1 every slot is uniform; above 0
+    /// every allowed item has a propensity of at least ε / n, so that a log can evaluate any other policy. Absent: .1
+    /// for `epsilon-greedy`, 0 for `greedy`, .02 for the others. Sutton and Barto, Reinforcement Learning, 2018,
+    /// section 2.2.
     pub epsilon: Option<f64>,
     /// For `softmax`, in logits, above 0: see [`super::Softmax::new`].
     pub temperature: f64,
-    /// For `ucb`: how many standard deviations are added to a score, 0 or more. 0 is greedy; a large number shows the least known items.
+    /// For `ucb`: how many standard deviations are added to a score, 0 or more. 0 is greedy; a large number shows the
+    /// least known items.
     pub alpha: f64,
     /// For `ucb` and `thompson`: see [`super::Posterior::new`].
     pub prior: f64,
     /// For `ucb` and `thompson`: see [`super::Posterior::new`].
     pub cold: f64,
-    /// For `ucb` and `thompson`, above 0: after this many further answers an answer counts half. A small number forgets soon, which suits
-    /// drifting tastes; a large one never forgets.
+    /// For `ucb` and `thompson`, above 0: after this many further answers an answer counts half. A small number forgets
+    /// soon, which suits drifting tastes; a large one never forgets.
     pub half_life: f64,
-    /// For `ucb` and `thompson`: what an item loses, in logits, if it was shown and got no answer. At 0 such items count for nothing.
+    /// For `ucb` and `thompson`: what an item loses, in logits, if it was shown and got no answer. At 0 such items
+    /// count for nothing.
     pub ignored: f64,
-    /// For every policy: added to the score of an item that no training has seen, in logits; after n training events divided by √(1 + n).
-    /// 0 adds nothing; a large number shows only the rarest items.
+    /// For every policy: added to the score of an item that no training has seen, in logits; after n training events
+    /// divided by √(1 + n). 0 adds nothing; a large number shows only the rarest items.
     pub boost: f64,
     /// Fixes every draw, together with the decision id. Below 2⁵³, so that every JSON reader keeps all digits.
     pub seed: u64,

@@ -1,24 +1,26 @@
-//! The better, the likelier.
+//! Softmax: the higher the score, the likelier the item.
 
 use rand_chacha::rand_core::Rng;
 
 use super::{Candidates, Policy, unit};
 
-/// P(i) = exp(s_i / τ) / Σ_j exp(s_j / τ) over the candidates left in the pool.
+/// P(i) = exp(s_i / τ) / Σ_j exp(s_j / τ), with sums over the candidates left in the pool.
 ///
-/// Slot by slot this is the Plackett–Luce model: the slate has the distribution of the k largest s_i / τ + Gumbel noise. Yellott, The
-/// relationship between Luce's choice axiom, Thurstone's theory of comparative judgment, and the double exponential distribution, 1977.
+/// Applied slot by slot, this is the Plackett–Luce model: the slate has the same distribution as the k largest of s_i /
+/// τ + Gumbel noise. Yellott, The relationship between Luce's choice axiom, Thurstone's theory of comparative judgment,
+/// and the double exponential distribution, 1977.
 pub struct Softmax {
     temperature: f64,
-    /// exp((s − best of the pool) / τ) of each place.
+    /// exp((s − best score of the pool) / τ) for each place.
     weights: Vec<f64>,
 }
 
-/// Weights below are made again, from the best that is left: exp gives 0 at last.
+/// When the best weight left is smaller, weights are computed again relative to the best score left: far below the
+/// best, exp underflows to 0.
 const LEAST: f64 = 1e-200;
 
 impl Softmax {
-    /// `temperature` τ > 0, in logits: towards 0 it is greedy, towards infinity uniform over the pool.
+    /// A policy with the temperature τ > 0, in logits. Towards 0 it is greedy, towards infinity uniform over the pool.
     pub fn new(temperature: f64) -> Self {
         Softmax { temperature, weights: Vec::new() }
     }
@@ -27,7 +29,7 @@ impl Softmax {
         libm::exp(f64::from(difference) / self.temperature)
     }
 
-    /// Places left with their weights.
+    /// The places left, with their weights.
     fn weights<'a>(&'a self, candidates: &'a Candidates) -> impl Iterator<Item = (usize, f64)> + 'a {
         let best = candidates.score(candidates.best());
         let whole = candidates.has_penalties() || self.weights.get(candidates.best()).is_none_or(|weight| *weight < LEAST);
@@ -52,7 +54,7 @@ impl Policy for Softmax {
             }
             (rest, last) = (rest - weight, place);
         }
-        // The sum was rounded up.
+        // Only reached because the sum is rounded.
         last
     }
 

@@ -1,4 +1,4 @@
-//! Each item as often as it may be the best.
+//! Thompson sampling: each item is shown as often as it may be the best one.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
@@ -9,42 +9,44 @@ use super::{Candidates, Policy, Posterior, below};
 use crate::bundle::Rows;
 use crate::kernels::{Kernels, QuantizedQuery};
 
-/// Draws of the visitor's vector for one slate.
+/// Number of draws of the visitor's vector for one slate.
 pub const SAMPLES: usize = 128;
 
-/// Thompson sampling: a slot shows the item that is best for a draw from the posterior. Chapelle and Li, An empirical evaluation of
-/// Thompson sampling, 2011.
+/// Thompson sampling: a slot shows the item that is best for a draw of the visitor's vector from the posterior.
+/// Chapelle and Li, An empirical evaluation of Thompson sampling, 2011.
 ///
-/// What is unknown of the items themselves is drawn nearly normal, each on its own.
+/// The unknown part of each item itself is drawn too, independently and almost normal.
 ///
-/// A slate has 128 draws; each slot takes one of them at random. So the share of draws that an item wins estimates the probability of the
-/// policy with the standard error √(p (1 − p) / 128), and is exactly the probability of the item given the draws: inverse propensities
-/// stay unbiased.
+/// A slate has 128 draws, and each slot takes one of them at random. So the share of draws in which an item is best is
+/// exactly its probability given the draws, and inverse propensities stay unbiased. It also estimates the probability
+/// of the policy, with the standard error √(p (1 − p) / 128).
 pub struct Thompson<'a> {
     rows: &'a Rows,
     posterior: &'a Posterior,
     /// Added to a score for each unit of rarity, in logits.
     boost: f32,
-    /// Its stream i + 1 draws sample i.
+    /// Stream i + 1 of it draws sample i.
     rng: ChaCha8Rng,
     pool: Vec<u32>,
-    /// int8 rows of the pool, and scale, bias and rarity of each.
+    /// int8 rows of the pool, `[pool, d]`.
     vectors: Vec<i8>,
+    /// Scale, bias and rarity of each row of the pool.
     weights: Vec<[f32; 3]>,
-    /// Scores `[pool]` of each sample; empty until it is asked for: a slate needs few, its propensities all.
+    /// Scores `[pool]` of each sample. Computed when needed, because drawing a slate needs few samples and its
+    /// propensities need all.
     scores: Vec<Vec<f32>>,
-    /// The place that each sample preferred in the slot before.
+    /// The best place of each sample in the slot before.
     winners: Vec<usize>,
 }
 
 impl<'a> Thompson<'a> {
-    /// Policy of one slate; `rng` is a stream of its own.
+    /// The policy for one slate. `rng` is a stream that nothing else draws from.
     pub fn new(rows: &'a Rows, posterior: &'a Posterior, boost: f32, rng: ChaCha8Rng) -> Self {
         let (pool, vectors, weights, scores, winners) = Default::default();
         Thompson { rows, posterior, boost, rng, pool, vectors, weights, scores, winners }
     }
 
-    /// The place that a sample prefers; `left` are the places left, with their penalties.
+    /// The best place for a sample. `left` has the places left with their penalties.
     fn best(&mut self, sample: usize, left: &[(usize, f32)]) -> usize {
         if self.scores[sample].is_empty() {
             self.scores[sample] = self.scores_of(sample);
@@ -93,7 +95,7 @@ impl Policy for Thompson<'_> {
         let mut winners = std::mem::take(&mut self.winners);
         winners.resize(SAMPLES, usize::MAX);
         for (sample, winner) in winners.iter_mut().enumerate() {
-            // Who was best is so while he is left and nobody is moved.
+            // The winner stays the winner while its row is left and no place has a penalty.
             if candidates.has_penalties() || !candidates.is_left(*winner) {
                 *winner = self.best(sample, &left);
             }

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::{Value, text};
 use crate::error::{ErrorKind, Result, range};
 
-/// Most members of a set and most words of a text that are read, first come first.
+/// The most members of a set and the most words of a text that are read, from the first on.
 const MAX_MEMBERS: usize = 16;
-/// Bound of a normalised number, in standard deviations.
+/// A normalised number is clipped to plus or minus this, in standard deviations.
 const MAX_DEVIATIONS: f64 = 4.0;
 /// Milliseconds of an hour and of a day.
 pub(super) const HOUR_MS: i64 = 3_600_000;
@@ -26,21 +26,23 @@ pub struct ColumnEncoding {
     pub kind: ColumnKind,
 }
 
-/// Kinds of column. A missing value has no slot at all.
+/// Kinds of column. A missing value gives no row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", try_from = "Flat")]
 pub enum ColumnKind {
-    /// One of a vocabulary; anything else takes the last slot. Width: words + 1.
+    /// One value of a vocabulary; all other values share the last row. Width: values + 1.
     Category {
         /// Known values.
         vocabulary: Vec<String>,
     },
-    /// Members of a vocabulary, each of weight 1/√n over the n read; unknown ones share the last slot. Width: words + 1.
+    /// A set of members of a vocabulary, each with weight 1/√n for the n that are read; unknown members share the last
+    /// row. Width: members + 1.
     Set {
         /// Known members.
         vocabulary: Vec<String>,
     },
-    /// A number: the bucket `edges` put it in (the count of edges ≤ x), and (x − mean) / sd, clipped to ±4, in the last slot. Width: edges + 2.
+    /// A number x: the row of its bucket (the count of `edges` ≤ x) with weight 1, and the last row with weight (x −
+    /// mean) / sd, clipped to ±4. Width: edges + 2.
     Number {
         /// Ascending bucket edges.
         edges: Vec<f64>,
@@ -49,23 +51,24 @@ pub enum ColumnKind {
         /// Standard deviation over the training rows, above 0.
         sd: f64,
     },
-    /// Words of a text, each of weight 1/√n; those outside the vocabulary are hashed. Width: words + buckets.
+    /// A text: each of its n words with weight 1/√n. Words outside the vocabulary are hashed. Width: words + buckets.
     Text {
         /// Known words.
         vocabulary: Vec<String>,
-        /// Buckets for all others; 0 drops them.
+        /// Buckets for all other words; 0 drops those words.
         hash_buckets: usize,
     },
-    /// A given dense vector; its values are the weights. Width: dim.
+    /// A dense vector: its numbers are the weights of the rows. Width: dim.
     Vector {
         /// Dimensions.
         dim: usize,
     },
-    /// Hour of the day of the request, local where an offset is given, else UTC. Context only. Width: 24.
+    /// Hour of the day of the request, in local time if the offset is known, else UTC. Context only. Width: 24.
     Hour,
     /// Day of the week of the request, 0 is Monday. Context only. Width: 7.
     Weekday,
-    /// Calendar period of the request: ⌊(time − start) / days⌋; outside the range nothing. Context only. Width: count.
+    /// Calendar period of the request: ⌊(time − start) / days⌋. Outside the range it is missing. Context only. Width:
+    /// count.
     Period {
         /// Start of period 0, milliseconds UTC.
         start_ms: i64,
@@ -74,14 +77,14 @@ pub enum ColumnKind {
         /// Number of periods.
         count: usize,
     },
-    /// ⌊1.4 log2 n⌋ of the n kept events; nothing for an empty history. Context only. Width: buckets.
+    /// ⌊1.4 log2 n⌋ for n kept events; missing for an empty history. Context only. Width: buckets.
     HistoryLength {
-        /// Number of buckets; the last takes all longer histories.
+        /// Number of buckets; all longer histories share the last.
         buckets: usize,
     },
 }
 
-/// A kind as it is read: the constants of all kinds, of which each takes its own.
+/// A kind as JSON has it: the constants of all kinds side by side. Each kind takes its own and must leave none.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Flat {
@@ -160,14 +163,15 @@ impl ColumnEncoding {
         }
     }
 
-    /// Whether the value comes from the request's time or history and not from a table.
+    /// Whether the value follows from the time or the history of the request, and not from a table.
     pub fn is_derived(&self) -> bool {
         matches!(self.kind, ColumnKind::Hour | ColumnKind::Weekday | ColumnKind::Period { .. } | ColumnKind::HistoryLength { .. })
     }
 
     /// Appends the rows of one raw value to `bag`; `offset` is the first row of the column.
     ///
-    /// A derived column takes its given number as the bucket itself (`hour=13`). A vector of another dimension counts as missing.
+    /// For a derived column the number is the bucket itself (`hour=13`). A vector of another dimension counts as
+    /// missing.
     pub fn encode(&self, value: &Value, offset: u32, bag: &mut Bag) {
         match &self.kind {
             ColumnKind::Category { vocabulary } => {
@@ -182,7 +186,7 @@ impl ColumnEncoding {
             ColumnKind::Number { edges, mean, sd } => {
                 if let Some(x) = value.number() {
                     let bucket = edges.partition_point(|edge| *edge <= x);
-                    #[allow(clippy::manual_clamp)] // std's brings the printing of floats into the WASM
+                    #[allow(clippy::manual_clamp)] // std's `clamp` would bring the printing of floats into the WASM module.
                     let deviations = ((x - mean) / sd).max(-MAX_DEVIATIONS).min(MAX_DEVIATIONS);
                     bag.push((offset + bucket as u32, 1.0));
                     bag.push((offset + edges.len() as u32 + 1, deviations as f32));
@@ -212,7 +216,8 @@ impl ColumnEncoding {
         }
     }
 
-    /// The bucket of a derived column: `time_ms` is local time for hour and weekday, `events` the length of the kept history.
+    /// The bucket of a derived column. `utc_ms` is the time of the request, `tz_offset_min` the minutes to local time,
+    /// `events` the number of kept events.
     pub(super) fn derive(&self, utc_ms: Option<i64>, tz_offset_min: i32, events: usize) -> Value {
         let local = utc_ms.map(|t| t.saturating_add(i64::from(tz_offset_min) * 60_000));
         let bucket = match &self.kind {
@@ -255,12 +260,12 @@ impl ColumnEncoding {
     }
 }
 
-/// Position of a value in a vocabulary in ascending order.
+/// Position of a value in a vocabulary, which ascends.
 fn position(vocabulary: &[String], value: &str) -> Option<usize> {
     vocabulary.binary_search_by(|word| word.as_str().cmp(value)).ok()
 }
 
-/// Distinct members in order of appearance, at most [`MAX_MEMBERS`], each of weight 1/√n.
+/// Appends the distinct members in order of appearance, at most [`MAX_MEMBERS`], each with weight 1/√n.
 fn push_members(members: impl Iterator<Item = usize>, offset: u32, bag: &mut Bag) {
     let start = bag.len();
     for member in members {

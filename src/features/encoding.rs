@@ -1,27 +1,28 @@
-//! The encoding of a bundle: every constant that turns raw input into numbers.
+//! The encoding: every constant that is needed to turn raw input into numbers.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Bag, ColumnEncoding, Fields, Value};
 use crate::error::{ErrorKind, Result, range};
 
-/// Most types of event, and most columns of a table.
+/// The most event types, and the most columns of a table.
 const MAX_NAMES: usize = 1024;
-/// Most events that a tower may read, and that a profile may keep.
+/// The most events that a tower may read and that a profile may keep.
 const MAX_HISTORY: usize = 65_536;
 
-/// The column that a catalog keeps apart.
+/// The column that a catalog stores apart from the others.
 pub const TITLE: &str = "title";
 
-/// How events, items and context are encoded. Travels in the manifest.
+/// How events, items and context are encoded. It is part of the manifest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Encoding {
     /// Events of the history.
     pub history: History,
-    /// Columns of an item, in order of their slots.
+    /// Columns of an item. Each takes the next rows of the embedding table.
     pub items: Vec<ColumnEncoding>,
-    /// Columns of a request: derived ones, the users table's, and declared context, in order of their slots.
+    /// Columns of a request: derived ones, those of the users table, and declared context. Each takes the next rows of
+    /// the embedding table.
     pub context: Vec<ColumnEncoding>,
 }
 
@@ -29,17 +30,19 @@ pub struct Encoding {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct History {
-    /// L: the last events that the tower reads.
+    /// L: how many events the tower reads, the last ones.
     pub len: usize,
-    /// Events that a profile keeps; features count no further.
+    /// How many events a profile keeps. No feature counts further.
     pub cap: usize,
-    /// Types of event. One with `trained` has its own embedding; others share that of index 0, "unknown".
+    /// Declared event types. Those with `trained` have an embedding of their own; all others share the one at index 0,
+    /// "unknown".
     pub types: Vec<EventType>,
-    /// Ascending edges of the value buckets (ratings): bucket 1 + the count of edges ≤ value; 0 is missing.
+    /// Ascending edges of the buckets of values (ratings). The bucket is 1 + the count of edges ≤ value; 0 is missing.
     pub value_edges: Vec<f64>,
-    /// Buckets of the gap to the event before: 0 is missing, else 1 + ⌊log2(1 + seconds)⌋, the last takes all longer ones.
+    /// Buckets of the gap to the event before: 0 is missing, else 1 + ⌊log2(1 + seconds)⌋. All longer gaps share the
+    /// last.
     pub gap_buckets: usize,
-    /// Places in a run of events of the same second: 0 to this − 1.
+    /// How many places in a run of events of the same second are told apart: 0 to this − 1.
     pub run_buckets: usize,
 }
 
@@ -49,15 +52,15 @@ pub struct History {
 pub struct EventType {
     /// Name, such as `rate`, `like`, `hide`.
     pub name: String,
-    /// The item speaks for the visitor's taste: the event is part of the history that the tower reads.
+    /// The visitor likes the item: the tower reads the event.
     pub positive: bool,
     /// The item is not recommended again.
     pub seen: bool,
-    /// The visitor does not want the item: never recommended, and earlier events of it leave the tower's history.
+    /// The visitor does not want the item. It is never recommended, and the tower does not read earlier events of it.
     pub hide: bool,
-    /// Weight as a training target, 0 or more.
+    /// Weight as a training target, 0 or more. At 0 the event is no target.
     pub weight: f32,
-    /// The type occurs in the training data and has an embedding of its own.
+    /// The type occurs in the training data, so it has an embedding of its own.
     pub trained: bool,
 }
 
@@ -67,20 +70,24 @@ impl History {
         self.types.iter().find(|t| t.name == name)
     }
 
-    /// Where the type of this name stands in [`History::types`].
+    /// Index of the type of this name in [`History::types`].
     pub fn type_place(&self, name: &str) -> Option<u16> {
         self.types.iter().position(|t| t.name == name).map(|place| place as u16)
     }
 
-    /// The declared type of an event.
+    /// The declared type at an index of [`History::types`]; `None` for `None`.
     ///
     /// # Panics
-    /// If the place is past the end.
+    /// If the index is past the end.
     pub fn declared(&self, place: Option<u16>) -> Option<&EventType> {
         place.map(|place| &self.types[usize::from(place)])
     }
 
-    /// Row of the type table for the type at a place of [`History::types`]: 1, 2, … for the trained types, 0 for any other.
+    /// Row of the type table for the type at an index of [`History::types`]: 1, 2, … for the trained types, 0 for all
+    /// others.
+    ///
+    /// # Panics
+    /// If the index is past the end.
     pub fn type_index(&self, place: Option<u16>) -> usize {
         match place.map(usize::from) {
             Some(place) if self.types[place].trained => self.types[..=place].iter().filter(|t| t.trained).count(),
@@ -88,22 +95,23 @@ impl History {
         }
     }
 
-    /// Rows of the type table, "unknown" included.
+    /// Number of rows of the type table, with "unknown".
     pub fn type_rows(&self) -> usize {
         1 + self.types.iter().filter(|t| t.trained).count()
     }
 
-    /// Rows of the value table, "missing" included.
+    /// Number of rows of the value table, with "missing".
     pub fn value_rows(&self) -> usize {
         self.value_edges.len() + 2
     }
 
-    /// Bucket of a value; a missing one or one that is not finite has 0.
+    /// Bucket of a value; 0 for a value that is missing or not finite.
     pub fn value_bucket(&self, value: Option<f64>) -> usize {
         value.filter(|v| v.is_finite()).map_or(0, |v| 1 + self.value_edges.partition_point(|edge| *edge <= v))
     }
 
-    /// Bucket of the gap between an event and the one before, in milliseconds UTC; time running backwards counts as no gap.
+    /// Bucket of the gap between an event and the one before it, both in milliseconds UTC. A negative gap counts as
+    /// none.
     pub fn gap_bucket(&self, before_ms: Option<i64>, time_ms: Option<i64>) -> usize {
         match (before_ms, time_ms) {
             (Some(before), Some(time)) => {
@@ -148,49 +156,57 @@ impl History {
 }
 
 impl Encoding {
-    /// Rows of the item feature table.
+    /// Number of rows of the embedding table of item columns.
     pub fn item_width(&self) -> usize {
         self.items.iter().map(ColumnEncoding::width).sum()
     }
 
-    /// Rows of the context table.
+    /// Number of rows of the embedding table of context columns.
     pub fn context_width(&self) -> usize {
         self.context.iter().map(ColumnEncoding::width).sum()
     }
 
-    /// Most slots that one item gives: the padded width of the item tower's input, at least 1.
+    /// The most entries of the bag of an item, at least 1: the item tower reads bags that are padded to this length.
     pub fn item_slots(&self) -> usize {
         self.items.iter().map(ColumnEncoding::max_slots).sum::<usize>().max(1)
     }
 
-    /// Most slots that one request gives: the padded width of the user tower's context input, at least 1.
+    /// The most entries of the bag of a request, at least 1: the user tower reads bags that are padded to this length.
     pub fn context_slots(&self) -> usize {
         self.context.iter().map(ColumnEncoding::max_slots).sum::<usize>().max(1)
     }
 
-    /// Bag of an item's columns. Unknown names are an error; missing ones give no slot.
+    /// The bag of an item's columns. A column that is missing from `fields` gives nothing.
+    ///
+    /// # Errors
+    /// `unknown-key` for a name that is not a column.
     pub fn encode_item(&self, fields: &Fields) -> Result<Bag> {
         encode(&self.items, fields, "item")
     }
 
-    /// Bag of a row: `value` gives its raw value of a column, nothing for a column that there is not; a column named `title` reads the title.
+    /// The bag of a catalog row. `value` gives its raw value in a column, `None` if the catalog has no such column; the
+    /// column [`TITLE`] is then read from `title`.
     pub fn encode_row<'a>(&self, title: Option<&str>, value: impl Fn(&str) -> Option<&'a Value>) -> Bag {
-        let (mut slots, mut offset) = (Bag::new(), 0);
+        let (mut bag, mut offset) = (Bag::new(), 0);
         for column in &self.items {
             match (value(&column.name), title) {
-                (Some(value), _) => column.encode(value, offset, &mut slots),
-                (None, Some(title)) if column.name == TITLE => column.encode(&Value::Text(title.into()), offset, &mut slots),
+                (Some(value), _) => column.encode(value, offset, &mut bag),
+                (None, Some(title)) if column.name == TITLE => column.encode(&Value::Text(title.into()), offset, &mut bag),
                 _ => {}
             }
             offset += column.width() as u32;
         }
-        slots
+        bag
     }
 
-    /// Bag of a request.
+    /// The bag of a request.
     ///
-    /// `fields` are given values by column name; a given value of a derived column (`hour`) overrides the derived one.
-    /// `utc_ms` is the request's time, `events` the number of events of the tower's history, before the cut to L.
+    /// `fields` are values by column name; a value for a derived column such as `hour` takes the place of the derived
+    /// one. `utc_ms` is the time of the request, `tz_offset_min` the minutes to local time, `events` the number of
+    /// events that [`History::kept`] gives.
+    ///
+    /// # Errors
+    /// `unknown-key` for a name that is not a column.
     pub fn encode_context(&self, fields: &Fields, utc_ms: Option<i64>, tz_offset_min: i32, events: usize) -> Result<Bag> {
         let derived = self.context.iter().filter(|c| c.is_derived() && !fields.contains_key(&c.name));
         let mut all = fields.clone();
@@ -201,6 +217,9 @@ impl Encoding {
     }
 
     /// Checks every constant.
+    ///
+    /// # Errors
+    /// `range` and `malformed`.
     pub(crate) fn check(&self) -> Result<()> {
         self.history.check()?;
         for (part, columns) in [("encoding/items", &self.items), ("encoding/context", &self.context)] {
@@ -226,11 +245,11 @@ fn encode(columns: &[ColumnEncoding], fields: &Fields, part: &str) -> Result<Bag
         let known = columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
         return Err(ErrorKind::UnknownKey(format!("no column `{name}`; there are: {known}")).at(part));
     }
-    let mut slots = Bag::new();
+    let mut bag = Bag::new();
     let mut offset = 0;
     for column in columns {
-        column.encode(fields.get(&column.name).unwrap_or(&Value::Missing), offset, &mut slots);
+        column.encode(fields.get(&column.name).unwrap_or(&Value::Missing), offset, &mut bag);
         offset += column.width() as u32;
     }
-    Ok(slots)
+    Ok(bag)
 }

@@ -1,24 +1,24 @@
-//! The visitor's history as the user tower reads it.
+//! The visitor's history, as the user tower reads it.
 
 use serde::{Deserialize, Serialize};
 
 use super::History;
 
-/// The last L events, newest first; all slices have one length, at most L.
+/// The last L kept events, newest first. All lists have the same length, at most L.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EncodedHistory {
-    /// Catalog row of each event's item.
+    /// Catalog rows of the items.
     pub rows: Vec<u32>,
-    /// Index into the type table.
+    /// Rows of the type table.
     pub types: Vec<u16>,
-    /// Index into the value table.
+    /// Rows of the value table.
     pub values: Vec<u16>,
-    /// Index into the gap table.
+    /// Rows of the gap table.
     pub gaps: Vec<u16>,
-    /// Index into the run table.
+    /// Rows of the run table.
     pub runs: Vec<u16>,
-    /// Events of the whole history, before the cut to L.
+    /// Number of kept events, before the cut to L.
     pub events: usize,
 }
 
@@ -38,8 +38,8 @@ pub struct RowEvent {
 impl History {
     /// Which events the tower may read: their places in `events`, newest first, at most `most`.
     ///
-    /// `events` is oldest first. Left out are events of unknown items, events of declared types that are neither positive nor trained,
-    /// and events of items that a later `hide` event names.
+    /// `events` is oldest first. Left out are events of unknown items, events of declared types that are neither
+    /// positive nor trained, and events of items that a later `hide` event names.
     pub fn kept(&self, events: &[RowEvent], most: usize) -> Vec<usize> {
         let mut hidden = std::collections::BTreeSet::new();
         let mut kept = Vec::new();
@@ -58,8 +58,8 @@ impl History {
         kept
     }
 
-    /// Encodes the first `len` of the `kept` places of `events`, newest first as [`History::kept`] gives them. Gap and run are those
-    /// between kept events, and events past `len` count for them too.
+    /// Encodes the first `len` of the `kept` events, which [`History::kept`] gives. Gaps and runs are those between
+    /// kept events; the event after the first `len` counts too.
     ///
     /// # Panics
     /// If a place is past the end, or its item is not in the catalog.

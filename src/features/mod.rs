@@ -1,4 +1,4 @@
-//! Raw input to numbers: the one encoder, used by the trainer and in the page.
+//! The encoder: it turns raw input into the numbers that the towers read. Training and the page run this same code.
 
 mod columns;
 mod encoding;

@@ -18,8 +18,8 @@ pub struct EncodedState {
 impl Encoding {
     /// Encodes a history, oldest first, and the values of context columns.
     ///
-    /// `time` is that of the request in milliseconds UTC; absent: the time of the last event, whether or not its item is known.
-    /// `tz_offset_min` are the minutes to add to UTC for local time.
+    /// `time` is that of the request in milliseconds UTC; absent: the time of the last event, whether or not its item
+    /// is known. `tz_offset_min` are the minutes to add to UTC for local time.
     ///
     /// # Errors
     /// `unknown-key` for a context column that the encoding does not have.

@@ -1,13 +1,13 @@
-//! Words of a text.
+//! The words of a text.
 
-/// The words of a text in order: runs of letters and digits, lower case.
+/// The words of a text in order: runs of letters and digits, in lower case.
 ///
 /// `words("Star Wars (1977)")` is `star`, `wars`, `1977`.
 pub fn words(text: &str) -> impl Iterator<Item = String> {
     text.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).map(str::to_lowercase)
 }
 
-/// FNV-1a of 64 bits over the UTF-8 bytes, modulo `buckets`: the bucket of a word outside the vocabulary.
+/// The bucket of a word outside the vocabulary: 64-bit FNV-1a of its UTF-8 bytes, modulo `buckets`.
 pub(super) fn bucket(word: &str, buckets: usize) -> usize {
     let hash = word.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
     (hash % buckets as u64) as usize

@@ -1,4 +1,4 @@
-//! Raw values as they come from a table, a command line or a page.
+//! Raw values, from a table, a command line or a page.
 
 use std::collections::BTreeMap;
 
@@ -7,15 +7,15 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::json::number;
 
-/// One raw value. A missing value is the absence of its key, or `null`.
+/// A raw value. A value is missing if its key is absent or its value is `null`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Value {
-    /// Nothing known.
+    /// No value.
     Missing,
-    /// A number; one that is not finite counts as missing.
+    /// A number. If it is not finite, it counts as missing.
     Number(f64),
-    /// A text; a number in text form is read as a number by number columns, `a|b` as a set by set columns.
+    /// A text. A number column reads the number in it, a set column reads `a|b` as a set.
     Text(String),
     /// The members of a set.
     Set(Vec<String>),
@@ -78,7 +78,7 @@ impl<'de> Visitor<'de> for AnyValue {
     }
 }
 
-/// The number that a text is, correctly rounded: digits with a sign, a point and an exponent where wanted.
+/// Reads a decimal number, correctly rounded: digits, with an optional sign, point and exponent.
 fn parse(text: &str) -> Option<f64> {
     let plain = text.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b)) && text.bytes().any(|b| b.is_ascii_digit());
     if !plain {
@@ -108,7 +108,7 @@ pub(crate) fn shortest(x: f64) -> String {
 }
 
 impl Value {
-    /// The value as a finite number.
+    /// The value as a finite number; `None` if it is not one.
     pub fn number(&self) -> Option<f64> {
         match self {
             Value::Number(x) => Some(*x).filter(|x| x.is_finite()),
@@ -117,7 +117,7 @@ impl Value {
         }
     }
 
-    /// The value as one text: numbers in their shortest form.
+    /// The value as a text; a number in its shortest form. `None` for an empty text, a set or a vector.
     pub fn text(&self) -> Option<String> {
         match self {
             Value::Text(t) if !t.is_empty() => Some(t.clone()),
@@ -126,7 +126,7 @@ impl Value {
         }
     }
 
-    /// The value as the members of a set, empty ones dropped.
+    /// The value as the members of a set, without empty ones.
     pub fn set(&self) -> Vec<String> {
         match self {
             Value::Set(members) => members.iter().filter(|m| !m.is_empty()).cloned().collect(),

@@ -1,42 +1,44 @@
-//! Product quantization with 4-bit codes, laid out for table look-ups of 16 rows at once.
+//! Product quantization with 4-bit codes, in a layout that looks up 16 rows at once.
 //!
-//! A row of d numbers is cut into ⌈d/2⌉ subspaces of two dimensions; each holds one of 16 centroids (2 bits a dimension). The
-//! score of a row is then a sum of table entries, one table a subspace and query. Jégou, Douze, Schmid, Product quantization for
-//! nearest neighbor search, 2011; the layout after André, Kermarrec, Le Scouarnec, Cache locality is not enough, 2015.
+//! A row of d numbers is cut into ⌈d/2⌉ subspaces of two dimensions. In each subspace it is replaced by the nearest of
+//! 16 centroids, 4 bits. The score of a row is then a sum of table entries, with one table per subspace for each query.
+//! Jégou, Douze, Schmid, Product quantization for nearest neighbor search, 2011; the layout after André, Kermarrec, Le
+//! Scouarnec, Cache locality is not enough, 2015.
 
-/// Rows of a block.
+/// Number of rows in a block.
 pub const BLOCK: usize = 16;
-/// Centroids of a subspace.
+/// Number of centroids of a subspace.
 pub const CENTROIDS: usize = 16;
-/// Largest table entry: eight of them are summed in eight bits. Rounding to 32 steps adds a tenth to what the codes lose.
+/// The largest table entry, so that the sum of eight entries fits eight bits. Rounding to 32 steps adds a tenth to what
+/// the codes lose.
 const TABLE_MAX: f32 = 31.0;
-/// Pairs of subspaces whose entries fit eight bits.
+/// How many pairs of subspaces are summed in eight bits.
 #[cfg(any(target_arch = "x86_64", target_feature = "simd128"))]
 pub(super) const GROUP: usize = 4;
-/// Biases are counted in steps of 1/32767 of their range.
+/// Number of steps in the range of the biases.
 pub const BIAS_STEPS: f32 = 32767.0;
-/// What biases, and what the base of a file, add to a sum at most.
+/// The most that a bias, and the base of a file, add to a sum.
 const PART_MAX: f32 = 8191.0;
-/// Above every sum: 256 tables of 31, a bias, a base.
+/// Above every sum: 256 table entries of 31, a bias and a base.
 pub const SUM_LIMIT: usize = 1 << 15;
 
-/// Bytes of the codes of one row: a byte holds two subspaces, four dimensions.
+/// Bytes of the codes of one row. A byte holds a pair of subspaces, four dimensions.
 pub fn pairs(dim: usize) -> usize {
     dim.div_ceil(4)
 }
 
-/// Subspaces with their tables, an even count; the last one is empty where ⌈d/2⌉ is odd.
+/// Number of subspaces, which is even. The last one is empty if ⌈d/2⌉ is odd.
 pub fn subspaces(dim: usize) -> usize {
     2 * pairs(dim)
 }
 
-/// Blocks of `rows` rows.
+/// Number of blocks for `rows` rows.
 pub fn blocks(rows: usize) -> usize {
     rows.div_ceil(BLOCK)
 }
 
-/// What a scan reads. The codes of a block are `[pairs, 16]`: byte r of pair p belongs to row r; its low half is the code of
-/// subspace 2p, its high half that of 2p + 1.
+/// What a scan reads. The codes of a block are `[pairs, 16]`: byte r of pair p belongs to row r. Its low half is the
+/// code of subspace 2p, its high half that of 2p + 1.
 #[derive(Debug, Clone, Copy)]
 pub struct Scan<'a> {
     /// `[blocks, pairs, 16]`.
@@ -45,13 +47,13 @@ pub struct Scan<'a> {
     pub tables: &'a [u8],
     /// `[blocks · 16]`, 0 to 32767.
     pub biases: &'a [i16],
-    /// What the largest bias adds, 0 to 8191, in units of the sum.
+    /// What the largest bias adds to a sum, 0 to 8191.
     pub factor: i16,
     /// Added to every sum, 0 to 8191.
     pub offset: i16,
 }
 
-/// Tables of one query for several files of codes, in one common unit.
+/// The tables of one query for several files of codes, all in the same unit.
 pub struct Tables {
     tables: Vec<Vec<u8>>,
     offsets: Vec<i16>,
@@ -59,15 +61,15 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// Tables for a query `[d]`. `codebooks` holds for each file `[subspaces, 16, 2]`; `bias_range` is the largest bias less the
-    /// smallest.
+    /// Tables for a query `[d]`. `codebooks` gives the codebook `[subspaces, 16, 2]` of each file. `bias_range` is the
+    /// largest bias minus the smallest.
     pub fn new<'a>(query: &[f32], codebooks: impl Iterator<Item = &'a [f32]>, bias_range: f32) -> Tables {
         let exact: Vec<(Vec<f32>, f32)> = codebooks.map(|book| products(query, book)).collect();
         let largest = |file: &(Vec<f32>, f32)| file.0.iter().fold(0.0f32, |m, x| m.max(*x));
         let least = exact.iter().fold(f32::INFINITY, |m, file| m.min(file.1));
         let spread = exact.iter().fold(0.0f32, |m, file| m.max(file.1 - least));
         let unit = (exact.iter().map(largest).fold(0.0, f32::max) / TABLE_MAX).max(bias_range / PART_MAX).max(spread / PART_MAX);
-        // A query of zeros over equal biases: every row is as good.
+        // For a query of zeros and equal biases every row is equally good.
         let unit = if unit > 0.0 && unit.is_finite() { unit } else { f32::INFINITY };
         let steps = |x: f32, most: f32| super::quantize::rounded(x / unit, 0.0, most);
         Tables {
@@ -77,13 +79,14 @@ impl Tables {
         }
     }
 
-    /// The scan of blocks of file `file`.
+    /// What a scan of some blocks of file number `file` reads.
     pub fn scan<'a>(&'a self, file: usize, codes: &'a [u8], biases: &'a [i16]) -> Scan<'a> {
         Scan { codes, tables: &self.tables[file], biases, factor: self.factor, offset: self.offsets[file] }
     }
 }
 
-/// Products of the query with every centroid less the smallest of the subspace: `[subspaces, 16]`; and the sum of those smallest.
+/// The products of the query with every centroid, minus the smallest of the subspace: `[subspaces, 16]`. And the sum of
+/// these smallest products.
 fn products(query: &[f32], codebook: &[f32]) -> (Vec<f32>, f32) {
     let mut table = Vec::with_capacity(codebook.len() / 2);
     let mut base = 0.0;

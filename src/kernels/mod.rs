@@ -1,7 +1,10 @@
-//! Dot products of a query with many rows, and sums of product-quantization codes.
+//! Dot products of one query vector with many rows, and sums of product-quantization codes.
 //!
-//! The scalar file defines every result. The other files give the same integers with the instructions of one machine; a
-//! [`Kernels`] value exists only where its instructions do. All `unsafe` of the crate is in this folder.
+//! `scalar.rs` defines every result. The other files compute the same integers with the instructions of one machine. A
+//! [`Kernels`] value exists only on machines that have its instructions.
+//!
+//! `unsafe` code is allowed in this folder and in one call in `model/tract/`, which runs start-up code; nowhere else in
+//! the crate.
 
 mod codes;
 mod quantize;
@@ -19,7 +22,7 @@ type DotsAt = fn(&[i8], &[u32], &[i16], &mut [i32]);
 type ScanBlocks = fn(&Scan, i16, &mut [i16], &mut [u16]);
 type Scores = fn(&[i32], &[u8], &[u8], f32, &mut [f32]);
 
-/// The kernels of one instruction set. Integer results are equal for all of them, bit for bit.
+/// The kernels of one instruction set. Integer results are the same in every set, bit for bit.
 pub struct Kernels {
     /// `scalar`, `simd128`, `relaxed-simd`, `avx2`.
     pub name: &'static str,
@@ -42,7 +45,7 @@ static SCALAR: Kernels = Kernels {
 };
 
 impl Kernels {
-    /// Every set that runs on this machine, slowest first; the first is the scalar one.
+    /// Every set that runs on this machine, slowest first. The first is the scalar one.
     pub fn all() -> Vec<&'static Kernels> {
         #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
         let here = wasm::sets();
@@ -58,16 +61,16 @@ impl Kernels {
         Kernels::all().pop().unwrap_or(&SCALAR)
     }
 
-    /// Dot products of `rows`, `[n, d]` row-major, with `query` `[d]`: `out` `[n]`. Exact for d ≤ 512.
+    /// Dot products of `rows` (`[n, d]`, row-major) with `query` `[d]`, written to `out` `[n]`. Exact for d ≤ 512.
     ///
     /// # Panics
-    /// If the lengths do not fit.
+    /// If the lengths do not fit each other.
     pub fn dots(&self, rows: &[i8], query: &[i16], out: &mut [i32]) {
         assert_eq!(rows.len(), out.len() * query.len());
         (self.dots)(rows, query, out);
     }
 
-    /// Dot products of the rows `at` `[m]` alone: `out` `[m]`.
+    /// Dot products of only the rows `at` `[m]` with `query` `[d]`, written to `out` `[m]`.
     ///
     /// # Panics
     /// If the lengths do not fit, or a row is past the end.
@@ -78,29 +81,29 @@ impl Kernels {
         (self.dots_at)(rows, at, query, out);
     }
 
-    /// Scores `dot · scale · unit + bias` in f32, in that order: `out` `[n]`. `scales` and `biases` are little-endian floats of any
-    /// alignment, at least n of them.
+    /// Scores `dot · scale · unit + bias`, computed in f32 in this order and written to `out` `[n]`. `scales` and
+    /// `biases` are little-endian floats at any address, at least n of them.
     ///
     /// # Panics
-    /// If the lengths do not fit.
+    /// If the lengths do not fit each other.
     pub fn scores(&self, dots: &[i32], scales: &[u8], biases: &[u8], unit: f32, out: &mut [f32]) {
         assert_eq!(dots.len(), out.len());
         assert!(scales.len() >= 4 * out.len() && biases.len() >= 4 * out.len());
         (self.scores)(dots, scales, biases, unit, out);
     }
 
-    /// Dot products of f32 `rows`, `[n, d]` row-major, with `query` `[d]`: `out` `[n]`.
+    /// Dot products of f32 `rows` (`[n, d]`, row-major) with `query` `[d]`, written to `out` `[n]`.
     ///
-    /// The order of the sum differs between sets: results lie within d · 2⁻²³ · Σ |a·b| of each other.
+    /// Sets add in different orders, so their results may differ by up to d · 2⁻²³ · Σ |a·b|.
     ///
     /// # Panics
-    /// If the lengths do not fit.
+    /// If the lengths do not fit each other.
     pub fn dots_f32(&self, rows: &[f32], query: &[f32], out: &mut [f32]) {
         assert_eq!(rows.len(), out.len() * query.len());
         (self.dots_f32)(rows, query, out);
     }
 
-    /// `y += factor · x`, number by number: all targets agree exactly.
+    /// `y += factor · x`, element by element. All targets agree exactly.
     ///
     /// # Panics
     /// If the lengths differ.
@@ -109,10 +112,11 @@ impl Kernels {
         (self.axpy)(factor, x, y);
     }
 
-    /// Code sums of a run of blocks: `sums` `[blocks · 16]`, and in `masks` `[blocks]` a bit for each sum of `admit` or more.
+    /// Code sums of a run of blocks, written to `sums` `[blocks · 16]`. A bit in `masks` `[blocks]` says for each sum
+    /// whether it is `admit` or more.
     ///
     /// # Panics
-    /// If the lengths do not fit.
+    /// If the lengths do not fit each other.
     pub fn scan(&self, scan: &Scan, admit: i16, sums: &mut [i16], masks: &mut [u16]) {
         assert_eq!(sums.len(), masks.len() * BLOCK);
         assert_eq!(scan.biases.len(), sums.len());
@@ -147,7 +151,7 @@ pub(crate) mod tests {
         let mut next = numbers(1);
         for d in DIMS {
             for n in [0usize, 1, 2, 5, 33] {
-                // Every third row and query holds the ends of the range.
+                // Every third case holds only the ends of the range.
                 let mut rows: Vec<i8> = (0..n * d).map(|_| (next() % 255) as i16 as i8).map(|x| x.max(-127)).collect();
                 let mut query: Vec<i16> = (0..d).map(|_| ((next() % 65535) as i32 - 32767) as i16).collect();
                 if n % 3 == 2 {
@@ -246,7 +250,7 @@ pub(crate) mod tests {
         }
     }
 
-    /// The sets of this build are there: a test that ran the scalar one alone would say nothing.
+    /// All sets of this build are tested. If only the scalar set ran, the tests above would show nothing.
     #[test]
     fn the_sets_of_this_machine_are_tested() {
         let names: Vec<&str> = Kernels::all().iter().map(|s| s.name).collect();

@@ -1,12 +1,13 @@
-//! Floats to integers: int8 rows with a scale each, and an i16 query.
+//! Floats to integers: rows of int8 with one scale each, and queries of i16.
 
-/// The nearest whole number between two bounds. std's `clamp` would bring the printing of floats into the WASM.
+/// The nearest whole number between two bounds. std's `clamp` would bring the printing of floats into the WASM module.
 #[allow(clippy::manual_clamp)]
 pub(super) fn rounded(x: f32, least: f32, most: f32) -> f32 {
     libm::roundf(x).max(least).min(most)
 }
 
-/// Quantizes one row symmetrically: `row ≈ scale · out`, `out` in −127..=127; gives the scale, 1 for a row of zeros.
+/// Quantizes one row symmetrically: `row ≈ scale · out` with `out` in −127..=127. Returns the scale, which is 1 for a
+/// row of zeros.
 ///
 /// # Panics
 /// If the lengths differ.
@@ -20,15 +21,16 @@ pub fn quantize_row(row: &[f32], out: &mut [i8]) -> f32 {
     scale
 }
 
-/// Steps of a residual in one step of int8.
+/// Number of steps of a residual in one step of int8.
 pub const RESIDUAL_STEPS: f32 = 16.0;
 
-/// What `quantize_row` lost, in 4 bits a dimension: `row ≈ scale / 32 · (32 · quantized + 2 · n − 15)`, n in 0 to 15.
+/// The residuals: what [`quantize_row`] lost, in 4 bits a dimension. `row ≈ scale / 32 · (32 · quantized + 2 · n − 15)`
+/// with n in 0..=15.
 ///
-/// Byte k/2 of `out` `[⌈d/2⌉]` holds n of dimension k, even ones in the low half; an odd d leaves the last half 0.
+/// Byte k/2 of `out` `[⌈d/2⌉]` holds n of dimension k, in its low half for even k. If d is odd, the last half is 0.
 ///
 /// # Panics
-/// If the lengths do not fit.
+/// If the lengths do not fit each other.
 pub fn residual_row(row: &[f32], quantized: &[i8], scale: f32, out: &mut [u8]) {
     assert_eq!((row.len(), row.len().div_ceil(2)), (quantized.len(), out.len()));
     out.fill(0);
@@ -38,12 +40,13 @@ pub fn residual_row(row: &[f32], quantized: &[i8], scale: f32, out: &mut [u8]) {
     }
 }
 
-/// A query with 16 bits a dimension: `query ≈ scale · values`.
+/// A query in 16 bits a dimension: `query ≈ scale · values`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QuantizedQuery {
-    /// In −32767..=32767. With 512 dimensions at most, a dot product with an int8 row fits an i32: 127 · 32767 · 512 < 2³¹.
+    /// In −32767..=32767. A dot product with an int8 row of at most 512 dimensions fits an i32: 127 · 32767 · 512 <
+    /// 2³¹.
     pub values: Vec<i16>,
-    /// Unit of one step; 1 for a query of zeros.
+    /// The size of one step; 1 for a query of zeros.
     pub scale: f32,
 }
 

@@ -1,4 +1,4 @@
-//! The definition of every kernel's result.
+//! The plain kernels, which define the results of all others.
 
 use super::{BLOCK, Scan};
 
@@ -38,10 +38,11 @@ pub(super) fn scores(dots: &[i32], scales: &[u8], biases: &[u8], unit: f32, out:
     }
 }
 
-/// Σ n_k · q_k of a row of 4-bit numbers, 0 to 15: byte k/2 holds dimension k, even ones in the low half.
+/// Dot product Σ n_k · q_k of a row of 4-bit numbers, 0 to 15, and a query. Byte k/2 holds dimension k, in its low half
+/// for even k.
 ///
 /// # Panics
-/// If the lengths do not fit.
+/// If the lengths do not fit each other.
 pub fn dot_nibbles(row: &[u8], query: &[i16]) -> i32 {
     assert_eq!(row.len(), query.len().div_ceil(2));
     let pair = |(byte, q): (&u8, &[i16])| {
@@ -51,8 +52,8 @@ pub fn dot_nibbles(row: &[u8], query: &[i16]) -> i32 {
     row.iter().zip(query.chunks(2)).map(pair).sum()
 }
 
-/// For row `r` of block `i`: `offset + (bias · factor + 2¹⁴ >> 15) + Σ_p tables[2p][low half] + tables[2p + 1][high half]`.
-/// Sums wrap as they do in the SIMD kernels; the tables of a search keep them in range.
+/// For row `r` of block `i`: `offset + (bias · factor + 2¹⁴ >> 15) + Σ_p tables[2p][low half] + tables[2p + 1][high
+/// half]`. Sums wrap as they do in the SIMD kernels; the tables of a search keep them in range.
 pub(super) fn scan(scan: &Scan, admit: i16, sums: &mut [i16], masks: &mut [u16]) {
     let pairs = scan.tables.len() / 32;
     for (i, mask) in masks.iter_mut().enumerate() {

@@ -1,4 +1,5 @@
-//! WASM simd128, and relaxed SIMD where the build has it. WASM cannot ask at run time: the page chooses the build.
+//! WASM simd128, and relaxed SIMD if the build has it. WASM cannot ask for features at run time, so the page chooses
+//! the build.
 
 use std::arch::wasm32::*;
 
@@ -15,7 +16,7 @@ static SIMD128: Kernels = Kernels {
     scores,
 };
 
-/// The relaxed swizzle saves a clamp. Its result is free only for places past 15, and codes are nibbles.
+/// The relaxed swizzle saves a clamp. Engines may differ only for indices past 15, and codes are at most 15.
 #[cfg(target_feature = "relaxed-simd")]
 static RELAXED: Kernels = Kernels {
     name: "relaxed-simd",
@@ -40,7 +41,7 @@ unsafe fn dot(row: *const i8, query: &[i16]) -> i32 {
     let mut sums = [i32x4_splat(0); 2];
     let mut k = 0;
     while k < whole {
-        // SAFETY: 16 numbers from k on lie inside row and query.
+        // SAFETY: the 16 numbers from k on lie inside row and query.
         let (a, low, high) = unsafe {
             let q = query.as_ptr().add(k);
             (v128_load(row.add(k).cast()), v128_load(q.cast()), v128_load(q.add(8).cast()))
@@ -68,13 +69,13 @@ fn dots(rows: &[i8], query: &[i16], out: &mut [i32]) {
     }
 }
 
-/// Rows whose memory is asked for before the first of them is computed.
+/// How many rows are touched before the first of them is computed.
 const AHEAD: usize = 64;
 
 fn dots_at(rows: &[i8], at: &[u32], query: &[i16], out: &mut [i32]) {
     let d = query.len();
     for (at, out) in at.chunks(AHEAD).zip(out.chunks_mut(AHEAD)) {
-        // WASM has no prefetch: plain loads of all rows wait for memory side by side.
+        // WASM has no prefetch. Plain loads of several rows let the waits for memory overlap.
         let mut touched = 0;
         for row in at {
             // SAFETY: every row of `at` lies inside `rows`, by the caller's check.
@@ -132,9 +133,9 @@ fn axpy(factor: f32, x: &[f32], y: &mut [f32]) {
     y[whole..].iter_mut().zip(&x[whole..]).for_each(|(y, x)| *y += factor * x);
 }
 
-/// Two blocks at a time, which share the loads of the tables; a last one alone is done twice.
+/// Sums two blocks at a time, which share the loads of the tables. An odd last block is summed twice.
 ///
-/// Written out by hand: the module is built for size, where loops of fixed length stay loops.
+/// The loops are unrolled by hand, because a build for size does not unroll loops.
 #[inline(always)]
 fn scan(s: &Scan, admit: i16, sums: &mut [i16], masks: &mut [u16], swizzle: impl Fn(v128, v128) -> v128) {
     let pairs = s.tables.len() / 32;

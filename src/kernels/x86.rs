@@ -1,4 +1,4 @@
-//! AVX2, found at run time.
+//! AVX2, if the machine has it; that is checked at run time.
 
 use std::arch::x86_64::*;
 
@@ -7,7 +7,7 @@ use super::{BLOCK, Kernels, Scan, scalar};
 
 static AVX2: Kernels = Kernels {
     name: "avx2",
-    // SAFETY: `sets` gives this value only where AVX2 was found; `Kernels` has checked the lengths.
+    // SAFETY: `sets` gives this value only if the machine has AVX2, and `Kernels` has checked the lengths.
     dots: |rows, query, out| unsafe { dots(rows, query, out) },
     // SAFETY: as above.
     dots_at: |rows, at, query, out| unsafe { dots_at(rows, at, query, out) },
@@ -20,20 +20,20 @@ static AVX2: Kernels = Kernels {
     scores: |dots, scales, biases, unit, out| unsafe { scores(dots, scales, biases, unit, out) },
 };
 
-/// The sets that this machine has.
+/// The sets in this file that run on this machine.
 pub(super) fn sets() -> Option<&'static Kernels> {
     std::arch::is_x86_feature_detected!("avx2").then_some(&AVX2)
 }
 
 /// # Safety
-/// AVX2 is there, and `row` has as many numbers as `query`.
+/// The machine must have AVX2, and `row` as many numbers as `query`.
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn dot(row: *const i8, query: &[i16]) -> i32 {
     let whole = query.len() / 16 * 16;
     let mut sum = _mm256_setzero_si256();
     for k in (0..whole).step_by(16) {
-        // SAFETY: 16 numbers from k on lie inside row and query.
+        // SAFETY: the 16 numbers from k on lie inside row and query.
         let (a, b) = unsafe { (_mm_loadu_si128(row.add(k).cast()), _mm256_loadu_si256(query.as_ptr().add(k).cast())) };
         sum = _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_cvtepi8_epi16(a), b));
     }
@@ -97,7 +97,7 @@ unsafe fn scores(dots: &[i32], scales: &[u8], biases: &[u8], unit: f32, out: &mu
     scalar::scores(&dots[whole..], &scales[4 * whole..], &biases[4 * whole..], unit, &mut out[whole..]);
 }
 
-/// Two blocks at a time, one in each half of a register; a last one alone stands in both.
+/// Sums two blocks at a time, one in each half of a register. An odd last block takes both halves.
 #[target_feature(enable = "avx2")]
 unsafe fn scan(s: &Scan, admit: i16, sums: &mut [i16], masks: &mut [u16]) {
     let pairs = s.tables.len() / 32;

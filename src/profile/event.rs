@@ -1,4 +1,4 @@
-//! An event of the visitor.
+//! A visitor's event.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,24 +6,24 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Event {
-    /// Name of the event itself; given by the profile where absent.
+    /// Id of the event itself. The profile gives one if it is absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// Item id.
     pub item: String,
-    /// Type name, one of the encoding's types or any other.
+    /// Name of the type: one of the bundle's types, or any other.
     #[serde(rename = "type")]
     pub kind: String,
     /// A finite number, such as a rating.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<f64>,
-    /// Milliseconds UTC; absent: the features of time are missing.
+    /// Milliseconds UTC. Without it the features of time are missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<i64>,
     /// Minutes to add to UTC for local time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tz_offset_min: Option<i32>,
-    /// Id of the slate that the item was shown in: joins feedback to the logged propensity.
+    /// Id of the slate that showed the item. It joins the event to the logged propensity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slate: Option<String>,
 }

@@ -38,13 +38,14 @@ pub struct Experiment<'a> {
 impl<'a> Experiment<'a> {
     /// The arm of a unit, such as a visitor. The same arguments give the same arm on every target.
     ///
-    /// The first 53 bits of SHA-256(name ‖ 0 ‖ unit) are a number 0 ≤ x < 1. The arm is the first one, in the given order, whose weight plus the
-    /// weights before it exceed x times the sum of all weights. Kohavi, Longbotham, Sommerfield, Henne, Controlled experiments on the web, 2009,
-    /// § 4.1.
+    /// The first 53 bits of SHA-256(name ‖ 0 ‖ unit) are a number 0 ≤ x < 1. The arm is the first one, in the given
+    /// order, whose weight plus the weights before it exceed x times the sum of all weights. Kohavi, Longbotham,
+    /// Sommerfield, Henne, Controlled experiments on the web, 2009, § 4.1.
     ///
     /// # Errors
-    /// `argument` for fewer than two arms, two arms of the same name, a name that is empty or longer than 4,096 bytes, or a zero byte in the name
-    /// of the experiment; `range` for weights that are not positive or whose sum is not finite.
+    /// `argument` for fewer than two arms, two arms of the same name, a name that is empty or longer than 4,096 bytes,
+    /// or a zero byte in the name of the experiment; `range` for weights that are not positive or whose sum is not
+    /// finite.
     pub fn arm(&self, unit: &str) -> Result<&'a str> {
         let Experiment { name: experiment, arms, weights } = *self;
         name_of(experiment, "experiment.name")?;
@@ -93,7 +94,8 @@ mod tests {
         }
     }
 
-    /// Arms get the shares of their weights, and two experiments split the units independently: within five standard errors of 20,000 units.
+    /// Arms get the shares of their weights, and two experiments split the units independently: within five standard
+    /// errors of 20,000 units.
     #[test]
     fn shares_follow_the_weights() {
         let count = |first: &str, of_second: Option<&str>| {

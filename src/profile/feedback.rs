@@ -1,4 +1,4 @@
-//! What the kept events and slates say of items, as answers.
+//! What kept events and shown slates tell about the items, as answers with a reward.
 
 use std::collections::BTreeSet;
 
@@ -6,11 +6,12 @@ use super::{EventLog, LogLine};
 use crate::bundle::RatingRange;
 use crate::features::{History, RowEvent};
 
-/// What the visitor's events say of their items, oldest first: the catalog row, `None` outside the catalog, and the reward.
+/// The answers in a visitor's events, oldest first: the catalog row, or `None` for an item outside the catalog, and the
+/// reward.
 ///
-/// An event of a positive type gives the weight of the type; one with a rating gives that weight times the place of the rating in its range,
-/// −1 to 1. A type that hides gives −1. Events of other declared types give nothing.
-#[allow(clippy::manual_clamp)] // std's brings the printing of floats into the WASM.
+/// An event of a positive type gives the weight of the type; one with a rating gives that weight times the place of the
+/// rating in its range, −1 to 1. A type that hides gives −1. Events of other declared types give nothing.
+#[allow(clippy::manual_clamp)] // std's `clamp` would bring the printing of floats into the WASM module.
 pub fn answers(events: &[RowEvent], types: &History, ratings: Option<RatingRange>) -> Vec<(Option<u32>, f64)> {
     let reward = |event: &RowEvent| match (types.declared(event.kind), event.value, ratings) {
         (Some(kind), _, _) if kind.hide => Some(-1.0),
@@ -19,13 +20,14 @@ pub fn answers(events: &[RowEvent], types: &History, ratings: Option<RatingRange
         }
         (Some(kind), _, _) if kind.positive => Some(f64::from(kind.weight)),
         (Some(_), _, _) => None,
-        // A type that the bundle does not declare is an interest, as it is for the tower.
+        // The tower reads events of undeclared types, so they count as interest here too.
         (None, _, _) => Some(1.0),
     };
     events.iter().filter_map(|event| Some((event.row, reward(event)?))).collect()
 }
 
-/// Items that were shown and that no later event names, oldest first, each once, with the number of slates since: of the last `most` of them.
+/// The last `most` items that were shown and that no later event names, oldest first, each once. With each comes the
+/// number of slates shown after it.
 pub fn ignored(log: &EventLog, most: usize) -> Vec<(&str, usize)> {
     let mut named = BTreeSet::new();
     let mut ignored = Vec::new();
@@ -56,7 +58,7 @@ mod tests {
     use crate::profile::{Assignment, Event, Impression, Slot};
 
     #[test]
-    fn what_was_shown_and_not_answered_is_found() {
+    fn items_without_an_answer_are_found() {
         let mut log = EventLog::default();
         let shown = |log: &mut EventLog, items: &[&str]| {
             let slots = items.iter().map(|item| Slot { item: item.to_string(), ..Slot::default() }).collect();
@@ -75,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn types_and_ratings_say_how_much() {
+    fn types_and_ratings_give_the_reward() {
         let kind = |name: &str, positive, hide, weight| EventType {
             name: name.into(),
             positive,

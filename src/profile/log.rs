@@ -1,4 +1,5 @@
-//! The log of what was shown, what the visitor did, and which arms of experiments were given: append-only, bounded, one JSON object a line.
+//! The log: slates shown, events, and assignments of experiments, one JSON object a line. Lines are only appended, and
+//! the oldest leave a full log.
 
 use std::collections::VecDeque;
 
@@ -12,19 +13,19 @@ use crate::request::{Request, Slate};
 /// A slate that was shown.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Impression {
-    /// Always `impression`: tells the line from an event's.
+    /// Always `impression`: tells this line from others.
     #[serde(rename = "type")]
     pub kind: String,
     /// Id of the slate.
     pub slate: String,
-    /// Milliseconds UTC of the request, where known.
+    /// Milliseconds UTC of the request, if it gave a time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<i64>,
     /// Model id of the bundle.
     pub model: String,
     /// Policy name.
     pub policy: String,
-    /// What was asked, with all knobs, the seed and the decision id: with the events before, it repeats the slate.
+    /// The request with all knobs, the seed and the decision id. Together with the events before, it repeats the slate.
     #[serde(default)]
     pub request: Request,
     /// First 16 hexadecimal digits of the SHA-256 over the encoded context.
@@ -36,7 +37,7 @@ pub struct Impression {
 impl Impression {
     /// The line of a slate; `context` is the encoded context of the request.
     pub(crate) fn of(slate: &Slate, request: Request, context: &Bag) -> Impression {
-        // The weights bit by bit.
+        // Weights as bits, so that different floats never hash alike.
         let context: String = context.iter().map(|(slot, weight)| format!("{slot}:{} ", weight.to_bits())).collect();
         let slots = slate.items.iter().map(|item| Slot {
             item: item.id.clone(),
@@ -66,24 +67,25 @@ pub struct Slot {
     pub score: f32,
     /// P(item in this slot | the slots before), under the policy.
     pub propensity: f64,
-    /// Standard error of the propensity, where samples estimate it.
+    /// Standard error of the propensity, if samples estimated it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standard_error: Option<f64>,
 }
 
-/// A line of the log. What has an `item` is an event, whatever its type; else the type tells.
+/// A line of the log. A line with an `item` is an event, whatever its type; other lines say what they are by their
+/// type.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum LogLine {
-    /// What was shown.
+    /// A slate that was shown.
     Impression(Box<Impression>),
-    /// What the visitor did.
+    /// An event.
     Event(Event),
-    /// Which arm of an experiment was given.
+    /// The arm that a unit got in an experiment.
     Assignment(Assignment),
 }
 
-/// The last lines, in the order in which they came.
+/// The last lines, in the order in which they were appended.
 #[derive(Debug, Clone, Default)]
 pub struct EventLog {
     lines: VecDeque<LogLine>,
@@ -91,7 +93,7 @@ pub struct EventLog {
 }
 
 impl EventLog {
-    /// Most lines that are kept; older ones leave first.
+    /// The most lines that are kept. The oldest leave first.
     pub const CAPACITY: usize = 20_000;
 
     /// Appends a line.
@@ -103,12 +105,12 @@ impl EventLog {
         self.written += 1;
     }
 
-    /// Lines that ever came, with those that have left.
+    /// Number of lines ever appended, with those that have left.
     pub fn written(&self) -> usize {
         self.written
     }
 
-    /// The kept lines but for the first `written` ones that ever came, oldest first.
+    /// The kept lines, oldest first, without the first `written` ever appended.
     pub fn since(&self, written: usize) -> impl Iterator<Item = &LogLine> {
         let left = self.written - self.lines.len();
         self.lines.iter().skip(written.saturating_sub(left))
@@ -130,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_oldest_leave_and_the_new_ones_are_known() {
+    fn the_oldest_lines_leave_and_new_ones_are_told_apart() {
         let mut log = EventLog::default();
         let line = |n: usize| LogLine::Event(Event { item: n.to_string(), ..Event::default() });
         (0..EventLog::CAPACITY + 3).for_each(|n| log.push(line(n)));

@@ -1,9 +1,9 @@
-//! The events that are kept.
+//! The kept events.
 
 use super::Event;
 use crate::error::{ErrorKind, Result, range};
 
-/// Most bytes of an id or a type name.
+/// The most bytes of an id or the name of a type.
 const MAX_NAME: usize = 4096;
 
 /// The visitor's last events, oldest first.
@@ -11,7 +11,7 @@ const MAX_NAME: usize = 4096;
 pub struct Profile {
     events: Vec<Event>,
     cap: usize,
-    /// Events recorded so far: names the next one.
+    /// Number of events recorded so far: the next id is made from it.
     recorded: u64,
 }
 
@@ -26,10 +26,12 @@ impl Profile {
         &self.events
     }
 
-    /// Adds an event, which gets an id where it has none; the oldest leaves where the profile is full. Gives the event as kept.
+    /// Adds an event and returns it as kept. It gets an id if it has none. If the profile is full, the oldest event
+    /// leaves.
     ///
     /// # Errors
-    /// `argument` for an empty or far too long name, `range` for a value that is not finite.
+    /// `argument` for a name that is empty or longer than 4,096 bytes and for an id that is there already; `range` for
+    /// a value that is not finite.
     pub fn record(&mut self, mut event: Event) -> Result<&Event> {
         check(&event)?;
         let is_there = |id: &str| self.events.iter().any(|e| e.id.as_deref() == Some(id));
@@ -48,17 +50,17 @@ impl Profile {
         Ok(&self.events[self.events.len() - 1])
     }
 
-    /// Removes the event of this id; tells whether there was one.
+    /// Removes the event with this id. Returns whether there was one.
     pub fn remove(&mut self, id: &str) -> bool {
         let before = self.events.len();
         self.events.retain(|e| e.id.as_deref() != Some(id));
         self.events.len() < before
     }
 
-    /// Replaces all events; nothing changes on an error.
+    /// Replaces all events. After an error nothing has changed.
     ///
     /// # Errors
-    /// Those of [`Profile::record`].
+    /// Same errors as [`Profile::record`].
     pub fn import(&mut self, events: Vec<Event>) -> Result<()> {
         let mut next = Profile { events: Vec::new(), cap: self.cap, recorded: self.recorded };
         for event in events {
@@ -74,7 +76,10 @@ impl Profile {
     }
 }
 
-/// `argument` for a name that is empty or far too long.
+/// Checks the length of a name.
+///
+/// # Errors
+/// `argument` for a name that is empty or longer than 4,096 bytes.
 pub(super) fn name_of(name: &str, part: &str) -> Result<()> {
     match name.len() {
         1..=MAX_NAME => Ok(()),
@@ -105,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn keeps_the_last_and_names_each() {
+    fn keeps_the_last_events_and_gives_ids() {
         let mut profile = Profile::new(2);
         for item in ["a", "b", "c"] {
             profile.record(event(item)).unwrap();

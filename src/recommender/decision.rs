@@ -10,7 +10,8 @@ use crate::request::Request;
 use crate::retrieve::{Bitmap, Effort, Scorer, TopK, search};
 use crate::slate::{Caps, Constraint, Diversity, SlotLoop};
 
-/// The least number of rows that a policy looks at. A softmax has a long tail; the best upper bound is among fewer rows.
+/// The least number of rows that a policy looks at. A softmax has a long tail; the best upper bound is among fewer
+/// rows.
 const POOL: usize = 192;
 /// The same for policies that learn from answers: each row costs them more time.
 const LEARNING_POOL: usize = 96;
@@ -61,7 +62,8 @@ impl Decision {
         let explore = &request.explore;
         let learns = matches!(kind, PolicyKind::Ucb | PolicyKind::Thompson);
         let posterior = learns.then(|| Posterior::new(rows, user, &feedback(), explore.prior, explore.cold));
-        // The lift makes each score an upper bound of what the policy compares: alpha deviations for UCB, one for Thompson sampling.
+        // The lift makes each score an upper bound of what the policy compares: alpha deviations for UCB, one for
+        // Thompson sampling.
         let deviations = if kind == PolicyKind::Ucb { explore.alpha } else { 1.0 };
         let [length, rarity] = posterior.as_ref().map_or([0.0; 2], |p| p.bounds().map(|bound| deviations * bound));
         let lift = Lift { length: length as f32, rarity: (rarity + explore.boost) as f32 };
@@ -76,7 +78,8 @@ impl Decision {
         self.posterior.as_ref().map_or(user, |posterior| posterior.mean())
     }
 
-    /// The found rows with the scores that the policy compares, best first: the lift is taken off, and what the policy itself adds is put on.
+    /// The found rows with the scores that the policy compares, best first: the lift is taken off, and what the policy
+    /// itself adds is put on.
     fn scored(&self, rows: &Rows, explore: &Explore, found: Vec<(f32, u32)>) -> Vec<(f32, u32)> {
         if self.lift.is_none() {
             return found;
@@ -126,7 +129,8 @@ impl Decision {
     }
 }
 
-/// The visitor's answers, oldest first; before them come the items that were shown and got none. `events` are the kept ones.
+/// The visitor's answers, oldest first; before them come the items that were shown and got none. `events` are the kept
+/// ones.
 pub(super) fn feedback(bundle: &Bundle, events: &[RowEvent], log: &EventLog, explore: &Explore) -> Vec<Feedback> {
     let fade = |age: usize| libm::exp(-core::f64::consts::LN_2 * age as f64 / explore.half_life).max(1e-9);
     let manifest = &bundle.manifest;
@@ -154,7 +158,7 @@ mod tests {
 
     const DIM: usize = 6;
 
-    /// Twelve items of three kinds, some rare, two pairs of equal ones; the visitor may not be shown rows 3, 7 and 11.
+    /// Twelve items of three kinds. Some are rare, and rows 4 and 5 are equal. Rows 3, 7 and 11 are not allowed.
     struct Shop {
         rows: Rows,
         catalog: Catalog,
@@ -188,7 +192,7 @@ mod tests {
         }
     }
 
-    /// Every policy with an ε, filters, caps and diversity.
+    /// A request for every policy, with ε, caps and diversity.
     fn requests() -> Vec<Request> {
         let request = |policy: &str| Request {
             k: 3,
@@ -208,7 +212,8 @@ mod tests {
         POLICIES.iter().map(|policy| request(policy)).collect()
     }
 
-    /// Whole slates of 20,000 draws against the product of their propensities: chi-square, a family-wise error of .001.
+    /// The frequencies of whole slates in 20,000 draws against the products of their propensities: a chi-square test
+    /// with a family-wise error of .001.
     #[test]
     fn frequencies_fit_the_propensities() {
         let shop = Shop::new();
@@ -229,21 +234,21 @@ mod tests {
                     assert!((sum - 1.0).abs() < 1e-9, "{} sums to {sum}", request.explore.policy);
                 });
             }
-            // Cells of few expected draws count as one.
+            // Slates with few expected draws are pooled into one cell.
             let (rare, common): (Vec<_>, Vec<_>) = cells.into_values().partition(|(_, expected)| *expected < 5.0);
             let rare = rare.iter().fold((0.0, 0.0), |sum, cell| (sum.0 + cell.0, sum.1 + cell.1));
             let cells: Vec<(f64, f64)> = common.into_iter().chain([rare].into_iter().filter(|cell| cell.1 > 0.0)).collect();
             let chi: f64 = cells.iter().map(|(got, expected)| (got - expected) * (got - expected) / expected).sum();
             let freedom = (cells.len() - 1) as f64;
             assert!(freedom > 60.0, "{}: {freedom} degrees of freedom", request.explore.policy);
-            // Wilson and Hilferty, The distribution of chi-square, 1931; z of .001 / 5.
+            // Wilson and Hilferty, The distribution of chi-square, 1931, with the z of .001 / 5.
             let part = 2.0 / (9.0 * freedom);
             let cube = 1.0 - part + 3.54 * libm::sqrt(part);
             assert!(chi < freedom * cube * cube * cube, "{}: chi-square {chi} of {freedom}", request.explore.policy);
         }
     }
 
-    /// Calls with every slate that begins with `before` and has a chance, and with that chance.
+    /// Calls `then` with every possible slate that begins with `before`, and with its probability.
     fn each_slate(slots: &mut SlotLoop, before: &mut Vec<u32>, p: f64, k: usize, then: &mut dyn FnMut(&[u32], f64)) {
         if before.len() == k {
             return then(before, p);
@@ -285,7 +290,7 @@ mod tests {
                         assert!(slate.iter().filter(has).count() <= 2, "{slate:?}");
                     }
                     assert_eq!(slots.propensities(&slate).len(), slate.len());
-                    // Two of x and two of y at most.
+                    // At most two of x and two of y.
                     assert!((2..=4).contains(&slate.len()), "{slate:?}");
                 }
             });
@@ -305,10 +310,10 @@ mod tests {
         let policy = |policy: &str| Explore { policy: policy.into(), ..Explore::default() };
         let greedy = of(policy("greedy"));
         assert!(greedy.0.iter().all(|p| p.probability == 1.0));
-        // Rows 4 and 5 are equal: what is between them is drawn.
+        // Rows 4 and 5 have equal scores, so only a draw can tell them apart.
         let alike = |slate: Vec<u32>| slate.into_iter().map(|row| if row == 5 { 4 } else { row }).collect::<Vec<u32>>();
         assert_eq!(alike(of(Explore { temperature: 1e-6, ..policy("softmax") }).1), alike(greedy.1.clone()));
-        // Without anything unknown both learn nothing and are greedy.
+        // If nothing is unknown, both learn nothing and are greedy.
         for name in ["ucb", "thompson"] {
             let none = of(Explore { prior: 0.0, cold: 0.0, ..policy(name) });
             assert_eq!(none.1, greedy.1, "{name}");
@@ -317,7 +322,7 @@ mod tests {
         // A hot softmax is uniform.
         let hot = of(Explore { temperature: 1e6, ..policy("softmax") });
         assert!(hot.0.iter().zip((1..=9).rev()).all(|(p, n)| (p.probability - 1.0 / f64::from(n)).abs() < 1e-5), "{hot:?}");
-        // A great boost shows the rarest first, and many deviations what is least known.
+        // A large boost shows the rarest items first; many deviations show the least known.
         let rarity = |row: &u32| shop.rows.rarities()[*row as usize];
         for explore in [Explore { boost: 1e6, ..policy("greedy") }, Explore { alpha: 1e6, prior: 0.0, ..policy("ucb") }] {
             assert!(of(explore.clone()).1.is_sorted_by(|a, b| rarity(a) >= rarity(b)), "{explore:?}");

@@ -21,7 +21,8 @@ use crate::slate::Propensity;
 /// Gives the microseconds since some fixed moment. The core itself reads no clock.
 pub type Clock = Box<dyn Fn() -> f64>;
 
-/// A slate that still lacks the best rows: [`Recommender::ask`] makes it, the search may run elsewhere, [`Recommender::answer`] finishes it.
+/// A slate that still lacks the best rows: [`Recommender::ask`] makes it, the search may run elsewhere,
+/// [`Recommender::answer`] finishes it.
 pub struct PendingSlate {
     request: Request,
     /// The encoded context.
@@ -65,11 +66,13 @@ impl PendingSlate {
 /// What a policy would have done with a slot that another policy filled.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Appraisal {
-    /// P(the item in the slot | the slots before). 0 for the first item that is not allowed where it stands and for all after it.
+    /// P(the item in the slot | the slots before). 0 for the first item that is not allowed where it stands and for all
+    /// after it.
     pub propensity: f64,
     /// The tower's score of the item, in logits.
     pub score: f64,
-    /// The expected score of the item that the policy would have put there; 0 after the first slot whose item is not allowed.
+    /// The expected score of the item that the policy would have put there; 0 after the first slot whose item is not
+    /// allowed.
     pub expected_score: f64,
 }
 
@@ -110,7 +113,8 @@ impl Recommender {
         &self.log
     }
 
-    /// Adds an event to the profile and the log. Returns it as kept, with its id. An event of an item outside the catalog is kept, but has no effect.
+    /// Adds an event to the profile and the log. Returns it as kept, with its id. An event of an item outside the
+    /// catalog is kept, but has no effect.
     ///
     /// # Errors
     /// Same errors as [`Profile::record`].
@@ -134,15 +138,16 @@ impl Recommender {
         }
     }
 
-    /// Adds a line of an earlier visit or of another tab to the log only: the profile that was kept has its event already.
+    /// Adds a line of an earlier visit or of another tab to the log only: the profile that was kept has its event
+    /// already.
     pub fn restore(&mut self, line: LogLine) {
         // Decisions without an id are numbered on from those of the earlier visit.
         self.decisions += u64::from(matches!(line, LogLine::Impression(_)));
         self.log.push(line);
     }
 
-    /// The arm of a unit in an experiment. An assignment is written to the log, unless the last one of this experiment there says the same.
-    /// `time` is in milliseconds UTC.
+    /// The arm of a unit in an experiment. An assignment is written to the log, unless the last one of this experiment
+    /// there says the same. `time` is in milliseconds UTC.
     ///
     /// # Errors
     /// Same errors as [`Experiment::arm`].
@@ -219,7 +224,8 @@ impl Recommender {
         search(&scorer, &pending.allowed, pending.k(), pending.effort())
     }
 
-    /// What the policy of the request would have done with a given slate, had it filled its slots now. Off-policy evaluation weighs a log by it.
+    /// What the policy of the request would have done with a given slate, had it filled its slots now. Off-policy
+    /// evaluation weighs a log by it.
     ///
     /// # Errors
     /// Same errors as [`Recommender::ask`], and `unknown-item`.
@@ -268,8 +274,8 @@ impl Recommender {
         Ok(PendingSlate { request, context: encoded.context, user, decision, removed, allowed, timings, since })
     }
 
-    /// The second half: fills the slate from `best`, the [`PendingSlate::k`] best allowed rows with their scores, best first, ties by row.
-    /// The slate is written to the log.
+    /// The second half: fills the slate from `best`, the [`PendingSlate::k`] best allowed rows with their scores, best
+    /// first, ties by row. The slate is written to the log.
     ///
     /// # Errors
     /// `argument` if a row is not allowed, or if there are fewer rows than slots and more are allowed.
@@ -331,7 +337,8 @@ impl Recommender {
         now - std::mem::replace(since, now)
     }
 
-    /// The given items with their scores for the profile, best first, ties by row. Seen items are ranked too; an item given twice is ranked once.
+    /// The given items with their scores for the profile, best first, ties by row. Seen items are ranked too; an item
+    /// given twice is ranked once.
     ///
     /// # Errors
     /// `unknown-item`, and those of [`Recommender::recommend`].
@@ -347,7 +354,8 @@ impl Recommender {
         Ok(ranked.into_iter().map(item).collect())
     }
 
-    /// The `k` items whose vectors have the highest cosine with that of an item, without the item itself. Biases take no part. Needs no model.
+    /// The `k` items whose vectors have the highest cosine with that of an item, without the item itself. Biases take
+    /// no part. Needs no model.
     ///
     /// # Errors
     /// `unknown-item`.
@@ -357,7 +365,8 @@ impl Recommender {
         Ok(similar.into_iter().map(|(score, row)| self.item(row, score)).collect())
     }
 
-    /// The `k` items whose title or id contains the text, best first; for an empty text the most popular ones. The score is the bias.
+    /// The `k` items whose title or id contains the text, best first; for an empty text the most popular ones. The
+    /// score is the bias.
     pub fn find(&self, text: &str, k: usize) -> Vec<Item> {
         let rows = find(&self.bundle.catalog, |row| self.bundle.rows.bias(row), text, k);
         rows.into_iter().map(|row| self.item(row, self.bundle.rows.bias(row))).collect()

@@ -10,7 +10,8 @@ use crate::model::{Graph, Tensor};
 pub struct User {
     /// The visitor's vector `[d]`.
     pub vector: Vec<f32>,
-    /// `[1 + d]`, c and then w: the rating of an item with the vector v is c + w · v. `None` if the bundle predicts no ratings.
+    /// `[1 + d]`, c and then w: the rating of an item with the vector v is c + w · v. `None` if the bundle predicts no
+    /// ratings.
     pub rating: Option<Vec<f32>>,
 }
 
@@ -18,7 +19,8 @@ impl Recommender {
     /// Runs the user tower.
     ///
     /// # Errors
-    /// `no-model` before a runtime is set; `model` if the run fails, or gives another shape or a number that is not finite.
+    /// `no-model` before a runtime is set; `model` if the run fails, or gives another shape or a number that is not
+    /// finite.
     pub fn user(&self, state: &EncodedState) -> Result<User> {
         let runtime = self.runtime.as_ref().ok_or_else(|| ErrorKind::NoModel.at("user_tower"))?;
         let outputs = runtime.run(Graph::UserTower, &self.user_inputs(state))?;
@@ -49,8 +51,8 @@ impl Recommender {
         self.run_item_tower(0, &self.bundle.manifest.encoding.encode_item(fields)?)
     }
 
-    /// Runs the item tower on a row of the catalog: its vector `[d]` and bias before quantization. With `known` false its id is left out, and its
-    /// columns alone count.
+    /// Runs the item tower on a row of the catalog: its vector `[d]` and bias before quantization. With `known` false
+    /// its id is left out, and its columns alone count.
     ///
     /// # Errors
     /// Same errors as [`Recommender::user_vector`].

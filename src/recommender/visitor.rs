@@ -41,8 +41,8 @@ impl Recommender {
         events.iter().map(event).collect()
     }
 
-    /// Rows that must not be shown again: of seen and hidden items, and of the `exclude` ids. A type that the bundle does not declare
-    /// counts as seen. Rows may be there twice.
+    /// Rows that must not be shown again: of seen and hidden items, and of the `exclude` ids. A type that the bundle
+    /// does not declare counts as seen. Rows may be there twice.
     pub(super) fn removed(&self, events: &[RowEvent], exclude: &[String]) -> Vec<u32> {
         let history = &self.bundle.manifest.encoding.history;
         let seen = events.iter().filter(|e| history.declared(e.kind).is_none_or(|t| t.seen || t.hide)).map(|e| e.row);

@@ -1,6 +1,6 @@
-//! A set of rows, a bit each.
+//! A set of rows, one bit each.
 
-/// A set of the rows 0 to len − 1.
+/// A set of rows between 0 and len − 1.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bitmap {
     words: Vec<u64>,
@@ -17,7 +17,7 @@ impl Bitmap {
         Bitmap { words, count: len }
     }
 
-    /// The set of `len` rows less the given ones; rows past the end change nothing.
+    /// The set of all `len` rows without the given ones. Rows past the end are ignored.
     pub fn without(len: usize, removed: &[u32]) -> Self {
         let mut set = Bitmap::full(len);
         removed.iter().for_each(|row| set.remove(*row));
@@ -29,7 +29,7 @@ impl Bitmap {
         self.words.get(row as usize / 64).is_some_and(|w| w >> (row % 64) & 1 == 1)
     }
 
-    /// Bit i says whether row `start` + i is in the set, for 16 rows; rows past the end are not.
+    /// Sixteen bits: bit i says whether row `start` + i is in the set. Rows past the end are not.
     pub fn bits(&self, start: usize) -> u16 {
         let word = |i: usize| self.words.get(i).copied().unwrap_or(0);
         let (at, shift) = (start / 64, start % 64);
@@ -37,7 +37,7 @@ impl Bitmap {
         if shift > 48 { (low | word(at + 1) << (64 - shift)) as u16 } else { low as u16 }
     }
 
-    /// Takes the row out; one that is not in changes nothing.
+    /// Removes a row, if it is in the set.
     pub fn remove(&mut self, row: u32) {
         if self.contains(row) {
             self.words[row as usize / 64] &= !(1 << (row % 64));
@@ -67,7 +67,7 @@ impl Bitmap {
         })
     }
 
-    /// Row number `n` of the set in ascending order, from 0.
+    /// The row that has `n` rows of the set before it; `None` if the set is too small.
     pub fn nth(&self, mut n: usize) -> Option<u32> {
         for (i, word) in self.words.iter().enumerate() {
             let ones = word.count_ones() as usize;

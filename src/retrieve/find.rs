@@ -1,10 +1,11 @@
-//! Search in titles and ids.
+//! Items by a part of their title or id.
 
 use super::TopK;
 use crate::bundle::Catalog;
 
-/// Rows whose title or id contains the text, best first: those that begin with it, then those with a word that does, then the
-/// others; among these by `bias` (popularity), ties by row. An empty text finds the rows of the highest bias.
+/// The `k` best rows whose label (title, or id without one) contains the text: first labels that begin with it, then
+/// labels with a word that begins with it, then the others. Within each group a higher `bias` (popularity) comes first,
+/// ties by row. An empty text finds the rows with the highest bias.
 pub fn find(catalog: &Catalog, bias: impl Fn(u32) -> f32, text: &str, k: usize) -> Vec<u32> {
     let text = text.trim().to_lowercase();
     let mut found = [0, 1, 2].map(|_| TopK::new(k));
@@ -16,7 +17,8 @@ pub fn find(catalog: &Catalog, bias: impl Fn(u32) -> f32, text: &str, k: usize) 
     found.into_iter().flat_map(TopK::into_ranked).map(|(_, row)| row).take(k).collect()
 }
 
-/// 0 at the beginning, 1 at the beginning of a word, 2 elsewhere.
+/// The best place of the text in a label: 0 is the beginning, 1 the beginning of a word, 2 elsewhere; `None` if it is
+/// not there.
 fn place(label: &str, text: &str) -> Option<usize> {
     let places = label.match_indices(text).map(|(at, _)| match label[..at].chars().next_back() {
         None => 0,

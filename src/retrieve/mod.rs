@@ -1,4 +1,4 @@
-//! From scores to the best rows.
+//! The allowed rows, their scores, and the best of them; similar items; items by title.
 
 mod bitmap;
 mod find;

@@ -1,42 +1,42 @@
-//! The score of a row for one visitor's vector.
+//! Scores of rows for one visitor's vector.
 
 use std::sync::Arc;
 
 use crate::bundle::{BiasCodes, ItemFile, Lift, Lifted, Rows};
 use crate::kernels::{Kernels, QuantizedQuery, dot_nibbles};
 
-/// Rows that are scored in one go: their integers stay in the nearest cache.
+/// How many rows are scored at a time: their dot products stay in the first-level cache.
 pub(super) const TILE: usize = 512;
 
-/// A visitor's vector against the rows of a bundle.
+/// Scores the rows of a bundle for one visitor's vector.
 pub struct Scorer<'a> {
     pub(super) rows: &'a Rows,
     pub(super) user: &'a [f32],
     pub(super) query: QuantizedQuery,
     pub(super) kernels: &'static Kernels,
-    /// 15 · Σ q.
+    /// 15 · Σ q over the quantized vector: the constant part of residuals, see [`crate::kernels::residual_row`].
     pub(super) half_steps: i64,
-    /// Item files that take part, from the first on.
+    /// How many item files take part, from the first on.
     pub(super) files: usize,
-    /// What stands for the biases of the rows.
+    /// The biases with a lift, if there is one.
     pub(super) lifted: Option<Arc<Lifted>>,
 }
 
 impl<'a> Scorer<'a> {
-    /// For a vector `[d]`.
+    /// A scorer for a vector `[d]`.
     pub fn new(rows: &'a Rows, user: &'a [f32]) -> Self {
         let query = QuantizedQuery::new(user);
         let half_steps = 15 * query.values.iter().map(|q| i64::from(*q)).sum::<i64>();
         Scorer { rows, user, query, kernels: Kernels::best(), half_steps, files: usize::MAX, lifted: None }
     }
 
-    /// For a vector `[d]`, with something added to each score.
+    /// A scorer for a vector `[d]` that adds a lift to every score.
     pub fn lifted(rows: &'a Rows, user: &'a [f32], lift: Lift) -> Self {
         let lifted = (!lift.is_none()).then(|| rows.lifted(lift));
         Scorer { lifted, ..Scorer::new(rows, user) }
     }
 
-    /// Codes of the biases.
+    /// The biases in whole steps, with the lift.
     pub(super) fn bias_codes(&self) -> Option<&BiasCodes> {
         match &self.lifted {
             Some(lifted) => lifted.codes.as_ref(),
@@ -44,7 +44,7 @@ impl<'a> Scorer<'a> {
         }
     }
 
-    /// Bias of a row, which lies at `at` in its file.
+    /// Bias of a row, with the lift. The row is number `at` of its file.
     fn bias(&self, row: usize, file: &ItemFile, at: usize) -> f32 {
         self.lifted.as_ref().map_or_else(|| file.bias(at), |lifted| lifted.biases[row])
     }
@@ -54,17 +54,17 @@ impl<'a> Scorer<'a> {
         self.user
     }
 
-    /// The item files that take part, with their first row.
+    /// The item files that take part, each with its first row.
     pub(super) fn files(&self) -> impl Iterator<Item = (usize, &'a ItemFile)> {
         self.rows.files().take(self.files)
     }
 
-    /// Number of rows that take part.
+    /// Number of rows in these files.
     pub(super) fn len(&self) -> usize {
         self.rows.start(self.files)
     }
 
-    /// Score of a row, in logits: of its int8 numbers and, where the file has them, of its residuals.
+    /// Score of a row in logits, from its int8 vector and its residuals, if its file has any.
     ///
     /// # Panics
     /// If the row is past the end.
@@ -75,7 +75,7 @@ impl<'a> Scorer<'a> {
         self.of(dot[0], file.residuals(at), file.scale(at), self.bias(row as usize, file, at))
     }
 
-    /// Scores of all rows that take part `[n]`, in logits.
+    /// Scores of all rows that take part, `[n]`, in logits.
     pub fn all(&self) -> Vec<f32> {
         let mut scores = Vec::with_capacity(self.len());
         self.each_tile(|_, tile| scores.extend_from_slice(tile));
@@ -85,7 +85,8 @@ impl<'a> Scorer<'a> {
         scores
     }
 
-    /// Calls with the scores that int8 numbers alone give, of runs of rows, and the first row of each.
+    /// Calls `then` for each run of rows with its first row and the scores of its rows, from int8 vectors without
+    /// residuals.
     pub(super) fn each_tile(&self, mut then: impl FnMut(u32, &[f32])) {
         let (d, mut dots, mut scores) = (self.rows.dim(), [0; TILE], [0.0; TILE]);
         for (first, file) in self.files() {
@@ -101,7 +102,8 @@ impl<'a> Scorer<'a> {
         }
     }
 
-    /// Calls with each of the given rows, which ascend, and its score: of its int8 numbers alone, or with its residuals too.
+    /// Calls `then` with each of the given rows, which ascend, and its score. Residuals count if `with_residuals` says
+    /// so.
     pub(super) fn each_of(&self, rows: &[u32], with_residuals: bool, mut then: impl FnMut(u32, f32)) {
         let mut rest = rows;
         let (mut at, mut dots, mut weights) = (Vec::new(), Vec::new(), Vec::new());
@@ -111,7 +113,7 @@ impl<'a> Scorer<'a> {
             at.clear();
             at.extend(here.iter().map(|row| row - first as u32));
             dots.resize(at.len(), 0);
-            // Loops of their own: what lies far apart comes from memory side by side.
+            // Separate loops, so that the reads of many rows far apart in memory are under way at the same time.
             weights.clear();
             weights.extend(at.iter().map(|at| {
                 let at = *at as usize;
@@ -132,7 +134,7 @@ impl<'a> Scorer<'a> {
         }
     }
 
-    /// The score of a dot product, and of residuals where they take part.
+    /// The score from an int8 dot product and residuals, if there are any.
     fn of(&self, dot: i32, residuals: Option<&[u8]>, scale: f32, bias: f32) -> f32 {
         let Some(residuals) = residuals else { return dot as f32 * scale * self.query.scale + bias };
         let sum = 32 * i64::from(dot) + 2 * i64::from(dot_nibbles(residuals, &self.query.values)) - self.half_steps;

@@ -1,10 +1,12 @@
-//! The best rows for a visitor's vector, without reading all numbers of all rows.
+//! The best rows for a visitor's vector, found without reading every vector in full.
 //!
-//! 1. Code sums of all rows (4 bits a pair of dimensions): a threshold rises until it lets through as many as are wanted.
-//! 2. int8 scores of these.
-//! 3. Scores with residuals of a short list.
+//! 1. Code sums of all rows, 4 bits for two dimensions. A threshold rises until only about as many rows as wanted pass
+//!    it.
+//! 2. int8 scores of the rows that passed.
+//! 3. Scores with residuals for a short list of the best of these.
 //!
-//! The list is exact where no right row falls below the threshold of the first step: the recall that [`Effort`] states is measured.
+//! The result is exact unless one of the best rows misses the threshold of step 1. The recalls in [`Effort`] are
+//! measured.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,31 +16,31 @@ use crate::bundle::{Lift, Rows};
 use crate::error::{ErrorKind, Result, range};
 use crate::kernels::{BLOCK, SUM_LIMIT, Tables};
 
-/// Blocks whose code sums are made in one go.
+/// How many blocks are summed at a time.
 const TILE_BLOCKS: usize = 32;
-/// Tiles that are looked at first, about.
+/// About how many tiles are sampled to guess the threshold.
 const SAMPLED: usize = 24;
 
-/// How many rows a search looks at closely.
+/// How thorough a search is: how many rows get past step 1.
 ///
-/// The codes lose about a tenth of the variance of a score. Of the true best k of n normal scores, those that lie within three
-/// deviations of that loss are among the best 2.3 · k^⅔ · n^⅓ by codes; one deviation less takes a third of them. Measured recall on
-/// trained and on Gaussian vectors: `src/docs/figures.md`.
+/// The codes lose about a tenth of the variance of a score. For normal scores, the true best k of n lie among the best
+/// 2.3 · k^⅔ · n^⅓ by code sum if the loss is at most three standard deviations; for two deviations a third of that is
+/// enough. `src/docs/search.md` has recalls measured on trained and on Gaussian vectors.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Effort {
     /// Recall of at least .999.
     #[default]
     Accurate,
-    /// Recall of at least .99, in less time on large catalogs.
+    /// Recall of at least .99; faster on large catalogs.
     Fast,
-    /// For the rows that a policy looks at, of which the last ones matter little: recall of at least .9, ranked by int8 scores.
+    /// For the pool of a policy, whose last rows matter little: recall of at least .9, ranked by int8 scores.
     #[serde(skip)]
     Pool,
 }
 
 impl Effort {
-    /// Rows that take the second step.
+    /// How many rows step 2 looks at.
     fn candidates(self, k: usize, n: usize) -> usize {
         let (least, factor) = match self {
             Effort::Accurate => (2 * k, 3.0),
@@ -49,10 +51,10 @@ impl Effort {
     }
 }
 
-/// Rows below which reading all int8 numbers is as fast.
+/// In a catalog with fewer rows, int8 scores of all of them are as fast as codes.
 const CODES_FROM: usize = 20_000;
 
-/// The `k` best of the allowed rows with their scores, best first, ties by row; fewer where fewer are allowed.
+/// The `k` best of the allowed rows with their scores, best first, ties by row; fewer if fewer are allowed.
 pub fn search(scorer: &Scorer, allowed: &Bitmap, k: usize, effort: Effort) -> Vec<(f32, u32)> {
     let n = scorer.len();
     let k = k.min(allowed.len());
@@ -76,8 +78,8 @@ pub fn search(scorer: &Scorer, allowed: &Bitmap, k: usize, effort: Effort) -> Ve
     best.into_ranked()
 }
 
-/// The `k` best rows of the first `files` item files for any vector `[d]`, less the removed ones: a part of a catalog that others search
-/// the rest of.
+/// The `k` best rows of the first `files` item files for any vector `[d]`, without the `removed` rows. Shards search
+/// the rest of the catalog.
 ///
 /// # Errors
 /// `length` for a vector of another length, `range` for a number that is not finite.
@@ -95,10 +97,10 @@ pub fn search_part(
     Ok(search(&scorer, &Bitmap::without(scorer.len(), removed), k, effort))
 }
 
-/// Refuses what is no vector `[d]` of finite numbers.
+/// Checks that a vector has `d` finite numbers.
 ///
 /// # Errors
-/// As of [`search_part`].
+/// Same errors as [`search_part`].
 pub fn check_vector(rows: &Rows, vector: &[f32]) -> Result<()> {
     if vector.len() != rows.dim() {
         return Err(ErrorKind::Length { expected: rows.dim(), got: vector.len(), unit: "numbers" }.at("vector"));
@@ -109,16 +111,16 @@ pub fn check_vector(rows: &Rows, vector: &[f32]) -> Result<()> {
     }
 }
 
-/// The query's tables, where all files have codes.
+/// The tables of the vector; `None` unless all files have codes.
 fn tables(scorer: &Scorer) -> Option<Tables> {
     let biases = scorer.bias_codes()?;
     let codebooks: Option<Vec<&[f32]>> = scorer.files().map(|(_, f)| f.codes().map(|c| c.1)).collect();
     Some(Tables::new(scorer.user, codebooks?.into_iter(), biases.range))
 }
 
-/// The allowed rows of the highest code sums, at least `wanted` of them, in the order of rows.
+/// The allowed rows with the highest code sums, at least `wanted` of them, in row order.
 fn by_codes(scorer: &Scorer, tables: &Tables, allowed: &Bitmap, wanted: usize) -> Vec<u32> {
-    // A part of the tiles tells where the threshold will come to lie; it begins a little below.
+    // A sample of the tiles shows about where the threshold will end. The scan starts a little below that.
     let step = scorer.len() / (SAMPLED * TILE_BLOCKS * BLOCK) + 1;
     let share = wanted / step;
     let sampled = Admitted::scan(scorer, tables, allowed, share + share / 4 + 3 * share.isqrt() + 4, 0, step);
@@ -130,18 +132,18 @@ fn by_codes(scorer: &Scorer, tables: &Tables, allowed: &Bitmap, wanted: usize) -
     admitted.kept.into_iter().filter(|(sum, _)| *sum >= admit).map(|(_, row)| row).collect()
 }
 
-/// What a scan of code sums has let through.
+/// The rows that a scan of code sums let through.
 struct Admitted {
-    /// Sums and rows, in the order of rows; some are below the threshold of the end.
+    /// Sums and rows, in row order. Some are below the final threshold.
     kept: Vec<(i16, u32)>,
-    /// The highest threshold that `wanted` rows reach.
+    /// The final threshold: the highest that `wanted` rows reach.
     admit: i16,
-    /// Rows of a sum of `admit` or more.
+    /// How many rows have a sum of `admit` or more.
     above: usize,
 }
 
 impl Admitted {
-    /// Scans every `step`-th tile, from a threshold that rises.
+    /// Scans every `step`-th tile. The threshold starts at `from` and rises.
     fn scan(scorer: &Scorer, tables: &Tables, allowed: &Bitmap, wanted: usize, from: i16, step: usize) -> Admitted {
         let mut kept = Vec::with_capacity(2 * wanted);
         let mut counts = vec![0u32; SUM_LIMIT];
@@ -155,13 +157,13 @@ impl Admitted {
             for (tile, (codes, biases)) in tiles.step_by(step) {
                 let (sums, masks) = (&mut sums[..biases.len()], &mut masks[..biases.len() / BLOCK]);
                 scorer.kernels.scan(&tables.scan(i, codes, biases), admit, sums, masks);
-                // Few blocks let a row through: four are passed over at once.
+                // Most blocks let no row through, so four are skipped at a time.
                 for (four, masks) in
                     masks.chunks(4).enumerate().filter(|(_, four)| four.iter().fold(0, |any, mask| any | mask) != 0)
                 {
                     for (block, mask) in (4 * four..).zip(masks) {
                         let at = (tile * TILE_BLOCKS + block) * BLOCK;
-                        // The last block of a file has room for rows that are not there.
+                        // The last block of a file is padded: its last lanes may hold no row.
                         let there = u16::MAX >> (BLOCK - (file.len() - at).min(BLOCK));
                         let mut rest = mask & there & allowed.bits(first + at);
                         above += rest.count_ones() as usize;
@@ -216,7 +218,7 @@ mod tests {
         got.iter().filter(|(_, row)| expected.contains(row)).count() as f64 / expected.len() as f64
     }
 
-    /// Recall against exact scores over files of odd sizes, filters, biases and every k of interest.
+    /// Recall against exact scores, with files of odd sizes, filters and biases, for several k.
     #[test]
     fn finds_the_true_best() {
         let (n, dim) = (30_000, 64);
@@ -246,11 +248,11 @@ mod tests {
         assert!(accurate[0] > 0.999 && accurate[1] >= 0.997 && accurate[2] >= 0.999, "{accurate:?}");
         assert!(fast.iter().all(|r| *r >= 0.98), "{fast:?}");
         assert!(pool.iter().all(|r| *r >= 0.9), "{pool:?}");
-        // What the finer plane is for.
+        // int8 vectors alone reach less: this is what residuals are for.
         assert!(int8[2] > 0.97 && int8[2] < 0.998, "{int8:?}");
     }
 
-    /// Where the codes do not take part the list is that of all scores, exactly.
+    /// Without codes the result is exactly that of ranking all scores.
     #[test]
     fn small_catalogs_and_long_lists_are_exact() {
         let (n, dim) = (3_000, 5);
@@ -271,7 +273,7 @@ mod tests {
         }
     }
 
-    /// Parts of a catalog, each searched alone, give together what the whole gives.
+    /// Parts of a catalog that are searched separately give the result of the whole.
     #[test]
     fn parts_find_what_the_whole_finds() {
         let (n, dim, first) = (4_000, 6, 1_500);
@@ -295,7 +297,7 @@ mod tests {
         assert_eq!(search_part(&whole, &[f32::NAN; 6], 1, Effort::Fast, Lift::default(), &[], 1).unwrap_err().code(), "range");
     }
 
-    /// A lift is part of the score: the same with codes, without them, and over all rows.
+    /// A lift is part of the score, with codes and without.
     #[test]
     fn a_lift_finds_what_it_lifts() {
         let (n, dim) = (21_000, 8);
@@ -317,7 +319,7 @@ mod tests {
         }
     }
 
-    /// Equal rows, a user of zeros, one row allowed: ties go by row and nothing is lost.
+    /// Equal rows, a vector of zeros, few allowed rows: ties go by row, and no row is lost.
     #[test]
     fn ties_and_narrow_filters() {
         let (n, dim) = (5_000, 4);
@@ -334,7 +336,7 @@ mod tests {
         }
     }
 
-    /// The integers of every kernel set give the same list, bit for bit.
+    /// Every kernel set gives the same list, bit for bit.
     #[test]
     fn every_kernel_set_finds_the_same() {
         let (n, dim) = (20_000, 31);

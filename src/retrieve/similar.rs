@@ -1,10 +1,11 @@
-//! The items nearest to one item.
+//! Items similar to one item.
 
 use super::TopK;
 use crate::bundle::Rows;
 use crate::kernels::Kernels;
 
-/// The `k` rows of the highest cosine with `row`, itself excluded, best first, ties by row. Biases take no part.
+/// The `k` rows with the highest cosine with `row`, without `row` itself, and these cosines; best first, ties by row.
+/// Biases take no part.
 ///
 /// # Panics
 /// If the row is past the end.

@@ -1,4 +1,4 @@
-//! The k best rows, exactly.
+//! The k best of many scored rows, exactly.
 
 use std::cmp::Ordering;
 
@@ -10,9 +10,10 @@ pub fn precedes(a: (f32, u32), b: (f32, u32)) -> Ordering {
     key(b.0).partial_cmp(&key(a.0)).unwrap_or(Ordering::Equal).then(a.1.cmp(&b.1))
 }
 
-/// A score and its row in one number, greater for the better: the score's bits in the order of floats, then the row.
+/// A score and its row in one integer; the better of two pairs has the greater key. The upper half orders as the scores
+/// do, the lower as the rows.
 fn key(score: f32, row: u32) -> u64 {
-    // NaN counts as the lowest score, and −0 as 0.
+    // NaN counts as the lowest score. Adding 0 turns −0 into 0.
     let bits = if score.is_nan() { f32::NEG_INFINITY } else { score + 0.0 }.to_bits();
     let ordered = if bits >> 31 == 1 { !bits } else { bits | 1 << 31 };
     u64::from(ordered) << 32 | u64::from(!row)
@@ -24,10 +25,11 @@ fn entry(key: u64) -> (f32, u32) {
     (f32::from_bits(bits), !(key as u32))
 }
 
-/// Keeps the k best of the rows that it is offered: those above a threshold, which rises whenever twice as many are there.
+/// Keeps the k best of the rows that it is offered. It collects rows above a threshold; whenever it has 2 k of them, it
+/// drops the worse half and raises the threshold.
 pub struct TopK {
     k: usize,
-    /// The k-th best at the last count, and its score: nothing below it is in the list.
+    /// The worst key kept when rows were last dropped, and its score. Nothing below can be among the best.
     threshold: u64,
     least: f32,
     keys: Vec<u64>,
@@ -39,7 +41,7 @@ impl TopK {
         TopK { k, threshold: 0, least: f32::NEG_INFINITY, keys: Vec::new() }
     }
 
-    /// Takes a row that is better than the k-th so far.
+    /// Offers one row.
     #[inline]
     pub fn offer(&mut self, score: f32, row: u32) {
         let key = key(score, row);
@@ -51,10 +53,10 @@ impl TopK {
         }
     }
 
-    /// Takes what belongs here of the allowed rows from `first` on.
+    /// Offers a run of rows from `first` on. Only those in `allowed` count.
     pub fn offer_run(&mut self, first: u32, scores: &[f32], allowed: &Bitmap) {
         for (score, row) in scores.iter().zip(first..) {
-            // The quick test; what passes goes on to the exact one.
+            // A quick test; `offer` makes the exact one.
             if (*score >= self.least || score.is_nan()) && allowed.contains(row) {
                 self.offer(*score, row);
             }
@@ -77,7 +79,7 @@ impl TopK {
         self.keys.into_iter().map(entry).collect()
     }
 
-    /// The rows in their order.
+    /// The rows in ascending order.
     pub fn into_rows(mut self) -> Vec<u32> {
         self.narrow();
         self.keys.iter_mut().for_each(|key| *key = !u64::from(entry(*key).1));
@@ -86,12 +88,12 @@ impl TopK {
     }
 }
 
-/// The one sort of the core: each more takes three thousand bytes of the module.
+/// The only sort of the core. Another one would add 3,000 bytes to the module.
 fn descend(keys: &mut [u64]) {
     keys.sort_unstable_by(|a, b| b.cmp(a));
 }
 
-/// The `k` best of the allowed rows with their scores, best first, ties by row; fewer where fewer are allowed.
+/// The `k` best of the allowed rows with their scores, best first, ties by row; fewer if fewer are allowed.
 pub fn top_k(scores: &[f32], allowed: &Bitmap, k: usize) -> Vec<(f32, u32)> {
     let mut best = TopK::new(k);
     best.offer_run(0, scores, allowed);

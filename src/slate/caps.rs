@@ -7,7 +7,7 @@ use crate::bundle::Catalog;
 use crate::explore::Candidates;
 use crate::features::Value;
 
-/// At most `caps[column]` items of a slate share a value of a column; of sets, any member.
+/// At most `caps[column]` items of a slate share a value in a column. Two sets share a value if they share a member.
 pub struct Caps<'a> {
     catalog: &'a Catalog,
     caps: &'a BTreeMap<String, usize>,
@@ -36,14 +36,14 @@ impl Constraint for Caps<'_> {
     }
 }
 
-/// One value that items can share.
+/// A value that items can share.
 #[derive(Clone, Copy, PartialEq)]
 enum Shared<'a> {
     Text(&'a str),
     Number(f64),
 }
 
-/// The values of a cell; dense vectors have none to share.
+/// The values in a cell. A dense vector has none that items could share.
 fn members(value: &Value) -> impl Iterator<Item = Shared<'_>> {
     let one = match value {
         Value::Text(text) => Some(Shared::Text(text)),

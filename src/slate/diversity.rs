@@ -1,24 +1,26 @@
-//! Unlike items side by side.
+//! Diversity: items of a slate are unlike each other.
 
 use super::Constraint;
 use crate::bundle::Rows;
 use crate::explore::Candidates;
 use crate::kernels::Kernels;
 
-/// Maximal marginal relevance: a score loses `weight` times the highest cosine with an item of the slots before. Carbonell and Goldstein,
-/// The use of MMR, diversity-based reranking, 1998.
+/// Maximal marginal relevance: a score loses `weight` times the highest cosine with an item in the slots before.
+/// Carbonell and Goldstein, The use of MMR, diversity-based reranking, 1998.
 ///
-/// Divided by 1 − λ their λ · similarity + (1 − λ) · relevance has relevance in logits, as policies need it.
+/// Their λ · similarity and (1 − λ) · relevance are both divided by 1 − λ here, so that relevance stays in logits,
+/// which policies need.
 pub struct Diversity<'a> {
     rows: &'a Rows,
     weight: f32,
 }
 
 impl<'a> Diversity<'a> {
-    /// `diversity` λ: at 0 scores alone count, towards 1 unlikeness alone. `range`: logits between the best and the worst of the pool, which
-    /// stand for the range of similarities, 0 to 1.
+    /// `diversity` is λ, 0 to 1: at 0 only scores count, towards 1 only dissimilarity. `range` is the difference
+    /// between the best and the worst score of the pool in logits; it makes scores comparable with similarities, which
+    /// are 0 to 1.
     pub fn new(rows: &'a Rows, diversity: f64, range: f32) -> Self {
-        // Above, f32 would lose the order of the scores.
+        // Above this, f32 would lose the order of the scores.
         let share = diversity.min(0.9999);
         Diversity { rows, weight: (share / (1.0 - share)) as f32 * range }
     }

@@ -1,4 +1,5 @@
-//! A slate, built slot by slot: the candidates that the slots before leave, then one draw of the policy.
+//! A slate is filled slot by slot: constraints change the candidates, given the slots before, and then the policy draws
+//! one.
 
 mod caps;
 mod diversity;
@@ -13,8 +14,8 @@ use crate::retrieve::Bitmap;
 
 /// A rule about items beside each other: given the slots before, it changes the candidates of the next slot.
 pub trait Constraint {
-    /// Removes rows or gives places a penalty. The last row of `before` was taken just now. After a new pool has come, the call is made again
-    /// for every slot so far.
+    /// Removes rows or gives places a penalty. The last row of `before` was taken just now. After a new pool has come,
+    /// the call is made again for every slot so far.
     fn apply(&self, before: &[u32], candidates: &mut Candidates);
 }
 
@@ -56,7 +57,8 @@ impl SlotLoop<'_> {
         })
     }
 
-    /// The propensity of each row of a slate. 0 for the first row that is not allowed where it stands and for all after it.
+    /// The propensity of each row of a slate. 0 for the first row that is not allowed where it stands and for all after
+    /// it.
     ///
     /// With probability ε a slot shows any of the n allowed rows: P = ε / n + (1 − ε) · P(the policy draws the row).
     pub fn propensities(&mut self, slate: &[u32]) -> Vec<Propensity> {
@@ -74,8 +76,8 @@ impl SlotLoop<'_> {
         found
     }
 
-    /// For each slot of a slate the expected value of the row that the policy would put there, given the rows before: Σ P(row) · `values[row]`.
-    /// The list ends at the first row that is not allowed where it stands.
+    /// For each slot of a slate the expected value of the row that the policy would put there, given the rows before: Σ
+    /// P(row) · `values[row]`. The list ends at the first row that is not allowed where it stands.
     pub fn expectations(&mut self, slate: &[u32], values: &[f32]) -> Vec<f64> {
         let epsilon = self.epsilon;
         let mut found = Vec::with_capacity(slate.len());
