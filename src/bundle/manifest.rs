@@ -68,7 +68,7 @@ pub struct Manifest {
 pub struct FileEntry {
     /// A plain file name, beside the manifest.
     pub path: String,
-    /// One of [`ROLES`]: `user_tower`, `item_tower`, `ranker`, `items`, `catalog` or `golden`.
+    /// One of `user_tower`, `item_tower`, `ranker`, `items`, `catalog` or `golden`.
     pub role: String,
     /// Length in bytes.
     pub bytes: u64,

@@ -274,7 +274,7 @@ impl Recommender {
         Ok(PendingSlate { request, context: encoded.context, user, decision, removed, allowed, timings, since })
     }
 
-    /// The second half: fills the slate from `best`, the [`PendingSlate::k`] best allowed rows with their scores, best
+    /// The second half: fills the slate from `best`, the `PendingSlate::k` best allowed rows with their scores, best
     /// first, ties by row. The slate is written to the log.
     ///
     /// # Errors

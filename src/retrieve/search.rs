@@ -25,7 +25,7 @@ const SAMPLED: usize = 24;
 ///
 /// The codes lose about a tenth of the variance of a score. For normal scores, the true best k of n lie among the best
 /// 2.3 · k^⅔ · n^⅓ by code sum if the loss is at most three standard deviations; for two deviations a third of that is
-/// enough. `src/docs/search.md` has recalls measured on trained and on Gaussian vectors.
+/// enough. `src/docs/figures.md` has recalls measured on trained and on Gaussian vectors.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Effort {
