@@ -7,7 +7,6 @@ use anyhow::{Context, Result, ensure};
 use foretaste_trainer::data::{Dataset, read_folder};
 use foretaste_trainer::evaluate::{Paired, Vectors, check_fits, measure_bundle, open_bundle};
 use foretaste_trainer::export::{Planes, export};
-use foretaste_trainer::measure::goal;
 use foretaste_trainer::protocols::{Protocol, Split};
 use foretaste_trainer::training::Run;
 use serde::Serialize;
@@ -17,24 +16,24 @@ use super::reading::Reading;
 
 /// Compare two runs on the test part of their split, through the bundles that they export.
 ///
-/// Both must have been trained on the same data and split. Says for every metric whether the difference is more than chance, and which users
-/// gained and lost most.
+/// Both must have been trained on the same data and split. For every metric it says whether the difference is more than chance, and it names the
+/// users who gained and lost most.
 #[derive(clap::Args)]
 #[command(after_help = "example: foretaste compare run-a run-b --data data")]
 pub struct Args {
     /// The first run.
     #[arg(value_name = "RUN_A")]
     first: PathBuf,
-    /// The second run: differences are this one less the first.
+    /// The second run; differences are second minus first.
     #[arg(value_name = "RUN_B")]
     second: PathBuf,
     /// The data folder that both were trained on.
     #[arg(long, value_name = "DATA")]
     data: PathBuf,
-    /// Users to name on either side.
+    /// How many of the users who gained most, and of those who lost most, are named.
     #[arg(long, value_name = "N", default_value_t = 5)]
     users: usize,
-    /// Decides the draws of the tests.
+    /// Seed of the draws of the tests.
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// One JSON object: on standard output, or in FILE.
@@ -44,19 +43,20 @@ pub struct Args {
     reading: Reading,
 }
 
-/// What two runs have in common, and what not.
+/// How two runs differ.
 #[derive(Debug, Serialize)]
 struct Comparison {
     protocol: &'static str,
-    /// The metric that users are ordered by.
-    goal: &'static str,
+    /// The protocol's goal, by which users are ordered.
+    goal: String,
     /// By metric.
     metrics: BTreeMap<String, Paired>,
+    /// The users whose goal got better most, and those whose goal got worse most.
     gained: Vec<UserDifference>,
     lost: Vec<UserDifference>,
 }
 
-/// Mean difference of a user's queries.
+/// The mean difference of the goal over a user's queries, second run minus first.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct UserDifference {
     user: String,
@@ -94,10 +94,9 @@ pub fn run(args: Args) -> Result<()> {
     let (x, y) = (figures(&first, &work.path().join("a"))?, figures(&second, &work.path().join("b"))?);
     let shared =
         x.values.iter().filter_map(|(metric, x)| Some((metric.clone(), Paired::of(x, y.values.get(metric)?, args.seed))));
-    let goal = goal(protocol);
-    let users = by_user(&data, &split, &x.values[goal], &y.values[goal]);
-    // Errors are better where they are lower.
-    let better = if protocol == Protocol::P2 { -1.0 } else { 1.0 };
+    let goal = protocol.goal();
+    let users = by_user(&data, &split, &x.values[&goal.name()], &y.values[&goal.name()]);
+    let better = goal.metric.better.sign();
     let most = |sign: f64| -> Vec<UserDifference> {
         let mut of: Vec<_> = users.iter().filter(|u| sign * u.diff > 0.0).cloned().collect();
         of.sort_by(|a, b| (sign * b.diff).total_cmp(&(sign * a.diff)));
@@ -105,14 +104,14 @@ pub fn run(args: Args) -> Result<()> {
         of
     };
     let (gained, lost) = (most(better), most(-better));
-    let comparison = Comparison { protocol: protocol.name(), goal, metrics: shared.collect(), gained, lost };
+    let comparison = Comparison { protocol: protocol.name(), goal: goal.name(), metrics: shared.collect(), gained, lost };
     output::print(&comparison, args.json.as_deref(), || comparison.table())
 }
 
-/// Mean difference of each user, in the order of the queries.
+/// The mean difference of the goal for each user, in the order of their numbers.
 fn by_user(data: &Dataset, split: &Split, first: &[f64], second: &[f64]) -> Vec<UserDifference> {
-    let values = |targets: usize| if matches!(split.protocol, Protocol::P1 | Protocol::P2) { targets } else { 1 };
-    let users = split.test.iter().flat_map(|q| std::iter::repeat_n(q.user, values(q.targets.len())));
+    let goal = split.protocol.goal();
+    let users = split.test.iter().flat_map(|query| std::iter::repeat_n(query.user, goal.values(query)));
     let mut sums: BTreeMap<u32, (f64, f64)> = BTreeMap::new();
     for (user, (a, b)) in users.zip(first.iter().zip(second)) {
         let (sum, n) = sums.entry(user).or_default();
@@ -152,7 +151,7 @@ mod tests {
     fn says_who_gained_and_lost() {
         let user = |user: &str, diff| UserDifference { user: user.into(), diff };
         let metrics = BTreeMap::from([("ndcg@10".to_owned(), Paired::of(&[0.0, 1.0], &[1.0, 1.0], 0))]);
-        let c = Comparison { protocol: "p3", goal: "ndcg@10", metrics, gained: vec![user("7", 1.0)], lost: vec![] };
+        let c = Comparison { protocol: "p3", goal: "ndcg@10".into(), metrics, gained: vec![user("7", 1.0)], lost: vec![] };
         let table = c.table();
         assert!(
             table.contains("+0.5000") && table.contains("gained (ndcg@10): 7 +1.000") && table.contains("lost (ndcg@10): nobody")

@@ -1,4 +1,4 @@
-//! A bundle under a protocol: every score comes from the `Recommender` that the page runs.
+//! Measures a bundle under a protocol. Every score comes from the `Recommender` that the page runs.
 
 use anyhow::{Result, ensure};
 use foretaste::{Recommender, User, VisitorState};
@@ -8,21 +8,21 @@ use crate::losses::squared_error;
 use crate::measure::{Figures, measure, measure_ratings};
 use crate::protocols::{Protocol, Query, Split};
 
-/// Which item vectors score.
+/// The item vectors that score.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Vectors {
     /// The int8 rows that the page scores with.
     Shipped,
-    /// The item tower's output, before quantization.
+    /// The item tower's output before quantisation.
     Float,
-    /// The item tower's output for an unknown id: columns alone.
+    /// The item tower's output with the id masked, from the columns alone.
     MaskedIds,
 }
 
-/// Refuses a bundle that has seen other data or another split.
+/// Checks that a bundle was trained on this data and this split.
 ///
 /// # Errors
-/// Says what the bundle was trained on, and what was asked.
+/// It was trained on other data or another split; the message names both.
 pub fn check_fits(recommender: &Recommender, data: &Dataset, split: &Split) -> Result<()> {
     let seen = &recommender.bundle().manifest.trained_on;
     ensure!(
@@ -39,10 +39,10 @@ pub fn check_fits(recommender: &Recommender, data: &Dataset, split: &Split) -> R
     Ok(())
 }
 
-/// Figures of the bundle on the test queries.
+/// The figures of the bundle on the test queries.
 ///
 /// # Errors
-/// Those of the towers.
+/// Those of the towers; P2 with a bundle that predicts no ratings.
 pub fn measure_bundle(recommender: &Recommender, data: &Dataset, split: &Split, vectors: Vectors) -> Result<Figures> {
     let rows = match vectors {
         Vectors::Shipped => None,
@@ -75,7 +75,7 @@ pub fn measure_bundle(recommender: &Recommender, data: &Dataset, split: &Split, 
     })
 }
 
-/// The user of a query.
+/// Runs the user tower on the history and the context of a query.
 ///
 /// # Errors
 /// Those of the tower.

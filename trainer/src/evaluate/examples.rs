@@ -1,4 +1,4 @@
-//! Slates of some visitors of the test part, to look at.
+//! Slates of some test users, for people to look at.
 
 use anyhow::Result;
 use foretaste::{Recommender, Request};
@@ -6,22 +6,32 @@ use foretaste::{Recommender, Request};
 use crate::data::{Dataset, context_of, event_of};
 use crate::protocols::Split;
 
-/// Events of a history, and items of a slate.
+/// How many of the newest events are shown.
 const EVENTS: usize = 8;
+/// Length of a slate.
 const ITEMS: usize = 10;
 
-/// What one visitor of the test part was recommended.
+/// The slate of one test user.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Example {
     /// Id of the user.
     pub user: String,
     /// Titles of the newest events, newest first.
     pub history: Vec<String>,
-    /// Titles of the slate, and whether the item was wanted.
-    pub items: Vec<(String, bool)>,
+    /// The slate, best item first.
+    pub items: Vec<ExampleItem>,
 }
 
-/// `count` of them, spread over the test part; leaves the recommender's profile empty.
+/// One item of an example slate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExampleItem {
+    /// Title, or the id of an item without one.
+    pub title: String,
+    /// Whether the item is a target of the query.
+    pub is_target: bool,
+}
+
+/// Slates of `count` test users, spread evenly over the test part. Clears the recommender's profile.
 ///
 /// # Errors
 /// Those of the towers.
@@ -34,11 +44,15 @@ pub fn examples(recommender: &mut Recommender, data: &Dataset, split: &Split, co
         let context = context_of(data, query.user as usize, &recommender.bundle().manifest.encoding);
         let slate = recommender.recommend(&Request { k: ITEMS, context, ..Request::default() })?;
         let row = |id: &str| recommender.bundle().catalog.row(id);
-        let wanted = |id: &str| row(id).is_some_and(|row| query.targets.contains(&row));
+        let is_target = |id: &str| row(id).is_some_and(|row| query.targets.contains(&row));
+        let items = slate.items.iter().map(|item| ExampleItem {
+            title: item.title.clone().unwrap_or_else(|| item.id.clone()),
+            is_target: is_target(&item.id),
+        });
         out.push(Example {
             user: data.users[query.user as usize].clone(),
             history: query.history.iter().rev().take(EVENTS).map(|e| name(e.item)).collect(),
-            items: slate.items.iter().map(|i| (i.title.clone().unwrap_or_else(|| i.id.clone()), wanted(&i.id))).collect(),
+            items: items.collect(),
         });
     }
     recommender.clear();

@@ -7,10 +7,10 @@ use anyhow::Result;
 use super::{BOOSTS, Cell, DataSummary, ExposurePoint, FORETASTE, Report, Stopwatch, peak_mb};
 use crate::baselines;
 use crate::data::Dataset;
-use crate::measure::{Figures, Values, goal, measure, measure_ratings};
+use crate::measure::{Figures, Values, measure, measure_ratings};
 use crate::protocols::{Protocol, Split};
 
-/// Collects figures; folds one after the other, the seeds of a fold together.
+/// Collects the figures of an experiment, fold by fold; the seeds of a fold are added together.
 pub struct Experiment<'a> {
     data: &'a Dataset,
     protocol: Protocol,
@@ -18,31 +18,53 @@ pub struct Experiment<'a> {
     seeds: Vec<u64>,
     /// By model: the figures of each fold.
     models: BTreeMap<String, Vec<Figures>>,
+    /// By fold: our figures with unquantised vectors.
     float: Vec<Figures>,
-    /// By fold: figures with each of [`BOOSTS`].
+    /// By fold: our figures with each of [`BOOSTS`].
     boosted: Vec<Vec<Figures>>,
-    /// By part: wall and CPU seconds, and how often it ran.
-    cost: BTreeMap<&'static str, (f64, f64, u32)>,
+    /// What each part of the work cost.
+    cost: BTreeMap<&'static str, PartCost>,
+}
+
+/// What the runs of one part of the work cost together.
+#[derive(Default)]
+struct PartCost {
+    wall_seconds: f64,
+    cpu_seconds: f64,
+    runs: u32,
 }
 
 impl<'a> Experiment<'a> {
-    /// Nothing measured yet.
+    /// An experiment without figures.
     pub fn new(data: &'a Dataset, protocol: Protocol) -> Self {
-        let (folds, seeds, models, float, boosted, cost) = Default::default();
-        Experiment { data, protocol, folds, seeds, models, float, boosted, cost }
+        Experiment {
+            data,
+            protocol,
+            folds: vec![],
+            seeds: vec![],
+            models: BTreeMap::new(),
+            float: vec![],
+            boosted: vec![],
+            cost: BTreeMap::new(),
+        }
     }
 
-    /// Runs a part and adds what it cost.
+    /// Runs a part of the work and adds what it cost.
+    ///
+    /// # Errors
+    /// Those of `run`.
     pub fn timed<T>(&mut self, part: &'static str, run: impl FnOnce() -> Result<T>) -> Result<T> {
         let watch = Stopwatch::start();
         let result = run()?;
         let (wall, cpu) = watch.seconds();
         let cost = self.cost.entry(part).or_default();
-        *cost = (cost.0 + wall, cost.1 + cpu, cost.2 + 1);
+        cost.wall_seconds += wall;
+        cost.cpu_seconds += cpu;
+        cost.runs += 1;
         Ok(result)
     }
 
-    /// Adds our figures on a fold, one a seed: shipped and unquantised.
+    /// Adds our figures on a fold, one for each seed: with the shipped vectors and with the unquantised ones.
     pub fn add_ours(&mut self, fold: Option<u32>, seeds: &[u64], shipped: &[Figures], float: &[Figures]) {
         self.folds.extend(fold);
         self.seeds = seeds.to_vec();
@@ -50,14 +72,14 @@ impl<'a> Experiment<'a> {
         self.float.push(mean(float));
     }
 
-    /// Adds what [`super::measure_exposure`] found of a fold's bundles, one a seed.
+    /// Adds the results of [`super::measure_exposure`] on a fold, one for each seed.
     pub fn add_exposure(&mut self, seeds: &[Vec<Figures>]) {
         let points = seeds.iter().map(Vec::len).min().unwrap_or(0);
         let point = |i: usize| mean(&seeds.iter().map(|figures| figures[i].clone()).collect::<Vec<_>>());
         self.boosted.push((0..points).map(point).collect());
     }
 
-    /// Fits and measures baselines on a fold.
+    /// Fits the named baselines on a fold and adds their figures.
     ///
     /// # Errors
     /// Those of [`baselines::fit`].
@@ -75,7 +97,7 @@ impl<'a> Experiment<'a> {
         Ok(())
     }
 
-    /// The report over all folds: values of all queries in one list.
+    /// The report over all folds: means and intervals are over the queries of all folds together.
     pub fn report(&self) -> Report {
         let join = |folds: &[Figures], pick: fn(&Figures) -> &Values| {
             let mut values = Values::new();
@@ -86,8 +108,9 @@ impl<'a> Experiment<'a> {
         };
         let joined = |folds: &[Figures]| join(folds, |figures| &figures.values);
         let cells = |values: Values| values.iter().map(|(name, v)| (name.clone(), Cell::of(v))).collect();
-        let cost =
-            |pick: fn(&(f64, f64, u32)) -> f64| self.cost.iter().map(|(part, c)| (*part, pick(c) / f64::from(c.2))).collect();
+        let cost = |pick: fn(&PartCost) -> f64| {
+            self.cost.iter().map(|(part, cost)| (*part, pick(cost) / f64::from(cost.runs))).collect()
+        };
         let mut report = Report {
             data: DataSummary {
                 name: self.data.name.clone(),
@@ -96,11 +119,11 @@ impl<'a> Experiment<'a> {
                 items: self.data.items.len(),
                 events: self.data.events.len(),
             },
-            protocol: self.protocol.name().into(),
+            protocol: self.protocol,
             folds: self.folds.clone(),
             seeds: self.seeds.clone(),
             models: BTreeMap::new(),
-            goal: goal(self.protocol),
+            goal: self.protocol.goal().name(),
             slices: self.models.iter().map(|(name, folds)| (name.clone(), cells(join(folds, |f| &f.slices)))).collect(),
             exposure: self
                 .models
@@ -110,8 +133,8 @@ impl<'a> Experiment<'a> {
             exposure_curve: self.exposure_curve(),
             paired: BTreeMap::new(),
             float: joined(&self.float).iter().map(|(metric, v)| (metric.clone(), Cell::of(v).mean)).collect(),
-            seconds: cost(|c| c.0),
-            cpu_seconds: cost(|c| c.1),
+            seconds: cost(|c| c.wall_seconds),
+            cpu_seconds: cost(|c| c.cpu_seconds),
             peak_mb: peak_mb(),
         };
         report.fill(&self.models.iter().map(|(name, folds)| (name.clone(), joined(folds))).collect());
@@ -126,15 +149,16 @@ impl<'a> Experiment<'a> {
     }
 
     fn exposure_curve(&self) -> Vec<ExposurePoint> {
+        let goal = self.protocol.goal().name();
         let of = |(i, boost): (usize, f64)| {
             let folds: Vec<&Figures> = self.boosted.iter().filter_map(|points| points.get(i)).collect();
-            (!folds.is_empty()).then(|| ExposurePoint::of(boost, goal(self.protocol), &folds))
+            (!folds.is_empty()).then(|| ExposurePoint::of(boost, &goal, &folds))
         };
         BOOSTS.into_iter().enumerate().filter_map(of).collect()
     }
 }
 
-/// Mean over seeds, query by query: the interval of the report is over visitors.
+/// The mean over seeds, query by query, so that the intervals of the report are over queries.
 fn mean(figures: &[Figures]) -> Figures {
     let n = figures.len() as f64;
     let mut out = figures[0].clone();
@@ -152,7 +176,7 @@ fn mean(figures: &[Figures]) -> Figures {
     out
 }
 
-/// Mean of figures by name; of a name that some lack, over those that have it.
+/// The mean of each named figure, over the maps that have it.
 fn mean_of<'a>(figures: impl Iterator<Item = &'a BTreeMap<String, f64>>) -> BTreeMap<String, f64> {
     let mut sums: BTreeMap<String, (f64, f64)> = BTreeMap::new();
     for (name, value) in figures.flatten() {

@@ -1,7 +1,7 @@
-//! Accuracy and exposure: what it costs to show rare items more often.
+//! Accuracy and exposure: how much accuracy is lost if rare items are shown more often.
 //!
-//! The lever is the knob `boost` of a request's `explore` (`foretaste::explore::Explore`): a score grows by boost / √(1 + n), n the training events of
-//! the item. The curve of accuracy over exposure is how Singh and Joachims, Fairness of exposure in rankings, 2018, compare such levers.
+//! The setting `boost` of a request's `explore` (`foretaste::explore::Explore`) adds boost / √(1 + n) to the score of an item with n training events.
+//! Measuring accuracy and exposure for several boosts gives a curve, as in Singh and Joachims, Fairness of exposure in rankings, 2018.
 
 use anyhow::Result;
 use foretaste::Recommender;
@@ -12,28 +12,29 @@ use super::Cell;
 use super::bundle::user_of;
 use crate::data::Dataset;
 use crate::measure::{Figures, TAIL, measure};
-use crate::protocols::{Protocol, Split};
+use crate::metrics::{COVERAGE, GINI};
+use crate::protocols::{LIST_LEN, Protocol, Split};
 
-/// Values of the lever, in logits: from none to where rare items have most slots of usual towers.
+/// Boosts that are measured, in logits: from 0, which changes nothing, to values at which rare items take most of the slots.
 pub const BOOSTS: [f64; 6] = [0.0, 2.0, 4.0, 6.0, 8.0, 12.0];
 
-/// Figures with one value of the lever.
+/// The figures with one boost.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ExposurePoint {
-    /// The lever, in logits.
+    /// The boost, in logits.
     pub boost: f64,
-    /// The metric that decides.
+    /// The protocol's goal.
     pub goal: Cell,
-    /// Share of the top ten of all lists that falls to the tail, the four fifths of the items that have fewest events, 0 to 1.
+    /// The tail's share of the first ten places of all lists, 0 to 1. The tail is the four fifths of the items that have the fewest events.
     pub tail: f64,
-    /// Gini coefficient of the items' numbers of those places: 0 where all are shown alike, near 1 where few are shown.
+    /// Gini coefficient of how often the items are shown there: 0 if all are shown equally often, near 1 if only a few are shown.
     pub gini: f64,
     /// Share of the items that any list shows, 0 to 1.
     pub coverage: f64,
 }
 
 impl ExposurePoint {
-    /// Of the figures of all folds with one value of the lever.
+    /// From the figures of all folds with one boost; `goal` is the name of the protocol's goal.
     pub(super) fn of(boost: f64, goal: &str, folds: &[&Figures]) -> ExposurePoint {
         let values: Vec<f64> = folds.iter().filter_map(|f| f.values.get(goal)).flatten().copied().collect();
         let mean = |pick: &dyn Fn(&Figures) -> Option<f64>| {
@@ -44,14 +45,14 @@ impl ExposurePoint {
             boost,
             goal: Cell::of(&values),
             tail: mean(&|f| f.exposure.get(TAIL).copied()),
-            gini: mean(&|f| f.overall.get("gini@10").copied()),
-            coverage: mean(&|f| f.overall.get("coverage@10").copied()),
+            gini: mean(&|f| f.overall.get(&GINI.at(LIST_LEN).name()).copied()),
+            coverage: mean(&|f| f.overall.get(&COVERAGE.at(LIST_LEN).name()).copied()),
         }
     }
 }
 
-/// Figures of the bundle on the test queries with each of [`BOOSTS`]; none of P2, whose targets are no lists, and of a bundle that does not
-/// say how often items occurred.
+/// The figures of the bundle on the test queries with each of [`BOOSTS`]. Empty for P2, which ranks nothing, and for a bundle that does not say
+/// how often its items occurred in training.
 ///
 /// # Errors
 /// Those of the towers.
@@ -65,7 +66,7 @@ pub fn measure_exposure(recommender: &Recommender, data: &Dataset, split: &Split
         ProgressStyle::with_template("exposure {bar:30} {pos}/{len} lists, {eta} left").expect("the template is constant");
     let lists = (BOOSTS.len() * queries.len()) as u64;
     let bar = ProgressBar::with_draw_target(Some(lists), ProgressDrawTarget::stderr()).with_style(style);
-    // The towers run once.
+    // The tower runs once a query, not once a boost.
     let users: Vec<Vec<f32>> =
         queries.iter().map(|query| Ok(user_of(recommender, data, query)?.vector)).collect::<Result<_>>()?;
     let with = |boost: f64| {
@@ -81,7 +82,7 @@ pub fn measure_exposure(recommender: &Recommender, data: &Dataset, split: &Split
     figures
 }
 
-/// Scores of the whole catalog for a visitor's vector `[d]` as a request with this `boost` compares them: `[n]`.
+/// The scores by which a request with this `boost` ranks the catalog for a visitor's vector `[d]`: `[n]`.
 fn boosted(recommender: &Recommender, user: &[f32], boost: f64) -> Vec<f32> {
     let rarities = recommender.bundle().rows.rarities();
     recommender.scores(user).iter().zip(rarities).map(|(score, rarity)| score + boost as f32 * rarity).collect()
@@ -97,9 +98,9 @@ mod tests {
     use super::super::open_bundle;
     use super::*;
 
-    /// What is measured is what a page shows with the knob.
+    /// The measured ranking is the slate that a request with the same boost gets.
     #[test]
-    fn the_lever_is_that_of_a_request() {
+    fn the_boost_is_that_of_a_request() {
         let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("models/tiny");
         let mut recommender = open_bundle(&tiny).unwrap();
         let event = |item: &str| Event { item: item.into(), kind: "rate".into(), ..Event::default() };
@@ -119,7 +120,7 @@ mod tests {
             assert_eq!(ids.iter().map(|id| row(id)).collect::<Vec<_>>(), order[..10], "boost {boost}");
             slates.push(ids);
         }
-        assert!(slates[0] != slates[1] && slates[1] != slates[2], "the lever moves the slate");
+        assert!(slates[0] != slates[1] && slates[1] != slates[2], "the boost changes the slate");
     }
 
     #[test]

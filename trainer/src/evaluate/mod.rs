@@ -1,4 +1,4 @@
-//! Evaluation of a bundle through the same `Recommender` that the page runs.
+//! Evaluates a bundle through the same `Recommender` that the page runs, and reports the figures beside those of baselines.
 
 mod bundle;
 mod cost;
@@ -12,10 +12,9 @@ mod report;
 pub(crate) use bundle::user_of;
 pub use bundle::{Vectors, check_fits, measure_bundle};
 pub use cost::{Stopwatch, cpu_seconds, peak_mb};
-pub use examples::{Example, examples};
+pub use examples::{Example, ExampleItem, examples};
 pub use experiment::Experiment;
 pub use exposure::{BOOSTS, ExposurePoint, measure_exposure};
 pub use open::open_bundle;
 pub use paired::Paired;
-pub(crate) use report::is_better;
 pub use report::{Cell, Cost, DataSummary, Difference, FORETASTE, Report};

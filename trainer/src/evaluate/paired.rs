@@ -1,4 +1,4 @@
-//! Two models over the same queries: is the difference chance?
+//! Whether the difference of two models over the same queries is more than chance.
 
 use serde::Serialize;
 
@@ -7,7 +7,7 @@ use crate::random::mix;
 /// Draws of the bootstrap, and of the randomisation test.
 const DRAWS: u64 = 2000;
 
-/// What two models' values of one metric say.
+/// The comparison of two models by one metric.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Paired {
     /// Mean of the first model.
@@ -16,20 +16,20 @@ pub struct Paired {
     pub second: f64,
     /// Mean of second − first.
     pub diff: f64,
-    /// 95 % interval of the difference: percentiles of the means of 2,000 samples with replacement (Efron, 1979).
+    /// 95 % interval of the difference, by the bootstrap: percentiles of the means of 2,000 samples with replacement (Efron, 1979).
     pub ci95: [f64; 2],
-    /// Two-sided p of the paired randomisation test: the share of 2,000 random exchanges of the two models, query by query, with a difference as
-    /// large (Fisher, 1935); at least 1/2,001.
+    /// Two-sided p of the paired randomisation test (Fisher, 1935): in 2,000 rounds the two models are exchanged at random in each query, and p is
+    /// the share of rounds whose difference is at least as large; never below 1/2,001.
     pub p: f64,
-    /// Queries.
+    /// Number of queries.
     pub n: usize,
 }
 
 impl Paired {
-    /// Compares values in the same order of queries. All draws follow from `seed`.
+    /// Compares two lists of values in the same order of queries. `seed` decides all draws.
     ///
     /// # Panics
-    /// If the lists have not one length.
+    /// If the lists differ in length.
     pub fn of(first: &[f64], second: &[f64], seed: u64) -> Paired {
         assert_eq!(first.len(), second.len());
         let n = first.len();
@@ -45,7 +45,7 @@ impl Paired {
             let signed = |(i, d): (usize, &f64)| if draw(1, round, i) >> 63 == 0 { *d } else { -*d };
             mean(differences.iter().enumerate().map(signed).sum())
         };
-        // Sums in another order round differently: equal differences count as such.
+        // The sums round differently, so a difference that is equal but for rounding must still count as equally large.
         let least = diff.abs() * (1.0 - 1e-9);
         let as_large = (0..DRAWS).filter(|round| exchanged(*round).abs() >= least).count();
         Paired {
@@ -77,7 +77,7 @@ mod tests {
         assert_eq!(Paired::of(&a, &a, 0), Paired { second: found.first, diff: 0.0, ci95: [0.0; 2], p: 1.0, ..found });
     }
 
-    /// Where there is no difference, p is below .1 in a tenth of all cases, and the interval misses 0 in a twentieth.
+    /// For two equal models p is below 0.1 in a tenth of all cases, and the interval misses 0 in a twentieth.
     #[test]
     fn keeps_its_levels() {
         let (mut below, mut missed) = (0, 0);

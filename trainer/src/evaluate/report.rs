@@ -1,4 +1,4 @@
-//! Figures of several models over the same queries: means, intervals, paired differences, as JSON and as a table.
+//! Figures of several models over the same queries: means, intervals and paired differences, as JSON and as a table.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,6 +6,8 @@ use serde::Serialize;
 
 use super::ExposurePoint;
 use crate::measure::Values;
+use crate::metrics::Metric;
+use crate::protocols::Protocol;
 
 /// Mean of a metric over queries.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -54,7 +56,7 @@ fn mean_sd(values: &[f64]) -> (f64, f64) {
     if values.is_empty() {
         return (0.0, 0.0);
     }
-    // A sum of nothing is −0.
+    // Adding 0 turns −0 into 0.
     let mean = values.iter().sum::<f64>() / n + 0.0;
     let squares = values.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>();
     (mean, if values.len() > 1 { (squares / (n - 1.0)).sqrt() } else { 0.0 })
@@ -64,7 +66,7 @@ fn half_width(sd: f64, n: usize) -> f64 {
     if n == 0 { 0.0 } else { 1.96 * sd / (n as f64).sqrt() }
 }
 
-/// What was evaluated: the head of the JSON.
+/// The data that was evaluated on.
 #[derive(Debug, Clone, Serialize)]
 pub struct DataSummary {
     /// Name of the data set.
@@ -79,7 +81,7 @@ pub struct DataSummary {
     pub events: usize,
 }
 
-/// Cost by part; a part that was not run is absent.
+/// Cost by part (`train`, `export`, `evaluate`); a part that was not run is absent.
 pub type Cost = BTreeMap<&'static str, f64>;
 
 /// The JSON that `evaluate` and `experiment` write.
@@ -87,31 +89,30 @@ pub type Cost = BTreeMap<&'static str, f64>;
 pub struct Report {
     /// The data.
     pub data: DataSummary,
-    /// `p1` to `p5`.
-    pub protocol: String,
+    /// The protocol.
+    pub protocol: Protocol,
     /// Folds of P4, salts of P1.
     pub folds: Vec<u32>,
     /// Seeds of the training.
     pub seeds: Vec<u64>,
     /// Figures by model and metric.
     pub models: BTreeMap<String, BTreeMap<String, Cell>>,
-    /// The metric that decides.
-    pub goal: &'static str,
-    /// That metric by model and group of users.
+    /// The protocol's goal: the metric by which settings are chosen.
+    pub goal: String,
+    /// The goal by model and group of users.
     pub slices: BTreeMap<String, BTreeMap<String, Cell>>,
     /// Share of the top ten of all lists by model and group of items.
     pub exposure: BTreeMap<String, BTreeMap<String, f64>>,
-    /// What more exposure of rare items costs, by rising values of the lever; empty where it was not measured.
+    /// What more exposure of rare items costs, in ascending order of the boost; empty if it was not measured.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub exposure_curve: Vec<ExposurePoint>,
     /// `foretaste - OTHER` by metric.
     pub paired: BTreeMap<String, BTreeMap<String, Difference>>,
-    /// Means of the unquantised vectors, where they were at hand.
-    #[serde(rename = "float")]
+    /// Means of the unquantised vectors; empty if they were not measured.
     pub float: BTreeMap<String, f64>,
-    /// Wall seconds of one fold and seed, their mean.
+    /// Mean wall seconds of one fold and seed.
     pub seconds: Cost,
-    /// CPU seconds of the process, likewise.
+    /// Mean CPU seconds of one fold and seed.
     pub cpu_seconds: Cost,
     /// Largest resident memory of the process, MB.
     pub peak_mb: f64,
@@ -121,7 +122,7 @@ pub struct Report {
 pub const FORETASTE: &str = "foretaste";
 
 impl Report {
-    /// Summaries and paired differences of the models' values.
+    /// Fills in the summaries and paired differences of the models' values.
     pub fn fill(&mut self, models: &BTreeMap<String, Values>) {
         let cells = |values: &Values| values.iter().map(|(metric, v)| (metric.clone(), Cell::of(v))).collect();
         self.models = models.iter().map(|(name, values)| (name.clone(), cells(values))).collect();
@@ -132,13 +133,23 @@ impl Report {
         }
     }
 
-    /// The table for the terminal, a metric a line, with the half width of the interval; in red, where there is colour, what is better than
-    /// ours.
+    /// The metric that the report calls `name`; `None` if the protocol has none of that name.
+    pub fn metric(&self, name: &str) -> Option<Metric> {
+        self.protocol.metric(name)
+    }
+
+    /// Whether one value of a metric is better than another.
+    pub fn is_better(&self, metric: &str, value: f64, other: f64) -> bool {
+        self.metric(metric).is_some_and(|metric| metric.better.is_better(value, other))
+    }
+
+    /// The table for the terminal: one metric a line, each mean with half the width of its interval. With `colour`, values better than ours are
+    /// red.
     pub fn table(&self, colour: bool) -> String {
         let metrics: BTreeSet<&String> = self.models.values().flat_map(|m| m.keys()).collect();
         let mut models: Vec<&String> = self.models.keys().collect();
         models.sort_by_key(|name| (*name != FORETASTE, (*name).clone()));
-        let mut out = format!("{:<16}", self.protocol);
+        let mut out = format!("{:<16}", self.protocol.name());
         models.iter().for_each(|name| out.push_str(&format!("{name:>19}")));
         for metric in metrics {
             out.push_str(&format!("\n{metric:<16}"));
@@ -146,21 +157,13 @@ impl Report {
                 let cell = cells.get(metric).map(|c| format!("{:.4} ±{:.4}", c.mean, (c.ci95[1] - c.ci95[0]) / 2.0));
                 let cell = format!("{:>19}", cell.unwrap_or_default());
                 let ours = self.models.get(FORETASTE).and_then(|cells| cells.get(metric));
-                let beaten = cells.get(metric).zip(ours).is_some_and(|(other, ours)| is_better(metric, other.mean, ours.mean));
+                let beaten =
+                    cells.get(metric).zip(ours).is_some_and(|(other, ours)| self.is_better(metric, other.mean, ours.mean));
                 out.push_str(&if colour && beaten { format!("\x1b[31m{cell}\x1b[0m") } else { cell });
             }
         }
         out.push('\n');
         out
-    }
-}
-
-/// Whether a value is the better one of a metric. Of what a list is beyond its hits (spread, novelty) neither is.
-pub(crate) fn is_better(metric: &str, value: f64, than: f64) -> bool {
-    match metric.split(['@', '_']).next().unwrap_or(metric) {
-        "rmse" | "mae" | "calibration" => value < than,
-        "hr" | "ndcg" | "recall" | "precision" | "map" | "mrr" | "auc" | "next" | "all" | "rm" | "serendipity" => value > than,
-        _ => false,
     }
 }
 
@@ -177,8 +180,6 @@ mod tests {
         let d = Difference::of(&[1.0, 2.0, 3.0], &[0.0, 2.0, 1.0]);
         assert_eq!(d.diff, 1.0);
         assert!((d.ci95[1] - (1.0 + 1.96 / 3.0f64.sqrt())).abs() < 1e-12);
-        assert!(is_better("rmse", 0.9, 1.0) && is_better("next_hr@10", 0.2, 0.1) && is_better("hr@10_tied", 0.2, 0.1));
-        assert!(!is_better("ndcg@10", 0.1, 0.1) && !is_better("gini@10", 0.1, 0.2) && !is_better("novelty@10", 3.0, 2.0));
         assert_eq!(Cell::of(&[]), Cell { mean: 0.0, sd: 0.0, ci95: [0.0, 0.0], n: 0 });
     }
 }

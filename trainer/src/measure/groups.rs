@@ -1,4 +1,4 @@
-//! Groups of users and of items, by which figures are told apart: who is served how well, and what is shown how often.
+//! Groups of users and of items: how well each group of users is served, and how often each group of items is shown.
 
 use std::collections::BTreeMap;
 
@@ -6,17 +6,18 @@ use foretaste::features::Value;
 
 use crate::data::{Column, Dataset};
 
-/// Most values of a column whose groups are told apart.
+/// A column with more values than this makes no groups.
 const MOST_VALUES: usize = 30;
-/// Share of the items that are the head: the most popular.
+/// Share of the items that are the head, the most popular ones; the others are the tail.
 const HEAD: f64 = 0.2;
 
-/// Name of the group of items that are not the head.
+/// Name of the group of the items that are not in the head.
 pub const TAIL: &str = "tail, the others";
 
-/// Named groups, and those of each member.
+/// Named groups of users or items.
 pub(super) struct Groups {
     pub names: Vec<String>,
+    /// By user or item: indices into `names` of its groups.
     pub of: Vec<Vec<usize>>,
 }
 
@@ -31,7 +32,7 @@ impl Groups {
         (0..self.of.len()).filter(|i| is_in(*i)).for_each(|i| self.of[i].push(index));
     }
 
-    /// A group a value of a column of categories, or of sets.
+    /// Adds one group for each value of a column of categories, or for each member of a column of sets.
     fn add_column(&mut self, column: &Column) {
         let mut values: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for (i, value) in column.values.iter().enumerate() {
@@ -50,7 +51,7 @@ impl Groups {
         }
     }
 
-    /// Of the users: three by their number of events, and those of the categories of the users table.
+    /// Groups of users: three by the number of their events, and one for each category in the users table.
     pub fn of_users(data: &Dataset) -> Groups {
         let mut groups = Groups::new(data.users.len());
         let events = |user: usize| data.history(user).len();
@@ -65,7 +66,7 @@ impl Groups {
         groups
     }
 
-    /// Of the items: head and tail by popularity, and those of categories and sets of the items table.
+    /// Groups of items: head and tail by popularity, and one for each category or member of a set in the items table.
     pub fn of_items(data: &Dataset) -> Groups {
         let mut groups = Groups::new(data.items.len());
         let mut counts = vec![0u32; data.items.len()];
@@ -82,7 +83,7 @@ impl Groups {
         groups
     }
 
-    /// Share of `shown[member]` that falls to each group; a member of several counts in each.
+    /// The share of all `shown` that each group has; `shown` is a count for each user or item. A member of several groups counts in each.
     pub fn shares(&self, shown: &[u32]) -> BTreeMap<String, f64> {
         let mut sums = vec![0u64; self.names.len()];
         for (groups, shown) in self.of.iter().zip(shown) {

@@ -1,4 +1,4 @@
-//! The figures of a protocol, from the scores of any model.
+//! Figures of a model on a split: the metrics that the protocol reports, from the scores of any model.
 
 mod groups;
 
@@ -10,52 +10,40 @@ use anyhow::Result;
 
 use self::groups::Groups;
 use crate::data::Dataset;
-use crate::metrics::{
-    Beyond, Calibration, auc, average_precision, coverage, gini, hit_rate, mrr, ndcg, precision, ranks, recall, serendipity, top,
-};
-use crate::protocols::{Model, Protocol, Query, Split, distinct};
+use crate::metrics::{AllLists, Formula, ItemGroups, ItemUsers, List, ranks, top};
+use crate::protocols::{LIST_LEN, Model, Protocol, Query, ReportedMetric, Split, Targets, distinct};
 
-/// Values of one model by metric: one value a query, the queries in the same order for every model.
+/// Values of one model by metric: one value a query, in the same order of queries for every model.
 pub type Values = BTreeMap<String, Vec<f64>>;
 
 /// Figures of one model on one split.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Figures {
-    /// By metric, one value a query (P1: a test event).
+    /// By metric, one value a query (P1 and P2: a target).
     pub values: Values,
     /// By metric, one value for all queries together.
     pub overall: BTreeMap<String, f64>,
-    /// Of the metric that decides ([`goal`]), by group of users: one value a query.
+    /// The protocol's goal by group of users: one value a query (P1: a target).
     pub slices: Values,
-    /// Share of the top ten of all lists by group of items.
+    /// By group of items, its share of the first [`LIST_LEN`] places of all lists, 0 to 1.
     pub exposure: BTreeMap<String, f64>,
 }
 
-/// The metric by which settings are chosen on a protocol's validation part: higher is better, but for the RMSE.
-pub fn goal(protocol: Protocol) -> &'static str {
-    match protocol {
-        Protocol::P1 => "rm@10",
-        Protocol::P2 => "rmse",
-        Protocol::P3 | Protocol::P5 => "ndcg@10",
-        Protocol::P4 | Protocol::All => "ndcg@100",
-        Protocol::Cold => "recall@20",
-    }
-}
-
-/// Queries that choose a setting, at most: every n-th of the validation part.
+/// Most queries by which a setting is chosen; of more, every n-th is taken.
 const CHOOSING: usize = 1000;
 
-/// The quality of a model on the split's validation part: the sum of the protocol's [`goal`] over at most 1,000 queries.
+/// Returns a function that gives the quality of a model: the sum of the protocol's goal over at most 1,000 queries of the validation part.
 pub fn validation_quality(data: &Dataset, split: &Split) -> impl Fn(&dyn Model) -> f64 {
     let queries: Vec<Query> = split.valid.iter().step_by(split.valid.len() / CHOOSING + 1).cloned().collect();
+    let goal = split.protocol.goal();
     move |model| {
-        let figures = measure(data, split, &queries, |query| Ok(model.scores(query))).unwrap_or_default();
-        figures.values.get(goal(split.protocol)).map_or(0.0, |values| values.iter().sum::<f64>())
+        let figures = measure_metrics(data, split, &queries, &[goal], |query| Ok(model.scores(query))).unwrap_or_default();
+        figures.values.get(&goal.name()).map_or(0.0, |values| values.iter().sum::<f64>())
     }
 }
 
-/// Asks `score` for every query of a part of the split: it gives the scores of all items. What the split's model may have seen is what
-/// novelty, diversity and popularity are measured by.
+/// Measures every metric of the protocol that is about rankings over some queries of the split. `score` gives the scores of all items for a
+/// query: `[items]`, higher is better.
 ///
 /// # Errors
 /// Those of `score`.
@@ -63,117 +51,147 @@ pub fn measure(
     data: &Dataset,
     split: &Split,
     queries: &[Query],
+    score: impl FnMut(&Query) -> Result<Vec<f32>>,
+) -> Result<Figures> {
+    measure_metrics(data, split, queries, &split.protocol.metrics(), score)
+}
+
+/// [`measure`] with some metrics alone.
+fn measure_metrics(
+    data: &Dataset,
+    split: &Split,
+    queries: &[Query],
+    metrics: &[ReportedMetric],
     mut score: impl FnMut(&Query) -> Result<Vec<f32>>,
 ) -> Result<Figures> {
-    let protocol = split.protocol;
-    let beyond = Beyond::new(data.items.len(), split.fitted());
-    let (users, items) = (Groups::of_users(data), Groups::of_items(data));
-    let usual = beyond.popularity();
-    let calibration = calibration(data);
-    let mut out = Figures::default();
-    let mut shown = vec![0u32; data.items.len()];
-    let mut unknown = 0;
+    let goal = split.protocol.goal().name();
+    let item_users = ItemUsers::new(data.items.len(), split.fitted().iter().map(|sequence| distinct(&sequence.events)));
+    let popularity = item_users.popularity();
+    let item_groups = item_groups(data);
+    let (user_slices, item_shares) = (Groups::of_users(data), Groups::of_items(data));
+    let list_lens: Vec<usize> = metrics.iter().filter_map(ReportedMetric::list_len).collect();
+    let longest = list_lens.iter().copied().max();
+    // In how many lists each item is among the first k, by k.
+    let mut shown: BTreeMap<usize, Vec<u32>> = list_lens.iter().map(|k| (*k, vec![0; data.items.len()])).collect();
+    let mut unknown_targets = 0;
+    let mut figures = Figures::default();
     for query in queries {
         let scores = score(query)?;
         let universe = query.universe(&data.in_events);
-        let rank = |removed: &[u32]| ranks(&scores, universe, removed, &query.targets);
-        let mut add = |metric: String, value: f64| {
-            if metric == goal(protocol) {
-                for group in &users.of[query.user as usize] {
-                    out.slices.entry(users.names[*group].clone()).or_default().push(value);
+        let ranking = Ranking::new(&scores, data, split.protocol, query, metrics.iter().any(|metric| metric.keeps_history));
+        let history = distinct(&query.history);
+        let [items, popular] =
+            [&scores, &popularity].map(|scores| longest.map_or(vec![], |k| top(scores, universe, &query.removed, k)));
+        for metric in metrics {
+            let values = match metric.metric.formula {
+                Formula::Ranks(_) | Formula::WholeRanking(_) => ranking.values(metric),
+                Formula::List(formula) => {
+                    let list = List {
+                        items: first(&items, metric.metric.k),
+                        history: &history,
+                        targets: &query.targets,
+                        popular: first(&popular, metric.metric.k),
+                        users: &item_users,
+                        groups: item_groups.as_ref(),
+                    };
+                    formula(&list).into_iter().collect()
+                }
+                Formula::AllLists(_) | Formula::RatingErrors(_) => continue,
+            };
+            figures.add(metric, &values, metric.split_by.and_then(|split| split.kind_of(data, query)));
+            if metric.name() == goal {
+                for group in &user_slices.of[query.user as usize] {
+                    figures.slices.entry(user_slices.names[*group].clone()).or_default().extend(&values);
                 }
             }
-            out.values.entry(metric).or_default().push(value);
+        }
+        for (k, shown) in &mut shown {
+            first(&items, Some(*k)).iter().for_each(|item| shown[*item as usize] += 1);
+        }
+        unknown_targets += query.targets.iter().filter(|target| !universe[**target as usize]).count() as u32;
+    }
+    if let Some(shown) = shown.get(&LIST_LEN) {
+        figures.exposure = item_shares.shares(shown);
+    }
+    for metric in metrics {
+        let Formula::AllLists(formula) = metric.metric.formula else { continue };
+        let shown = metric.metric.k.and_then(|k| shown.get(&k)).map_or(&[][..], Vec::as_slice);
+        let shown: Vec<u32> = shown.iter().zip(&data.in_events).filter(|(_, is_in)| **is_in).map(|(n, _)| *n).collect();
+        figures.overall.insert(metric.name(), formula(&AllLists { shown: &shown, unknown_targets }));
+    }
+    Ok(figures)
+}
+
+/// The first k items of a list, or all of a shorter one; none without a k.
+fn first(list: &[u32], k: Option<usize>) -> &[u32] {
+    &list[..k.unwrap_or(0).min(list.len())]
+}
+
+impl Figures {
+    /// Adds the values of one query: to the metric, and to the metric for its kind of query.
+    fn add(&mut self, metric: &ReportedMetric, values: &[f64], kind: Option<&str>) {
+        if values.is_empty() {
+            return;
+        }
+        for name in [Some(metric.name()), kind.map(|kind| metric.name_of(kind))].into_iter().flatten() {
+            self.values.entry(name).or_default().extend(values);
+        }
+    }
+}
+
+/// Where the targets of a query rank.
+struct Ranking {
+    /// Ranks of the targets among the candidates without the history.
+    ranks: Vec<usize>,
+    /// Ranks of the targets with the history among the candidates; empty if no metric asks for them.
+    with_history: Vec<usize>,
+    /// Number of candidates without the history.
+    candidates: usize,
+}
+
+impl Ranking {
+    fn new(scores: &[f32], data: &Dataset, protocol: Protocol, query: &Query, keeps_history: bool) -> Ranking {
+        let universe = query.universe(&data.in_events);
+        let removed = query.removed.iter().filter(|item| universe[**item as usize]).count();
+        let mut out = Ranking {
+            ranks: ranks(scores, universe, &query.removed, &query.targets),
+            with_history: if keeps_history { ranks(scores, universe, &[], &query.targets) } else { vec![] },
+            candidates: universe.iter().filter(|is_in| **is_in).count() - removed,
         };
-        match protocol {
-            Protocol::P1 => {
-                for (name, ranks) in [("all", rank(&[])), ("rm", rank(&query.removed))] {
-                    for k in [1, 5, 10, 50, 100] {
-                        ranks.iter().for_each(|rank| add(format!("{name}@{k}"), hit_rate(*rank, k)));
-                    }
-                }
-            }
-            Protocol::P3 => {
-                let rank = rank(&query.removed)[0];
-                [10, 20, 50].into_iter().for_each(|k| add(format!("hr@{k}"), hit_rate(rank, k)));
-                [10, 20, 50].into_iter().for_each(|k| add(format!("ndcg@{k}"), ndcg(&[rank], k)));
-                add("mrr".into(), mrr(rank));
-                if let Some(tie) = tie(data, query) {
-                    add(format!("hr@10_{tie}"), hit_rate(rank, 10));
-                    add(format!("ndcg@10_{tie}"), ndcg(&[rank], 10));
-                }
-            }
-            Protocol::P5 => {
-                // What no list can hold is a miss.
-                let can = query.is_candidate(query.targets[0], &data.in_events);
-                let rank = if can { rank(&query.removed)[0] } else { usize::MAX };
-                let who = if query.is_new { "new" } else { "known" };
-                for (metric, value) in [("hr@10", hit_rate(rank, 10)), ("ndcg@10", ndcg(&[rank], 10))] {
-                    add(metric.into(), value);
-                    add(format!("{metric}_{who}"), value);
-                }
-                unknown += u32::from(!universe[query.targets[0] as usize]);
-            }
-            Protocol::Cold => {
-                let ranks = rank(&query.removed);
-                add("recall@20".into(), recall(&ranks, 20));
-                add("ndcg@100".into(), ndcg(&ranks, 100));
-            }
-            Protocol::P2 | Protocol::P4 | Protocol::All => {
-                let ranks = rank(&query.removed);
-                add("recall@20".into(), recall(&ranks, 20));
-                add("ndcg@100".into(), ndcg(&ranks, 100));
-                add("precision@20".into(), precision(&ranks, 20));
-                add("map@100".into(), average_precision(&ranks, 100));
-                add("mrr".into(), ranks.iter().min().map_or(0.0, |rank| mrr(*rank)));
-                let candidates = universe.iter().filter(|is_in| **is_in).count() - query.removed.len();
-                add("auc".into(), auc(&ranks, candidates));
-                add("next_hr@10".into(), hit_rate(ranks[0], 10));
-                add("next_ndcg@10".into(), ndcg(&ranks[..1], 10));
-                if let Some(tie) = tie(data, query) {
-                    add(format!("ndcg@100_{tie}"), ndcg(&ranks, 100));
-                    add(format!("next_hr@10_{tie}"), hit_rate(ranks[0], 10));
+        if protocol.misses_non_candidates() {
+            for (rank, target) in out.ranks.iter_mut().zip(&query.targets) {
+                if !query.is_candidate(*target, &data.in_events) {
+                    *rank = usize::MAX;
                 }
             }
         }
-        let list = top(&scores, universe, &query.removed, 10);
-        add("novelty@10".into(), beyond.novelty(&list));
-        add("ild@10".into(), beyond.intra_list_diversity(&list));
-        if let Some(lift) = beyond.popularity_lift(&list, &distinct(&query.history)) {
-            add("lift@10".into(), lift);
-        }
-        add("serendipity@10".into(), serendipity(&list, &query.targets, &top(&usual, universe, &query.removed, 10)));
-        if let Some(divergence) = calibration.as_ref().and_then(|c| c.divergence(&distinct(&query.history), &list)) {
-            add("calibration@10".into(), divergence);
-        }
-        list.into_iter().for_each(|item| shown[item as usize] += 1);
+        out
     }
-    out.exposure = items.shares(&shown);
-    let universe: Vec<u32> = shown.iter().zip(&data.in_events).filter(|(_, is_in)| **is_in).map(|(n, _)| *n).collect();
-    out.overall = BTreeMap::from([("coverage@10".into(), coverage(&universe)), ("gini@10".into(), gini(&universe))]);
-    if protocol == Protocol::P5 {
-        out.overall.insert("unknown_targets".into(), f64::from(unknown));
+
+    /// The values of a metric of ranks.
+    fn values(&self, metric: &ReportedMetric) -> Vec<f64> {
+        let ranks = if metric.keeps_history { &self.with_history } else { &self.ranks };
+        let value = |ranks: &[usize]| match metric.metric.formula {
+            Formula::Ranks(formula) => Some(formula(ranks, metric.metric.k.unwrap_or(self.candidates))),
+            Formula::WholeRanking(formula) => Some(formula(ranks, self.candidates)),
+            _ => None,
+        };
+        match metric.targets {
+            Targets::All => value(ranks).into_iter().collect(),
+            Targets::Next => value(&ranks[..1]).into_iter().collect(),
+            Targets::Each => ranks.chunks(1).filter_map(value).collect(),
+        }
     }
-    Ok(out)
 }
 
-/// By the first column of items that has categories or sets.
-fn calibration(data: &Dataset) -> Option<Calibration> {
-    data.item_table.columns.iter().find(|c| c.kind == "category" || c.kind == "set").map(Calibration::new)
+/// Groups of items by the first column that has categories or sets.
+fn item_groups(data: &Dataset) -> Option<ItemGroups> {
+    let column = data.item_table.columns.iter().find(|c| c.kind == "category" || c.kind == "set");
+    column.map(|column| ItemGroups::new(&column.values))
 }
 
-/// Whether the first target shares its second with the last event of the query, `tied`, or not, `untied`: where many do, their order can be learnt
-/// from how ties are broken. `None` without times.
-fn tie(data: &Dataset, query: &Query) -> Option<&'static str> {
-    let ahead = &data.history(query.user as usize)[query.history.len()..];
-    let target = ahead.iter().find(|e| e.item == query.targets[0])?;
-    Some(if query.history.last()?.time? == target.time? { "tied" } else { "untied" })
-}
-
-/// Asks `predict` for every query of P2: it gives the ratings of the targets, which are cut to the range of all ratings.
-///
-/// `mae` is the mean of |e| over the test events. The values of `rmse` are R + (e² − R²) / 2R with R the root mean squared error: their mean is
-/// R, and their spread gives its interval (the delta method), as does that of their differences between two models.
+/// Measures predicted ratings (P2) over some queries. `predict` gives one rating for each target of a query; ratings outside the range of those
+/// in the data are clipped to it.
 ///
 /// # Errors
 /// Those of `predict`.
@@ -189,13 +207,11 @@ pub fn measure_ratings(
         let predicted = predict(query)?;
         errors.extend(predicted.iter().zip(&query.ratings).map(|(p, r)| p.max(least).min(most) - r));
     }
-    let squares: Vec<f64> = errors.iter().map(|e| e * e).collect();
-    let mean = squares.iter().sum::<f64>() / squares.len().max(1) as f64;
-    let root = mean.sqrt();
-    let spread = |e: &f64| if root > 0.0 { root + (e - mean) / (2.0 * root) } else { 0.0 };
-    let values =
-        [("rmse".to_owned(), squares.iter().map(spread).collect()), ("mae".to_owned(), errors.iter().map(|e| e.abs()).collect())];
-    Ok(Figures { values: values.into(), ..Figures::default() })
+    let values = |metric: ReportedMetric| match metric.metric.formula {
+        Formula::RatingErrors(formula) => Some((metric.name(), formula(&errors))),
+        _ => None,
+    };
+    Ok(Figures { values: Protocol::P2.metrics().into_iter().filter_map(values).collect(), ..Figures::default() })
 }
 
 #[cfg(test)]
@@ -207,26 +223,11 @@ mod tests {
         Split { protocol, fold: None, train: vec![], valid: vec![], refit: None, test: vec![] }
     }
 
-    /// Items 0 to 4 with falling scores.
+    /// The figures of one query over the items 0 to 4 with falling scores.
     fn figures(protocol: Protocol, targets: &[u32], removed: &[u32]) -> Figures {
         let data = dataset(&[&[0, 1, 2, 3, 4]]);
         let query = Query::new(0, vec![], targets.to_vec(), removed.to_vec());
         measure(&data, &split(protocol), &[query], |_| Ok(vec![5.0, 4.0, 3.0, 2.0, 1.0])).unwrap()
-    }
-
-    #[test]
-    fn ties_are_told_apart() {
-        let mut data = dataset(&[&[0, 1, 2, 3]]);
-        assert_eq!(tie(&data, &query_at(&data, 2)), Some("untied"));
-        data.events.change(|events| events[2].time = events[1].time);
-        assert_eq!(tie(&data, &query_at(&data, 2)), Some("tied"));
-        assert_eq!(tie(&data, &query_at(&data, 0)), None, "nothing to share a second with");
-        data.events.change(|events| events[2].time = None);
-        assert_eq!(tie(&data, &query_at(&data, 2)), None);
-    }
-
-    fn query_at(data: &Dataset, known: usize) -> Query {
-        Query::new(0, data.events[..known].to_vec(), vec![data.events[known].item], vec![])
     }
 
     #[test]
@@ -242,7 +243,23 @@ mod tests {
         query.is_new = true;
         let miss = figures(&query);
         assert_eq!((miss.values["hr@10"][0], miss.values["ndcg@10_new"][0], miss.overall["unknown_targets"]), (0.0, 0.0, 1.0));
-        assert_eq!(miss.overall["coverage@10"], 0.8, "and nobody sees it");
+        assert_eq!(miss.overall["coverage@10"], 0.8, "the item that is no candidate is in no list");
+    }
+
+    #[test]
+    fn the_goal_alone_has_the_values_that_it_has_among_all_metrics() {
+        let data = dataset(&[&[0, 1, 2, 3, 4]]);
+        let query = Query::new(0, vec![], vec![3, 1], vec![0]);
+        let score = |_: &Query| Ok(vec![5.0, 4.0, 3.0, 2.0, 1.0]);
+        for protocol in [Protocol::P1, Protocol::P3, Protocol::P4, Protocol::P5, Protocol::Cold] {
+            let goal = protocol.goal();
+            let all = measure(&data, &split(protocol), std::slice::from_ref(&query), score).unwrap();
+            let alone = measure_metrics(&data, &split(protocol), std::slice::from_ref(&query), &[goal], score).unwrap();
+            assert_eq!(alone.values[&goal.name()], all.values[&goal.name()]);
+            assert!(all.slices.values().all(|values| *values == alone.values[&goal.name()]) && !all.slices.is_empty());
+            assert!(all.values.keys().chain(all.overall.keys()).all(|name| protocol.metric(name).is_some()));
+        }
+        assert!(measure(&data, &split(Protocol::P2), &[query], score).unwrap().values.is_empty(), "ratings are no ranking");
     }
 
     #[test]
@@ -265,7 +282,7 @@ mod tests {
         let mut data = dataset(&[&[0, 1, 2, 3]]);
         data.events.change(|events| (events[0].rating, events[1].rating) = (Some(1.0), Some(5.0)));
         let query = Query { ratings: vec![1.0, 4.0, 5.0], ..Query::new(0, vec![], vec![0, 2, 1], vec![]) };
-        // 9 is cut to 5.
+        // The prediction 9 is clipped to 5.
         let figures = measure_ratings(&data, &[query], |_| Ok(vec![2.0, 4.0, 9.0])).unwrap();
         let mean = |metric: &str| figures.values[metric].iter().sum::<f64>() / 3.0;
         assert!((mean("rmse") - (1.0f64 / 3.0).sqrt()).abs() < 1e-12 && (mean("mae") - 1.0 / 3.0).abs() < 1e-12);

@@ -1,6 +1,17 @@
 //! Average precision: its mean over queries is the MAP.
 
-/// Σ over targets of rank r ≤ k of the precision of the first r places, over min(k, targets); 0 without targets. Higher is better.
+use super::{Better, Formula, Metric};
+
+/// Average precision of a query; its mean over queries is the MAP.
+pub const AVERAGE_PRECISION: Metric = Metric {
+    family: "map",
+    k: None,
+    unit: "mean precision, 0 to 1",
+    better: Better::Higher,
+    formula: Formula::Ranks(average_precision),
+};
+
+/// The sum over targets of rank r ≤ k of the precision of the first r places, divided by min(k, targets); 0 without targets.
 pub fn average_precision(ranks: &[usize], k: usize) -> f64 {
     let mut hits: Vec<usize> = ranks.iter().copied().filter(|r| *r <= k).collect();
     hits.sort_unstable();

@@ -1,6 +1,18 @@
 //! Normalised discounted cumulative gain (Järvelin and Kekäläinen, 2002), binary gains.
 
-/// Σ over targets of rank r ≤ k of 1/log2(r + 1), over the same of an ideal list of min(k, targets); 0 without targets. Higher is better.
+use super::{Better, Formula, Metric};
+
+/// Normalised discounted cumulative gain.
+pub const NDCG: Metric = Metric {
+    family: "ndcg",
+    k: None,
+    unit: "share of the ideal list's gain, 0 to 1",
+    better: Better::Higher,
+    formula: Formula::Ranks(ndcg),
+};
+
+/// The sum of 1/log2(r + 1) over targets of rank r ≤ k, divided by the same sum for an ideal list, whose first min(k, targets) places are
+/// targets; 0 without targets.
 pub fn ndcg(ranks: &[usize], k: usize) -> f64 {
     let gain = |rank: usize| 1.0 / libm::log2(rank as f64 + 1.0);
     let ideal: f64 = (1..=ranks.len().min(k)).map(gain).sum();

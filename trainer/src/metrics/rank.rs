@@ -1,9 +1,9 @@
 //! Ranks of targets among the candidates.
 
-/// Rank of each target, from 1: 1 + the candidates with a higher score + those with an equal score and a smaller index.
+/// The rank of each target, from 1: 1 + the number of candidates with a higher score + the number with an equal score and a smaller index.
 ///
-/// Candidates are the items of `universe` `[items]` less `removed`; a target counts as one even where it was removed.
-/// A score that is not a number is below all others.
+/// Candidates are the items of `universe` `[items]` without `removed`; a target is a candidate even if it was removed. NaN is below all other
+/// scores.
 pub fn ranks(scores: &[f32], universe: &[bool], removed: &[u32], targets: &[u32]) -> Vec<usize> {
     let allowed = candidates(universe, removed);
     let key = |item: usize| key(scores[item]);
@@ -15,7 +15,7 @@ pub fn ranks(scores: &[f32], universe: &[bool], removed: &[u32], targets: &[u32]
     targets.iter().map(rank).collect()
 }
 
-/// The `k` candidates of the highest score, ties by index.
+/// The `k` candidates with the highest scores, best first; ties are broken by the smaller index.
 pub fn top(scores: &[f32], universe: &[bool], removed: &[u32], k: usize) -> Vec<u32> {
     let allowed = candidates(universe, removed);
     let mut items: Vec<u32> = (0..scores.len() as u32).filter(|item| allowed[*item as usize]).collect();
@@ -30,7 +30,7 @@ pub fn top(scores: &[f32], universe: &[bool], removed: &[u32], k: usize) -> Vec<
 }
 
 fn key(score: f32) -> f32 {
-    // Adding 0 makes −0 and 0 one.
+    // Adding 0 turns −0 into 0, so that the two are equal.
     if score.is_nan() { f32::NEG_INFINITY } else { score + 0.0 }
 }
 

@@ -1,14 +1,20 @@
-//! Shares of targets that a list holds.
+//! Recall: which share of the targets a list holds.
 
-/// Targets of rank ≤ k over min(k, targets); 0 without targets. Higher is better.
+use super::{Better, Formula, Metric};
+
+/// Recall in the first k places.
+pub const RECALL: Metric = Metric {
+    family: "recall",
+    k: None,
+    unit: "share of targets, 0 to 1",
+    better: Better::Higher,
+    formula: Formula::Ranks(recall),
+};
+
+/// The number of targets of rank ≤ k, divided by min(k, targets); 0 without targets.
 pub fn recall(ranks: &[usize], k: usize) -> f64 {
     let hits = ranks.iter().filter(|r| **r <= k).count();
     if ranks.is_empty() { 0.0 } else { hits as f64 / ranks.len().min(k) as f64 }
-}
-
-/// 1 where the rank is ≤ k, else 0: its mean over queries of one target is the hit rate. Higher is better.
-pub fn hit_rate(rank: usize, k: usize) -> f64 {
-    if rank <= k { 1.0 } else { 0.0 }
 }
 
 #[cfg(test)]
@@ -20,6 +26,5 @@ mod tests {
         assert_eq!(recall(&[1, 20, 21], 20), 2.0 / 3.0);
         assert_eq!(recall(&[1, 2, 3], 2), 1.0);
         assert_eq!(recall(&[], 2), 0.0);
-        assert_eq!((hit_rate(10, 10), hit_rate(11, 10)), (1.0, 0.0));
     }
 }

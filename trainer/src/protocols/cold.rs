@@ -1,11 +1,21 @@
-//! Cold items: a tenth of the items is new to everyone, and visitors of P4's folds are to find them by what is said of them.
+//! Cold items: the events of a tenth of the items are taken out of training, and the model has to find these items for P4's users by their
+//! features alone.
 
 use std::sync::Arc;
 
-use super::{Protocol, Query, Sequence, Split, hash, p4};
+use super::{Protocol, Query, ReportedMetric, Sequence, Split, hash, p4, reported};
 use crate::data::Dataset;
+use crate::metrics::{NDCG, RECALL};
 
-/// Items that are cold: `H("cold/0:{item}") mod 10 = 0`.
+/// The metric by which settings are chosen.
+pub(super) const GOAL: ReportedMetric = ReportedMetric::of(RECALL.at(20));
+
+/// The metrics that are reported.
+pub(super) fn metrics() -> Vec<ReportedMetric> {
+    [GOAL, ReportedMetric::of(NDCG.at(100))].into_iter().chain(reported::of_lists()).collect()
+}
+
+/// Whether each item is cold: `H("cold/0:{item}") mod 10 = 0`.
 fn cold(data: &Dataset) -> Vec<bool> {
     let is_cold = |(id, in_events): (&String, &bool)| *in_events && hash(&format!("cold/0:{id}")).is_multiple_of(10);
     data.items.iter().zip(&data.in_events).map(is_cold).collect()
@@ -18,7 +28,7 @@ pub(super) fn split(data: &Dataset, fold: u32) -> Split {
         (!events.is_empty()).then(|| Sequence { events: events.into(), ..sequence })
     };
     let warm_ones = |sequences: Vec<Sequence>| sequences.into_iter().filter_map(warm).collect();
-    // Cold items are asked for where `asked`, and are neither asked for nor known in validation.
+    // The test asks for cold items (`asked`); validation neither asks for them nor has them in its histories.
     let query = |query: Query, asked: bool| {
         let history: Vec<_> = query.history.iter().filter(|e| !cold[e.item as usize]).copied().collect();
         let targets: Vec<u32> = query.targets.iter().copied().filter(|t| cold[*t as usize] == asked).collect();

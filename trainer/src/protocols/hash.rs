@@ -1,6 +1,6 @@
 //! The hash that assigns events and users to parts: `fmix64(fnv1a64(text))`, the same in any language.
 
-/// H of a text, over its UTF-8 bytes.
+/// The hash of the UTF-8 bytes of a text.
 pub fn hash(text: &str) -> u64 {
     let mut h = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
     h ^= h >> 33;

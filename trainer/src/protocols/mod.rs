@@ -1,16 +1,19 @@
-//! Splits of the events: who is asked what, and what was known. A protocol a file.
+//! Evaluation protocols, one a file: how the events are split, what each query asks for, and which metrics are reported.
 
 mod all;
 mod cold;
 mod hash;
 mod p1;
+mod p2;
 mod p3;
 mod p4;
 mod p5;
+mod reported;
 mod write;
 
 pub use hash::hash;
 pub(crate) use p4::query;
+pub use reported::{LIST_LEN, ReportedMetric, SplitBy, Targets};
 pub use write::write_split;
 
 use std::sync::Arc;
@@ -18,9 +21,11 @@ use std::sync::Arc;
 use anyhow::{Result, bail, ensure};
 
 use crate::data::{Dataset, Event, Events};
+use crate::metrics::Metric;
 
-/// A fixed way to split the events and to ask.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+/// A fixed way to split the events, to ask for the held-out ones, and to measure the answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Protocol {
     /// Retrieval on a random split.
     P1,
@@ -51,43 +56,77 @@ impl Protocol {
             Protocol::All => "all",
         }
     }
+
+    /// The metrics that are reported, in no particular order.
+    pub fn metrics(self) -> Vec<ReportedMetric> {
+        match self {
+            Protocol::P1 => p1::metrics(),
+            Protocol::P2 => p2::metrics(),
+            Protocol::P3 => p3::metrics(),
+            Protocol::P4 | Protocol::All => p4::metrics(),
+            Protocol::P5 => p5::metrics(),
+            Protocol::Cold => cold::metrics(),
+        }
+    }
+
+    /// The metric by which settings are chosen on the validation part.
+    pub fn goal(self) -> ReportedMetric {
+        match self {
+            Protocol::P1 => p1::GOAL,
+            Protocol::P2 => p2::GOAL,
+            Protocol::P3 => p3::GOAL,
+            Protocol::P4 | Protocol::All => p4::GOAL,
+            Protocol::P5 => p5::GOAL,
+            Protocol::Cold => cold::GOAL,
+        }
+    }
+
+    /// The metric that reports of this protocol call `name`; `None` if there is none.
+    pub fn metric(self, name: &str) -> Option<Metric> {
+        self.metrics().iter().find(|reported| reported.is_called(name)).map(|reported| reported.metric)
+    }
+
+    /// Whether a target that is no candidate is a miss (P5). The other protocols rank every target, even an item that the user had before (P1).
+    pub fn misses_non_candidates(self) -> bool {
+        self == Protocol::P5
+    }
 }
 
-/// The events of one user that may be learnt from, oldest first.
+/// The events of one user that a model is fitted on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sequence {
     /// Index into [`Dataset::users`].
     pub user: u32,
-    /// Oldest first.
+    /// The events, oldest first.
     pub events: Events,
 }
 
-/// One ranking task: what is known of a visitor, and what is to be found.
+/// One task: from the known history of a user, find the targets (or predict their ratings).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Query {
     /// Index into [`Dataset::users`].
     pub user: u32,
-    /// What is known, oldest first.
+    /// The known events, oldest first.
     pub history: Events,
     /// Items to find, in order of time.
     pub targets: Vec<u32>,
-    /// Ratings of the targets (P2), else none.
+    /// Ratings of the targets (P2); empty in the other protocols.
     pub ratings: Vec<f64>,
-    /// Items that are no candidates.
+    /// Items that are not candidates, ascending.
     pub removed: Vec<u32>,
-    /// Items that are candidates if they are not removed, `[items]`; absent: all that occur in the events.
+    /// Whether each item is a candidate, unless it is removed: `[items]`; `None`: all items that occur in the events.
     pub candidates: Option<Arc<Vec<bool>>>,
-    /// Whether the trainer knows no event of the user (P5).
+    /// Whether the trainer knows no event of the user; told only by P5.
     pub is_new: bool,
 }
 
 impl Query {
-    /// A query whose candidates are all items of the events.
+    /// A query whose candidates are all items of the events but the `removed` ones (ascending).
     pub fn new(user: u32, history: impl Into<Events>, targets: Vec<u32>, removed: Vec<u32>) -> Query {
         Query { user, history: history.into(), targets, ratings: vec![], removed, candidates: None, is_new: false }
     }
 
-    /// Items that are candidates if they are not removed.
+    /// Whether each item is a candidate, unless it is removed: `[items]`.
     pub fn universe<'a>(&'a self, in_events: &'a [bool]) -> &'a [bool] {
         self.candidates.as_ref().map_or(in_events, |candidates| candidates)
     }
@@ -98,9 +137,9 @@ impl Query {
     }
 }
 
-/// A fitted recommender of whatever kind, as far as a protocol asks it.
+/// A fitted recommender of any kind that ranks.
 pub trait Model {
-    /// Scores of all items for a query: `[items]`, more is better.
+    /// Scores of all items for a query: `[items]`, higher is better.
     fn scores(&self, query: &Query) -> Vec<f32>;
 }
 
@@ -111,13 +150,13 @@ pub struct Split {
     pub protocol: Protocol,
     /// Fold of P4, salt of P1 and P2.
     pub fold: Option<u32>,
-    /// What is learnt from while settings and numbers of epochs are chosen.
+    /// The events to fit on while settings and numbers of epochs are chosen.
     pub train: Vec<Sequence>,
-    /// What they are chosen by.
+    /// The queries by which they are chosen.
     pub valid: Vec<Query>,
-    /// Train and validation, for the final fit; absent where the protocol never fits again (P3).
+    /// Train and validation together, for the final fit; `None` if the protocol does not fit again (P3).
     pub refit: Option<Vec<Sequence>>,
-    /// What is reported; empty for [`Protocol::All`].
+    /// The queries whose figures are reported; empty for [`Protocol::All`].
     pub test: Vec<Query>,
 }
 
@@ -125,10 +164,11 @@ impl Split {
     /// Splits a data set. `fold` is the fold of P4 and of the cold items (0 to 9) or the salt of P1 and P2; absent: 0.
     ///
     /// # Errors
-    /// A fold that the protocol does not have, events without ratings for P2 or without times for P5.
+    /// A fold that the protocol does not have; P2 without ratings; P5 without times.
     pub fn of(data: &Dataset, protocol: Protocol, fold: Option<u32>) -> Result<Split> {
         match (protocol, fold) {
-            (Protocol::P1 | Protocol::P2, salt) => p1::split(data, protocol, salt.unwrap_or(0)),
+            (Protocol::P1, salt) => Ok(p1::split(data, protocol, salt.unwrap_or(0))),
+            (Protocol::P2, salt) => p2::split(data, salt.unwrap_or(0)),
             (Protocol::P4 | Protocol::Cold, fold) => {
                 let (fold, name) = (fold.unwrap_or(0), protocol.name());
                 ensure!(fold < p4::FOLDS, "{name} has the folds 0 to {}, got {fold}", p4::FOLDS - 1);
@@ -141,13 +181,13 @@ impl Split {
         }
     }
 
-    /// The events that the model to be reported may have seen.
+    /// The events that the reported model is fitted on.
     pub fn fitted(&self) -> &[Sequence] {
         self.refit.as_ref().unwrap_or(&self.train)
     }
 }
 
-/// The items of some events, each once, ascending.
+/// The distinct items of some events, ascending.
 pub(crate) fn distinct(events: &[Event]) -> Vec<u32> {
     let mut items: Vec<u32> = events.iter().map(|e| e.item).collect();
     items.sort_unstable();
@@ -155,7 +195,7 @@ pub(crate) fn distinct(events: &[Event]) -> Vec<u32> {
     items
 }
 
-/// Whole histories of the users that `pick` names.
+/// Whole histories of the users that `pick` accepts; users without events are left out.
 pub(crate) fn histories(data: &Dataset, pick: impl Fn(usize) -> bool) -> Vec<Sequence> {
     let users = (0..data.users.len()).filter(|user| pick(*user));
     users
@@ -168,7 +208,7 @@ pub(crate) fn histories(data: &Dataset, pick: impl Fn(usize) -> bool) -> Vec<Seq
 pub(crate) mod tests {
     use super::*;
 
-    /// Users `0`, `1`, … with the given items at times 0, 1, ….
+    /// A data set with users `0`, `1`, …, whose events have the given items at times 0, 1, … and rating 4.
     pub(crate) fn dataset(histories: &[&[u32]]) -> Dataset {
         let items = histories.iter().flat_map(|h| h.iter()).max().map_or(0, |i| *i as usize + 1);
         let mut data = Dataset {

@@ -1,11 +1,29 @@
-//! P1 and P2: retrieval and the prediction of ratings on a random split of the events, as in the TensorFlow Recommenders tutorials.
+//! P1: retrieval on a random split of the events, as in the TensorFlow Recommenders tutorials.
 
-use anyhow::{Result, ensure};
-
-use super::{Protocol, Query, Sequence, Split, distinct, hash};
+use super::{Protocol, Query, ReportedMetric, Sequence, Split, distinct, hash, reported};
 use crate::data::{Dataset, Event, Events};
+use crate::metrics::HIT_RATE;
 
-/// Part of the events.
+/// The metric by which settings are chosen.
+pub(super) const GOAL: ReportedMetric = rm(10);
+
+/// The metrics that are reported.
+pub(super) fn metrics() -> Vec<ReportedMetric> {
+    let of_lengths = [1, 5, 10, 50, 100].into_iter().flat_map(|k| [all(k), rm(k)]);
+    of_lengths.chain(reported::of_lists()).collect()
+}
+
+/// Top-k accuracy of each test event, with every item as a candidate.
+const fn all(k: usize) -> ReportedMetric {
+    ReportedMetric::of(HIT_RATE.at(k)).of_each_target().keeping_history().named("all")
+}
+
+/// Top-k accuracy of each test event, with the items of the user's history removed.
+const fn rm(k: usize) -> ReportedMetric {
+    ReportedMetric::of(HIT_RATE.at(k)).of_each_target().named("rm")
+}
+
+/// The part that an event falls into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
     Train,
@@ -23,10 +41,9 @@ pub(super) fn part(data: &Dataset, event: &Event, salt: u32) -> Part {
     }
 }
 
-/// Splits for [`Protocol::P1`] or [`Protocol::P2`], which asks for the events that have a rating.
-pub(super) fn split(data: &Dataset, protocol: Protocol, salt: u32) -> Result<Split> {
+/// The split of [`Protocol::P1`], or of [`Protocol::P2`], whose queries ask only for the events that have a rating.
+pub(super) fn split(data: &Dataset, protocol: Protocol, salt: u32) -> Split {
     let rates = protocol == Protocol::P2;
-    ensure!(!rates || data.events.iter().any(|e| e.rating.is_some()), "{}: p2 predicts ratings, and no event has one", data.name);
     let mut out = Split { protocol, fold: Some(salt), train: vec![], valid: vec![], refit: Some(vec![]), test: vec![] };
     for user in 0..data.users.len() {
         let of = |parts: &[Part]| -> Vec<Event> {
@@ -47,7 +64,7 @@ pub(super) fn split(data: &Dataset, protocol: Protocol, salt: u32) -> Result<Spl
     }
     out.valid.retain(|q| !q.targets.is_empty());
     out.test.retain(|q| !q.targets.is_empty());
-    Ok(out)
+    out
 }
 
 #[cfg(test)]
@@ -59,8 +76,8 @@ mod tests {
     fn every_event_is_in_the_part_of_its_hash() {
         let items: Vec<u32> = (0..300).collect();
         let data = dataset(&[&items, &items[..200]]);
-        let s = split(&data, Protocol::P1, 3).unwrap();
-        let rated = split(&data, Protocol::P2, 3).unwrap();
+        let s = split(&data, Protocol::P1, 3);
+        let rated = split(&data, Protocol::P2, 3);
         assert_eq!(rated.test[0].targets, s.test[0].targets);
         assert_eq!(rated.test[0].ratings, vec![4.0; s.test[0].targets.len()]);
         for user in 0..2 {
@@ -74,6 +91,6 @@ mod tests {
             assert_eq!(train.len() + valid.len(), learnt(s.refit.as_ref().unwrap()).len());
             assert!((0.1..0.3).contains(&(test.len() as f64 / data.history(user).len() as f64)));
         }
-        assert_ne!(s.test, split(&data, Protocol::P1, 4).unwrap().test);
+        assert_ne!(s.test, split(&data, Protocol::P1, 4).test);
     }
 }

@@ -1,16 +1,34 @@
-//! P3: leave one out, full ranking (SASRec, BERT4Rec, HSTU). Never fitted again on validation.
+//! P3: leave one out and rank all items (the papers of SASRec, BERT4Rec and HSTU). The model is not fitted again on validation.
 
-use super::{Protocol, Query, Sequence, Split, distinct};
+use super::{Protocol, Query, ReportedMetric, Sequence, Split, SplitBy, distinct, reported};
 use crate::data::Dataset;
+use crate::metrics::{HIT_RATE, NDCG, RECIPROCAL_RANK};
 
-/// Shortest history with a target.
+/// The metric by which settings are chosen.
+pub(super) const GOAL: ReportedMetric = ReportedMetric::of(NDCG.at(10)).split_by(SplitBy::Tie);
+
+/// The metrics that are reported.
+pub(super) fn metrics() -> Vec<ReportedMetric> {
+    let accuracy = [
+        ReportedMetric::of(HIT_RATE.at(10)).split_by(SplitBy::Tie),
+        ReportedMetric::of(HIT_RATE.at(20)),
+        ReportedMetric::of(HIT_RATE.at(50)),
+        GOAL,
+        ReportedMetric::of(NDCG.at(20)),
+        ReportedMetric::of(NDCG.at(50)),
+        ReportedMetric::of(RECIPROCAL_RANK),
+    ];
+    accuracy.into_iter().chain(reported::of_lists()).collect()
+}
+
+/// The shortest history that is evaluated.
 pub(super) const LEAST: usize = 3;
 
 pub(super) fn split(data: &Dataset) -> Split {
     let mut out = Split { protocol: Protocol::P3, fold: None, train: vec![], valid: vec![], refit: None, test: vec![] };
     for user in 0..data.users.len() {
         let history = data.history(user);
-        // A target that the user had before stays a candidate.
+        // If the user had the target before, it stays a candidate.
         let query = |known: usize| {
             let target = history[known].item;
             let removed = distinct(&history[..known]).into_iter().filter(|item| *item != target).collect();

@@ -1,9 +1,28 @@
-//! P4: strong generalisation, the browser's case: the users of a test are never seen in training.
+//! P4: strong generalisation, the browser's case. The model never sees a test user in training.
 
-use super::{Protocol, Query, Split, distinct, hash, histories};
+use super::{Protocol, Query, ReportedMetric, Split, SplitBy, distinct, hash, histories, reported};
 use crate::data::Dataset;
+use crate::metrics::{AUC, AVERAGE_PRECISION, HIT_RATE, NDCG, PRECISION, RECALL, RECIPROCAL_RANK};
 
-/// Folds of users.
+/// The metric by which settings are chosen.
+pub(super) const GOAL: ReportedMetric = ReportedMetric::of(NDCG.at(100)).split_by(SplitBy::Tie);
+
+/// The metrics that are reported.
+pub(super) fn metrics() -> Vec<ReportedMetric> {
+    let accuracy = [
+        ReportedMetric::of(RECALL.at(20)),
+        GOAL,
+        ReportedMetric::of(PRECISION.at(20)),
+        ReportedMetric::of(AVERAGE_PRECISION.at(100)),
+        ReportedMetric::of(RECIPROCAL_RANK),
+        ReportedMetric::of(AUC),
+        ReportedMetric::of(HIT_RATE.at(10)).of_next_target().split_by(SplitBy::Tie),
+        ReportedMetric::of(NDCG.at(10)).of_next_target(),
+    ];
+    accuracy.into_iter().chain(reported::of_lists()).collect()
+}
+
+/// Number of folds of users.
 pub(super) const FOLDS: u32 = 10;
 
 /// The fold of a user: `H("p4/0:{user}") mod 10`.
@@ -11,12 +30,13 @@ pub(super) fn fold_of(data: &Dataset, user: usize) -> u32 {
     (hash(&format!("p4/0:{}", data.users[user])) % u64::from(FOLDS)) as u32
 }
 
-/// Events of a history of `n` that are the query: the first `max(1, ⌊8n/10⌋)`.
+/// How many of the `n` events of a history are the query: the first `max(1, ⌊8n/10⌋)`.
 pub(super) fn query_len(n: usize) -> usize {
     (8 * n / 10).max(1)
 }
 
-/// The query of a user's history: targets are what follows, less the items of the query. None where nothing follows.
+/// The query of a user: the first events of the history ask for the items of the later ones, without those that the query already has. `None`
+/// if there are no such items.
 pub(crate) fn query(data: &Dataset, user: usize) -> Option<Query> {
     let history = data.history(user);
     let (known, ahead) = history.split_at(query_len(history.len()).min(history.len()));

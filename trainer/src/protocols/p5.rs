@@ -1,15 +1,28 @@
-//! P5: the frozen bundle. Everything before a moment is known to the trainer, every event after it is asked for, and the device goes on meanwhile.
+//! P5: the frozen bundle. The trainer knows every event before a moment; every event from then on is a target, asked for with all that the device
+//! has recorded until then.
 
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 
-use super::{Protocol, Query, Sequence, Split, distinct};
+use super::{Protocol, Query, ReportedMetric, Sequence, Split, SplitBy, distinct, reported};
 use crate::data::{Dataset, Event};
+use crate::metrics::{HIT_RATE, NDCG, UNKNOWN_TARGETS};
 
-/// Validation queries, at most: every so many of them.
+/// Most validation queries; of more, every n-th is taken.
 const MOST_VALID: usize = 5_000;
 
+/// The metric by which settings are chosen.
+pub(super) const GOAL: ReportedMetric = ReportedMetric::of(NDCG.at(10)).split_by(SplitBy::NewUser);
+
+/// The metrics that are reported.
+pub(super) fn metrics() -> Vec<ReportedMetric> {
+    let accuracy = [ReportedMetric::of(HIT_RATE.at(10)).split_by(SplitBy::NewUser), GOAL, ReportedMetric::of(UNKNOWN_TARGETS)];
+    accuracy.into_iter().chain(reported::of_lists()).collect()
+}
+
+/// Splits the events at the moment T of the protocol.
+///
 /// # Errors
 /// Events without times.
 pub(super) fn split(data: &Dataset) -> Result<Split> {
@@ -18,10 +31,10 @@ pub(super) fn split(data: &Dataset) -> Result<Split> {
     times.sort_unstable();
     let test = cut(&times);
     let known = times.partition_point(|time| *time < test);
-    // With one moment alone nothing is before it.
+    // If all events have the same time, none is before it.
     let valid = if known > 0 { cut(&times[..known]) } else { test };
     let mut asked = asked(data, valid, test);
-    // What no list can hold says nothing about a setting.
+    // A target that no list can hold says nothing about a setting.
     asked.retain(|query| query.is_candidate(query.targets[0], &data.in_events));
     let step = asked.len() / MOST_VALID + 1;
     Ok(Split {
@@ -34,23 +47,23 @@ pub(super) fn split(data: &Dataset) -> Result<Split> {
     })
 }
 
-/// The time of event ⌊0.9 N⌋ of times in their order.
+/// The time of event number ⌊0.9 N⌋; `times` are ascending.
 fn cut(times: &[i64]) -> i64 {
     times[9 * times.len() / 10]
 }
 
-/// Events of a history before a moment.
+/// How many events of a history are before a moment.
 fn count(history: &[Event], moment: i64) -> usize {
     history.partition_point(|e| e.time.is_some_and(|time| time < moment))
 }
 
-/// What is known at a moment.
+/// The events of each user before a moment.
 fn before(data: &Dataset, moment: i64) -> Vec<Sequence> {
     let of = |user: usize| Sequence { user: user as u32, events: data.first(user, count(data.history(user), moment)) };
     (0..data.users.len()).map(of).filter(|s| !s.events.is_empty()).collect()
 }
 
-/// A query for each event from `from` on and before `to`, of a model that stands at `from`.
+/// One query for each event from `from` up to, but not including, `to`; the candidates are the items with an event before `from`.
 fn asked(data: &Dataset, from: i64, to: i64) -> Vec<Query> {
     let mut candidates = vec![false; data.items.len()];
     data.events.iter().filter(|e| e.time.is_some_and(|time| time < from)).for_each(|e| candidates[e.item as usize] = true);
@@ -79,7 +92,7 @@ mod tests {
     use super::super::tests::dataset;
     use super::*;
 
-    /// Three users; the last comes after the moment alone.
+    /// Three users; the last one has no event before the moment.
     fn data() -> Dataset {
         let mut data = dataset(&[&[0, 1, 2, 3, 0, 1, 2, 3, 4], &[0, 1, 2, 3, 0, 1, 2, 3, 4], &[5, 1]]);
         let times = [0, 1, 2, 3, 4, 5, 6, 7, 18, 8, 9, 10, 11, 12, 13, 14, 15, 16, 18, 19];
@@ -98,7 +111,7 @@ mod tests {
         assert_eq!(asked(&split.test), [(0, 8, 4, false), (2, 0, 5, true), (2, 1, 1, true)]);
         assert_eq!(split.refit.as_ref().unwrap().iter().map(|s| (s.user, s.events.len())).collect::<Vec<_>>(), [(0, 8), (1, 9)]);
         assert_eq!(split.train.iter().map(|s| (s.user, s.events.len())).collect::<Vec<_>>(), [(0, 8), (1, 7)]);
-        // User 1 had the item of 15 before, and nobody that of 16: no list holds them.
+        // No list can hold the items of events 15 and 16: user 1 already had the first, and nobody had the second before.
         assert_eq!(asked(&split.valid), []);
         assert_eq!(split.test[2].history[0].item, 5, "the device goes on while the bundle is frozen");
         let can = |query: usize, item| split.test[query].is_candidate(item, &data.in_events);

@@ -1,4 +1,4 @@
-//! Split files: what falls in which part, to be compared with other tools bit for bit.
+//! Split files: which event falls into which part, to be compared with other tools bit for bit.
 
 use std::io::Write;
 

@@ -1,14 +1,14 @@
-//! The report of `experiment` and `evaluate`: how good, beside what, for whom, what is shown, and how the training went.
+//! The page of `experiment` and `evaluate`: figures beside the baselines, by group of users and items, the training curve, and some slates.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use super::chart::{curve, escape, grouped, line};
 use super::{figure, page, tiles};
-use crate::evaluate::{Cell, Example, ExposurePoint, FORETASTE, Report, is_better};
+use crate::evaluate::{Cell, Example, ExampleItem, ExposurePoint, FORETASTE, Report};
 use crate::training::{Epoch, Phase};
 
-/// The page; `curve` is that of the first training, empty where none was seen.
+/// The page. `curve` holds the epochs of the first training; it is empty if nothing was trained.
 pub fn html(report: &Report, curve: &[Epoch], slates: &[Example]) -> String {
     let mut out = format!("<p class='hash'>SHA-256 of the data <code>{}</code></p></header>", escape(&report.data.sha256));
     out += &summary(report);
@@ -33,7 +33,7 @@ pub fn html(report: &Report, curve: &[Epoch], slates: &[Example]) -> String {
     out += &groups("What is shown", "share of all slots", &report.exposure, |share: &f64| format!("{:.1} %", 100.0 * share));
     out += &exposure(report);
     out += &examples(slates);
-    page(&format!("evaluation, {}", report.protocol), &report.data.name, &out)
+    page(&format!("evaluation, {}", report.protocol.name()), &report.data.name, &out)
 }
 
 fn half(cell: &Cell) -> f64 {
@@ -44,7 +44,7 @@ fn figures(x: f64) -> String {
     format!("{x:.4}")
 }
 
-/// Ours first, the others by name.
+/// Names of the models: ours first, then the others in alphabetical order.
 fn models<T>(by_model: &BTreeMap<String, T>) -> Vec<&String> {
     let mut models: Vec<&String> = by_model.keys().collect();
     models.sort_by_key(|name| (*name != FORETASTE, (*name).clone()));
@@ -52,7 +52,7 @@ fn models<T>(by_model: &BTreeMap<String, T>) -> Vec<&String> {
 }
 
 fn summary(report: &Report) -> String {
-    let goal = report.goal;
+    let goal = report.goal.as_str();
     let mean = |model: &str| report.models.get(model).and_then(|cells| cells.get(goal)).map(|cell| cell.mean);
     let mut numbers = Vec::new();
     if let Some(ours) = mean(FORETASTE) {
@@ -60,7 +60,7 @@ fn summary(report: &Report) -> String {
         let others = report.models.keys().filter(|name| *name != FORETASTE);
         let best = others
             .filter_map(|name| Some((name, mean(name)?)))
-            .reduce(|best, other| if is_better(goal, other.1, best.1) { other } else { best });
+            .reduce(|best, other| if report.is_better(goal, other.1, best.1) { other } else { best });
         if let Some((name, value)) = best {
             numbers.push(("of the best baseline", format!("{} <small>{}</small>", figures(value), escape(name))));
             if let Some(d) = report.paired.get(&format!("{FORETASTE} - {name}")).and_then(|metrics| metrics.get(goal)) {
@@ -79,7 +79,7 @@ fn summary(report: &Report) -> String {
     tiles(numbers)
 }
 
-/// A metric a line, a model a column; what is better than ours is marked.
+/// The table of figures: one line for each metric, one column for each model. Values better than ours are marked.
 fn comparison(report: &Report) -> String {
     let models = models(&report.models);
     let metrics: BTreeSet<&String> = report.models.values().flat_map(|cells| cells.keys()).collect();
@@ -90,12 +90,15 @@ fn comparison(report: &Report) -> String {
         let cell = |name: &&String| match report.models[*name].get(metric) {
             None => "<td></td>".to_owned(),
             Some(cell) => {
-                let beats = ours.is_some_and(|ours| is_better(metric, cell.mean, ours.mean));
+                let beats = ours.is_some_and(|ours| report.is_better(metric, cell.mean, ours.mean));
                 let (class, word) = if beats { ("n less", " <small>better</small>") } else { ("n", "") };
                 format!("<td class='{class}'>{}{word}<br><span class='half'>±{:.4}</span></td>", figures(cell.mean), half(cell))
             }
         };
-        _ = write!(rows, "<tr><th>{}</th>{}</tr>", escape(metric), models.iter().map(cell).collect::<String>());
+        let reads =
+            report.metric(metric).map(|m| format!("<br><span class='half'>{}, {}</span>", escape(m.unit), m.better.words()));
+        let cells: String = models.iter().map(cell).collect();
+        _ = write!(rows, "<tr><th>{}{}</th>{cells}</tr>", escape(metric), reads.unwrap_or_default());
     }
     format!(
         "<section><h2>Beside the baselines</h2><p class='licence'>Means over visitors, and half of their 95 % intervals. Marked: what is better than \
@@ -103,7 +106,7 @@ fn comparison(report: &Report) -> String {
     )
 }
 
-/// A group a line, a model a column.
+/// A table with one line for each group and one column for each model.
 fn groups<T>(title: &str, says: &str, by_model: &BTreeMap<String, BTreeMap<String, T>>, show: impl Fn(&T) -> String) -> String {
     let models = models(by_model);
     let names: BTreeSet<&String> = by_model.values().flat_map(|groups| groups.keys()).collect();
@@ -119,13 +122,13 @@ fn groups<T>(title: &str, says: &str, by_model: &BTreeMap<String, BTreeMap<Strin
     format!("<section><h2>{}</h2><table><tr><th>{says}</th>{head}</tr>{rows}</table></section>", escape(title))
 }
 
-/// Accuracy beside what the tail is shown and how evenly items are, along the lever.
+/// Accuracy beside the tail's share of the slots and the evenness of exposure, for each boost.
 fn exposure(report: &Report) -> String {
     let points = &report.exposure_curve;
     if points.is_empty() {
         return String::new();
     }
-    let goal = report.goal;
+    let goal = &report.goal;
     let along = |pick: fn(&ExposurePoint) -> f64| -> Vec<(f64, f64, String)> {
         points.iter().map(|p| (pick(p), p.goal.mean, p.boost.to_string())).collect()
     };
@@ -158,9 +161,9 @@ fn examples(slates: &[Example]) -> String {
     if slates.is_empty() {
         return String::new();
     }
-    let item = |(title, is_hit): &(String, bool)| match is_hit {
-        true => format!("<span class='hit'>{} ✓</span>", escape(title)),
-        false => escape(title),
+    let item = |item: &ExampleItem| match item.is_target {
+        true => format!("<span class='hit'>{} ✓</span>", escape(&item.title)),
+        false => escape(&item.title),
     };
     let row = |slate: &Example| {
         let history: Vec<String> = slate.history.iter().map(|title| escape(title)).collect();
@@ -179,6 +182,7 @@ fn examples(slates: &[Example]) -> String {
 mod tests {
     use super::*;
     use crate::evaluate::{DataSummary, Difference};
+    use crate::protocols::Protocol;
 
     #[test]
     fn what_beats_ours_is_marked_and_names_are_harmless() {
@@ -189,11 +193,11 @@ mod tests {
         };
         let report = |ours, theirs| Report {
             data: DataSummary { name: "a<b".into(), sha256: "00".into(), users: 1, items: 2, events: 3000 },
-            protocol: "p3".into(),
+            protocol: Protocol::P3,
             folds: vec![],
             seeds: vec![0],
             models: models(ours, theirs),
-            goal: "ndcg@10",
+            goal: "ndcg@10".into(),
             slices: models(ours, theirs),
             exposure: BTreeMap::from([(FORETASTE.to_owned(), BTreeMap::from([("tail".to_owned(), 0.125)]))]),
             exposure_curve: [(0.0, 0.25), (4.0, 0.2)]
@@ -209,8 +213,8 @@ mod tests {
             peak_mb: 1.0,
         };
         let epoch = |phase, valid| Epoch { phase, epoch: 1, steps: 1, loss: 2.5, valid, valid_half: None };
-        let slate =
-            Example { user: "u".into(), history: vec!["<i>".into()], items: vec![("x".into(), true), ("y".into(), false)] };
+        let item = |title: &str, is_target| ExampleItem { title: title.into(), is_target };
+        let slate = Example { user: "u".into(), history: vec!["<i>".into()], items: vec![item("x", true), item("y", false)] };
         let page = html(&report(0.3, 0.2), &[epoch(Phase::Search, Some(0.25)), epoch(Phase::Refit, None)], &[slate]);
         assert!(page.contains("a&lt;b: evaluation, p3") && page.contains("&lt;ease&gt;") && !page.contains("<ease>"));
         assert!(
@@ -222,6 +226,10 @@ mod tests {
         assert_eq!((page.matches("<figure>").count(), page.contains("n less")), (5, false));
         assert!(
             page.contains("<td>4</td><td class='n'>0.2000<span class='half'> ±0.0100</span></td><td class='n'>15.0 %</td>"),
+            "{page}"
+        );
+        assert!(
+            page.contains("ndcg@10<br><span class='half'>share of the ideal list&#39;s gain, 0 to 1, higher is better"),
             "{page}"
         );
         let beaten = html(&Report { exposure_curve: vec![], ..report(0.2, 0.3) }, &[], &[]);
