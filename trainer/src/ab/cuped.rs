@@ -1,21 +1,22 @@
-//! Less noise, by what units did before.
+//! CUPED: less noisy comparisons, by adjusting for what units did before the experiment.
 
 use serde::Serialize;
 
 use super::Unit;
 
-/// How rewards follow those before the assignment.
+/// How the rewards depend on the rewards before the assignment.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Cuped {
-    /// θ = cov(X, Y) / var(X), within arms and over all of them.
+    /// θ = cov(X, Y) / var(X), with means taken within arms and sums over all arms.
     pub theta: f64,
-    /// Correlation of X and Y: the variance falls by its square.
+    /// The correlation ρ of X and Y; the adjustment multiplies the variance by 1 − ρ².
     pub correlation: f64,
 }
 
-/// CUPED: each unit's reward Y as Y − θ (X − X̄), X being its reward before the assignment, in the order of the units. No arm can have changed X, so means
-/// stay what they are in expectation, and variances fall by 1 − ρ². Deng, Xu, Kohavi, Walker, Improving the sensitivity of online controlled experiments by
-/// utilizing pre-experiment data, 2013. `None` where X does not vary within any arm.
+/// Replaces each unit's reward Y by Y − θ (X − X̄), where X is its reward before the assignment; in the order of the
+/// units. No arm can have changed X, so the expected means stay the same, and the variances are multiplied by 1 − ρ².
+/// Deng, Xu, Kohavi and Walker, Improving the sensitivity of online controlled experiments by utilizing pre-experiment
+/// data, 2013. `None` if X does not vary within any arm.
 pub fn cuped(units: &[Unit]) -> Option<(Cuped, Vec<f64>)> {
     let mut sums = [0.0; 3];
     for arm in units.chunk_by(|a, b| a.arm == b.arm) {
@@ -41,7 +42,7 @@ mod tests {
     use super::*;
     use crate::ab::{Sample, welch};
 
-    /// Units by arm: rewards of variance 1 that have a correlation of .8 with those before; arm b earns .1 more.
+    /// Units by arm: rewards of variance 1 with a correlation of 0.8 with those before; arm b earns 0.1 more.
     fn world(run: u64, n: usize) -> Vec<Unit> {
         let mut rng = decision_rng(run, "cuped");
         let mut unit = |arm: &str| {
@@ -64,7 +65,8 @@ mod tests {
         assert!((ratio * ratio - (1.0 - found.correlation * found.correlation)).abs() < 0.01, "{ratio}");
     }
 
-    /// Of 400 experiments the interval has the truth in 90 to 99 %, and the estimates themselves vary .36 times as much.
+    /// In 400 experiments the interval contains the truth in 90 to 99 % of them, and the variance of the estimates is
+    /// 0.36 times as large.
     #[test]
     fn estimates_stay_true_and_vary_less() {
         let (mut covered, mut squares) = (0, [0.0; 2]);

@@ -1,7 +1,8 @@
-//! A/B tests: which arm of an experiment earned more, told from logs with assignments.
+//! A/B tests: which arm of an experiment earned more, from logs that record the assignments.
 //!
-//! The unit of analysis is the unit of the assignment; all intervals and tests take units as independent draws, each in one arm. Invariant: what
-//! happened before a unit's first assignment is no outcome, and what happened after it is no covariate.
+//! The unit of analysis is the unit of assignment: all intervals and tests treat units as independent draws, each in
+//! one arm. Invariant: nothing before a unit's first assignment counts as an outcome, and nothing after it as a
+//! covariate.
 
 mod cuped;
 mod report;

@@ -1,4 +1,4 @@
-//! All that is to be said of an experiment.
+//! The report of an experiment.
 
 use std::collections::BTreeMap;
 
@@ -7,75 +7,77 @@ use serde::Serialize;
 
 use super::{Cuped, Difference, Sample, SampleRatio, Sequential, Unit, Units, cuped, sample_ratio, sequential, welch};
 
-/// What is asked of an experiment.
+/// How an experiment is analysed.
 #[derive(Debug, Clone)]
 pub struct Setting {
-    /// The arm that others are compared with; absent: `control`, else the first by name.
+    /// The arm that the others are compared with; `None` takes the arm `control`, or the first by name if there is
+    /// none.
     pub control: Option<String>,
-    /// Weights of the arms; empty: alike.
+    /// Intended weights of the arms; empty if all arms have the same.
     pub weights: BTreeMap<String, f64>,
-    /// Chance that an interval misses the truth, 0 < α < .5.
+    /// The chance that an interval misses the truth, 0 < α < 0.5. Small values give wide intervals.
     pub alpha: f64,
-    /// Units of two arms at which the sequential interval is to be narrow, above 0.
+    /// The number of units of both arms at which the sequential interval is to be as narrow as possible, above 0. Choose it before the
+    /// first look.
     pub planned: f64,
 }
 
-/// An experiment.
+/// The results of an experiment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
     /// Its name.
     pub experiment: String,
-    /// The arm that others are compared with.
+    /// The arm that the others are compared with.
     pub control: String,
-    /// Chance that an interval misses the truth.
+    /// The chance that an interval misses the truth.
     pub alpha: f64,
-    /// Units in all arms.
+    /// Number of units in all arms.
     pub units: usize,
-    /// Units with two arms, left out.
+    /// Number of units that were given two arms; they are left out.
     pub mixed: usize,
-    /// Control first, the others by name.
+    /// The arms: control first, then the others by name.
     pub arms: Vec<Arm>,
-    /// Each other arm beside control.
+    /// Each other arm compared with control.
     pub comparisons: Vec<Comparison>,
-    /// Absent where no unit has a reward before its assignment.
+    /// `None` if no unit has a reward before its assignment.
     pub cuped: Option<Cuped>,
-    /// Counts of all assigned units but the mixed ones.
+    /// The test of the unit counts against the weights, over all assigned units but the mixed ones.
     pub sample_ratio: SampleRatio,
-    /// What to make of it; empty where nothing is wrong.
+    /// Warnings for people; empty if nothing is wrong.
     pub warnings: Vec<String>,
 }
 
-/// An arm by itself.
+/// The results of one arm.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Arm {
     /// Its name.
     pub arm: String,
-    /// Units.
+    /// Number of units.
     pub units: usize,
-    /// Slates after assignments.
+    /// Number of slates after the assignments.
     pub slates: usize,
     /// Mean reward of a unit.
     pub per_unit: f64,
-    /// All rewards over all slates; absent without slates.
+    /// The sum of rewards divided by the number of slates; `None` without slates.
     pub per_slate: Option<f64>,
 }
 
-/// An arm beside control.
+/// An arm compared with control.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Comparison {
     /// Its name.
     pub arm: String,
-    /// Reward of a unit.
+    /// Difference of the mean reward of a unit.
     pub per_unit: Difference,
-    /// The same, adjusted by the rewards before.
+    /// The same difference, adjusted by the rewards before the assignment.
     pub cuped: Option<Difference>,
-    /// The same, of `per_unit`, for any number of looks.
+    /// The difference of `per_unit`, valid for any number of looks.
     pub sequential: Sequential,
-    /// Reward of a slate.
+    /// Difference of the mean reward of a slate.
     pub per_slate: Option<Difference>,
 }
 
-/// The figures of an arm's units, in one order.
+/// The units of one arm, and their adjusted rewards in the same order.
 struct Figures<'a> {
     arm: &'a str,
     units: &'a [Unit],
@@ -107,7 +109,8 @@ impl Figures<'_> {
 /// Compares the arms of an experiment.
 ///
 /// # Errors
-/// Fewer than two arms or two units an arm, a control that is no arm, weights that are not positive or of other arms.
+/// Fewer than two arms, an arm with fewer than two units, a control that is no arm, weights that are not positive or
+/// name other arms.
 pub fn report(experiment: &str, Units { units, mixed }: &Units, setting: &Setting) -> Result<Report> {
     let adjustment = cuped(units);
     let mut start = 0;

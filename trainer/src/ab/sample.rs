@@ -1,18 +1,18 @@
-//! What is known of one arm.
+//! Mean and variance of one arm.
 
 /// Mean and variance of the values of independent units.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sample {
-    /// Units.
+    /// Number of units.
     pub n: f64,
-    /// Mean.
+    /// Mean of the values.
     pub mean: f64,
-    /// Unbiased variance of one unit's value: that of the mean is an n-th of it.
+    /// Unbiased variance of the values; the variance of the mean is this divided by n.
     pub variance: f64,
 }
 
 impl Sample {
-    /// Of a value a unit, two of them at least.
+    /// The sample of one value for each unit; at least two.
     pub fn of(values: &[f64]) -> Sample {
         let n = values.len() as f64;
         let mean = values.iter().sum::<f64>() / n;
@@ -20,11 +20,12 @@ impl Sample {
         Sample { n, mean, variance: squares / (n - 1.0) }
     }
 
-    /// Of a ratio of sums, such as all rewards over all slates: numerator and denominator a unit, two of them at least. `None` where the denominators
-    /// come to 0.
+    /// The sample of a ratio of sums, for example all rewards over all slates, from the numerator and denominator of
+    /// each unit; at least two units. `None` if the denominators sum to 0.
     ///
-    /// R = Σ a / Σ b; its variance is that of the mean of (a − R b) / b̄, the delta method. Deng, Knoblich, Lu, Applying the delta method in metric
-    /// analytics, 2018. Units differ in b, so the answers of one are not independent.
+    /// R = Σ a / Σ b. Its variance is that of the mean of (a − R b) / b̄ (the delta method): Deng, Knoblich and Lu,
+    /// Applying the delta method in metric analytics, 2018. Slates of one unit are not independent, so they cannot be
+    /// treated as single draws.
     pub fn ratio(pairs: &[[f64; 2]]) -> Option<Sample> {
         let [a, b] = pairs.iter().fold([0.0; 2], |sum, pair| [sum[0] + pair[0], sum[1] + pair[1]]);
         let (n, ratio) = (pairs.len() as f64, a / b);

@@ -1,24 +1,25 @@
-//! Did the arms get the units that they were to get?
+//! Whether the arms received as many units as intended.
 
 use serde::Serialize;
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 
-/// Counts against weights.
+/// The test of unit counts against weights.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct SampleRatio {
     /// Σ (n − expected)² / expected.
     pub chi_square: f64,
-    /// P(as large a one, or larger) where all is well.
+    /// The probability of a value at least as large if the assignment works.
     pub p: f64,
 }
 
 impl SampleRatio {
-    /// Below this p the figures of an experiment are not to be trusted, whatever they say.
+    /// Below this p do not trust any figure of the experiment.
     pub const MISMATCH: f64 = 0.001;
 }
 
-/// Pearson's chi-square test of units a arm against positive weights, two arms or more. A mismatch means that units were lost or counted in one arm
-/// more than in others. Fabijan et al., Diagnosing sample ratio mismatch in online controlled experiments, 2019.
+/// Pearson's chi-square test of the number of units in each arm against positive weights, for two arms or more. A
+/// mismatch means that some arm lost units or counted units twice. Fabijan et al., Diagnosing sample ratio mismatch in
+/// online controlled experiments, 2019.
 pub fn sample_ratio(counts: &[usize], weights: &[f64]) -> SampleRatio {
     let (all, weight) = (counts.iter().sum::<usize>() as f64, weights.iter().sum::<f64>());
     let term = |(count, of): (&usize, &f64)| {
@@ -51,7 +52,7 @@ mod tests {
     fn finds_a_planted_mismatch_and_no_other() {
         assert!(sample_ratio(&[5200, 4800], &[1.0, 1.0]).p < SampleRatio::MISMATCH);
         assert!(sample_ratio(&[5200, 4800], &[52.0, 48.0]).p > 0.99);
-        // What the core gives: ten thousand visitors of each of forty experiments.
+        // The assignments of the core: ten thousand visitors in each of forty experiments.
         let arms = ["a", "b"].map(String::from);
         let mismatches = (0..40).filter(|n| {
             let name = format!("experiment {n}");

@@ -4,24 +4,27 @@ use serde::Serialize;
 
 use super::Sample;
 
-/// A difference of means, true at every look at once.
+/// A difference of means, with an interval that is valid at all looks at once.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Sequential {
-    /// The confidence sequence of level 1 − α at this look: with this probability the truth is in it at all looks, however many there are and whatever
-    /// decides on the next one.
+    /// The confidence sequence of level 1 − α at this look. With this probability it contains the truth at all looks,
+    /// however many there are and whatever decides about the next one.
     pub interval: [f64; 2],
-    /// The always-valid p at this look: below α the experiment may stop.
+    /// The always-valid p at this look; the experiment may stop when it is below α.
     pub p: f64,
 }
 
-/// Asymptotic confidence sequence for a difference of means, by the boundary of a normal mixture: difference ± s √((n ρ² + 1) / (n ρ²) · ln((n ρ² + 1) / α²)),
-/// s being Welch's standard error and n the units of both arms. Waudby-Smith, Arbour, Sinha, Kennedy, Ramdas, Time-uniform central limit theory and asymptotic
-/// confidence sequences, 2021, theorem 2.2; the boundary is of Howard, Ramdas, McAuliffe, Sekhon, Time-uniform, nonparametric, nonasymptotic confidence
-/// sequences, 2021, and Robbins, 1970. p is the least α whose interval leaves 0 out.
+/// Asymptotic confidence sequence for a difference of means, by the boundary of a normal mixture: difference ± s √((n
+/// ρ² + 1) / (n ρ²) · ln((n ρ² + 1) / α²)), where s is Welch's standard error and n the number of units of both arms.
+/// Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, Time-uniform central limit theory and asymptotic confidence
+/// sequences, 2021, theorem 2.2. The boundary is that of Howard, Ramdas, McAuliffe and Sekhon, Time-uniform,
+/// nonparametric, nonasymptotic confidence sequences, 2021, and Robbins, 1970. p is the smallest α whose interval
+/// excludes 0.
 ///
-/// ρ² = (ln(1 / α²) + ln ln(1 / α²) + 1) / `planned` makes the sequence about as narrow as can be at `planned` units of both arms. It is to be chosen before the
-/// first look: few find great differences early, many small ones late. Do not trust the first looks, below some tens of units an arm: the sequence is asymptotic, and
-/// holds for units that come in the order of chance, each with a reward that is complete.
+/// ρ² = (ln(1 / α²) + ln ln(1 / α²) + 1) / `planned` makes the sequence about as narrow as possible at `planned` units
+/// of both arms. Choose it before the first look: a small number finds large differences early, a large one small
+/// differences late. Do not trust looks below some tens of units an arm: the sequence is asymptotic, and it assumes
+/// that units arrive in random order, each with its complete reward.
 pub fn sequential(control: &Sample, arm: &Sample, alpha: f64, planned: f64) -> Sequential {
     let difference = arm.mean - control.mean;
     let variance = control.variance / control.n + arm.variance / arm.n;
@@ -43,7 +46,8 @@ mod tests {
     use super::*;
     use crate::ab::welch;
 
-    /// Python, from the formula of the paper: ȳ ± σ √(2 (t ρ² + 1) / (t² ρ²) · ln(√(t ρ² + 1) / α)) with t = 400, σ² = t s².
+    /// Python, from the formula of the paper: ȳ ± σ √(2 (t ρ² + 1) / (t² ρ²) · ln(√(t ρ² + 1) / α)) with t = 400, σ² =
+    /// t s².
     #[test]
     fn known_values() {
         let [control, arm] = [1.0, 1.3].map(|mean| Sample { n: 200.0, mean, variance: 2.0 });
@@ -51,7 +55,7 @@ mod tests {
         let known = [-0.13893044089799028, 0.36863093501898037];
         assert!((found.interval[0] - known[0]).abs() < 1e-10 && (found.p - known[1]).abs() < 1e-10, "{found:?}");
         assert!(((found.interval[0] + found.interval[1]) / 2.0 - 0.3).abs() < 1e-12);
-        // At the level of its own p the interval ends at 0.
+        // At the level α = p the interval ends at 0.
         let arm = Sample { mean: 1.6, ..arm };
         let p = sequential(&control, &arm, 0.05, 1000.0).p;
         let rho = |alpha: f64| -2.0 * alpha.ln() + (-2.0 * alpha.ln()).ln() + 1.0;
@@ -59,7 +63,8 @@ mod tests {
         assert!(p < 0.05 && end.abs() < 1e-9, "{p} {end}");
     }
 
-    /// 400 experiments without a difference, looked at after every 50 units up to 1,000: peeking at Welch's p finds one in far more than 5 %, the sequence does not.
+    /// In 400 experiments without a difference, looked at after every 50 units up to 1,000, peeking at Welch's p finds
+    /// a difference in far more than 5 %; the sequence does not.
     #[test]
     fn peeking_is_allowed() {
         let (mut naive, mut always) = (0, 0);
@@ -79,7 +84,7 @@ mod tests {
             naive += i32::from(by_welch);
             always += i32::from(by_sequence);
         }
-        // .05 and three standard errors of 400 runs.
+        // 0.05 plus three standard errors of 400 runs.
         assert!(always <= 33, "{always}");
         assert!(naive >= 60, "{naive}");
     }

@@ -1,4 +1,4 @@
-//! From logs to what each unit earned.
+//! From logs to the reward of each unit.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,34 +9,35 @@ use crate::log::{Rewards, Visitor};
 /// A unit of an experiment.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Unit {
-    /// The arm that it was given.
+    /// The arm that the unit was given.
     pub arm: String,
-    /// Reward of the slates that were shown after its first assignment.
+    /// Sum of the rewards of the slates shown after its first assignment.
     pub reward: f64,
-    /// These slates.
+    /// Number of these slates.
     pub slates: usize,
-    /// Reward before the assignment, of the slates of then.
+    /// Sum of the rewards of the slates shown before its first assignment.
     pub before: f64,
 }
 
 /// The units of an experiment.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Units {
-    /// By arm, in the order of their names.
+    /// Units by arm, in the order of the names of the arms.
     pub units: Vec<Unit>,
-    /// Units that were given two arms or more; they are left out.
+    /// Number of units that were given two arms or more; they are left out.
     pub mixed: usize,
 }
 
-/// Names of the experiments that logs speak of.
+/// Names of the experiments that occur in the logs.
 pub fn experiments(visitors: &[Visitor]) -> BTreeSet<&str> {
     visitors.iter().flat_map(|visitor| &visitor.lines).filter_map(given).map(|given| given.experiment.as_str()).collect()
 }
 
-/// The units of an experiment with what they earned.
+/// The units of an experiment with their rewards.
 ///
-/// A log speaks of the unit that was assigned last, and up to the first assignment of the first one. Parts of a unit that lie in several logs are joined in
-/// the order of their first known times; of equal lines with a time, as overlapping exports have them, one counts.
+/// The lines of a log belong to the unit that was assigned last; the lines before the first assignment belong to the
+/// first unit. Parts of one unit in several logs are joined in the order of their first known times. Exports may
+/// overlap, so equal lines with a time count once.
 pub fn units(visitors: &[Visitor], experiment: &str, rewards: &Rewards) -> Units {
     let of = |line: &LogLine| given(line).filter(|given| given.experiment == experiment).is_some();
     let mut parts: BTreeMap<&str, Vec<&[LogLine]>> = BTreeMap::new();
@@ -86,11 +87,11 @@ fn time(line: &LogLine) -> Option<i64> {
     }
 }
 
-/// Reward and number of the slates of some lines.
+/// Sum of rewards and number of slates in some lines.
 fn earned(lines: &[LogLine], rewards: &Rewards) -> (f64, usize) {
     let visitor = Visitor { name: String::new(), lines: lines.to_vec() };
     let shown = visitor.shown();
-    // A sum of nothing is −0.
+    // The sum of no values is −0; adding 0 makes it 0.
     (0.0 + shown.iter().flat_map(|shown| &shown.answers).map(|answers| rewards.of(answers)).sum::<f64>(), shown.len())
 }
 
@@ -130,7 +131,7 @@ mod tests {
             shown("s0", "1"),
             answer("1", "view"),
             assigned("u", "b", 5),
-            // Of a slate from before: neither outcome nor covariate.
+            // An answer to a slate from before the assignment is neither outcome nor covariate.
             answer("1", "buy"),
             shown("s1", "2"),
             answer("2", "view"),

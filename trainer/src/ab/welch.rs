@@ -1,29 +1,32 @@
-//! The difference of two means.
+//! The difference of two means, by Welch's t.
 
 use serde::Serialize;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use super::Sample;
 
-/// How much more an arm has than control.
+/// The difference of an arm from control.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Difference {
     /// Mean of the arm − mean of control.
     pub difference: f64,
-    /// Its standard error.
+    /// Standard error of the difference.
     pub standard_error: f64,
-    /// Interval of level 1 − α. It holds for one look, after a number of units that was fixed before.
+    /// Interval of level 1 − α. It is valid for a single look, at a number of units that was fixed in advance.
     pub interval: [f64; 2],
-    /// Two-sided p, for one look too.
+    /// Two-sided p; also valid for a single look only.
     pub p: f64,
-    /// Difference over the mean of control; absent where that is 0.
+    /// The difference divided by the mean of control; `None` if that is 0.
     pub lift: Option<f64>,
-    /// Interval of the lift, by Fieller; absent where control's mean is not told from 0. It has 0 in it when `interval` has.
+    /// Interval of the lift, by Fieller; `None` if the mean of control cannot be told from 0. It contains 0 exactly if
+    /// `interval` does.
     pub lift_interval: Option<[f64; 2]>,
 }
 
-/// Welch's t, with degrees of freedom by Satterthwaite. Welch, The generalization of Student's problem when several different population variances are
-/// involved, 1947. The lift's interval holds each ratio R that `arm − R · control` does not rule out: Fieller, Some problems in interval estimation, 1954. Do not trust it with few units and rewards of few: means are then not yet normal.
+/// Welch's t with Satterthwaite's degrees of freedom. Welch, The generalization of Student's problem when several
+/// different population variances are involved, 1947. The interval of the lift holds each ratio R that `arm − R ·
+/// control` does not rule out: Fieller, Some problems in interval estimation, 1954. Do not trust it with few units, or
+/// if only a few units have a reward: the means are then not yet normal.
 pub fn welch(control: &Sample, arm: &Sample, alpha: f64) -> Difference {
     let parts = [control, arm].map(|sample| sample.variance / sample.n);
     let variance = parts[0] + parts[1];
@@ -31,7 +34,7 @@ pub fn welch(control: &Sample, arm: &Sample, alpha: f64) -> Difference {
     let freedom = variance * variance / (parts[0] * parts[0] / (control.n - 1.0) + parts[1] * parts[1] / (arm.n - 1.0));
     let (t, p) = match StudentsT::new(0.0, 1.0, freedom) {
         Ok(t) if variance > 0.0 => (t.inverse_cdf(1.0 - alpha / 2.0), 2.0 * t.cdf(-(difference / standard_error).abs())),
-        // Without any variance there is nothing to doubt.
+        // Without any variance the difference is certain.
         _ => (0.0, f64::from(u8::from(difference == 0.0))),
     };
     let half = t * standard_error;
@@ -45,7 +48,8 @@ pub fn welch(control: &Sample, arm: &Sample, alpha: f64) -> Difference {
     }
 }
 
-/// The ratios R with (m₁ − R m₀)² ≤ t² (s₁ + R² s₀), less 1: means of control and arm, and variances of these means.
+/// The range of R − 1 over the ratios R with (m₁ − R m₀)² ≤ t² (s₁ + R² s₀), where m₀ and m₁ are the means of control
+/// and arm, and s₀ and s₁ the variances of these means.
 fn fieller([m0, m1]: [f64; 2], [s0, s1]: [f64; 2], t: f64) -> Option<[f64; 2]> {
     let a = m0 * m0 - t * t * s0;
     let root = libm::sqrt((m0 * m0 * m1 * m1 - a * (m1 * m1 - t * t * s1)).max(0.0));
@@ -82,7 +86,8 @@ mod tests {
         assert_eq!(welch(&none, &Sample { mean: 1.0, ..none }, 0.05).p, 0.0);
     }
 
-    /// Of 400 experiments with skewed rewards and unequal arms the 95 % intervals have the truth in 90 to 99 %, and that of the lift has 0 when the other has.
+    /// In 400 experiments with skewed rewards and unequal arms the 95 % intervals contain the truth in 90 to 99 % of
+    /// them, and that of the lift contains 0 exactly if the other does.
     #[test]
     fn intervals_cover_the_truth() {
         let mut lifted = 0;

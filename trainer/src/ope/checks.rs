@@ -1,31 +1,33 @@
-//! Can a log tell of this policy at all?
+//! Checks of whether a log can say anything about a policy.
 
 use serde::Serialize;
 
 use super::Logged;
 
-/// What weights say of a log.
+/// What the weights w = target / propensity say about a log.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Checks {
-    /// (Σ w)² / Σ w²: as many rows of equal weight would say as much. Kong, A note on importance sampling using standardized weights, 1992.
+    /// (Σ w)² / Σ w²: the number of rows of equal weight that would be as informative. Kong, A note on importance
+    /// sampling using standardized weights, 1992.
     pub effective_sample_size: f64,
-    /// Its share of the rows.
+    /// The effective sample size divided by the number of rows.
     pub effective_share: f64,
-    /// Largest w.
+    /// The largest w.
     pub max_weight: f64,
-    /// Mean w: 1, where the log was made by the propensities that it names and has all that the policy in question shows.
+    /// The mean of w. It is 1 if the propensities are those of the log and the log shows everything that the evaluated
+    /// policy shows.
     pub mean_weight: f64,
-    /// Standard error of the mean.
+    /// Standard error of the mean of w.
     pub mean_weight_error: f64,
-    /// Smallest propensity.
+    /// The smallest propensity.
     pub min_propensity: f64,
-    /// Share of the rows that the policy in question would never show.
+    /// The share of rows whose item the evaluated policy would never show.
     pub no_overlap: f64,
-    /// What to make of it; empty where nothing is wrong.
+    /// Warnings for people; empty if nothing is wrong.
     pub warnings: Vec<String>,
 }
 
-/// Checks the rows of a log, one at least.
+/// Checks the rows of a log; there must be at least one.
 pub fn checks(log: &[Logged]) -> Checks {
     let n = log.len() as f64;
     let sum = |of: &dyn Fn(&Logged) -> f64| log.iter().map(of).sum::<f64>();

@@ -1,29 +1,31 @@
-//! How far down visitors look.
+//! How far down a slate visitors look.
 
 use serde::Serialize;
 
 use super::{Logged, slates};
 use crate::random::mix;
 
-/// Samples of the bootstrap.
+/// Number of bootstrap samples.
 const SAMPLES: u64 = 500;
 
-/// Chance that a slot is looked at, beside that of the first.
+/// The chance that a slot is looked at, divided by that of the first slot.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Examined {
     /// Place in the slate, from 0.
     pub slot: usize,
-    /// The ratio; 1 of the first slot.
+    /// The ratio; 1 for the first slot.
     pub value: f64,
-    /// 95 % interval, as of [`super::Estimate`].
+    /// 95 % interval, as in [`super::Estimate`].
     pub ci95: [f64; 2],
 }
 
 /// The examination curve of the position-based model, reward = looked at (slot) × wanted (item).
 ///
-/// Weighed by 1 / propensity, each slot shows every item left alike: then slots differ in being looked at alone, and the ratio of their mean rewards
-/// is the ratio of their chances, where a slate takes little of the catalog. That is what swaps of slots at random measure. Joachims, Swaminathan and Schnabel, Unbiased learning-to-rank with
-/// biased feedback, 2017. Do not trust it where the log hardly explores: the intervals tell.
+/// Weighted by 1 / propensity, every slot shows each remaining item equally often. The slots then differ only in how
+/// often they are looked at, so the ratio of their mean rewards is the ratio of these chances, provided that a slate is
+/// a small part of the catalog. Swapping slots at random measures the same: Joachims, Swaminathan and Schnabel,
+/// Unbiased learning-to-rank with biased feedback, 2017. Do not trust the curve of a log that hardly explores; its
+/// intervals are wide.
 pub fn examination(log: &[Logged], seed: u64) -> Vec<Examined> {
     let slots = log.iter().map(|row| row.slot + 1).max().unwrap_or(0);
     let slates: Vec<&[Logged]> = slates(log).collect();

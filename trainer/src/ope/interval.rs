@@ -1,25 +1,26 @@
-//! Values with their intervals.
+//! Estimated values with their intervals.
 
 use serde::Serialize;
 
 use super::{Estimator, Logged, slates};
 use crate::random::mix;
 
-/// Samples of the bootstrap.
+/// Number of bootstrap samples.
 const SAMPLES: u64 = 1000;
 
-/// A value and how sure it is.
+/// An estimated value and its interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Estimate {
-    /// Reward of a slot, or of a slate where the estimator is of slates.
+    /// Mean reward of a slot, or of a slate for an estimator of slates.
     pub value: f64,
-    /// 95 % interval: percentiles of 1,000 samples of slates with replacement. Efron, Bootstrap methods: another look at the jackknife, 1979.
+    /// 95 % interval: percentiles of 1,000 bootstrap samples of slates. Efron, Bootstrap methods: another look at the
+    /// jackknife, 1979.
     pub ci95: [f64; 2],
-    /// `slot` or `slate`.
+    /// What the value is the reward of: `slot` or `slate`.
     pub of: &'static str,
 }
 
-/// The value of a log under an estimator. All draws follow from `seed`.
+/// The estimated value of the evaluated policy. `seed` decides all draws.
 pub fn estimate(estimator: &dyn Estimator, log: &[Logged], seed: u64) -> Estimate {
     let terms: Vec<Vec<[f64; 2]>> = slates(log).map(|slate| estimator.terms(slate)).collect();
     let value = value(terms.iter());
@@ -31,7 +32,7 @@ pub fn estimate(estimator: &dyn Estimator, log: &[Logged], seed: u64) -> Estimat
     Estimate { value, ci95: [at(0.025), at(0.975)], of: if estimator.of_slates() { "slate" } else { "slot" } }
 }
 
-/// Σ_k (Σ a_k / Σ b_k); a ratio over nothing is 0.
+/// Σ_k (Σ a_k / Σ b_k); a ratio whose denominator is 0 counts as 0.
 fn value<'a>(terms: impl Iterator<Item = &'a Vec<[f64; 2]>>) -> f64 {
     let mut sums: Vec<[f64; 2]> = Vec::new();
     for slate in terms {

@@ -1,7 +1,8 @@
-//! Off-policy evaluation: what another policy would have earned, told from a log with propensities.
+//! Off-policy evaluation: estimates, from a log with propensities, what another policy would have earned.
 //!
-//! A log says with which probability each item was shown ([`Logged::propensity`]); the policy in question says with which it would have shown
-//! it there ([`Logged::target`]). An estimator weighs the rewards by their ratio w. Invariant: without propensities there is no estimate.
+//! The log records the probability with which each item was shown ([`Logged::propensity`]). The evaluated policy gives
+//! the probability with which it would have shown the item there ([`Logged::target`]). An estimator weights the rewards
+//! by the ratio w of the two. Invariant: without propensities there is no estimate.
 
 mod checks;
 mod estimators;
@@ -24,26 +25,26 @@ pub use table::read_table;
 /// One slot of a logged slate.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Logged {
-    /// Slate, from 0; slots of one slate follow each other.
+    /// Number of the slate, from 0; the slots of one slate are next to each other.
     pub slate: usize,
     /// Place in the slate, from 0.
     pub slot: usize,
-    /// What was earned there.
+    /// The reward earned in the slot.
     pub reward: f64,
-    /// P(item in the slot | the slots before) under the policy that was logged, in 0 < p ≤ 1.
+    /// P(item in the slot | the slots before) under the logged policy, 0 < p ≤ 1.
     pub propensity: f64,
-    /// The same under the policy in question, in 0 ≤ p ≤ 1.
+    /// The same probability under the evaluated policy, 0 ≤ p ≤ 1.
     pub target: f64,
-    /// What a model of rewards says, where there is one.
+    /// The predictions of a reward model, if there is one.
     pub model: Option<Modelled>,
 }
 
-/// A model of rewards at one slot.
+/// The predictions of a reward model for one slot.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Modelled {
-    /// q(x, a): expected reward of the logged item.
+    /// q(x, a): the expected reward of the logged item.
     pub estimate: f64,
-    /// Σ_a π(a | x) q(x, a) under the policy in question.
+    /// Σ_a π(a | x) q(x, a): the expected reward of the evaluated policy π.
     pub value: f64,
 }
 
@@ -54,7 +55,7 @@ impl Logged {
     }
 }
 
-/// The slates of a log.
+/// The rows of each slate of a log.
 pub fn slates(log: &[Logged]) -> impl Iterator<Item = &[Logged]> {
     log.chunk_by(|a, b| a.slate == b.slate)
 }

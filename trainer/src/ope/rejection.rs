@@ -1,4 +1,5 @@
-//! Replay by rejection sampling: what a policy would have earned over whole stays, its own history and all.
+//! Replay by rejection sampling: what a policy would have earned over whole visits, in which it sees only the events
+//! that it caused itself.
 
 use std::collections::BTreeSet;
 
@@ -11,30 +12,34 @@ use serde::Serialize;
 use super::replay::{asked, worth};
 use crate::log::{Rewards, Shown, Visitor};
 
-/// What the accepted decisions have earned.
+/// What the accepted decisions earned.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Rejection {
-    /// Decisions of the log: the first slots of its slates.
+    /// Number of decisions in the log: the first slots of its slates.
     pub decisions: usize,
-    /// Those that the policy in question would have made too.
+    /// Number of accepted decisions: those that the evaluated policy would have made too.
     pub accepted: usize,
-    /// Mean reward of an accepted decision; absent where there is none.
+    /// Mean reward of an accepted decision; `None` if none was accepted.
     pub value: Option<f64>,
-    /// Its 95 % interval.
+    /// 95 % interval of the value; `None` with fewer than two accepted decisions.
     pub ci95: Option<[f64; 2]>,
-    /// Mean reward of a visitor's first, second, … accepted decision: how the policy learns.
+    /// Mean reward of the visitors' first, second, … accepted decision; it shows how the policy learns.
     pub by_place: Vec<f64>,
 }
 
-/// Runs a policy through logged stays. Of each slate the first slot is a decision. It is accepted with the probability π / (M p), p its propensity, π that under
-/// the policy in question, which knows what it has accepted before and nothing else, and M the same for all, so that the chance is at most 1. Accepted
-/// decisions with their answers are then as many draws of the policy's own stays. Li, Chu, Langford and Wang, Unbiased offline evaluation of
-/// contextual-bandit-based news article recommendation algorithms, 2011, for logs of any propensities. Few are accepted where the log prefers some items,
-/// or the catalog is large: of uniform logs over n items one in n. Do not trust it where what visitors do hangs on what they were shown before, or where the
-/// log could not show what the policy would.
+/// Runs a policy through the visits of a log. The first slot of each slate is one decision. It is accepted with
+/// probability π / (M p): p is its propensity in the log, π its probability under the evaluated policy, which knows
+/// only the decisions accepted before, and M is one constant for all decisions that keeps the probability at most 1.
+/// The accepted decisions with their answers are then draws from visits under the evaluated policy. Li, Chu, Langford
+/// and Wang, Unbiased offline evaluation of contextual-bandit-based news article recommendation algorithms, 2011; here
+/// for logs of any propensities.
+///
+/// Few decisions are accepted if the log prefers some items or the catalog is large: from a uniform log over n items,
+/// one in n. Do not trust the result if visitors react to what they were shown earlier, or if the log cannot show what
+/// the policy would.
 ///
 /// # Errors
-/// No slates, a propensity that is none, what recommender or policy refuse.
+/// No slates, a propensity outside 0 < p ≤ 1, and the errors of the recommender and the policy.
 pub fn rejection(
     recommender: &mut Recommender,
     log: &[Visitor],
@@ -53,7 +58,8 @@ pub fn rejection(
     let mut earned: Vec<(usize, f64)> = Vec::new();
     for (visitor, stay) in log.iter().zip(&stays) {
         recommender.clear();
-        // Answers are of a decision; what is said of nothing shown is known to any policy.
+        // Events that answer a slate are replayed only if its decision was accepted; all other events are known to any
+        // policy.
         let answers: BTreeSet<*const Event> =
             stay.iter().flat_map(|s| s.answers.iter().flatten().map(|e| std::ptr::from_ref(*e))).collect();
         let (mut shown, mut kept, mut place) = (stay.iter(), BTreeSet::new(), 0);

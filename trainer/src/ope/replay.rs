@@ -1,4 +1,5 @@
-//! A page's log, replayed through the recommender: what was earned, and what another policy makes of it.
+//! Replays a page's log through the recommender: what each slot earned, and how likely another policy would have filled
+//! it in the same way.
 
 use anyhow::{Result, ensure};
 use foretaste::profile::{Event, LogLine};
@@ -8,7 +9,8 @@ use nalgebra::{DMatrix, DVector};
 use super::{Logged, Modelled};
 use crate::log::{Rewards, Shown, Visitor};
 
-/// What a bundle says of an answer: a positive type is worth its weight, one that the bundle does not declare 1.
+/// The reward that a bundle gives an answer: the weight of a positive type, 0 for another declared type, 1 for a type
+/// that the bundle does not declare.
 fn declared(recommender: &Recommender, kind: &str) -> f64 {
     match recommender.bundle().manifest.encoding.history.type_of(kind) {
         Some(kind) if kind.positive => f64::from(kind.weight),
@@ -17,39 +19,39 @@ fn declared(recommender: &Recommender, kind: &str) -> f64 {
     }
 }
 
-/// What an answer is worth.
+/// The reward of an answer: that of `rewards`, else that of the bundle.
 pub(super) fn worth(recommender: &Recommender, rewards: &Rewards, event: &Event) -> f64 {
     rewards.named(&event.kind).unwrap_or_else(|| declared(recommender, &event.kind))
 }
 
-/// A logged request, as the policy in question is asked it.
+/// A logged request, with the settings of the evaluated policy.
 pub(super) fn asked(policy: &Request, logged: &Request) -> Request {
     Request { explore: policy.explore.clone(), diversity: policy.diversity, caps: policy.caps.clone(), ..logged.clone() }
 }
 
-/// A log on its way: visitor by visitor.
+/// Collects the rows of a log, visitor by visitor.
 ///
-/// The policy in question is asked in every state that the log came to. What it would have made of later states is not told: values are of one
-/// decision, not of a long stay.
+/// The evaluated policy is asked in every state that the log reached. The states that the policy itself would have led
+/// to are unknown, so the values are those of single decisions, not of whole visits.
 #[derive(Debug, Default)]
 pub struct Replay {
     rows: Vec<Logged>,
-    /// Score of each logged item, and the expected one of the policy.
+    /// For each row: the score of the logged item, and the expected score under the evaluated policy.
     scores: Vec<[f64; 2]>,
     slates: usize,
 }
 
 impl Replay {
-    /// Replays one visitor's log; `policy` says how the slates would have been filled, their number of slots, context and exclusions are those
-    /// of the log. A visitor begins without a profile.
+    /// Replays one visitor's log, starting from an empty profile. `policy` says how the evaluated policy fills slates;
+    /// number of slots, context and exclusions are those of the log.
     ///
     /// # Errors
-    /// A propensity that is none, an answer that the profile refuses, what the policy refuses.
+    /// A propensity outside 0 < p ≤ 1, an answer that the profile refuses, and the errors of the policy.
     pub fn add(&mut self, recommender: &mut Recommender, visitor: &Visitor, policy: &Request, rewards: &Rewards) -> Result<()> {
         recommender.clear();
         let mut shown = visitor.shown().into_iter();
         for line in &visitor.lines {
-            // As many as there are impressions, in their order.
+            // `shown` has one entry for each impression, in the same order.
             if let LogLine::Impression(_) = line
                 && let Some(shown) = shown.next()
             {
@@ -63,7 +65,7 @@ impl Replay {
     fn slate(&mut self, recommender: &Recommender, shown: &Shown, policy: &Request, rewards: &Rewards) -> Result<()> {
         let impression = shown.impression;
         let request = asked(policy, &Request { k: impression.slots.len().max(1), ..impression.request.clone() });
-        // Items that this bundle does not have end the slate: no policy of it shows them.
+        // An item that this bundle lacks ends the slate: no policy over this bundle can show it.
         let known = |item: &String| recommender.bundle().catalog.row(item).is_some();
         let slate: Vec<String> = impression.slots.iter().map(|s| s.item.clone()).take_while(known).collect();
         let appraised = recommender.appraise(&request, &slate)?;
@@ -84,7 +86,8 @@ impl Replay {
         Ok(())
     }
 
-    /// The rows, with a model of rewards: linear in slot and score, each half of the slates foretold from the other.
+    /// Returns the rows with the predictions of a reward model that is linear in slot and score. Each half of the
+    /// slates is predicted by a model fitted on the other half.
     ///
     /// # Errors
     /// No slates.
@@ -100,7 +103,7 @@ impl Replay {
         Ok(self.rows)
     }
 
-    /// Ridge regression of the rewards of one half: a number for each slot, then the slope of the score.
+    /// Ridge regression of the rewards of one half: one intercept for each slot, then the slope of the score.
     fn fit(&self, slots: usize, half: usize) -> DVector<f64> {
         let (mut products, mut sums) = (DMatrix::identity(slots + 1, slots + 1), DVector::zeros(slots + 1));
         for (row, [score, _]) in self.rows.iter().zip(&self.scores).filter(|(row, _)| row.slate % 2 == half) {

@@ -1,4 +1,4 @@
-//! All that a log tells of a policy.
+//! Everything that a log says about a policy.
 
 use std::collections::BTreeMap;
 
@@ -8,37 +8,38 @@ use super::{
     Checks, Estimate, Estimator, Examined, Logged, Rejection, Shrinkage, checks, estimate, estimators, examination, slates,
 };
 
-/// What a log tells of a policy.
+/// What a log says about a policy.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
-    /// Slots of the log.
+    /// Number of slots in the log.
     pub rows: usize,
-    /// Its slates.
+    /// Number of slates in the log.
     pub slates: usize,
-    /// What they earned.
+    /// What the logged policy earned.
     pub logged: Earned,
-    /// By name: those that the log allows.
+    /// Estimates by name of the estimator; those that the log does not allow are absent.
     pub estimates: BTreeMap<&'static str, Estimate>,
-    /// Whether to trust them.
+    /// Whether the estimates can be trusted.
     pub checks: Checks,
-    /// How far each slot is looked at, beside the first.
+    /// How often each slot is looked at, relative to the first.
     pub examination: Vec<Examined>,
-    /// Stays of the policy's own, where they were asked for.
+    /// Results of rejection sampling, if they were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rejection: Option<Rejection>,
 }
 
-/// Means of what was earned.
+/// Mean rewards.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Earned {
-    /// A slot.
+    /// Mean reward of a slot.
     pub slot: f64,
-    /// A slate.
+    /// Mean reward of a slate.
     pub slate: f64,
 }
 
 impl Report {
-    /// Of a log, one row at least. Estimators of slates need slates of several slots, those with a model of rewards need it in all rows.
+    /// Evaluates a log; it must have at least one row. Estimators of slates need slates of several slots, and
+    /// estimators with a reward model need its predictions in every row. `seed` decides all draws.
     pub fn of(log: &[Logged], shrinkage: Shrinkage, seed: u64) -> Report {
         let modelled = log.iter().all(|row| row.model.is_some());
         let slots = log.iter().map(|row| row.slot + 1).max().unwrap_or(1);

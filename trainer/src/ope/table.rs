@@ -1,4 +1,4 @@
-//! A log as a table.
+//! A log as a CSV table.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -9,11 +9,12 @@ use flate2::read::MultiGzDecoder;
 
 use super::{Logged, Modelled};
 
-/// Reads a CSV table, also with .gz: `reward`, `propensity`, `target`, and where there are any `slate`, `slot` (from 0), `estimate` and `value`.
-/// Without `slate` each row is a slate of its own. Columns mean what the fields of [`Logged`] mean; others are ignored.
+/// Reads a CSV table, plain or gzipped, with the columns `reward`, `propensity` and `target`, and optionally `slate`,
+/// `slot` (from 0), `estimate` and `value`. Their meaning is that of the fields of [`Logged`]; other columns are
+/// ignored. Without `slate` each row is a slate of its own.
 ///
 /// # Errors
-/// A column or number that is missing or out of range, with its line; above all no propensities.
+/// A required column that is missing; a number that is missing or out of range, with its line.
 pub fn read_table(path: &Path) -> Result<Vec<Logged>> {
     let bytes = std::fs::read(path).with_context(|| format!("{}: cannot be read", path.display()))?;
     let mut text = Vec::new();

@@ -5,8 +5,9 @@ use crate::ope::Logged;
 
 /// V = mean of Σ_a π(a | x) q(x, a).
 ///
-/// No weights, so little variance; as wrong as the model of rewards. Its interval tells of chance alone and says nothing of the model's fault:
-/// do not trust it to cover the truth. Beygelzimer and Langford, The offset tree for learning with partial labels, 2009.
+/// It uses no weights, so its variance is small, but it is as biased as the reward model. Its interval covers chance
+/// only, not the error of the model: do not expect it to contain the truth. Beygelzimer and Langford, The offset tree
+/// for learning with partial labels, 2009.
 pub struct DirectMethod;
 
 impl Estimator for DirectMethod {

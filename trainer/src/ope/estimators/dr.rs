@@ -3,9 +3,11 @@
 use super::{Estimator, mean, model};
 use crate::ope::Logged;
 
-/// V = mean of v + w (r − q), v = Σ_a π(a | x) q(x, a). Dudík, Langford and Li, Doubly robust policy evaluation and learning, 2011.
+/// V = mean of v + w (r − q), v = Σ_a π(a | x) q(x, a). Dudík, Langford and Li, Doubly robust policy evaluation and
+/// learning, 2011.
 ///
-/// Unbiased where `ips` is, whatever the model; the better the model, the less it varies. Large weights still hurt it.
+/// Unbiased whenever `ips` is, whatever the model; the better the model, the smaller the variance. Large weights still
+/// make it unreliable.
 pub struct DoublyRobust;
 
 impl Estimator for DoublyRobust {
@@ -25,7 +27,8 @@ impl Estimator for DoublyRobust {
     }
 }
 
-/// V = mean of v + Σ w (r − q) / Σ w: the correction is self-normalised. Biased in short logs, steadier than `dr`.
+/// V = mean of v + Σ w (r − q) / Σ w: the correction is self-normalised. It varies less than `dr`, but is biased in
+/// short logs.
 pub struct SelfNormalised;
 
 impl Estimator for SelfNormalised {

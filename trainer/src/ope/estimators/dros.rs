@@ -3,9 +3,10 @@
 use super::{Estimator, mean, model};
 use crate::ope::Logged;
 
-/// V = mean of v + λ w / (w² + λ) · (r − q). Su, Dimakopoulou, Krishnamurthy and Dudík, Doubly robust off-policy evaluation with shrinkage, 2020.
+/// V = mean of v + λ w / (w² + λ) · (r − q). Su, Dimakopoulou, Krishnamurthy and Dudík, Doubly robust off-policy
+/// evaluation with shrinkage, 2020.
 ///
-/// No weight counts for more than √λ / 2. The bias of what is shrunk is not in the interval.
+/// No weight counts for more than √λ / 2. The interval does not include the bias that the shrinkage causes.
 pub struct Shrunk {
     /// λ ≥ 0.
     pub lambda: f64,
@@ -23,7 +24,7 @@ impl Estimator for Shrunk {
     fn terms(&self, slate: &[Logged]) -> Vec<[f64; 2]> {
         vec![mean(slate, |row| {
             let ((estimate, value), w) = (model(row), row.weight());
-            // At λ = ∞ it is w itself.
+            // Written so that λ = ∞ gives w itself.
             let shrunk = if w == 0.0 || self.lambda == 0.0 { 0.0 } else { w / (w * w / self.lambda + 1.0) };
             value + shrunk * (row.reward - estimate)
         })]

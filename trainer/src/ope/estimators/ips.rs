@@ -1,12 +1,13 @@
-//! Inverse propensity scores.
+//! Inverse propensity scoring.
 
 use super::{Estimator, mean};
 use crate::ope::Logged;
 
-/// V = mean of w r. Horvitz and Thompson, A generalization of sampling without replacement from a finite universe, 1952.
+/// V = mean of w r. Horvitz and Thompson, A generalization of sampling without replacement from a finite universe,
+/// 1952.
 ///
-/// Unbiased where every item that the policy in question shows had a propensity above 0. Few large weights make it useless: look at the
-/// effective sample size.
+/// Unbiased if every item that the evaluated policy shows had a propensity above 0. A few large weights make it
+/// useless: look at the effective sample size.
 pub struct Ips;
 
 impl Estimator for Ips {
@@ -21,7 +22,8 @@ impl Estimator for Ips {
 
 /// V = Σ w r / Σ w. Swaminathan and Joachims, The self-normalized estimator for counterfactual learning, 2015.
 ///
-/// Stays within the range of rewards and varies less than `ips`; biased in short logs, no more in long ones.
+/// It stays within the range of the rewards and varies less than `ips`. It is biased in short logs; the bias vanishes
+/// in long ones.
 pub struct SelfNormalised;
 
 impl Estimator for SelfNormalised {

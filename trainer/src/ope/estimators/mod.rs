@@ -1,4 +1,4 @@
-//! An estimator a file: the formula, what it assumes, when not to trust it.
+//! Estimators, one a file, each with its formula, its assumptions, and when not to trust it.
 
 mod dm;
 mod dr;
@@ -9,7 +9,7 @@ mod switch_dr;
 
 use super::Logged;
 
-/// Names, those of single slots first, then those of whole slates.
+/// Names of the estimators: first those of single slots, then those of whole slates.
 pub const ESTIMATORS: [&str; 13] = [
     "dm",
     "ips",
@@ -26,9 +26,9 @@ pub const ESTIMATORS: [&str; 13] = [
     "sn-slate-reward-interaction",
 ];
 
-/// A value as a sum of ratios of sums over slates: Σ_k (Σ_slates a_k / Σ_slates b_k).
+/// An estimator whose value is a sum of ratios of sums over slates: Σ_k (Σ_slates a_k / Σ_slates b_k).
 ///
-/// All estimators have this form, so one bootstrap serves them.
+/// All estimators have this form, so one bootstrap serves all of them.
 pub trait Estimator {
     /// One of [`ESTIMATORS`].
     fn name(&self) -> &'static str;
@@ -38,21 +38,22 @@ pub trait Estimator {
         false
     }
 
-    /// Whether the value is of a whole slate; else of a slot.
+    /// Whether the value is the reward of a whole slate; otherwise it is that of a slot.
     fn of_slates(&self) -> bool {
         false
     }
 
-    /// The pairs (a_k, b_k) of one slate, as many for each.
+    /// The pairs (a_k, b_k) of one slate; every slate has the same number of them.
     fn terms(&self, slate: &[Logged]) -> Vec<[f64; 2]>;
 }
 
-/// What bounds large weights.
+/// Bounds on large weights.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Shrinkage {
-    /// Of `switch-dr`, 0 or more: weights above are left to the model. 0 is `dm`, infinity `dr`.
+    /// τ of `switch-dr`, 0 or more: for larger weights the reward model alone counts. At 0 it is `dm`, at infinity
+    /// `dr`.
     pub tau: f64,
-    /// Of `dros`, 0 or more: 0 is `dm`, infinity `dr`.
+    /// λ of `dros`, 0 or more. At 0 it is `dm`, at infinity `dr`.
     pub lambda: f64,
 }
 
@@ -83,12 +84,12 @@ pub fn estimators(shrinkage: Shrinkage, slots: usize) -> Vec<Box<dyn Estimator>>
     ]
 }
 
-/// Sum over the slots of a slate, with their number: a mean over slots.
+/// The terms of a mean over slots: the sum of `of` over the slots of a slate, and their number.
 fn mean(slate: &[Logged], of: impl Fn(&Logged) -> f64) -> [f64; 2] {
     [slate.iter().map(of).sum(), slate.len() as f64]
 }
 
-/// What the model says of a slot: 0 where there is none.
+/// The predictions of the reward model for a slot; 0 without one.
 fn model(row: &Logged) -> (f64, f64) {
     row.model.map_or((0.0, 0.0), |m| (m.estimate, m.value))
 }

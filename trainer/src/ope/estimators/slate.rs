@@ -6,23 +6,27 @@ use crate::ope::Logged;
 /// Which slots the reward of a slot depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interaction {
-    /// On all: w is the product over the slate. Unbiased; few slots make it useless.
+    /// On all slots: w is the product over the slate. Unbiased, but a few slots are enough to make its variance
+    /// useless.
     Standard,
-    /// On its own item: w is that of the slot. Exact where propensities do not hang on the slots before; else an approximation.
-    /// Li, Abbasi-Yadkori, Kveton et al., Offline evaluation of ranking policies with click models, 2018.
+    /// On its own item: w is that of the slot. Exact if propensities do not depend on the slots before, otherwise an
+    /// approximation. Li, Abbasi-Yadkori, Kveton et al., Offline evaluation of ranking policies with click models,
+    /// 2018.
     Independent,
-    /// On the slots down to it, as of a visitor who reads from the top: w is the product down to the slot. Unbiased under that assumption.
-    /// McInerney, Brost, Chandar et al., Counterfactual evaluation of slate recommendations with sequential reward interactions, 2020.
+    /// On itself and the slots above it, as for a visitor who reads from the top: w is the product down to the slot.
+    /// Unbiased under that assumption. McInerney, Brost, Chandar et al., Counterfactual evaluation of slate
+    /// recommendations with sequential reward interactions, 2020.
     Cascade,
 }
 
-/// V = mean over slates of Σ_slots w r; self-normalised: Σ_slots (Σ w r / Σ w) with sums over slates, slot by slot (of `Standard` over whole slates).
+/// V = mean over slates of Σ_slots w r. Self-normalised: Σ_slots (Σ w r / Σ w), with the inner sums over slates for
+/// each slot; for `Standard`, (Σ w r / Σ w) over whole slates.
 pub struct Slate {
-    /// What w is.
+    /// Which slots the weight w is taken over.
     pub interaction: Interaction,
-    /// Divide by the sum of weights in place of the number of slates.
+    /// Whether to divide by the sum of weights in place of the number of slates.
     pub normalised: bool,
-    /// Slots of the longest slate.
+    /// Number of slots of the longest slate.
     pub slots: usize,
 }
 

@@ -1,13 +1,14 @@
-//! Doubly robust, but where weights are large.
+//! Doubly robust, except for large weights.
 
 use super::{Estimator, mean, model};
 use crate::ope::Logged;
 
-/// V = mean of v + 1{w ≤ τ} w (r − q). Wang, Agarwal and Dudík, Optimal and adaptive off-policy evaluation in contextual bandits, 2017.
+/// V = mean of v + 1{w ≤ τ} w (r − q). Wang, Agarwal and Dudík, Optimal and adaptive off-policy evaluation in
+/// contextual bandits, 2017.
 ///
-/// Trades bias for variance: above τ the model stands alone, and its fault is not in the interval.
+/// It trades bias for variance: for weights above τ only the model counts, and its error is not in the interval.
 pub struct SwitchDr {
-    /// Largest weight that is used.
+    /// The largest weight that is used.
     pub tau: f64,
 }
 
