@@ -1,4 +1,4 @@
-//! The model runtime of the page: a synchronous JavaScript function that runs the tower module.
+//! The core's model runtime: a synchronous JavaScript function, which runs the tower module.
 
 use js_sys::{Array, BigInt64Array, Float32Array, Function, Object};
 use wasm_bindgen::{JsCast, JsValue};
@@ -7,13 +7,13 @@ use super::convert::{get, graph_name, set};
 use crate::error::{ErrorKind, Result};
 use crate::model::{Graph, ModelRuntime, Tensor};
 
-/// Calls `run(graph, inputs)`.
+/// Runs graphs by calling a JavaScript function.
 pub struct ImportedRuntime {
     run: Function,
 }
 
 impl ImportedRuntime {
-    /// A runtime of the function `run(graph: string, inputs: { shape, data }[]): Float32Array[]`.
+    /// A runtime that calls `run(graph: string, inputs: { shape, data }[]): Float32Array[]`.
     pub fn new(run: Function) -> Self {
         ImportedRuntime { run }
     }
@@ -30,7 +30,7 @@ impl ModelRuntime for ImportedRuntime {
     }
 }
 
-/// Tensors as `{ shape, data }` with typed arrays.
+/// Tensors as `{ shape, data }` objects with typed arrays.
 fn tensors_to_js(tensors: &[Tensor]) -> Array {
     let one = |tensor: &Tensor| {
         let (shape, data): (_, JsValue) = match tensor {
@@ -45,7 +45,7 @@ fn tensors_to_js(tensors: &[Tensor]) -> Array {
     tensors.iter().map(one).collect()
 }
 
-/// Outputs from an array of `Float32Array`.
+/// Reads outputs from an array of `Float32Array`.
 fn outputs_from_js(outputs: JsValue) -> Result<Vec<Vec<f32>>> {
     let fault = || ErrorKind::Model("the runtime gave no array of Float32Array".into()).at("run");
     let outputs: Array = outputs.dyn_into().map_err(|_| fault())?;

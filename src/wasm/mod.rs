@@ -1,4 +1,5 @@
-//! The boundary to JavaScript: converts, calls, converts back. Errors are `Error` objects with `code` and `part`.
+//! The boundary to JavaScript: it converts arguments, calls the core or the tower, and converts results back.
+//! Errors are `Error` objects with `code` and `part`.
 
 mod convert;
 #[cfg(feature = "wasm-core")]

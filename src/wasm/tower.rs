@@ -1,4 +1,4 @@
-//! `Tower`: tract and the one call `run`.
+//! The tower module's class: `Tower` runs a bundle's graphs with tract.
 
 use js_sys::{Array, BigInt64Array, Float32Array};
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -8,7 +8,7 @@ use super::convert::{JsResult, get, graph_name, to_js_error};
 use crate::error::{ErrorKind, Result};
 use crate::model::{Graph, ModelRuntime, Shapes, Tensor, TractRuntime};
 
-/// The graphs of a bundle, ready to run.
+/// The graphs of one bundle, ready to run.
 #[wasm_bindgen]
 pub struct Tower {
     runtime: TractRuntime,
@@ -16,7 +16,7 @@ pub struct Tower {
 
 #[wasm_bindgen]
 impl Tower {
-    /// Loads the graphs, whose bytes the core has checked; the lengths of their inputs are those of `Core.shapes`.
+    /// Loads graphs whose bytes the core has checked. The sizes of their inputs are those that `Core.shapes` returns.
     #[wasm_bindgen(constructor)]
     pub fn new(
         user_tower: &[u8],
@@ -31,7 +31,7 @@ impl Tower {
         Ok(Tower { runtime })
     }
 
-    /// Runs a graph: `run('user_tower', { shape, data }[])` gives its outputs.
+    /// Runs a graph and returns its outputs, `Float32Array[]`. `inputs` has an object `{ shape, data }` for each input.
     pub fn run(&self, graph: &str, inputs: &Array) -> JsResult<Array> {
         let outputs =
             graph_of(graph).and_then(|graph| self.runtime.run(graph, &tensors_from_js(inputs)?)).map_err(to_js_error)?;
@@ -39,7 +39,7 @@ impl Tower {
     }
 }
 
-/// A graph by its name.
+/// The graph with a name.
 fn graph_of(name: &str) -> Result<Graph> {
     [Graph::UserTower, Graph::ItemTower]
         .into_iter()
@@ -47,7 +47,7 @@ fn graph_of(name: &str) -> Result<Graph> {
         .ok_or_else(|| ErrorKind::Argument(format!("no graph `{name}`")).at("run.graph"))
 }
 
-/// Tensors from `{ shape, data }`.
+/// Reads tensors from `{ shape, data }` objects.
 fn tensors_from_js(inputs: &Array) -> Result<Vec<Tensor>> {
     let one = |(i, input): (usize, JsValue)| {
         let fault = |text: &str| ErrorKind::Argument(text.into()).at(format!("run.inputs/{i}"));
