@@ -17,8 +17,8 @@ pub struct Setting {
     pub weights: BTreeMap<String, f64>,
     /// The chance that an interval misses the truth, 0 < α < 0.5. Small values give wide intervals.
     pub alpha: f64,
-    /// The number of units of both arms at which the sequential interval is to be as narrow as possible, above 0. Choose it before the
-    /// first look.
+    /// The number of units of both arms at which the sequential interval is to be as narrow as possible, above 0.
+    /// Choose it before the first look.
     pub planned: f64,
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use foretaste::profile::{Assignment, LogLine};
 
-use crate::log::{Rewards, Visitor};
+use crate::log::{Rewards, VisitorLog};
 
 /// A unit of an experiment.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -29,7 +29,7 @@ pub struct Units {
 }
 
 /// Names of the experiments that occur in the logs.
-pub fn experiments(visitors: &[Visitor]) -> BTreeSet<&str> {
+pub fn experiments(visitors: &[VisitorLog]) -> BTreeSet<&str> {
     visitors.iter().flat_map(|visitor| &visitor.lines).filter_map(given).map(|given| given.experiment.as_str()).collect()
 }
 
@@ -38,7 +38,7 @@ pub fn experiments(visitors: &[Visitor]) -> BTreeSet<&str> {
 /// The lines of a log belong to the unit that was assigned last; the lines before the first assignment belong to the
 /// first unit. Parts of one unit in several logs are joined in the order of their first known times. Exports may
 /// overlap, so equal lines with a time count once.
-pub fn units(visitors: &[Visitor], experiment: &str, rewards: &Rewards) -> Units {
+pub fn units(visitors: &[VisitorLog], experiment: &str, rewards: &Rewards) -> Units {
     let of = |line: &LogLine| given(line).filter(|given| given.experiment == experiment).is_some();
     let mut parts: BTreeMap<&str, Vec<&[LogLine]>> = BTreeMap::new();
     for visitor in visitors {
@@ -89,7 +89,7 @@ fn time(line: &LogLine) -> Option<i64> {
 
 /// Sum of rewards and number of slates in some lines.
 fn earned(lines: &[LogLine], rewards: &Rewards) -> (f64, usize) {
-    let visitor = Visitor { name: String::new(), lines: lines.to_vec() };
+    let visitor = VisitorLog { name: String::new(), lines: lines.to_vec() };
     let shown = visitor.shown();
     // The sum of no values is −0; adding 0 makes it 0.
     (0.0 + shown.iter().flat_map(|shown| &shown.answers).map(|answers| rewards.of(answers)).sum::<f64>(), shown.len())
@@ -116,7 +116,7 @@ mod tests {
     }
 
     fn found(logs: &[Vec<LogLine>], rewards: &[(&str, f64)]) -> Units {
-        let visitors: Vec<Visitor> = logs.iter().map(|lines| Visitor { name: "v".into(), lines: lines.clone() }).collect();
+        let visitors: Vec<VisitorLog> = logs.iter().map(|lines| VisitorLog { name: "v".into(), lines: lines.clone() }).collect();
         let named = rewards.iter().map(|(name, worth)| (name.to_string(), *worth)).collect();
         units(&visitors, "e", &Rewards { named })
     }

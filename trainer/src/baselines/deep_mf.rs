@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use foretaste::features::Bag;
 
-use crate::data::{Dataset, Event};
+use crate::data::{Dataset, DatasetEvent};
 use crate::factors::{Quality, chosen};
 use crate::ops::{Real, bag, linear};
 use crate::optimizer::{Moments, clip};
@@ -62,8 +62,8 @@ impl Entries {
     }
 
     /// A row of Y by ascending item. If an item occurs again, its newest event counts.
-    fn row(self, events: &[Event]) -> Bag {
-        let entry = |e: &Event| self.most.zip(e.rating).map_or(1.0, |(most, rating)| (rating / most).max(0.0));
+    fn row(self, events: &[DatasetEvent]) -> Bag {
+        let entry = |e: &DatasetEvent| self.most.zip(e.rating).map_or(1.0, |(most, rating)| (rating / most).max(0.0));
         let row: BTreeMap<u32, f32> = events.iter().map(|e| (e.item, entry(e) as f32)).collect();
         row.into_iter().collect()
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use foretaste_trainer::ab::{Difference, Report, Setting, experiments, report, units};
-use foretaste_trainer::log::{Rewards, Visitor};
+use foretaste_trainer::log::{Rewards, VisitorLog};
 
 use super::{output, usage};
 
@@ -63,7 +63,7 @@ pub fn run(args: Args) -> Result<()> {
     }
     let rewards = Rewards { named: output::pairs("--metric", args.metric.as_deref())? };
     let weights = output::pairs("--weights", args.weights.as_deref())?;
-    let visitors: Vec<Visitor> = args.log.iter().map(|file| Visitor::read(file)).collect::<Result<_>>()?;
+    let visitors: Vec<VisitorLog> = args.log.iter().map(|file| VisitorLog::read(file)).collect::<Result<_>>()?;
     let known = experiments(&visitors);
     if !known.contains(args.experiment.as_str()) {
         let known: Vec<String> = known.into_iter().map(|name| format!("`{name}`")).collect();

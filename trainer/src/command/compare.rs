@@ -16,8 +16,8 @@ use super::reading::Reading;
 
 /// Compare two runs on the test part of their split, through the bundles that they export.
 ///
-/// Both must have been trained on the same data and split. For every metric it says whether the difference is more than chance, and it names the
-/// users who gained and lost most.
+/// Both must have been trained on the same data and split. For every metric it says whether the difference is more than
+/// chance, and it names the users who gained and lost most.
 #[derive(clap::Args)]
 #[command(after_help = "example: foretaste compare run-a run-b --data data")]
 pub struct Args {
@@ -36,7 +36,7 @@ pub struct Args {
     /// Seed of the draws of the tests.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// One JSON object: on standard output, or in FILE.
+    /// Print one JSON object instead of the table; with FILE, write it there and print the table too.
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     json: Option<PathBuf>,
     #[command(flatten)]

@@ -13,32 +13,34 @@ use super::reading::Reading;
 
 /// Measure a bundle under a protocol, through the code that the page runs.
 ///
-/// A bundle that was trained on another split, or on all events, is refused: its figures would be of what it has seen.
+/// A bundle that was trained on another split, or on all events, is refused, because it has already seen the events
+/// that it would be tested on.
 #[derive(clap::Args)]
 #[command(after_help = "example: foretaste evaluate --bundle bundle --data data --protocol p4 --fold 0 --baselines popularity")]
 pub struct Args {
     /// The bundle.
     #[arg(long, value_name = "BUNDLE")]
     bundle: PathBuf,
-    /// The data folder that it was trained on.
+    /// The data folder that the bundle was trained on.
     #[arg(long, value_name = "DATA")]
     data: PathBuf,
-    /// The protocol that it was trained for.
+    /// The protocol that the bundle was trained for.
     #[arg(long, value_enum)]
     protocol: Protocol,
     /// Fold of P4 [default: 0], salt of P1 [default: 0].
     #[arg(long, value_name = "K")]
     fold: Option<u32>,
-    /// Baselines to fit and measure beside it: names with commas, or `all`.
+    /// Baselines to fit and measure on the same split: names separated by commas, or `all`.
     #[arg(long, value_name = "LIST", default_value = "")]
     baselines: String,
-    /// Score with what the item tower makes of columns alone, as if every id were unknown.
+    /// Score with item vectors made from the columns alone, as if every item id were unknown.
     #[arg(long)]
     mask_ids: bool,
-    /// One JSON object: on standard output, or in FILE.
+    /// Print one JSON object instead of the table; with FILE, write it there and print the table too.
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     json: Option<PathBuf>,
-    /// A page to look at: figures beside the baselines, for whom and of what, what more exposure of rare items costs, and some slates.
+    /// Write a page for people: figures beside the baselines and by group of users and items, what more exposure of
+    /// rare items costs, and some slates.
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
     #[command(flatten)]

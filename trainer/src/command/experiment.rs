@@ -15,40 +15,41 @@ use super::reading::Reading;
 
 /// Train, export and evaluate over folds and seeds, beside baselines.
 ///
-/// For each fold and seed a bundle is made and measured as it ships. Figures are means over all queries of all folds; several seeds
-/// are averaged query by query, so the intervals are over visitors.
+/// For each fold and seed a bundle is trained, exported and measured as it would ship. Figures are means over all
+/// queries of all folds; several seeds are averaged query by query, so the intervals are over queries.
 #[derive(clap::Args)]
 #[command(after_help = "example: foretaste experiment --data data --protocol p4 --folds 0-9 --baselines all --json p4.json")]
 pub struct Args {
     /// A data folder.
     #[arg(long, value_name = "DATA")]
     data: PathBuf,
-    /// Settings in place of the protocol's own, a key a line: `preset = "two-feature"` reads ids alone, `"full"`, the default, also columns, times and
-    /// ratings.
+    /// Settings that replace the protocol's defaults, one key a line. `preset = "two-feature"` reads ids alone;
+    /// `"full"`, the default, also reads columns, times and ratings.
     #[arg(long, value_name = "F.toml")]
     config: Option<PathBuf>,
     /// The protocol.
     #[arg(long, value_enum)]
     protocol: Protocol,
-    /// Folds of P4, salts of P1: `0-9`, `0,3` [default: all ten of P4, salt 0 of P1].
+    /// Folds of P4 and of the cold items, or salts of P1 and P2: `0-9`, `0,3` [default: all ten folds, salt 0].
     #[arg(long, value_name = "LIST")]
     folds: Option<String>,
     /// Seeds of the training.
     #[arg(long, value_name = "LIST", default_value = "0")]
     seeds: String,
-    /// Baselines to fit and measure: names with commas, or `all`.
+    /// Baselines to fit and measure on the same splits: names separated by commas, or `all`.
     #[arg(long, value_name = "LIST", default_value = "")]
     baselines: String,
-    /// One JSON object: on standard output, or in FILE.
+    /// Print one JSON object instead of the table; with FILE, write it there and print the table too.
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     json: Option<PathBuf>,
-    /// A page to look at: figures beside the baselines, for whom and of what, what more exposure of rare items costs, and some slates.
+    /// Write a page for people: figures beside the baselines and by group of users and items, what more exposure of
+    /// rare items costs, and some slates.
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
-    /// Keep runs and bundles in this folder; without it they are temporary.
+    /// Keep runs and bundles in this folder; without it they are deleted at the end.
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
-    /// No progress.
+    /// Print no progress.
     #[arg(long)]
     quiet: bool,
     #[command(flatten)]
@@ -72,7 +73,7 @@ pub fn run(args: Args) -> Result<()> {
     let options = TrainOptions { quiet: true, ..TrainOptions::default() };
 
     let mut experiment = Experiment::new(&data, args.protocol);
-    // Of the first training.
+    // The curve and the slates are those of the first training.
     let (mut curve, mut slates) = (Vec::new(), Vec::new());
     for fold in folds {
         let split = Split::of(&data, args.protocol, fold)?;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::{Subcommand, ValueEnum};
-use foretaste_trainer::log::{Visitor, dsjson, ga4, obp, parquet};
+use foretaste_trainer::log::{VisitorLog, dsjson, ga4, obp, parquet};
 
 /// Work with the logs that pages export.
 #[derive(clap::Args)]
@@ -48,7 +48,7 @@ enum Form {
 /// Runs the verb.
 pub fn run(args: Args) -> Result<()> {
     let Verb::Convert(Convert { logs, to, out }) = args.verb;
-    let visitors = logs.iter().map(|file| Visitor::read(file)).collect::<Result<Vec<_>>>()?;
+    let visitors = logs.iter().map(|file| VisitorLog::read(file)).collect::<Result<Vec<_>>>()?;
     match to {
         Form::Parquet => parquet(&visitors, &out)?,
         Form::Dsjson => write(&out, &dsjson(&visitors))?,

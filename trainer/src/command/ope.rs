@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use foretaste_trainer::evaluate::open_bundle;
-use foretaste_trainer::log::{Rewards, Visitor};
+use foretaste_trainer::log::{Rewards, VisitorLog};
 use foretaste_trainer::ope::{Estimate, Rejection, Replay, Report, Shrinkage, read_table, rejection};
 use foretaste_trainer::report::policy_report;
 
@@ -75,7 +75,7 @@ pub fn run(args: Args) -> Result<()> {
             let (mut recommender, mut replay) = (open_bundle(bundle)?, Replay::default());
             let (policy, rewards) =
                 (args.exploring.request(1)?, Rewards { named: output::pairs("--rewards", args.rewards.as_deref())? });
-            let visitors = args.log.iter().map(|file| Visitor::read(file)).collect::<Result<Vec<_>>>()?;
+            let visitors = args.log.iter().map(|file| VisitorLog::read(file)).collect::<Result<Vec<_>>>()?;
             for visitor in &visitors {
                 replay.add(&mut recommender, visitor, &policy, &rewards)?;
             }

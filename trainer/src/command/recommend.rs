@@ -13,7 +13,7 @@ use foretaste::{Recommender, Request, Slate};
 use foretaste_trainer::data::read_folder;
 use foretaste_trainer::data::{context_of, event_of};
 use foretaste_trainer::evaluate::open_bundle;
-use foretaste_trainer::log::Visitor;
+use foretaste_trainer::log::VisitorLog;
 
 use super::explore::Exploring;
 use super::reading::Reading;
@@ -178,7 +178,7 @@ fn read_events(file: &Path) -> Result<Vec<Event>> {
         LogLine::Event(event) => Some(event),
         LogLine::Impression(_) | LogLine::Assignment(_) => None,
     };
-    Ok(Visitor::read(file)?.lines.into_iter().filter_map(event).collect())
+    Ok(VisitorLog::read(file)?.lines.into_iter().filter_map(event).collect())
 }
 
 fn parse_context(text: &str) -> Result<Fields> {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use foretaste_trainer::data::read_folder;
-use foretaste_trainer::log::Visitor;
+use foretaste_trainer::log::VisitorLog;
 use foretaste_trainer::training::{Run, stop_on_ctrl_c};
 use foretaste_trainer::update::{Bounds, Options, Updated, Versions, update};
 
@@ -94,7 +94,7 @@ pub fn run(args: Args) -> Result<()> {
     };
     let versions = Versions::open(&args.versions)?;
     let data = read_folder(data, &args.reading.options(args.quiet))?;
-    let log = args.log.iter().map(|file| Visitor::read(file)).collect::<Result<Vec<_>>>()?;
+    let log = args.log.iter().map(|file| VisitorLog::read(file)).collect::<Result<Vec<_>>>()?;
     let options = Options {
         epochs: args.epochs,
         max_weight: args.max_weight,

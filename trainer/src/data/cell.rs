@@ -1,4 +1,4 @@
-//! A row of a table and its cells, whatever the form of the file.
+//! Rows and cells of a table, in any file format.
 
 use anyhow::Result;
 
@@ -7,9 +7,9 @@ use anyhow::Result;
 pub(super) enum Cell {
     /// Empty or null.
     Missing,
-    /// A text; a number in its shortest form.
+    /// A text, or a number written in its shortest form.
     Text(String),
-    /// A moment, Unix seconds, from a form that has a type for it.
+    /// A time in Unix seconds, from a format that has a type for times.
     Moment(i64),
     /// A list of texts.
     List(Vec<String>),
@@ -18,24 +18,26 @@ pub(super) enum Cell {
 }
 
 impl Cell {
-    /// A text, or nothing where it is empty.
+    /// A text; an empty one is missing.
     pub fn of(text: String) -> Cell {
         if text.is_empty() { Cell::Missing } else { Cell::Text(text) }
     }
 
-    /// A list, or nothing where it is empty.
+    /// A list; an empty one is missing.
     pub fn list(members: Vec<String>) -> Cell {
         if members.is_empty() { Cell::Missing } else { Cell::List(members) }
     }
 }
 
-/// One row: its line (1 is the first of the file, header included) and its cells, one a column, or why there are none.
+/// One row: its line (the first line of the file, the header, is 1), and one cell for each column or why they cannot be
+/// read.
 pub(super) struct Row {
     pub line: u64,
     pub cells: Result<Vec<Cell>, String>,
 }
 
-/// The rows of a file. An error ends them; a bad row is a [`Row`] without cells.
+/// The columns and rows of a file. A bad row is a [`Row`] whose `cells` are an error; an error in place of a row ends
+/// the file.
 pub(super) struct Rows {
     pub columns: Vec<String>,
     pub rows: Box<dyn Iterator<Item = Result<Row>>>,

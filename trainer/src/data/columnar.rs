@@ -1,4 +1,4 @@
-//! Parquet tables, column by column: texts, numbers, moments, and lists of them.
+//! Reads and writes Parquet tables, column by column: texts, numbers, times, and lists of them.
 
 use std::fs::File;
 use std::ops::Range;
@@ -17,15 +17,16 @@ use parquet::schema::types::{ColumnDescPtr, ColumnDescriptor, SchemaDescriptor, 
 
 use super::cell::{Cell, Row, Rows};
 
-/// Records that are read at a time.
+/// How many records are read at a time.
 const BATCH: usize = 8192;
-/// Rows of a group that is written.
+/// How many rows a written row group has.
 const GROUP: usize = 1 << 17;
 
-/// A value, or why it is none.
+/// A cell, or why it has no valid value.
 type Read = Result<Cell, String>;
 
-/// The rows of a file; a line is the place of the row, from 1. Columns of structures and of lists of lists are left out.
+/// The rows of a file; the line number of a row is its position, from 1. Columns of structures and of lists of lists
+/// are left out.
 pub(super) fn rows(path: &Path) -> Result<Rows> {
     let file = File::open(path)?;
     let reader = guarded(|| Ok(SerializedFileReader::new(file)?))?;
@@ -56,7 +57,7 @@ thread_local! {
     static GUARDED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
-/// Makes a panic of the Parquet decoders, which damaged files can cause, an error without a word of its own.
+/// Turns a panic of the Parquet decoders, which a damaged file can cause, into an error and prints nothing.
 fn guarded<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
@@ -73,7 +74,7 @@ fn guarded<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
     result.unwrap_or_else(|_| bail!("damaged: it cannot be decoded"))
 }
 
-/// Leaves that are a column of their own: one value a row, or one list.
+/// Indices of the leaves that have one value, or one list, for each row.
 fn flat_leaves(schema: &SchemaDescriptor) -> Vec<usize> {
     let roots: Vec<usize> = (0..schema.num_columns()).map(|leaf| schema.get_column_root_idx(leaf)).collect();
     let alone = |leaf: &usize| roots.iter().filter(|root| **root == roots[*leaf]).count() == 1;
@@ -88,7 +89,7 @@ fn flat_leaves(schema: &SchemaDescriptor) -> Vec<usize> {
 /// A row group that is being read.
 struct Group {
     leaves: Vec<Leaf>,
-    /// Rows that are still to come.
+    /// How many rows of the group are still unread.
     left: usize,
 }
 
@@ -98,7 +99,8 @@ struct Leaf {
 }
 
 impl Group {
-    /// The cells of a group by column, some rows at a time: a group may be longer than the memory. An error is the last of them.
+    /// The cells of a group by column, some rows at a time, because a group may be larger than the memory. After an
+    /// error the iterator ends.
     fn batches(opened: Result<Group>) -> impl Iterator<Item = Result<Vec<Vec<Read>>>> {
         let mut opened = Some(opened);
         std::iter::from_fn(move || {
@@ -131,7 +133,7 @@ impl Group {
         self.left -= rows;
         let mut out = Vec::new();
         for leaf in &mut self.leaves {
-            // One more at the end, where none is to be.
+            // At the end of the group one more record is asked for, to find columns that are too long.
             let asked = rows + usize::from(self.left == 0);
             let cells = leaf.read(asked).map_err(|e| of_column(&leaf.about, e))?;
             ensure!(cells.len() == rows, "column `{}`: more or fewer rows than the group has", leaf.about.path().string());
@@ -146,7 +148,7 @@ fn of_column(about: &ColumnDescriptor, error: anyhow::Error) -> anyhow::Error {
 }
 
 impl Leaf {
-    /// Up to so many cells more.
+    /// Reads up to `rows` more cells.
     fn read(&mut self, rows: usize) -> Result<Vec<Read>> {
         let text = |text: String| Ok(Cell::of(text));
         let about = &*self.about;
@@ -168,7 +170,7 @@ impl Leaf {
     }
 }
 
-/// A whole number as what its type says it is.
+/// A whole number as its column type declares it: a number or a time.
 fn whole(x: i64, about: &ColumnDescriptor) -> Read {
     let per_second = match (about.logical_type_ref(), about.converted_type()) {
         (Some(LogicalType::Timestamp(t)), _) => match t.unit {
@@ -190,7 +192,8 @@ fn whole(x: i64, about: &ColumnDescriptor) -> Read {
     Ok(Cell::Moment(x.div_euclid(per_second)))
 }
 
-/// Up to so many cells of a leaf: a value where its definition level is the highest, lists where it repeats.
+/// Reads up to `rows` cells of a leaf. A record has a value where its definition level is the highest; a leaf with
+/// repetition levels gives lists.
 fn cells<T: DataType>(
     reader: &mut ColumnReaderImpl<T>,
     about: &ColumnDescriptor,
@@ -238,13 +241,13 @@ fn texts(list: &[Cell]) -> Cell {
     Cell::list(list.iter().map(super::columns::text).collect())
 }
 
-/// A list of numbers; one with a number that is not finite stays a list of texts.
+/// A list of numbers as a vector; if one of them is not finite, it stays a list of texts.
 fn vector(list: &[Cell]) -> Cell {
     let numbers: Option<Vec<f64>> = list.iter().map(super::columns::number).collect();
     numbers.filter(|xs| !xs.is_empty()).map_or_else(|| texts(list), Cell::Vector)
 }
 
-/// A column to write; the optional ones may have missing values.
+/// A column to write; columns of `Option`s may have missing values.
 pub(crate) enum Written<'a> {
     Texts(Vec<Option<&'a str>>),
     Numbers(Vec<Option<f64>>),
@@ -256,7 +259,7 @@ pub(crate) enum Written<'a> {
 }
 
 impl Written<'_> {
-    /// The column's type in the schema.
+    /// The type of the column in the schema.
     fn of(&self, name: &str) -> Result<Arc<Type>> {
         let (repetition, kind, logical) = match self {
             Written::Texts(_) => (Repetition::OPTIONAL, PhysicalType::BYTE_ARRAY, Some(LogicalType::String)),
@@ -270,7 +273,7 @@ impl Written<'_> {
     }
 }
 
-/// Writes a table of columns of equal length; equal columns give equal bytes. `columns` gives those of a range of rows.
+/// Writes a table of `rows` rows; `columns` gives the columns for a range of rows. Equal columns give equal bytes.
 pub(crate) fn write<'a>(path: &Path, rows: usize, columns: impl Fn(Range<usize>) -> Vec<(&'a str, Written<'a>)>) -> Result<()> {
     let fields: Result<Vec<_>> = columns(0..0).iter().map(|(name, column)| column.of(name)).collect();
     let schema = Type::group_type_builder("table").with_fields(fields?).build()?;

@@ -1,4 +1,4 @@
-//! Columns of values: their kinds, and cells as values of a kind.
+//! The kinds of columns, and the conversion of cells to values of a kind.
 
 use std::collections::HashSet;
 
@@ -8,17 +8,17 @@ use super::Column;
 use super::cell::Cell;
 use super::declared::ColumnKind;
 
-/// Most distinct values of a category that was not declared as one.
+/// Most distinct values of an undeclared column that is taken for a category; with more it is a text.
 const MAX_CATEGORY: usize = 1000;
 
 /// A column while its file is read.
 pub(super) struct Collected {
     pub name: String,
-    /// Place in the row of the file.
+    /// Index of the column in the file.
     pub at: usize,
     pub declared: Option<ColumnKind>,
     pub cells: Vec<Cell>,
-    /// Numbers in the vectors so far.
+    /// Length of the vectors so far.
     dim: Option<usize>,
 }
 
@@ -27,7 +27,7 @@ impl Collected {
         Collected { name, at, declared, cells: Vec::new(), dim: None }
     }
 
-    /// Why the cell does not fit the declared kind, if it does not.
+    /// Why a cell does not fit the declared kind; `None` if it fits.
     pub fn fault(&self, cell: &Cell) -> Option<String> {
         match self.declared? {
             ColumnKind::Number => match number(cell) {
@@ -45,7 +45,7 @@ impl Collected {
         }
     }
 
-    /// Keeps the cell of one more row.
+    /// Adds the cell of the next row.
     pub fn push(&mut self, cell: Cell) {
         if self.declared == Some(ColumnKind::Vector) && self.dim.is_none() {
             self.dim = vector(&cell).map(|xs| xs.len());
@@ -53,7 +53,8 @@ impl Collected {
         self.cells.push(cell);
     }
 
-    /// The column with its kind and its values in the order of `rows`: places of the kept cells. None without any value.
+    /// The finished column, with one value for each of `rows`: indices of cells, `None` for a missing value. `None` if
+    /// an undeclared column has no values.
     pub fn finish(mut self, rows: &[Option<u32>]) -> Option<Column> {
         if self.declared.is_none() && self.cells.iter().all(|c| *c == Cell::Missing) {
             return None;
@@ -68,7 +69,7 @@ impl Collected {
     }
 }
 
-/// The kind that the cells of an undeclared column speak for; there is at least one that is not missing.
+/// The kind of an undeclared column, inferred from its cells. At least one cell is not missing.
 fn inferred(name: &str, cells: &[Cell]) -> ColumnKind {
     let mut present = cells.iter().filter(|c| **c != Cell::Missing);
     let mut dims = present.clone().map(|c| if let Cell::Vector(xs) = c { Some(xs.len()) } else { None });
@@ -91,7 +92,7 @@ fn inferred(name: &str, cells: &[Cell]) -> ColumnKind {
     }
 }
 
-/// A cell that fits the kind, as a value.
+/// Converts a cell that fits the kind to a value.
 fn value(kind: ColumnKind, cell: Cell) -> Value {
     if cell == Cell::Missing {
         return Value::Missing;
@@ -110,7 +111,7 @@ fn value(kind: ColumnKind, cell: Cell) -> Value {
     }
 }
 
-/// The cell as a finite number.
+/// The cell as a finite number; `None` if it is none.
 pub(super) fn number(cell: &Cell) -> Option<f64> {
     match cell {
         Cell::Text(text) => text.trim().parse().ok().filter(|x: &f64| x.is_finite()),
@@ -119,7 +120,8 @@ pub(super) fn number(cell: &Cell) -> Option<f64> {
     }
 }
 
-/// The cell as a vector: numbers between blanks, commas or `|`, in brackets or not.
+/// The cell as a vector: numbers separated by blanks, commas, semicolons or `|`, with or without brackets; `None` if it
+/// is none.
 fn vector(cell: &Cell) -> Option<Vec<f64>> {
     match cell {
         Cell::Vector(xs) => Some(xs.clone()),
@@ -133,7 +135,7 @@ fn vector(cell: &Cell) -> Option<Vec<f64>> {
     }
 }
 
-/// The cell as one text; members are set apart by `|`.
+/// The cell as one text; members of a list are joined by `|`.
 pub(super) fn text(cell: &Cell) -> String {
     match cell {
         Cell::Missing => String::new(),
@@ -144,7 +146,7 @@ pub(super) fn text(cell: &Cell) -> String {
     }
 }
 
-/// The cell as a message names it: short, in quotes, on one line.
+/// The cell as shown in messages: shortened, in quotes, on one line.
 pub(super) fn shown(cell: &Cell) -> String {
     let text = text(cell);
     let cut: String = text.chars().take(40).collect();

@@ -1,30 +1,30 @@
-//! The data in memory: ids as row numbers, events in the order of histories.
+//! A data set in memory: ids as row numbers, events in the order of histories.
 
 use foretaste::features::{EventType, Value};
 
 use super::Events;
 
-/// One event.
+/// One event of a data set, its ids as numbers. The event that a page records is `foretaste::profile::Event`.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Event {
+pub struct DatasetEvent {
     /// Index into [`Dataset::users`].
     pub user: u32,
     /// Index into [`Dataset::items`].
     pub item: u32,
     /// Index into [`Dataset::types`].
     pub kind: u16,
-    /// Rating, finite.
+    /// Rating, a finite number; `None` if the event has none.
     pub rating: Option<f64>,
-    /// Unix seconds.
+    /// Time in Unix seconds; `None` if the data has no times.
     pub time: Option<i64>,
-    /// What it counts for as a target in training, above 0: 1, or what corrects for how it came to be shown.
+    /// Weight as a training target, above 0: 1, or a correction for how likely the item was to be shown.
     pub weight: f32,
 }
 
-/// A table of raw values beside the ids: `columns[c].values[row]`.
+/// Raw values by column and row: `columns[c].values[row]`; the ids stand elsewhere.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Table {
-    /// Columns by name.
+    /// The columns, sorted by name.
     pub columns: Vec<Column>,
 }
 
@@ -33,46 +33,48 @@ pub struct Table {
 pub struct Column {
     /// Name.
     pub name: String,
-    /// `category`, `set`, `number`, `text` or `vector`: declared, else chosen from the values.
+    /// `category`, `set`, `number`, `text` or `vector`: declared, or inferred from the values.
     pub kind: &'static str,
-    /// One value a row, in the order of the ids.
+    /// One value for each row, in the order of the ids.
     pub values: Vec<Value>,
 }
 
 /// A data folder, read and checked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dataset {
-    /// Name of `data.toml`, else the folder's.
+    /// The name given in `data.toml`, else that of the folder.
     pub name: String,
-    /// Licence of `data.toml`.
+    /// The licence given in `data.toml`.
     pub licence: Option<String>,
-    /// SHA-256 over the content, whatever the files' form: lower-case hexadecimal.
+    /// SHA-256 of the content, the same for every file format; lower-case hexadecimal.
     pub sha256: String,
-    /// User ids, ascending in the order of the protocols.
+    /// User ids, ascending: as numbers if all are whole numbers, else by bytes.
     pub users: Vec<String>,
-    /// Item ids, ascending: those of the events and those of the items table.
+    /// Item ids of the events and the items table, ascending in the same way.
     pub items: Vec<String>,
-    /// Whether the item occurs in the events: the universe of the protocols.
+    /// Whether each item occurs in the events; these items are the candidates of the protocols.
     pub in_events: Vec<bool>,
-    /// Titles by item, where the items table has them.
+    /// Title of each item, if the items table has it.
     pub titles: Vec<Option<String>>,
-    /// Columns of the items table, `title` included (kind text).
+    /// Columns of the items table, including `title` (kind text).
     pub item_table: Table,
     /// Columns of the users table.
     pub user_table: Table,
-    /// Columns of `events` declared as `[context.COLUMN]`: one value an event, in the order of `events`.
+    /// Columns of the events file that are declared as `[context.COLUMN]`: one value for each event, in the order of
+    /// `events`.
     pub context_table: Table,
-    /// Types of event by name, and their meaning: those that occur, those declared, and `like` and `hide`, which a page may record.
+    /// Types of event and their meaning, sorted by name: those that occur, those that are declared, and `like` and
+    /// `hide`, which a page may record.
     pub types: Vec<EventType>,
     /// All events, by user, then time, then item; without times by user, then file order.
     pub events: Events,
-    /// `events[offsets[u]..offsets[u + 1]]` is the history of user u.
+    /// The history of user u is `events[offsets[u]..offsets[u + 1]]`.
     pub offsets: Vec<usize>,
 }
 
 impl Dataset {
     /// The history of a user, oldest first.
-    pub fn history(&self, user: usize) -> &[Event] {
+    pub fn history(&self, user: usize) -> &[DatasetEvent] {
         &self.events[self.offsets[user]..self.offsets[user + 1]]
     }
 

@@ -1,4 +1,4 @@
-//! `data.toml`: names and kinds of columns, and what types of event mean.
+//! `data.toml`: names and kinds of columns, and the meaning of types of event.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,7 +7,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use foretaste::features::EventType;
 use serde::Deserialize;
 
-/// Everything that `data.toml` may say.
+/// The content of `data.toml`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Declared {
@@ -21,7 +21,7 @@ pub(super) struct Declared {
     pub types: BTreeMap<String, DeclaredType>,
 }
 
-/// Unit of `timestamp`.
+/// Unit of the column `timestamp`.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Deserialize)]
 pub(super) enum TimeUnit {
     #[default]
@@ -31,7 +31,7 @@ pub(super) enum TimeUnit {
     Milliseconds,
 }
 
-/// What the columns with a meaning are called in the files.
+/// The names that the columns with a meaning have in the files.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Renames {
@@ -45,7 +45,7 @@ pub(super) struct Renames {
 }
 
 impl Renames {
-    /// The declared name, if any.
+    /// The declared name of a column; `None` if it has its usual one.
     fn of(&self, meaning: &str) -> Option<&str> {
         match meaning {
             "user" => self.user.as_deref(),
@@ -57,13 +57,14 @@ impl Renames {
         }
     }
 
-    /// Where the column with a meaning stands: under its declared name where that is there, else under its own.
+    /// Index of the column with a meaning: the one with the declared name if the file has it, else the one with the
+    /// usual name.
     pub fn find(&self, meaning: &str, columns: &[String]) -> Option<usize> {
         let at = |name: &str| columns.iter().position(|c| c == name);
         self.of(meaning).and_then(at).or_else(|| at(meaning))
     }
 
-    /// Whether a declared name of one of `meanings` is not among the columns: that meaning.
+    /// The first of `meanings` whose declared name is not among the columns, with that name.
     pub fn lost<'a>(&self, meanings: &[&'a str], columns: &[String]) -> Option<(&'a str, &str)> {
         let lost = |m: &&'a str| self.of(m).map(|name| (*m, name));
         meanings.iter().filter_map(lost).find(|(_, name)| !columns.iter().any(|c| c == name))
@@ -90,7 +91,7 @@ pub(super) enum ColumnKind {
 }
 
 impl ColumnKind {
-    /// The word of `data.toml`.
+    /// The word for the kind in `data.toml`.
     pub fn name(self) -> &'static str {
         match self {
             ColumnKind::Category => "category",
@@ -103,7 +104,7 @@ impl ColumnKind {
     }
 }
 
-/// A declared type of event; what is left out has its default.
+/// A declared type of event; keys that are left out have their defaults.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct DeclaredType {
@@ -114,7 +115,7 @@ pub(super) struct DeclaredType {
 }
 
 impl Declared {
-    /// Reads `data.toml` of a folder; nothing is declared where there is none.
+    /// Reads the `data.toml` of a folder; without one nothing is declared.
     pub fn read(folder: &Path) -> Result<Declared> {
         let path = folder.join("data.toml");
         if !path.exists() {
@@ -140,7 +141,8 @@ impl Declared {
         Ok(declared)
     }
 
-    /// The meaning of a type: declared, else `hide` hides and anything else speaks for the item.
+    /// The meaning of a type of event: the declared one; otherwise `hide` hides the item, and every other type is
+    /// positive.
     pub fn event_type(&self, name: &str, trained: bool) -> EventType {
         let none = DeclaredType::default();
         let declared = self.types.get(name).unwrap_or(&none);
@@ -157,7 +159,7 @@ impl Declared {
     }
 }
 
-/// A type of event that no table declares.
+/// The meaning of a type of event that nothing declares.
 pub(crate) fn type_of(name: &str) -> EventType {
     Declared::default().event_type(name, true)
 }

@@ -1,4 +1,4 @@
-//! Comma- or tab-separated values by RFC 4180, with lines counted as an editor counts them.
+//! Reads comma- or tab-separated values by RFC 4180, and counts lines as an editor does.
 
 use std::io::BufRead;
 
@@ -10,15 +10,15 @@ use super::cell::{Cell, Row, Rows};
 pub(super) struct Delimited<R> {
     reader: R,
     delimiter: u8,
-    /// Lines read so far.
+    /// Number of lines read so far.
     line: u64,
     columns: usize,
 }
 
-/// A record: the line it starts on, its fields or why it has none.
+/// A record: the line that it starts on, and its fields or why they cannot be read.
 type Record = (u64, Result<Vec<Vec<u8>>, String>);
 
-/// Where the parser is in a field.
+/// The position of the parser within a field.
 #[derive(PartialEq)]
 enum At {
     Start,
@@ -31,7 +31,7 @@ impl<R: BufRead + 'static> Delimited<R> {
     /// The rows under a header line.
     ///
     /// # Errors
-    /// An empty file, a header that is not UTF-8.
+    /// An empty file; a header that is not UTF-8.
     pub fn rows(reader: R, delimiter: u8) -> Result<Rows> {
         let mut this = Delimited { reader, delimiter, line: 0, columns: 0 };
         let Some((_, header)) = this.record()? else { bail!("empty: a header line expected") };
@@ -41,7 +41,7 @@ impl<R: BufRead + 'static> Delimited<R> {
         Ok(Rows { columns, rows: Box::new(this) })
     }
 
-    /// The next record that is not an empty line.
+    /// The next record; empty lines are skipped.
     fn record(&mut self) -> Result<Option<Record>> {
         let mut fields = Vec::new();
         let mut field = Vec::new();
@@ -125,7 +125,8 @@ impl<R: BufRead + 'static> Iterator for Delimited<R> {
 mod tests {
     use super::*;
 
-    /// Columns, then `line: cells joined by ␟` or `line! reason`; an error that ends the file is the last.
+    /// The columns, then `line: cells joined by ␟` or `line! reason` for each row; an error that ends the file is the
+    /// last entry.
     fn read(text: &[u8]) -> Vec<String> {
         let rows = match Delimited::rows(std::io::Cursor::new(text.to_vec()), b',') {
             Ok(rows) => rows,

@@ -1,11 +1,11 @@
-//! The hash of a data set: of what was read, so that all forms of a folder have the same.
+//! The hash of a data set. It is computed from the data as read, so all forms of a folder have the same hash.
 
 use foretaste::features::Value;
 use sha2::{Digest, Sha256};
 
 use super::{Dataset, Table};
 
-/// Takes texts and lists with their length first, so that no two contents are the same bytes.
+/// Hashes values. The length of a text or list comes first, so that two different contents never give the same bytes.
 struct Sink(Sha256);
 
 impl Sink {
@@ -56,7 +56,7 @@ impl Sink {
     }
 }
 
-/// SHA-256 of everything but name, licence and the hash itself: lower-case hexadecimal.
+/// SHA-256 of everything but the name, the licence and the hash itself, as lower-case hexadecimal.
 pub(crate) fn of(data: &Dataset) -> String {
     let mut sink = Sink(Sha256::new());
     for ids in [&data.users, &data.items] {
@@ -83,7 +83,7 @@ pub(crate) fn of(data: &Dataset) -> String {
     hex(&sink.0.finalize())
 }
 
-/// Lower-case hexadecimal.
+/// Bytes as lower-case hexadecimal.
 pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -1,4 +1,4 @@
-//! Files from elsewhere, by the fetchers that every machine has: `curl` and `pip`.
+//! Downloads files with tools that most machines have: `curl` and `pip`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,7 +12,7 @@ pub(super) fn url(url: &str, file: &Path) -> Result<()> {
     finish(curl.arg(file).arg("--").arg(url))
 }
 
-/// Downloads the wheel of one PyPI package, without what it depends on, into a folder: the wheel's path.
+/// Downloads the wheel of one PyPI package, without its dependencies, into a folder and returns its path.
 pub(super) fn wheel(package: &str, folder: &Path) -> Result<PathBuf> {
     let mut pip = Command::new("python3");
     pip.args(["-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--quiet", "--disable-pip-version-check"]);
@@ -21,7 +21,7 @@ pub(super) fn wheel(package: &str, folder: &Path) -> Result<PathBuf> {
     files.find(|path| path.extension().is_some_and(|e| e == "whl")).context("pip left no wheel")
 }
 
-/// Waits for a command; its last line is the error.
+/// Runs a command to its end; the last line of its standard error becomes the error message.
 fn finish(command: &mut Command) -> Result<()> {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = command.output().with_context(|| format!("`{name}` cannot be started"))?;

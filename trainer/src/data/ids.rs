@@ -1,10 +1,10 @@
-//! Ids: texts as numbers, and their order.
+//! Ids as numbers, and their order.
 
 use std::collections::HashMap;
 
 use foretaste::bundle::{by_number, is_whole};
 
-/// Texts by number, in order of appearance.
+/// Texts numbered in the order in which they first appear.
 #[derive(Default)]
 pub(super) struct Names {
     pub names: Vec<String>,
@@ -12,7 +12,7 @@ pub(super) struct Names {
 }
 
 impl Names {
-    /// The number of a text, a new one for a new text.
+    /// The number of a text; a new text gets the next number.
     pub fn intern(&mut self, name: &str) -> u32 {
         if let Some(&i) = self.index.get(name) {
             return i;
@@ -23,12 +23,13 @@ impl Names {
         i
     }
 
-    /// The number of a text that is there.
+    /// The number of a text; `None` for a text that has not appeared.
     pub fn get(&self, name: &str) -> Option<u32> {
         self.index.get(name).copied()
     }
 
-    /// The names in ascending order, and the new number of each old one.
+    /// The names in ascending order (as numbers if all are whole numbers, else by bytes), and the new number of each
+    /// old number.
     pub fn ordered(self) -> (Vec<String>, Vec<u32>) {
         let whole = self.names.iter().all(|name| is_whole(name));
         let mut order: Vec<u32> = (0..self.names.len() as u32).collect();

@@ -1,4 +1,4 @@
-//! JSON Lines: an object a line.
+//! JSON Lines: one object a line.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufRead;
@@ -10,15 +10,16 @@ use serde_json::value::RawValue;
 
 use super::cell::{Cell, Row, Rows};
 
-/// The rows of a file that `open` opens twice: once for the names of all keys, once for the values.
+/// The rows of a file. `open` is called twice: the first pass collects the names of all keys, the second reads the
+/// values.
 ///
 /// # Errors
-/// A file without any object.
+/// A file without any object, or one that cannot be read.
 pub(super) fn rows<R: BufRead + 'static>(open: impl Fn() -> Result<R>) -> Result<Rows> {
     let mut names = BTreeSet::new();
     let mut first = Lines { reader: open()?, line: 0, raw: Vec::new() };
     while first.advance()? {
-        // A line that is no object is named as a bad row in the second pass.
+        // A line that is not an object is skipped here; the second pass reports it as a bad row.
         names.extend(serde_json::from_slice::<BTreeMap<String, IgnoredAny>>(&first.raw).unwrap_or_default().into_keys());
     }
     let columns: Vec<String> = names.into_iter().collect();
@@ -35,7 +36,7 @@ pub(super) fn rows<R: BufRead + 'static>(open: impl Fn() -> Result<R>) -> Result
     Ok(Rows { columns, rows: Box::new(rows) })
 }
 
-/// The lines that are not blank.
+/// Reads the lines that are not blank.
 struct Lines<R> {
     reader: R,
     line: u64,
@@ -43,7 +44,7 @@ struct Lines<R> {
 }
 
 impl<R: BufRead> Lines<R> {
-    /// Reads the next one; false at the end.
+    /// Reads the next line; returns false at the end of the file.
     fn advance(&mut self) -> Result<bool> {
         loop {
             self.raw.clear();
@@ -60,13 +61,13 @@ impl<R: BufRead> Lines<R> {
 }
 
 fn cells(raw: &[u8], columns: &[String]) -> Result<Vec<Cell>, String> {
-    // The line of the file is named already, and the key of a value.
+    // The message already names the line of the file and the key, so the position that serde adds is cut off.
     let text = |error: serde_json::Error| error.to_string();
     let object: BTreeMap<String, &RawValue> = serde_json::from_slice(raw)
         .map_err(|e| format!("not a JSON object: {}", text(e).replace(" at line 1 column", ", column")))?;
     let reason = |error| text(error).split(" at line").next().unwrap_or_default().to_owned();
     let cell = |name: &String| match object.get(name) {
-        // A whole number is taken as it is written: an id may have more digits than a number type holds.
+        // A whole number is kept as it is written, because an id may have more digits than a number type can hold.
         Some(raw) if raw.get().trim_start_matches('-').bytes().all(|b| b.is_ascii_digit()) => {
             Ok(Cell::Text(raw.get().to_owned()))
         }
@@ -90,7 +91,7 @@ fn cell(value: Value) -> Result<Cell, String> {
     }
 }
 
-/// A value as text: numbers in their shortest form; null is none.
+/// A value as text, numbers in their shortest form; `None` for null.
 fn scalar(value: Value) -> Result<Option<String>, String> {
     match value {
         Value::Null => Ok(None),

@@ -1,4 +1,5 @@
-//! A long row of values: in memory while it is short, then in a temporary file that is mapped into it, so that the system holds as much of it as there is room for.
+//! A vector that may be longer than the memory. While it is short it lies in memory, then in a temporary file that is
+//! memory-mapped, so that the system keeps as much of it in memory as there is room for.
 
 use std::fmt;
 use std::fs::File;
@@ -9,10 +10,10 @@ use std::ops::{Deref, DerefMut};
 use anyhow::{Context, Result};
 use memmap2::MmapMut;
 
-/// Bytes of a new file, of which it always has a multiple, and most by which it grows: it doubles until then.
+/// Bytes of a new file, and the most by which it grows: the file doubles until it grows by that much.
 const GROWTH: [usize; 2] = [1 << 20, 1 << 26];
 
-/// A `Vec` that may be longer than the memory. Adding to it can fail: the disk may be full.
+/// A `Vec` that may be longer than the memory. Adding a value can fail, because the disk may be full.
 pub struct LongVec<T> {
     place: Place<T>,
     most: usize,
@@ -24,15 +25,15 @@ enum Place<T> {
 }
 
 impl<T: Copy + 'static> LongVec<T> {
-    /// An empty one, which holds at most so many bytes in memory.
+    /// An empty vector that holds at most `most` bytes in memory.
     pub fn new(most: usize) -> Self {
         LongVec { place: Place::Memory(Vec::new()), most }
     }
 
-    /// Collects values.
+    /// Collects values; at most `most` bytes of them are held in memory.
     ///
     /// # Errors
-    /// The folder of temporary files is full or cannot be written.
+    /// The folder for temporary files is full or cannot be written.
     pub fn collect(most: usize, mut values: impl Iterator<Item = T>) -> Result<Self> {
         let mut out = LongVec::new(most);
         values.try_for_each(|value| out.push(value))?;
@@ -42,7 +43,7 @@ impl<T: Copy + 'static> LongVec<T> {
     /// Adds a value.
     ///
     /// # Errors
-    /// The folder of temporary files is full or cannot be written.
+    /// The folder for temporary files is full or cannot be written.
     pub fn push(&mut self, value: T) -> Result<()> {
         match &mut self.place {
             Place::Memory(values) if (values.len() + 1) * size_of::<T>() <= self.most => values.push(value),
@@ -56,16 +57,16 @@ impl<T: Copy + 'static> LongVec<T> {
         Ok(())
     }
 
-    /// Says that it will be read here and there: the system then fetches no more of a file than is asked for.
+    /// Tells the system that reads will be at random places, so that it does not read ahead in the file.
     pub fn read_anywhere(&self) {
         #[cfg(unix)]
         if let Place::File(mapped) = &self.place {
-            // It changes nothing but the time.
+            // Only the speed depends on it, so an error is ignored.
             let _ = mapped.map.advise(memmap2::Advice::Random);
         }
     }
 
-    /// Bytes that it holds in memory at most.
+    /// Most bytes that it holds in memory.
     pub fn most(&self) -> usize {
         self.most
     }
@@ -110,7 +111,7 @@ impl<T: fmt::Debug> fmt::Debug for LongVec<T> {
     }
 }
 
-/// Values in a file that has no name, so nobody else changes it, and that goes with this.
+/// Values in a file without a name: nobody else can change it, and it is deleted when this is dropped.
 struct Mapped<T> {
     file: File,
     map: MmapMut,
@@ -128,30 +129,32 @@ impl<T> Mapped<T> {
         if (self.len + 1) * size_of::<T>() > self.map.len() {
             self.map = longer(&mut self.file, self.map.len().min(GROWTH[1]))?;
         }
-        // SAFETY: there is room, as was just seen; a map starts at a page, so values in a row are aligned; nothing is dropped there.
+        // SAFETY: the check above made room for the value; the map starts at a page, so consecutive values are aligned;
+        // the old bytes need no drop.
         unsafe { self.map.as_mut_ptr().cast::<T>().add(self.len).write(value) };
         self.len += 1;
         Ok(())
     }
 
     fn values(&self) -> &[T] {
-        // SAFETY: the first `len` values were written; the map starts at a page.
+        // SAFETY: the first `len` values have been written, and the map starts at a page.
         unsafe { std::slice::from_raw_parts(self.map.as_ptr().cast(), self.len) }
     }
 
     fn values_mut(&mut self) -> &mut [T] {
-        // SAFETY: as in `values`, and borrowed mutably.
+        // SAFETY: as in `values`; the map is borrowed mutably.
         unsafe { std::slice::from_raw_parts_mut(self.map.as_mut_ptr().cast(), self.len) }
     }
 }
 
-/// Maps a file after so many bytes more. They are written, where a length alone would do: a full disk is an error here and no fault of a page later.
+/// Makes a file longer by `by` bytes and maps it. The bytes are written, not only reserved, so that a full disk is an
+/// error here and not a fault when a page is touched later.
 fn longer(file: &mut File, by: usize) -> io::Result<MmapMut> {
     let zeros = vec![0; GROWTH[0]];
     for _ in 0..by / GROWTH[0] {
         file.write_all(&zeros)?;
     }
-    // SAFETY: the file has no name, so nobody else changes it.
+    // SAFETY: the file has no name, so nobody else can change it.
     unsafe { MmapMut::map_mut(&*file) }
 }
 

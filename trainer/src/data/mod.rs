@@ -1,4 +1,4 @@
-//! Tables of events, items and users, read into one [`Dataset`].
+//! Reads tables of events, items and users into one [`Dataset`], and gets data sets to read.
 
 mod cell;
 pub(crate) mod columnar;
@@ -22,7 +22,7 @@ pub mod synthetic;
 mod visitor;
 mod write;
 
-pub use dataset::{Column, Dataset, Event, Table};
+pub use dataset::{Column, Dataset, DatasetEvent, Table};
 pub(crate) use declared::type_of;
 pub(crate) use digest::of as digest;
 pub use events::Events;

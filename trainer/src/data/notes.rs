@@ -1,35 +1,35 @@
-//! What reading a folder found, besides the data.
+//! What was noticed while reading a folder.
 
-/// Most bad rows of a file that are named.
+/// How many bad rows of a file are named.
 pub const NAMED: usize = 20;
 
-/// What was found in one file.
+/// What was noticed in one file.
 #[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
 pub struct TableNotes {
     /// Name of the file.
     pub file: String,
-    /// Rows under the header.
+    /// Number of rows under the header.
     pub rows: u64,
-    /// Rows left out because something is wrong with them.
+    /// Number of bad rows, which are left out.
     pub bad: u64,
-    /// The first 20 of them: `file:line: reason`.
+    /// The first 20 bad rows, as `file:line: reason`.
     pub named: Vec<String>,
-    /// Rows left out because the exact same row came before.
+    /// Number of rows that are left out because they repeat an earlier row exactly.
     pub repeated: u64,
 }
 
-/// What was found in a folder.
+/// What was noticed in a folder.
 #[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
 pub struct Notes {
-    /// Events, then items and users where there are such files.
+    /// One entry for each file: events, then items and users if there are such files.
     pub tables: Vec<TableNotes>,
-    /// Columns without a declared kind, and the kind their cells speak for: `items.price`, `number`.
+    /// The columns without a declared kind, and the kind that was inferred from their cells: `items.price`, `number`.
     pub chosen: Vec<(String, &'static str)>,
-    /// Columns left out: without any value.
+    /// Columns that are left out because they have no values.
     pub empty: Vec<String>,
-    /// Items of the events that the items table lacks; 0 without that table.
+    /// Number of items in the events that the items table lacks; 0 without an items table.
     pub unlisted_items: usize,
-    /// Users of the users table without events, left out.
+    /// Number of users in the users table without events; they are left out.
     pub idle_users: usize,
 }
 
@@ -45,12 +45,12 @@ impl TableNotes {
         }
     }
 
-    /// Share of bad rows.
+    /// The share of bad rows, 0 to 1.
     pub fn bad_share(&self) -> f64 {
         self.bad as f64 / self.rows.max(1) as f64
     }
 
-    /// Notes the repeated rows and counts them on standard error.
+    /// Records the number of repeated rows and prints it on standard error.
     pub(super) fn repeats(&mut self, repeated: u64) {
         self.repeated = repeated;
         if repeated > 0 {
@@ -58,7 +58,7 @@ impl TableNotes {
         }
     }
 
-    /// Names the bad rows on standard error.
+    /// Prints the bad rows on standard error.
     pub(super) fn print(&self) {
         self.named.iter().for_each(|named| eprintln!("{named}"));
         if self.bad > 0 {

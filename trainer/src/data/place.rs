@@ -5,10 +5,11 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-/// Makes the folder `to`: `fill` writes into one beside it, which takes its name at the end. After an error nothing is left.
+/// Creates the folder `to`. `fill` writes into a temporary folder beside it, which is renamed to `to` at the end; after
+/// an error nothing is left.
 ///
 /// # Errors
-/// If `to` is there and not an empty folder, and whatever `fill` says.
+/// `to` exists and is not an empty folder; the errors of `fill`.
 pub fn place_folder<T>(to: &Path, fill: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
     let taken = to.exists() && fs::read_dir(to).map_or(true, |mut entries| entries.next().is_some());
     if taken {

@@ -1,4 +1,4 @@
-//! A data set back into a data folder: feature tables in Parquet, every choice written down in `data.toml`.
+//! Writes a data set as a data folder: tables in Parquet, with every chosen kind declared in `data.toml`.
 
 use std::fs;
 use std::ops::Range;
@@ -10,7 +10,7 @@ use foretaste::features::Value;
 use super::columnar::{self, Written};
 use super::{Column, Dataset, Table};
 
-/// Writes tables that [`super::read_folder`] reads as the same data set, hash included.
+/// Writes tables that [`super::read_folder`] reads as the same data set, with the same hash.
 pub fn write_tables(data: &Dataset, folder: &Path) -> Result<()> {
     let texts = |columns: &Table| columns.columns.iter().map(texts).collect::<Vec<_>>();
     fn id(ids: &[String], at: u32) -> Option<&str> {
@@ -26,7 +26,8 @@ pub fn write_tables(data: &Dataset, folder: &Path) -> Result<()> {
             ("user", Written::Texts(events.iter().map(|e| id(&data.users, e.user)).collect())),
             ("item", Written::Texts(events.iter().map(|e| id(&data.items, e.item)).collect())),
             ("type", Written::Texts(events.iter().map(|e| Some(data.types[usize::from(e.kind)].name.as_str())).collect())),
-            // Keeps apart what differed in columns that are left out: no row is the repeat of another.
+            // Rows may have differed only in columns that are left out; their number keeps them from being dropped as
+            // repeats.
             (row.as_deref().unwrap_or("row"), Written::Ranks(range.clone().map(|row| row as i64).collect())),
         ];
         if data.has_times() {
@@ -64,12 +65,12 @@ pub fn write_tables(data: &Dataset, folder: &Path) -> Result<()> {
     fs::write(folder.join("data.toml"), data_toml(data)).context("data.toml")
 }
 
-/// Titles are shown but are no column.
+/// Whether the data set has titles that are not a column, because `title` is declared as `ignore`.
 fn hidden_title(data: &Dataset) -> bool {
     data.titles.iter().any(Option::is_some) && !data.item_table.columns.iter().any(|c| c.name == "title")
 }
 
-/// The values that are written as texts; numbers stay empty.
+/// The values of a column as texts; `None` for numbers, which are written as numbers.
 fn texts(column: &Column) -> Vec<Option<String>> {
     let text = |value: &Value| match value {
         Value::Text(text) => Some(text.clone()),
@@ -90,7 +91,7 @@ fn write<'a>(
     columnar::write(&path, rows, columns).with_context(|| path.display().to_string())
 }
 
-/// Some rows of a table.
+/// The columns of a table for a range of rows, ready to write.
 fn written<'a>(
     table: &'a Table,
     texts: &'a [Vec<Option<String>>],
@@ -131,7 +132,7 @@ fn data_toml(data: &Dataset) -> String {
     out
 }
 
-/// A basic string of TOML: JSON's escapes are TOML's, which escapes one character more.
+/// A basic string of TOML. It has the same escapes as a JSON string, and one character more that must be escaped.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f")
 }

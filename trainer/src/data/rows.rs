@@ -1,4 +1,4 @@
-//! Opens a table file, whatever its form.
+//! Opens a table file in any of the supported formats.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -11,13 +11,13 @@ use super::cell::Rows;
 use super::delimited::Delimited;
 use super::{columnar, jsonl};
 
-/// Endings of the file name.
+/// Endings of file names.
 const FORMS: [&str; 7] = ["csv", "csv.gz", "tsv", "tsv.gz", "jsonl", "jsonl.gz", "parquet"];
 
-/// The file `stem.FORM` of a folder, if there is one.
+/// The file `stem.FORM` of a folder; `None` if there is none.
 ///
 /// # Errors
-/// If there are several.
+/// The folder has several such files.
 pub(super) fn find(folder: &Path, stem: &str) -> Result<Option<PathBuf>> {
     let mut found = FORMS.iter().map(|form| folder.join(format!("{stem}.{form}"))).filter(|path| path.is_file());
     let first = found.next();
@@ -27,7 +27,7 @@ pub(super) fn find(folder: &Path, stem: &str) -> Result<Option<PathBuf>> {
     Ok(first)
 }
 
-/// Opens a file that [`find`] found.
+/// Opens a file that [`find`] returned.
 pub(super) fn open(path: &Path) -> Result<Rows> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let form = name.split_once('.').map_or("", |(_, form)| form);
@@ -48,7 +48,7 @@ pub(super) fn open(path: &Path) -> Result<Rows> {
     Ok(Rows { columns: rows.columns, rows: Box::new(rows.rows.map(move |row| row.with_context(|| shown.clone()))) })
 }
 
-/// The bytes of a text file, unpacked.
+/// The bytes of a text file, decompressed if its name ends in `.gz`.
 fn reader(path: &Path) -> Result<Box<dyn BufRead>> {
     let file = BufReader::with_capacity(1 << 16, File::open(path).with_context(|| path.display().to_string())?);
     Ok(if path.extension().is_some_and(|e| e == "gz") {

@@ -1,12 +1,12 @@
-//! Users and events of a data set as the page knows them.
+//! Converts users and events of a data set to what a page would have.
 
 use foretaste::features::{Encoding, Fields, Value};
 use foretaste::profile;
 
-use super::{Dataset, Event};
+use super::{Dataset, DatasetEvent};
 
-/// An event as a page would have recorded it: UTC, no offset.
-pub fn event_of(data: &Dataset, event: &Event) -> profile::Event {
+/// The event as a page would have recorded it, with its time in UTC and no offset.
+pub fn event_of(data: &Dataset, event: &DatasetEvent) -> profile::Event {
     profile::Event {
         item: data.items[event.item as usize].clone(),
         kind: data.types[event.kind as usize].name.clone(),
@@ -16,7 +16,7 @@ pub fn event_of(data: &Dataset, event: &Event) -> profile::Event {
     }
 }
 
-/// The columns of a user that the encoding reads as context.
+/// The values of a user for the columns that the encoding reads as context; missing ones are left out.
 pub fn context_of(data: &Dataset, user: usize, encoding: &Encoding) -> Fields {
     let columns = data.user_table.columns.iter().filter(|c| encoding.context.iter().any(|e| e.name == c.name));
     columns.map(|c| (c.name.clone(), c.values[user].clone())).filter(|(_, v)| *v != Value::Missing).collect()

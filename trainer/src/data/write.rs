@@ -1,4 +1,4 @@
-//! Tables out.
+//! Writes CSV lines and tables of slates.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use super::columnar::{self, Written};
 
-/// Appends a line of comma-separated values, quoted where RFC 4180 asks for it.
+/// Appends a line of comma-separated values, quoted if RFC 4180 requires it.
 pub(crate) fn csv_line<S: AsRef<str>>(out: &mut String, fields: &[S]) {
     for (i, field) in fields.iter().map(S::as_ref).enumerate() {
         if i > 0 {
@@ -23,7 +23,8 @@ pub(crate) fn csv_line<S: AsRef<str>>(out: &mut String, fields: &[S]) {
     out.push('\n');
 }
 
-/// A Parquet table of `user`, `rank` (from 1), `item`, `score`: `slates` by index into `users`, best item first.
+/// Writes slates to a Parquet table with the columns `user`, `rank` (from 1), `item` and `score`. `slates` maps an
+/// index into `users` to items with scores, best first.
 pub fn write_slates(file: &Path, users: &[String], slates: &BTreeMap<usize, Vec<(String, f32)>>) -> Result<()> {
     if let Some(user) = slates.keys().find(|user| **user >= users.len()) {
         bail!("slate of user number {user}, of {} users", users.len());

@@ -23,8 +23,8 @@ impl Stopwatch {
 /// CPU seconds of this process, user and system together. Read from `/proc`, so 0 on systems other than Linux.
 pub fn cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // The command's name may contain blanks, so fields are counted after its closing parenthesis: 11 and 12 are the user and system time in ticks
-    // of 1/100 s.
+    // The command's name may contain blanks, so fields are counted after its closing parenthesis: 11 and 12 are the
+    // user and system time in ticks of 1/100 s.
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
     let ticks = |i: usize| fields.get(i).and_then(|f| f.parse::<f64>().ok()).unwrap_or(0.0);
     (ticks(11) + ticks(12)) / 100.0

@@ -1,7 +1,8 @@
 //! Accuracy and exposure: how much accuracy is lost if rare items are shown more often.
 //!
-//! The setting `boost` of a request's `explore` (`foretaste::explore::Explore`) adds boost / √(1 + n) to the score of an item with n training events.
-//! Measuring accuracy and exposure for several boosts gives a curve, as in Singh and Joachims, Fairness of exposure in rankings, 2018.
+//! The setting `boost` of a request's `explore` (`foretaste::explore::Explore`) adds boost / √(1 + n) to the score of
+//! an item with n training events. Measuring accuracy and exposure for several boosts gives a curve, as in Singh and
+//! Joachims, Fairness of exposure in rankings, 2018.
 
 use anyhow::Result;
 use foretaste::Recommender;
@@ -15,7 +16,8 @@ use crate::measure::{Figures, TAIL, measure};
 use crate::metrics::{COVERAGE, GINI};
 use crate::protocols::{LIST_LEN, Protocol, Split};
 
-/// Boosts that are measured, in logits: from 0, which changes nothing, to values at which rare items take most of the slots.
+/// Boosts that are measured, in logits: from 0, which changes nothing, to values at which rare items take most of the
+/// slots.
 pub const BOOSTS: [f64; 6] = [0.0, 2.0, 4.0, 6.0, 8.0, 12.0];
 
 /// The figures with one boost.
@@ -25,9 +27,11 @@ pub struct ExposurePoint {
     pub boost: f64,
     /// The protocol's goal.
     pub goal: Cell,
-    /// The tail's share of the first ten places of all lists, 0 to 1. The tail is the four fifths of the items that have the fewest events.
+    /// The tail's share of the first ten places of all lists, 0 to 1. The tail is the four fifths of the items that
+    /// have the fewest events.
     pub tail: f64,
-    /// Gini coefficient of how often the items are shown there: 0 if all are shown equally often, near 1 if only a few are shown.
+    /// Gini coefficient of how often the items are shown there: 0 if all are shown equally often, near 1 if only a few
+    /// are shown.
     pub gini: f64,
     /// Share of the items that any list shows, 0 to 1.
     pub coverage: f64,
@@ -51,8 +55,8 @@ impl ExposurePoint {
     }
 }
 
-/// The figures of the bundle on the test queries with each of [`BOOSTS`]. Empty for P2, which ranks nothing, and for a bundle that does not say
-/// how often its items occurred in training.
+/// The figures of the bundle on the test queries with each of [`BOOSTS`]. Empty for P2, which ranks nothing, and for a
+/// bundle that does not say how often its items occurred in training.
 ///
 /// # Errors
 /// Those of the towers.

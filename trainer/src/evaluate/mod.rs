@@ -1,4 +1,5 @@
-//! Evaluates a bundle through the same `Recommender` that the page runs, and reports the figures beside those of baselines.
+//! Evaluates a bundle through the same `Recommender` that the page runs, and reports the figures beside those of
+//! baselines.
 
 mod bundle;
 mod cost;

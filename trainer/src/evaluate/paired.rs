@@ -16,10 +16,11 @@ pub struct Paired {
     pub second: f64,
     /// Mean of second − first.
     pub diff: f64,
-    /// 95 % interval of the difference, by the bootstrap: percentiles of the means of 2,000 samples with replacement (Efron, 1979).
+    /// 95 % interval of the difference, by the bootstrap: percentiles of the means of 2,000 samples with replacement
+    /// (Efron, 1979).
     pub ci95: [f64; 2],
-    /// Two-sided p of the paired randomisation test (Fisher, 1935): in 2,000 rounds the two models are exchanged at random in each query, and p is
-    /// the share of rounds whose difference is at least as large; never below 1/2,001.
+    /// Two-sided p of the paired randomisation test (Fisher, 1935): in 2,000 rounds the two models are exchanged at
+    /// random in each query, and p is the share of rounds whose difference is at least as large; never below 1/2,001.
     pub p: f64,
     /// Number of queries.
     pub n: usize,

@@ -143,8 +143,8 @@ impl Report {
         self.metric(metric).is_some_and(|metric| metric.better.is_better(value, other))
     }
 
-    /// The table for the terminal: one metric a line, each mean with half the width of its interval. With `colour`, values better than ours are
-    /// red.
+    /// The table for the terminal: one metric a line, each mean with half the width of its interval. With `colour`,
+    /// values better than ours are red.
     pub fn table(&self, colour: bool) -> String {
         let metrics: BTreeSet<&String> = self.models.values().flat_map(|m| m.keys()).collect();
         let mut models: Vec<&String> = self.models.keys().collect();

@@ -59,11 +59,11 @@ fn padded(rows: &[f64], rank: usize, dim: usize) -> Vec<f64> {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use crate::data::Event;
+    use crate::data::DatasetEvent;
     use crate::protocols::{Query, Sequence};
 
-    pub fn events(items: &[u32]) -> Vec<Event> {
-        items.iter().map(|item| Event { user: 0, item: *item, kind: 0, rating: None, time: None, weight: 1.0 }).collect()
+    pub fn events(items: &[u32]) -> Vec<DatasetEvent> {
+        items.iter().map(|item| DatasetEvent { user: 0, item: *item, kind: 0, rating: None, time: None, weight: 1.0 }).collect()
     }
 
     pub fn sequences(histories: &[&[u32]]) -> Vec<Sequence> {

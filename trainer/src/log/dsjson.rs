@@ -3,12 +3,12 @@
 
 use serde_json::json;
 
-use super::Visitor;
+use super::VisitorLog;
 use super::rewards::plain_reward;
 
 /// Writes one line for each slot: a decision of a contextual bandit with the item that was shown, its probability and
 /// its cost, which is −reward.
-pub fn dsjson(visitors: &[Visitor]) -> String {
+pub fn dsjson(visitors: &[VisitorLog]) -> String {
     let mut out = String::new();
     for visitor in visitors {
         for shown in visitor.shown() {

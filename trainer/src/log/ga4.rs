@@ -3,12 +3,12 @@
 
 use serde_json::{Value, json};
 
-use super::Visitor;
+use super::VisitorLog;
 use foretaste::profile::LogLine;
 
 /// Writes one line for each line of the logs. A slate becomes `view_item_list`, an assignment `experience_impression`,
 /// an event of type `view` or `click` becomes `select_item`, and any other event keeps its own name.
-pub fn ga4(visitors: &[Visitor]) -> String {
+pub fn ga4(visitors: &[VisitorLog]) -> String {
     let mut out = String::new();
     for visitor in visitors {
         for line in &visitor.lines {

@@ -21,7 +21,7 @@ use foretaste::profile::{Event, Impression, LogLine};
 
 /// One visitor's log.
 #[derive(Debug, Clone, Default)]
-pub struct Visitor {
+pub struct VisitorLog {
     /// The file's name without its extension. It names the visitor in tables.
     pub name: String,
     /// Lines in the order of the file, which is the order of time.
@@ -37,12 +37,12 @@ pub struct Shown<'a> {
     pub answers: Vec<Vec<&'a Event>>,
 }
 
-impl Visitor {
+impl VisitorLog {
     /// Reads an exported log (JSON lines). Empty lines are skipped.
     ///
     /// # Errors
     /// A file that cannot be read, or a line that is not a line of a log, with its number.
-    pub fn read(path: &Path) -> Result<Visitor> {
+    pub fn read(path: &Path) -> Result<VisitorLog> {
         let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot be read", path.display()))?;
         let name = path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
@@ -58,7 +58,7 @@ impl Visitor {
             };
             line.with_context(at)
         };
-        Ok(Visitor { name, lines: lines.map(line).collect::<Result<_>>()? })
+        Ok(VisitorLog { name, lines: lines.map(line).collect::<Result<_>>()? })
     }
 
     /// The slates, each with the events that answer it. An event answers the slate that it names. An event that names

@@ -2,13 +2,13 @@
 
 use std::fmt::Write;
 
-use super::Visitor;
+use super::VisitorLog;
 use super::rewards::plain_reward;
 use crate::data::csv_line;
 
 /// Writes CSV with one line for each slot: `timestamp` (ISO 8601), `item_id`, `position` (from 1), `click` (0 or 1),
 /// `propensity_score`, `slate`, `visitor`.
-pub fn obp(visitors: &[Visitor]) -> String {
+pub fn obp(visitors: &[VisitorLog]) -> String {
     let mut out = "timestamp,item_id,position,click,propensity_score,slate,visitor\n".to_owned();
     for visitor in visitors {
         for shown in visitor.shown() {

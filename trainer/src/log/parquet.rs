@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::rewards::plain_reward;
-use super::{Visitor, kinds};
+use super::{VisitorLog, kinds};
 use crate::data::columnar::{self, Written};
 
 /// Writes a Parquet table with one row for each slot: `visitor`, `slate`, `time` (Unix ms), `model`, `policy`,
@@ -15,7 +15,7 @@ use crate::data::columnar::{self, Written};
 ///
 /// # Errors
 /// A file that cannot be written.
-pub fn parquet(visitors: &[Visitor], file: &Path) -> Result<()> {
+pub fn parquet(visitors: &[VisitorLog], file: &Path) -> Result<()> {
     let shown: Vec<_> = visitors.iter().flat_map(|v| v.shown().into_iter().map(move |s| (v.name.as_str(), s))).collect();
     let rows: Vec<_> = shown
         .iter()

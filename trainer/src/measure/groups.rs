@@ -83,7 +83,8 @@ impl Groups {
         groups
     }
 
-    /// The share of all `shown` that each group has; `shown` is a count for each user or item. A member of several groups counts in each.
+    /// The share of all `shown` that each group has; `shown` is a count for each user or item. A member of several
+    /// groups counts in each.
     pub fn shares(&self, shown: &[u32]) -> BTreeMap<String, f64> {
         let mut sums = vec![0u64; self.names.len()];
         for (groups, shown) in self.of.iter().zip(shown) {

@@ -32,7 +32,8 @@ pub struct Figures {
 /// Most queries by which a setting is chosen; of more, every n-th is taken.
 const CHOOSING: usize = 1000;
 
-/// Returns a function that gives the quality of a model: the sum of the protocol's goal over at most 1,000 queries of the validation part.
+/// Returns a function that gives the quality of a model: the sum of the protocol's goal over at most 1,000 queries of
+/// the validation part.
 pub fn validation_quality(data: &Dataset, split: &Split) -> impl Fn(&dyn Model) -> f64 {
     let queries: Vec<Query> = split.valid.iter().step_by(split.valid.len() / CHOOSING + 1).cloned().collect();
     let goal = split.protocol.goal();
@@ -42,8 +43,8 @@ pub fn validation_quality(data: &Dataset, split: &Split) -> impl Fn(&dyn Model) 
     }
 }
 
-/// Measures every metric of the protocol that is about rankings over some queries of the split. `score` gives the scores of all items for a
-/// query: `[items]`, higher is better.
+/// Measures every metric of the protocol that is about rankings over some queries of the split. `score` gives the
+/// scores of all items for a query: `[items]`, higher is better.
 ///
 /// # Errors
 /// Those of `score`.
@@ -190,8 +191,8 @@ fn item_groups(data: &Dataset) -> Option<ItemGroups> {
     column.map(|column| ItemGroups::new(&column.values))
 }
 
-/// Measures predicted ratings (P2) over some queries. `predict` gives one rating for each target of a query; ratings outside the range of those
-/// in the data are clipped to it.
+/// Measures predicted ratings (P2) over some queries. `predict` gives one rating for each target of a query; ratings
+/// outside the range of those in the data are clipped to it.
 ///
 /// # Errors
 /// Those of `predict`.

@@ -11,7 +11,8 @@ pub const AVERAGE_PRECISION: Metric = Metric {
     formula: Formula::Ranks(average_precision),
 };
 
-/// The sum over targets of rank r ≤ k of the precision of the first r places, divided by min(k, targets); 0 without targets.
+/// The sum over targets of rank r ≤ k of the precision of the first r places, divided by min(k, targets); 0 without
+/// targets.
 pub fn average_precision(ranks: &[usize], k: usize) -> f64 {
     let mut hits: Vec<usize> = ranks.iter().copied().filter(|r| *r <= k).collect();
     hits.sort_unstable();

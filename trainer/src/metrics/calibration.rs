@@ -1,4 +1,5 @@
-//! Calibration: how far the mix of groups in a list is from that in the history. Steck, Calibrated recommendations, 2018.
+//! Calibration: how far the mix of groups in a list is from that in the history. Steck, Calibrated recommendations,
+//! 2018.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +16,8 @@ pub const CALIBRATION: Metric = Metric {
     formula: Formula::List(|list| calibration(list.items, list.history, list.groups?)),
 };
 
-/// How much of the history's mix is blended into the list's, so that a group missing from the list does not make the divergence infinite.
+/// How much of the history's mix is blended into the list's, so that a group missing from the list does not make the
+/// divergence infinite.
 const SMOOTHING: f64 = 0.01;
 
 /// The groups of each item, genres for example. An item of several groups counts in each with an equal share.
@@ -26,7 +28,8 @@ pub struct ItemGroups {
 }
 
 impl ItemGroups {
-    /// From the values of a column of categories or sets, one an item: each category, and each member of a set, is a group.
+    /// From the values of a column of categories or sets, one an item: each category, and each member of a set, is a
+    /// group.
     pub fn new(values: &[Value]) -> ItemGroups {
         let mut names: BTreeMap<&str, usize> = BTreeMap::new();
         let mut of_item = Vec::new();
@@ -58,8 +61,8 @@ impl ItemGroups {
     }
 }
 
-/// Kullback–Leibler divergence of the list's mix of groups from the history's, in nats: 0 if they are equal. `None` if the history or the list
-/// has no group.
+/// Kullback–Leibler divergence of the list's mix of groups from the history's, in nats: 0 if they are equal. `None` if
+/// the history or the list has no group.
 pub fn calibration(items: &[u32], history: &[u32], groups: &ItemGroups) -> Option<f64> {
     let (history, list) = (groups.mix(history)?, groups.mix(items)?);
     let term = |(p, q): (&f64, &f64)| if *p > 0.0 { p * libm::log(p / ((1.0 - SMOOTHING) * q + SMOOTHING * p)) } else { 0.0 };

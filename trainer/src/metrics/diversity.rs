@@ -1,4 +1,5 @@
-//! Intra-list diversity: how unlike the items of a list are. Ziegler et al., Improving recommendation lists through topic diversification, 2005.
+//! Intra-list diversity: how unlike the items of a list are. Ziegler et al., Improving recommendation lists through
+//! topic diversification, 2005.
 
 use super::item_users::mean;
 use super::{Better, Formula, ItemUsers, Metric};
@@ -12,7 +13,8 @@ pub const DIVERSITY: Metric = Metric {
     formula: Formula::List(|list| Some(diversity(list.items, list.users))),
 };
 
-/// Mean over the pairs of items of a list of 1 − the cosine of their sets of users: 1 if no two items share a user; 0 without pairs.
+/// Mean over the pairs of items of a list of 1 − the cosine of their sets of users: 1 if no two items share a user; 0
+/// without pairs.
 pub fn diversity(items: &[u32], users: &ItemUsers) -> f64 {
     let pairs = items.iter().enumerate().flat_map(|(i, a)| items[..i].iter().map(move |b| (a, b)));
     mean(pairs.map(|(a, b)| 1.0 - users.cosine(*a, *b)))

@@ -11,7 +11,8 @@ pub const GINI: Metric = Metric {
     formula: Formula::AllLists(|lists| gini(lists.shown)),
 };
 
-/// Gini coefficient of the number of lists that each item is in: 0 if all items are shown equally often, near 1 if a few take all places.
+/// Gini coefficient of the number of lists that each item is in: 0 if all items are shown equally often, near 1 if a
+/// few take all places.
 ///
 /// Σ (2i − n − 1) xᵢ / (n Σ xᵢ) over the ascending counts, i from 1; 0 if nothing is shown.
 pub fn gini(shown: &[u32]) -> f64 {

@@ -75,6 +75,11 @@ impl Metric {
         Metric { k: Some(k), ..self }
     }
 
+    /// The figure that belongs to a quality: a number that grows as the metric gets better. Its own inverse.
+    pub fn value(&self, quality: f64) -> f64 {
+        self.better.sign() * quality
+    }
+
     /// Name in reports: `ndcg@100`, or `mrr` without a k.
     pub fn name(&self) -> String {
         named(self.family, self.k)

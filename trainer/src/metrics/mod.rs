@@ -1,10 +1,11 @@
 //! Metrics of recommendations, one kind a file.
 //!
-//! Each file holds the formula as a plain function and declares one or more [`Metric`]s: name, unit, which values are better, and what the
-//! formula reads. Which metrics are reported is declared by the protocols (`protocols/p*.rs`); `measure` computes them, and reports read the
-//! name and the direction from the declaration.
+//! Each file holds the formula as a plain function and declares one or more [`Metric`]s: name, unit, which values are
+//! better, and what the formula reads. Which metrics are reported is declared by the protocols (`protocols/p*.rs`);
+//! `measure` computes them, and reports read the name and the direction from the declaration.
 //!
-//! A new metric is one file here with its line in this list, and one line in the list of every protocol that reports it.
+//! A new metric is one file here with its line in this list, and one line in the list of every protocol that reports
+//! it.
 
 mod auc;
 mod average_precision;

@@ -11,8 +11,8 @@ pub const NDCG: Metric = Metric {
     formula: Formula::Ranks(ndcg),
 };
 
-/// The sum of 1/log2(r + 1) over targets of rank r ≤ k, divided by the same sum for an ideal list, whose first min(k, targets) places are
-/// targets; 0 without targets.
+/// The sum of 1/log2(r + 1) over targets of rank r ≤ k, divided by the same sum for an ideal list, whose first min(k,
+/// targets) places are targets; 0 without targets.
 pub fn ndcg(ranks: &[usize], k: usize) -> f64 {
     let gain = |rank: usize| 1.0 / libm::log2(rank as f64 + 1.0);
     let ideal: f64 = (1..=ranks.len().min(k)).map(gain).sum();

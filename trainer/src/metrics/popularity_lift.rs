@@ -1,5 +1,5 @@
-//! Popularity lift: how much more popular a list is than the history. Abdollahpouri et al., The connection between popularity bias, calibration,
-//! and fairness in recommendation, 2020.
+//! Popularity lift: how much more popular a list is than the history. Abdollahpouri et al., The connection between
+//! popularity bias, calibration, and fairness in recommendation, 2020.
 
 use super::item_users::mean;
 use super::{Better, Formula, ItemUsers, Metric};
@@ -13,8 +13,8 @@ pub const POPULARITY_LIFT: Metric = Metric {
     formula: Formula::List(|list| popularity_lift(list.items, list.history, list.users)),
 };
 
-/// The mean share of users who had the items of the list, divided by that of the history, minus 1. At 0 the list is as popular as the history;
-/// `None` if nobody had the items of the history.
+/// The mean share of users who had the items of the list, divided by that of the history, minus 1. At 0 the list is as
+/// popular as the history; `None` if nobody had the items of the history.
 pub fn popularity_lift(items: &[u32], history: &[u32], users: &ItemUsers) -> Option<f64> {
     let share = |item: &u32| users.count(*item) as f64 / users.users().max(1) as f64;
     let [list, history] = [items, history].map(|items| mean(items.iter().map(share)));

@@ -1,9 +1,10 @@
 //! Ranks of targets among the candidates.
 
-/// The rank of each target, from 1: 1 + the number of candidates with a higher score + the number with an equal score and a smaller index.
+/// The rank of each target, from 1: 1 + the number of candidates with a higher score + the number with an equal score
+/// and a smaller index.
 ///
-/// Candidates are the items of `universe` `[items]` without `removed`; a target is a candidate even if it was removed. NaN is below all other
-/// scores.
+/// Candidates are the items of `universe` `[items]` without `removed`; a target is a candidate even if it was removed.
+/// NaN is below all other scores.
 pub fn ranks(scores: &[f32], universe: &[bool], removed: &[u32], targets: &[u32]) -> Vec<usize> {
     let allowed = candidates(universe, removed);
     let key = |item: usize| key(scores[item]);

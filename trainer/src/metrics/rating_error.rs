@@ -22,8 +22,8 @@ pub const MAE: Metric = Metric {
 
 /// One value for each error e, whose mean is the root mean squared error R: R + (e² − R²) / 2R; all 0 if R is 0.
 ///
-/// The spread of the values gives the interval of R (the delta method), and the spread of their differences that of the difference of two
-/// models.
+/// The spread of the values gives the interval of R (the delta method), and the spread of their differences that of the
+/// difference of two models.
 pub fn rmse_contributions(errors: &[f64]) -> Vec<f64> {
     let squares: Vec<f64> = errors.iter().map(|e| e * e).collect();
     let mean = squares.iter().sum::<f64>() / squares.len().max(1) as f64;

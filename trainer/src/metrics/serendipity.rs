@@ -1,5 +1,5 @@
-//! Serendipity: hits that popularity alone would not have shown. Ge et al., Beyond accuracy: evaluating recommender systems by coverage and
-//! serendipity, 2010.
+//! Serendipity: hits that popularity alone would not have shown. Ge et al., Beyond accuracy: evaluating recommender
+//! systems by coverage and serendipity, 2010.
 
 use super::{Better, Formula, List, Metric};
 

@@ -10,7 +10,7 @@ use foretaste::{Recommender, Request};
 use serde::Serialize;
 
 use super::replay::{asked, worth};
-use crate::log::{Rewards, Shown, Visitor};
+use crate::log::{Rewards, Shown, VisitorLog};
 
 /// What the accepted decisions earned.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -42,12 +42,12 @@ pub struct Rejection {
 /// No slates, a propensity outside 0 < p ≤ 1, and the errors of the recommender and the policy.
 pub fn rejection(
     recommender: &mut Recommender,
-    log: &[Visitor],
+    log: &[VisitorLog],
     policy: &Request,
     rewards: &Rewards,
     seed: u64,
 ) -> Result<Rejection> {
-    let stays: Vec<Vec<Shown>> = log.iter().map(Visitor::shown).collect();
+    let stays: Vec<Vec<Shown>> = log.iter().map(VisitorLog::shown).collect();
     let first = |shown: &Shown| shown.impression.slots.first().map_or(1.0, |slot| slot.propensity);
     let least = stays.iter().flatten().map(first).fold(f64::MAX, f64::min);
     ensure!(

@@ -7,7 +7,7 @@ use foretaste::{Recommender, Request};
 use nalgebra::{DMatrix, DVector};
 
 use super::{Logged, Modelled};
-use crate::log::{Rewards, Shown, Visitor};
+use crate::log::{Rewards, Shown, VisitorLog};
 
 /// The reward that a bundle gives an answer: the weight of a positive type, 0 for another declared type, 1 for a type
 /// that the bundle does not declare.
@@ -47,7 +47,13 @@ impl Replay {
     ///
     /// # Errors
     /// A propensity outside 0 < p ≤ 1, an answer that the profile refuses, and the errors of the policy.
-    pub fn add(&mut self, recommender: &mut Recommender, visitor: &Visitor, policy: &Request, rewards: &Rewards) -> Result<()> {
+    pub fn add(
+        &mut self,
+        recommender: &mut Recommender,
+        visitor: &VisitorLog,
+        policy: &Request,
+        rewards: &Rewards,
+    ) -> Result<()> {
         recommender.clear();
         let mut shown = visitor.shown().into_iter();
         for line in &visitor.lines {

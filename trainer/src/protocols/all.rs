@@ -1,4 +1,5 @@
-//! Every event: what one ships. The users of P4's fold 0 are held back to choose the number of epochs; then the model is fitted on all.
+//! Every event: what one ships. The users of P4's fold 0 are held back to choose the number of epochs; then the model
+//! is fitted on all.
 
 use super::{Protocol, Split, histories, p4};
 use crate::data::Dataset;

@@ -1,5 +1,5 @@
-//! Cold items: the events of a tenth of the items are taken out of training, and the model has to find these items for P4's users by their
-//! features alone.
+//! Cold items: the events of a tenth of the items are taken out of training, and the model has to find these items for
+//! P4's users by their features alone.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! Evaluation protocols, one a file: how the events are split, what each query asks for, and which metrics are reported.
+//! Evaluation protocols, one a file: how the events are split, what each query asks for, and which metrics are
+//! reported.
 
 mod all;
 mod cold;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail, ensure};
 
-use crate::data::{Dataset, Event, Events};
+use crate::data::{Dataset, DatasetEvent, Events};
 use crate::metrics::Metric;
 
 /// A fixed way to split the events, to ask for the held-out ones, and to measure the answers.
@@ -86,7 +87,8 @@ impl Protocol {
         self.metrics().iter().find(|reported| reported.is_called(name)).map(|reported| reported.metric)
     }
 
-    /// Whether a target that is no candidate is a miss (P5). The other protocols rank every target, even an item that the user had before (P1).
+    /// Whether a target that is no candidate is a miss (P5). The other protocols rank every target, even an item that
+    /// the user had before (P1).
     pub fn misses_non_candidates(self) -> bool {
         self == Protocol::P5
     }
@@ -188,7 +190,7 @@ impl Split {
 }
 
 /// The distinct items of some events, ascending.
-pub(crate) fn distinct(events: &[Event]) -> Vec<u32> {
+pub(crate) fn distinct(events: &[DatasetEvent]) -> Vec<u32> {
     let mut items: Vec<u32> = events.iter().map(|e| e.item).collect();
     items.sort_unstable();
     items.dedup();
@@ -228,7 +230,7 @@ pub(crate) mod tests {
         };
         let mut events = Vec::new();
         for (user, history) in histories.iter().enumerate() {
-            let event = |(t, item): (usize, &u32)| Event {
+            let event = |(t, item): (usize, &u32)| DatasetEvent {
                 user: user as u32,
                 item: *item,
                 kind: 0,

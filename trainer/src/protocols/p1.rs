@@ -1,7 +1,7 @@
 //! P1: retrieval on a random split of the events, as in the TensorFlow Recommenders tutorials.
 
 use super::{Protocol, Query, ReportedMetric, Sequence, Split, distinct, hash, reported};
-use crate::data::{Dataset, Event, Events};
+use crate::data::{Dataset, DatasetEvent, Events};
 use crate::metrics::HIT_RATE;
 
 /// The metric by which settings are chosen.
@@ -32,7 +32,7 @@ pub(super) enum Part {
 }
 
 /// The part of an event: `H("p1/{salt}:{user},{item}") mod 100` below 20 is test, below 28 validation.
-pub(super) fn part(data: &Dataset, event: &Event, salt: u32) -> Part {
+pub(super) fn part(data: &Dataset, event: &DatasetEvent, salt: u32) -> Part {
     let text = format!("p1/{salt}:{},{}", data.users[event.user as usize], data.items[event.item as usize]);
     match hash(&text) % 100 {
         0..20 => Part::Test,
@@ -46,13 +46,13 @@ pub(super) fn split(data: &Dataset, protocol: Protocol, salt: u32) -> Split {
     let rates = protocol == Protocol::P2;
     let mut out = Split { protocol, fold: Some(salt), train: vec![], valid: vec![], refit: Some(vec![]), test: vec![] };
     for user in 0..data.users.len() {
-        let of = |parts: &[Part]| -> Vec<Event> {
+        let of = |parts: &[Part]| -> Vec<DatasetEvent> {
             data.history(user).iter().filter(|e| parts.contains(&part(data, e, salt))).copied().collect()
         };
         let user = user as u32;
-        let query = |history: Events, asked: Vec<Event>| {
+        let query = |history: Events, asked: Vec<DatasetEvent>| {
             let removed = distinct(&history);
-            let asked: Vec<Event> = asked.into_iter().filter(|e| !rates || e.rating.is_some()).collect();
+            let asked: Vec<DatasetEvent> = asked.into_iter().filter(|e| !rates || e.rating.is_some()).collect();
             let query = Query::new(user, history, asked.iter().map(|e| e.item).collect(), removed);
             Query { ratings: asked.iter().filter_map(|e| e.rating.filter(|_| rates)).collect(), ..query }
         };

@@ -1,4 +1,5 @@
-//! P3: leave one out and rank all items (the papers of SASRec, BERT4Rec and HSTU). The model is not fitted again on validation.
+//! P3: leave one out and rank all items (the papers of SASRec, BERT4Rec and HSTU). The model is not fitted again on
+//! validation.
 
 use super::{Protocol, Query, ReportedMetric, Sequence, Split, SplitBy, distinct, reported};
 use crate::data::Dataset;

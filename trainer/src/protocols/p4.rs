@@ -35,8 +35,8 @@ pub(super) fn query_len(n: usize) -> usize {
     (8 * n / 10).max(1)
 }
 
-/// The query of a user: the first events of the history ask for the items of the later ones, without those that the query already has. `None`
-/// if there are no such items.
+/// The query of a user: the first events of the history ask for the items of the later ones, without those that the
+/// query already has. `None` if there are no such items.
 pub(crate) fn query(data: &Dataset, user: usize) -> Option<Query> {
     let history = data.history(user);
     let (known, ahead) = history.split_at(query_len(history.len()).min(history.len()));

@@ -1,12 +1,12 @@
-//! P5: the frozen bundle. The trainer knows every event before a moment; every event from then on is a target, asked for with all that the device
-//! has recorded until then.
+//! P5: the frozen bundle. The trainer knows every event before a moment; every event from then on is a target, asked
+//! for with all that the device has recorded until then.
 
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 
 use super::{Protocol, Query, ReportedMetric, Sequence, Split, SplitBy, distinct, reported};
-use crate::data::{Dataset, Event};
+use crate::data::{Dataset, DatasetEvent};
 use crate::metrics::{HIT_RATE, NDCG, UNKNOWN_TARGETS};
 
 /// Most validation queries; of more, every n-th is taken.
@@ -53,7 +53,7 @@ fn cut(times: &[i64]) -> i64 {
 }
 
 /// How many events of a history are before a moment.
-fn count(history: &[Event], moment: i64) -> usize {
+fn count(history: &[DatasetEvent], moment: i64) -> usize {
     history.partition_point(|e| e.time.is_some_and(|time| time < moment))
 }
 
@@ -63,7 +63,8 @@ fn before(data: &Dataset, moment: i64) -> Vec<Sequence> {
     (0..data.users.len()).map(of).filter(|s| !s.events.is_empty()).collect()
 }
 
-/// One query for each event from `from` up to, but not including, `to`; the candidates are the items with an event before `from`.
+/// One query for each event from `from` up to, but not including, `to`; the candidates are the items with an event
+/// before `from`.
 fn asked(data: &Dataset, from: i64, to: i64) -> Vec<Query> {
     let mut candidates = vec![false; data.items.len()];
     data.events.iter().filter(|e| e.time.is_some_and(|time| time < from)).for_each(|e| candidates[e.item as usize] = true);
@@ -104,14 +105,16 @@ mod tests {
     fn every_event_from_the_moment_on_is_asked_for() {
         let data = data();
         let split = split(&data).unwrap();
-        // Times in order: 0 to 16, 18, 18, 19: number 18 is 18, and both events of that second are test. Of the 17 before them number 15 is 15.
+        // Times in order: 0 to 16, 18, 18, 19: number 18 is 18, and both events of that second are test. Of the 17
+        // before them number 15 is 15.
         let asked = |queries: &[Query]| -> Vec<(u32, usize, u32, bool)> {
             queries.iter().map(|q| (q.user, q.history.len(), q.targets[0], q.is_new)).collect()
         };
         assert_eq!(asked(&split.test), [(0, 8, 4, false), (2, 0, 5, true), (2, 1, 1, true)]);
         assert_eq!(split.refit.as_ref().unwrap().iter().map(|s| (s.user, s.events.len())).collect::<Vec<_>>(), [(0, 8), (1, 9)]);
         assert_eq!(split.train.iter().map(|s| (s.user, s.events.len())).collect::<Vec<_>>(), [(0, 8), (1, 7)]);
-        // No list can hold the items of events 15 and 16: user 1 already had the first, and nobody had the second before.
+        // No list can hold the items of events 15 and 16: user 1 already had the first, and nobody had the second
+        // before.
         assert_eq!(asked(&split.valid), []);
         assert_eq!(split.test[2].history[0].item, 5, "the device goes on while the bundle is frozen");
         let can = |query: usize, item| split.test[query].is_candidate(item, &data.in_events);

@@ -36,8 +36,8 @@ pub enum Targets {
 /// Two kinds of query that are told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SplitBy {
-    /// `tied` if the first target has the same second as the last event of the history, else `untied`. If many are tied, a model can learn
-    /// their order from how ties are broken.
+    /// `tied` if the first target has the same second as the last event of the history, else `untied`. If many are
+    /// tied, a model can learn their order from how ties are broken.
     Tie,
     /// `new` if the trainer knows no event of the user, else `known`.
     NewUser,

@@ -5,9 +5,10 @@ use std::io::Write;
 use anyhow::{Result, bail};
 
 use super::{Protocol, p1, p3, p4};
-use crate::data::{Dataset, Event};
+use crate::data::{Dataset, DatasetEvent};
 
-/// Writes the split file of a protocol: P1 and P3 `user,item,rating,timestamp,part`, P4 `user,item,rating,timestamp,fold,role`.
+/// Writes the split file of a protocol: P1 and P3 `user,item,rating,timestamp,part`, P4
+/// `user,item,rating,timestamp,fold,role`.
 ///
 /// # Errors
 /// A protocol without a split file; a write that fails.
@@ -49,7 +50,7 @@ fn leave_one_out(n: usize, i: usize) -> p1::Part {
     }
 }
 
-fn fields(data: &Dataset, event: &Event) -> [String; 4] {
+fn fields(data: &Dataset, event: &DatasetEvent) -> [String; 4] {
     let text = |x: Option<String>| x.unwrap_or_default();
     [
         data.users[event.user as usize].clone(),

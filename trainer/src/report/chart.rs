@@ -1,4 +1,4 @@
-//! Charts as inline SVG: one series each, drawn in the colours of the page.
+//! Charts as inline SVG, drawn in the colours of the page.
 
 use std::fmt::Write;
 
@@ -9,12 +9,12 @@ const LEFT: f64 = 52.0;
 const BOTTOM: f64 = 24.0;
 const TOP: f64 = 10.0;
 
-/// Text with `&`, `<`, `>` and quotes made harmless.
+/// Escapes `&`, `<`, `>` and quotes for HTML.
 pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
 }
 
-/// A whole number with thin blanks between its thousands.
+/// A whole number with thin spaces between groups of three digits.
 pub(super) fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::new();
@@ -27,7 +27,7 @@ pub(super) fn grouped(n: u64) -> String {
     out
 }
 
-/// Bars of labelled counts, and a label under as many bars as there is room for.
+/// A bar chart of labelled counts; as many bars have their label as there is room for.
 pub(super) fn bars(title: &str, bars: &[(String, u64)]) -> String {
     let most = bars.iter().map(|b| b.1).max().unwrap_or(0).max(1);
     let top = rounded_up(most);
@@ -60,7 +60,7 @@ pub(super) fn bars(title: &str, bars: &[(String, u64)]) -> String {
     out + "</svg>"
 }
 
-/// A falling curve of counts by rank, both axes in powers of ten.
+/// A curve of counts by rank, with both axes in powers of ten.
 pub(super) fn ranks(title: &str, counts: &[u64]) -> String {
     let log = |x: f64| libm::log10(x.max(1.0));
     let (width, height) =
@@ -74,7 +74,7 @@ pub(super) fn ranks(title: &str, counts: &[u64]) -> String {
         let rank = 10_u64.pow(power);
         _ = write!(out, "<text x='{:.1}' y='{:.1}' class='x'>{}</text>", x(rank as f64), TOP + HEIGHT + 17.0, grouped(rank));
     }
-    // Points at even distances of the logarithm are enough for the eye.
+    // Points at even distances on the logarithmic axis are enough for a smooth curve.
     let mut points: Vec<usize> = (0..=160).map(|i| libm::round(libm::exp10(width * f64::from(i) / 160.0)) as usize).collect();
     points.dedup();
     let mut path = String::new();
@@ -85,7 +85,7 @@ pub(super) fn ranks(title: &str, counts: &[u64]) -> String {
     out + &format!("<path d='{path}'/></svg>")
 }
 
-/// A line over steps; the axis begins at the least value.
+/// A line over steps; the vertical axis starts at the smallest value.
 pub(super) fn line(title: &str, values: &[f64]) -> String {
     let (low, high) = values.iter().fold((f64::MAX, f64::MIN), |(low, high), x| (low.min(*x), high.max(*x)));
     let range = (high - low).max(1e-9);
@@ -108,16 +108,22 @@ pub(super) fn line(title: &str, values: &[f64]) -> String {
     out + &format!("<path d='{path}'/></svg>")
 }
 
-/// A line through points (x, y) in their order, each with its label; the axes begin at the least values.
-pub(super) fn curve(title: &str, points: &[(f64, f64, String)]) -> String {
-    let ends = |pick: fn(&(f64, f64, String)) -> f64| {
-        points.iter().map(pick).fold((f64::MAX, f64::MIN), |(low, high), x| (low.min(x), high.max(x)))
-    };
+/// A labelled point of a curve.
+pub(super) struct Point {
+    pub x: f64,
+    pub y: f64,
+    pub label: String,
+}
+
+/// A line through points in their order; the axes start at the smallest values.
+pub(super) fn curve(title: &str, points: &[Point]) -> String {
+    let ends =
+        |pick: fn(&Point) -> f64| points.iter().map(pick).fold((f64::MAX, f64::MIN), |(low, high), x| (low.min(x), high.max(x)));
     let mut out = open(title);
     if points.is_empty() {
         return out + "</svg>";
     }
-    let ((left, right), (low, high)) = (ends(|p| p.0), ends(|p| p.1));
+    let ((left, right), (low, high)) = (ends(|p| p.x), ends(|p| p.y));
     let (width, height) = ((right - left).max(1e-9), (high - low).max(1e-9));
     for share in [0.0, 0.25, 0.5, 0.75, 1.0] {
         grid(&mut out, HEIGHT * (1.0 - share), &format!("{:.3}", low + share * height));
@@ -126,7 +132,7 @@ pub(super) fn curve(title: &str, points: &[(f64, f64, String)]) -> String {
     }
     let at = |x: f64, y: f64| (LEFT + WIDTH * (x - left) / width, TOP + HEIGHT * (1.0 - (y - low) / height));
     let (mut path, mut marks) = (String::new(), String::new());
-    for (x, y, label) in points {
+    for Point { x, y, label } in points {
         let ((x, y), label) = (at(*x, *y), escape(label));
         _ = write!(path, "{}{x:.1},{y:.1}", if path.is_empty() { "M" } else { "L" });
         _ = write!(marks, "<circle cx='{x:.1}' cy='{y:.1}' r='4'><title>{label}</title></circle>");
@@ -135,13 +141,14 @@ pub(super) fn curve(title: &str, points: &[(f64, f64, String)]) -> String {
     out + &format!("<path d='{path}'/>{marks}</svg>")
 }
 
-/// A curve with its intervals: mean, low, high of each step.
+/// A named curve with its intervals: mean, lower and upper end of each step.
 pub(super) struct Series<'a> {
     pub name: &'a str,
     pub points: Vec<[f64; 3]>,
 }
 
-/// Curves over steps in one plot, each with its band and its name below; colours are those of the page, five at most.
+/// Several curves over steps in one plot, each with the band of its intervals, and their names below. The page has five
+/// colours.
 pub(super) fn lines(title: &str, series: &[Series]) -> String {
     let all = || series.iter().flat_map(|s| s.points.iter().flatten());
     let (low, high) = all().fold((f64::MAX, f64::MIN), |(low, high), x| (low.min(*x), high.max(*x)));
@@ -177,7 +184,7 @@ pub(super) fn lines(title: &str, series: &[Series]) -> String {
     out + &format!("</svg><ul class='names'>{}</ul>", names.collect::<String>())
 }
 
-/// Named intervals, one below the other: value, low, high of each; an upright line at `beside`.
+/// Named intervals, one below the other: value, lower and upper end of each. A vertical line marks `beside`.
 pub(super) fn intervals(title: &str, rows: &[(&str, [f64; 3])], beside: f64) -> String {
     const ROW: f64 = 22.0;
     const NAMES: f64 = 190.0;
@@ -208,14 +215,14 @@ fn sized(title: &str, height: f64) -> String {
     format!("<svg viewBox='0 0 {} {height}' role='img' aria-label='{title}'>", LEFT + WIDTH + 8.0)
 }
 
-/// A horizontal line with its value, `y` below the top of the plot.
+/// A horizontal grid line with its label, `y` units below the top of the plot.
 fn grid(out: &mut String, y: f64, label: &str) {
     let y = TOP + y;
     _ = write!(out, "<line x1='{LEFT}' x2='{:.0}' y1='{y:.1}' y2='{y:.1}'/>", LEFT + WIDTH);
     _ = write!(out, "<text x='{:.0}' y='{:.1}' class='y'>{label}</text>", LEFT - 8.0, y + 4.0);
 }
 
-/// The next 1, 2, 4, 5 or 8 times a power of ten.
+/// The smallest number not below `n` that is 1, 2, 4, 5 or 8 times a power of ten.
 fn rounded_up(n: u64) -> u64 {
     let mut unit = 1;
     while unit * 10 < n {
@@ -244,13 +251,14 @@ mod tests {
         let svg = line("t", &[2.0, 1.0, 1.5]);
         assert!(svg.contains("M52.0,10.0L292.0,190.0L532.0,100.0") && svg.contains(">1.250<"), "{svg}");
         assert!(line("t", &[]).ends_with("</svg>") && line("t", &[3.0]).contains("M52.0,190.0"));
-        // From 1 to 3: the value 2 lies in the middle between 190 and 532.
+        // The axis runs from 1 to 3, so the value 2 lies in the middle between 190 and 532.
         let svg = intervals("t", &[("<a>", [2.0, 1.0, 3.0])], 1.5);
         assert!(
             svg.contains("<circle cx='361.0' cy='21.0'") && svg.contains("M190.0,21.0L532.0,21.0") && svg.contains("&lt;a&gt;"),
             "{svg}"
         );
-        let points = [(0.1, 0.4, "0".to_owned()), (0.3, 0.3, "<4>".to_owned()), (0.5, 0.2, "16".to_owned())];
+        let points =
+            [(0.1, 0.4, "0"), (0.3, 0.3, "<4>"), (0.5, 0.2, "16")].map(|(x, y, label)| Point { x, y, label: label.into() });
         let svg = curve("t", &points);
         assert!(
             svg.contains("d='M52.0,10.0L292.0,100.0L532.0,190.0'") && svg.contains(">0.350<") && svg.contains(">0.20<"),

@@ -1,4 +1,4 @@
-//! The report of `prepare`.
+//! The page of `prepare`: what a data folder contains.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
@@ -10,14 +10,16 @@ use super::{figure, page, tiles};
 use crate::data::{Column, Dataset, Notes};
 use crate::time::day;
 
-/// Bars of a chart over time, of history lengths and of ratings.
+/// Most bars of the chart over time.
 const SPANS: i64 = 48;
+/// Most bars of the chart of ratings.
 const RATING_BARS: usize = 20;
-/// Most popular items that are listed, and examples of a column.
+/// How many of the most popular items are listed.
 const LISTED: usize = 10;
+/// How many example values of a column are shown.
 const EXAMPLES: usize = 4;
 
-/// The page.
+/// The page for a data set and what was noticed while reading it.
 pub fn html(data: &Dataset, notes: &Notes) -> String {
     let mut out = String::new();
     if let Some(licence) = &data.licence {
@@ -65,7 +67,7 @@ fn numbers(data: &Dataset) -> String {
     tiles(numbers)
 }
 
-/// Rows that are bad or repeated, and what the tables lack of each other.
+/// Bad and repeated rows, columns without values, and ids that one table has and another lacks.
 fn left_out(notes: &Notes) -> String {
     let mut out = String::new();
     for table in notes.tables.iter().filter(|t| t.bad > 0) {
@@ -115,7 +117,7 @@ fn rating_bars(data: &Dataset) -> Vec<(String, u64)> {
             |rating: f64| Some(rating.to_string()).filter(|text| text.len() < 9).unwrap_or_else(|| format!("{rating:.2e}"));
         return bars.into_iter().map(|(rating, count)| (label(rating), count)).collect();
     }
-    // Halves before the difference: the range of two finite numbers may not be finite.
+    // Each bound is halved before the subtraction, because the difference of two finite numbers may overflow.
     let (low, high) = (ratings[0], ratings[ratings.len() - 1]);
     let width = (high / 2.0 - low / 2.0) / (RATING_BARS as f64 / 2.0);
     let mut counts = [0; RATING_BARS];
@@ -203,7 +205,7 @@ fn columns(data: &Dataset, notes: &Notes) -> String {
     )
 }
 
-/// Distinct values (members of sets), and the most frequent ones or the range of numbers.
+/// The number of distinct values (of sets: of members), and the most frequent values or the range of numbers.
 fn values(column: &Column) -> (usize, String) {
     let mut counts: HashMap<String, usize> = HashMap::new();
     let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);

@@ -1,9 +1,10 @@
-//! The page of `experiment` and `evaluate`: figures beside the baselines, by group of users and items, the training curve, and some slates.
+//! The page of `experiment` and `evaluate`: figures beside the baselines, by group of users and items, the training
+//! curve, and some slates.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use super::chart::{curve, escape, grouped, line};
+use super::chart::{Point, curve, escape, grouped, line};
 use super::{figure, page, tiles};
 use crate::evaluate::{Cell, Example, ExampleItem, ExposurePoint, FORETASTE, Report};
 use crate::training::{Epoch, Phase};
@@ -129,8 +130,8 @@ fn exposure(report: &Report) -> String {
         return String::new();
     }
     let goal = &report.goal;
-    let along = |pick: fn(&ExposurePoint) -> f64| -> Vec<(f64, f64, String)> {
-        points.iter().map(|p| (pick(p), p.goal.mean, p.boost.to_string())).collect()
+    let along = |pick: fn(&ExposurePoint) -> f64| -> Vec<Point> {
+        points.iter().map(|p| Point { x: pick(p), y: p.goal.mean, label: p.boost.to_string() }).collect()
     };
     let row = |p: &ExposurePoint| {
         let half = format!("<span class='half'> ±{:.4}</span>", half(&p.goal));

@@ -1,4 +1,4 @@
-//! Reports for people: HTML pages that need nothing but themselves, light and dark by the reader's system.
+//! Reports for people: self-contained HTML pages, light or dark as the reader's system is.
 
 mod chart;
 mod data;
@@ -15,7 +15,7 @@ use chart::escape;
 
 const STYLE: &str = include_str!("report.css");
 
-/// A page: what it is, of what, and its body in HTML.
+/// A whole page: `over` is the kind of report, `name` its subject, and `body` its content as HTML.
 fn page(over: &str, name: &str, body: &str) -> String {
     let name = escape(name);
     format!(

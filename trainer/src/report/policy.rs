@@ -1,4 +1,4 @@
-//! The report of `ope`: what another policy would have earned, and whether to believe it.
+//! The page of `ope`: what another policy would have earned, and whether the estimates can be trusted.
 
 use std::fmt::Write;
 
@@ -6,7 +6,7 @@ use super::chart::{Series, escape, grouped, intervals, lines};
 use super::{figure, page, tiles};
 use crate::ope::{Estimate, Report};
 
-/// The page; `name` is the policy in question.
+/// The page; `name` is that of the evaluated policy.
 pub fn html(report: &Report, name: &str) -> String {
     let checks = &report.checks;
     let mut out = "<p class='licence'>Told from a log with propensities: each reward weighs by how much likelier the policy is to show the item than the log's was. \
@@ -93,7 +93,7 @@ mod tests {
         let log: Vec<Logged> = (0..400).flat_map(|slate| [row(slate, 0), row(slate, 1)]).collect();
         let report = Report::of(&log, Shrinkage::default(), 1);
         let page = html(&report, "<thompson>");
-        // A quarter of the slots earned, all in slates of weight 1.6 or .4.
+        // A quarter of the slots have a reward; the weights of the slates are 1.6 and 0.4.
         assert!(
             page.contains("<b>0.2500</b><span>earned a slot</span>") && page.contains("<b>0.5000</b><span>earned a slate</span>")
         );

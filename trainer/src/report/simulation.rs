@@ -1,4 +1,4 @@
-//! The report of `simulate`: what each policy costs and brings, and which to take when.
+//! The page of `simulate`: what each policy costs and gains, and which one suits which aim.
 
 use std::fmt::Write;
 
@@ -6,10 +6,10 @@ use super::chart::{Series, escape, lines};
 use super::{figure, page, tiles};
 use crate::simulate::{FIGURES, Outcome, OverSeeds, Round, Setting};
 
-/// Share of the greatest reward that wider coverage may cost.
+/// How much of the best reward may be given up for wider coverage, as a share.
 const COST: f64 = 0.03;
 
-/// What a figure of the table says.
+/// Explanations of the figures in the table.
 const SAYS: [&str; 8] = [
     "expected clicks a slate",
     "the same in the last round",
@@ -21,7 +21,7 @@ const SAYS: [&str; 8] = [
     "items that the slates of two visitors share",
 ];
 
-/// The page.
+/// The page of a simulation with `slots` slots in each slate.
 pub fn html(outcome: &Outcome, setting: &Setting, slots: usize) -> String {
     let mut out = format!(
         "<p class='licence'>Visitors of known tastes are served, click, and are learnt from, round after round; tastes drift by {}, half of the items come out on the way. \
@@ -43,21 +43,30 @@ pub fn html(outcome: &Outcome, setting: &Setting, slots: usize) -> String {
     out += &format!("<section><h2>Which to take</h2>{}</section>", advice(outcome));
     out += &table(outcome);
     out += "<div class='pair'>";
-    for (title, says, of) in CURVES {
-        out += &figure(title, says, &lines(title, &curves(outcome, of)));
+    for Curve { title, says, value } in CURVES {
+        out += &figure(title, says, &lines(title, &curves(outcome, value)));
     }
     out += "</div>";
     page("simulation", "What exploring costs and brings", &out)
 }
 
 /// A curve over rounds.
-type Curve = (&'static str, &'static str, fn(&Round) -> f64);
+struct Curve {
+    title: &'static str,
+    /// What the values are.
+    says: &'static str,
+    value: fn(&Round) -> f64,
+}
 
 const CURVES: [Curve; 4] = [
-    ("Reward", "expected clicks a slate, by round", |round| round.reward),
-    ("Cumulative regret", "clicks a slate missed so far, by round", |round| round.cumulative_regret),
-    ("Coverage", "share of the items out that are shown, by round", |round| round.coverage),
-    ("Discovery", "of the best new items, those with five clicks or more, by round", |round| round.discovery),
+    Curve { title: "Reward", says: "expected clicks a slate, by round", value: |round| round.reward },
+    Curve { title: "Cumulative regret", says: "clicks a slate missed so far, by round", value: |round| round.cumulative_regret },
+    Curve { title: "Coverage", says: "share of the items out that are shown, by round", value: |round| round.coverage },
+    Curve {
+        title: "Discovery",
+        says: "of the best new items, those with five clicks or more, by round",
+        value: |round| round.discovery,
+    },
 ];
 
 fn curves(outcome: &Outcome, of: fn(&Round) -> f64) -> Vec<Series<'_>> {
@@ -92,7 +101,7 @@ fn table(outcome: &Outcome) -> String {
     out + "Below a figure its difference to the first policy.</p></section>"
 }
 
-/// Told from the figures alone.
+/// Advice that follows from the figures alone.
 fn advice(outcome: &Outcome) -> String {
     let figure = |policy: usize, name: &str| {
         FIGURES.iter().find(|(known, _)| *known == name).map_or(f64::NAN, |(_, figure)| outcome.figure(policy, figure).mean)

@@ -8,7 +8,7 @@ use super::Setting;
 use super::measure::{Measure, Round};
 use super::society::Society;
 use crate::data::Dataset;
-use crate::log::Visitor;
+use crate::log::VisitorLog;
 
 /// Log lines that a device replays at most, the newest ones.
 pub(super) const KEPT: usize = 400;
@@ -46,8 +46,9 @@ impl Site {
     }
 
     /// The logs that the visitors' pages would export.
-    pub fn logs(&self) -> Vec<Visitor> {
-        let visitor = |(user, lines): (usize, &Vec<LogLine>)| Visitor { name: format!("visitor-{user}"), lines: lines.clone() };
+    pub fn logs(&self) -> Vec<VisitorLog> {
+        let visitor =
+            |(user, lines): (usize, &Vec<LogLine>)| VisitorLog { name: format!("visitor-{user}"), lines: lines.clone() };
         self.logs[..self.society.visitors(self.round).end].iter().enumerate().map(visitor).collect()
     }
 

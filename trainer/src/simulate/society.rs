@@ -8,8 +8,8 @@ use foretaste::features::{EventType, Fields, Value};
 use foretaste::profile::{Event, LogLine};
 
 use super::Setting;
-use crate::data::synthetic::{CATEGORIES, MOODS, SEGMENTS, Size, World};
-use crate::data::{Column, Dataset, Event as Row, Table};
+use crate::data::synthetic::{CATEGORIES, MOODS, Mood, SEGMENTS, Size, World};
+use crate::data::{Column, Dataset, DatasetEvent, Table};
 
 /// Start of round 0, 2024-01-01 in Unix milliseconds, and the length of a round.
 const START_MS: i64 = 1_704_067_200_000;
@@ -147,7 +147,7 @@ impl Society {
         let rng = &mut decision_rng(self.seed, &draw);
         let (mood, hour) = (unit(rng), unit(rng));
         let mood = self.world.users[user].moods.iter().position(|share| mood < *share).unwrap_or(MOODS.len() - 1);
-        let (_, first, hours) = MOODS[mood];
+        let Mood { first_hour: first, hours, .. } = MOODS[mood];
         let day = i64::from(round) * 7 + i64::from(slate) * 7 / i64::from(self.setting.slates);
         let time = START_MS + day * 86_400_000 + ((first as f64 + hour * hours as f64) * 3.6e6) as i64;
         Visit { user, mood, time, draw }
@@ -192,7 +192,7 @@ impl Society {
                 if let LogLine::Event(event) = line {
                     let item = place[&self.rows[&event.item]];
                     in_events[item as usize] = true;
-                    events.push(Row {
+                    events.push(DatasetEvent {
                         user: user as u32,
                         item,
                         kind: 2,

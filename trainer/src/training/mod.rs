@@ -37,6 +37,7 @@ use serde_json::Value;
 use crate::data::Dataset;
 use crate::factors::Ease;
 use crate::measure::validation_quality;
+use crate::metrics::Metric;
 use crate::protocols::{Sequence, Split};
 use crate::random::mix;
 use crate::towers::{ItemTower, Linear, UserShape, UserTower, encode_catalog};
@@ -45,7 +46,7 @@ use example::{Visitors, Window};
 use progress::Progress;
 use state::{Share, State};
 use step::Material;
-use validation::{Metric, Validation};
+use validation::Validation;
 
 /// Number of epochs if there is nothing to validate on.
 const BLIND_EPOCHS: u32 = 10;

@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::curve::{Epoch, Phase};
 use super::state::State;
-use super::validation::Metric;
+use crate::metrics::Metric;
 use crate::tracking::Tracker;
 
 /// Prints progress on standard error unless `quiet`, and passes figures to a tracker if there is one.

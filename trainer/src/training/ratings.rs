@@ -45,12 +45,12 @@ impl Ratings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::Event;
+    use crate::data::DatasetEvent;
 
     #[test]
     fn statistics_equal_those_computed_by_hand() {
         let spec = History { len: 1, cap: 1, types: vec![], value_edges: vec![2.0], gap_buckets: 2, run_buckets: 1 };
-        let event = |rating| Event { user: 0, item: 0, kind: 0, rating, time: None, weight: 1.0 };
+        let event = |rating| DatasetEvent { user: 0, item: 0, kind: 0, rating, time: None, weight: 1.0 };
         let sequence = |ratings: &[Option<f64>]| Sequence { user: 0, events: ratings.iter().copied().map(event).collect() };
         let ratings = Ratings::of(&[sequence(&[Some(1.0), None]), sequence(&[Some(3.0), Some(5.0)])], &spec).unwrap();
         assert_eq!((ratings.moments[0], ratings.range), (3.0, RatingRange { least: 1.0, most: 5.0 }));

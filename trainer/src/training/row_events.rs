@@ -3,7 +3,7 @@
 
 use foretaste::features::{History, RowEvent};
 
-use crate::data::{Dataset, Event};
+use crate::data::{Dataset, DatasetEvent};
 
 /// Converts events of one data set for one encoding.
 pub struct RowEvents {
@@ -19,8 +19,8 @@ impl RowEvents {
     }
 
     /// Converts events and keeps their order. Times change from seconds to milliseconds.
-    pub fn of(&self, events: &[Event]) -> Vec<RowEvent> {
-        let event = |e: &Event| RowEvent {
+    pub fn of(&self, events: &[DatasetEvent]) -> Vec<RowEvent> {
+        let event = |e: &DatasetEvent| RowEvent {
             row: Some(e.item),
             kind: self.types[e.kind as usize],
             value: e.rating,

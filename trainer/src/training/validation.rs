@@ -9,39 +9,12 @@ use super::Ratings;
 use super::row_events::RowEvents;
 use crate::data::{Dataset, context_of};
 use crate::losses::squared_error;
-use crate::metrics;
+use crate::metrics::{self, Metric, NDCG, RMSE};
 use crate::protocols::{Protocol, Query, Split};
 use crate::towers::{CatalogRows, Linear, UserTower};
 
 /// Length of the list that NDCG is computed of.
 const TOP: usize = 100;
-
-/// The metric that decides. Its quality is a number of which higher is better.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Metric {
-    /// NDCG@100, averaged over the queries; for P1 over the single targets.
-    Ndcg,
-    /// Root mean squared error of the ratings. The quality is its negative.
-    Rmse,
-}
-
-impl Metric {
-    /// The name in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Metric::Ndcg => "ndcg@100",
-            Metric::Rmse => "rmse",
-        }
-    }
-
-    /// The figure that belongs to a quality.
-    pub fn value(self, quality: f64) -> f64 {
-        match self {
-            Metric::Ndcg => quality,
-            Metric::Rmse => -quality,
-        }
-    }
-}
 
 /// The validation queries, encoded once.
 pub struct Validation<'a> {
@@ -83,9 +56,10 @@ impl<'a> Validation<'a> {
         self.queries.is_empty()
     }
 
-    /// The metric that decides.
+    /// The metric that chooses epochs and settings: RMSE for P2, else NDCG@100 (of P1, over the single targets). A quality is its value times its
+    /// sign, so higher is better.
     pub fn metric(&self) -> Metric {
-        if self.ratings.is_some() { Metric::Rmse } else { Metric::Ndcg }
+        if self.ratings.is_some() { RMSE } else { NDCG.at(TOP) }
     }
 
     /// Returns the quality of the user tower over a catalog, with or without a linear model, and half the width of the
@@ -125,9 +99,6 @@ impl<'a> Validation<'a> {
         // The variance of a ratio of sums, by the delta method.
         let squares = sums.iter().map(|(s, m)| (s - mean * m) * (s - mean * m)).sum::<f64>();
         let half = 1.96 * squares.sqrt() / n;
-        match self.metric() {
-            Metric::Ndcg => (mean, half),
-            Metric::Rmse => (-mean.sqrt(), half / (2.0 * mean.sqrt()).max(f64::MIN_POSITIVE)),
-        }
+        if self.ratings.is_some() { (-mean.sqrt(), half / (2.0 * mean.sqrt()).max(f64::MIN_POSITIVE)) } else { (mean, half) }
     }
 }

@@ -131,7 +131,7 @@ fn is_worse(found: &Paired, drop: f64) -> bool {
 
 fn answers(joined: &Joined, bounds: Bounds) -> Check {
     let data = &joined.data;
-    let shares = |events: &[crate::data::Event]| {
+    let shares = |events: &[crate::data::DatasetEvent]| {
         let mut shares = vec![0.0; data.items.len()];
         events.iter().for_each(|event| shares[event.item as usize] += 1.0 / events.len() as f64);
         shares

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use foretaste::features::{Fields, Value};
-use foretaste::profile::{Event as Recorded, LogLine};
+use foretaste::profile::{Event, LogLine};
 
-use crate::data::{Column, Dataset, Event, LongVec, digest, type_of};
-use crate::log::{Rewards, Shown, Visitor};
+use crate::data::{Column, Dataset, DatasetEvent, LongVec, digest, type_of};
+use crate::log::{Rewards, Shown, VisitorLog};
 use crate::ope::{Logged, examination};
 
 /// A data set with the visitors of a log after its users.
@@ -31,10 +31,10 @@ pub struct Joined {
 ///
 /// # Errors
 /// The disk is full, if the events do not fit into memory.
-pub fn join(mut data: Dataset, log: &[Visitor], most: f64, seed: u64) -> Result<Joined> {
+pub fn join(mut data: Dataset, log: &[VisitorLog], most: f64, seed: u64) -> Result<Joined> {
     let first = data.users.len();
     let rows: BTreeMap<String, u32> = data.items.iter().cloned().zip(0..).collect();
-    let shown: Vec<Vec<Shown>> = log.iter().map(Visitor::shown).collect();
+    let shown: Vec<Vec<Shown>> = log.iter().map(VisitorLog::shown).collect();
     let weights = weights(&shown, most, seed);
     let mut all = LongVec::collect(data.events.most(), data.events.iter().copied())?;
     let (timed, mut unknown) = (data.has_times() || data.events.is_empty(), 0);
@@ -52,7 +52,7 @@ pub fn join(mut data: Dataset, log: &[Visitor], most: f64, seed: u64) -> Result<
                         let kind = kind(&mut data, &event.kind);
                         let time = event.time.filter(|_| timed).map(|ms| ms.div_euclid(1000));
                         let weight = weights.get(&address(event)).copied().unwrap_or(1.0);
-                        let event = Event { user, item: *item, kind, rating: event.value, time, weight };
+                        let event = DatasetEvent { user, item: *item, kind, rating: event.value, time, weight };
                         events.push((event, of_columns(&data.context_table.columns, &context)));
                     }
                 },
@@ -75,7 +75,7 @@ pub fn join(mut data: Dataset, log: &[Visitor], most: f64, seed: u64) -> Result<
 }
 
 /// Identifies an event of a log by where it lies in memory.
-fn address(event: &Recorded) -> usize {
+fn address(event: &Event) -> usize {
     std::ptr::from_ref(event) as usize
 }
 
@@ -137,12 +137,12 @@ mod tests {
     #[test]
     fn answers_to_rarely_shown_items_weigh_more() {
         let event = |item: &str, slate: Option<&str>, time| {
-            LogLine::Event(Recorded {
+            LogLine::Event(Event {
                 item: item.into(),
                 kind: "view".into(),
                 slate: slate.map(Into::into),
                 time: Some(time),
-                ..Recorded::default()
+                ..Event::default()
             })
         };
         let slot = |item: &str, propensity| Slot { item: item.into(), propensity, ..Slot::default() };
@@ -160,7 +160,7 @@ mod tests {
             event("2", Some("s"), 8_000),
             event("0", Some("s"), 9_500),
         ];
-        let joined = join(dataset(&[&[0, 1], &[2]]), &[Visitor { name: "v".into(), lines }], 4.0, 0).unwrap();
+        let joined = join(dataset(&[&[0, 1], &[2]]), &[VisitorLog { name: "v".into(), lines }], 4.0, 0).unwrap();
         assert_eq!((joined.first, joined.unknown, joined.data.users[2].as_str()), (2, 1, "log/v"));
         let found: Vec<_> = joined.data.history(2).iter().map(|e| (e.item, e.time, e.weight)).collect();
         // Weights 1, 2 and `most` = 4, divided by their mean; events are ordered by time, then by item.

@@ -14,7 +14,7 @@ use anyhow::{Result, ensure};
 use crate::data::Dataset;
 use crate::evaluate::open_bundle;
 use crate::export::{Planes, export};
-use crate::log::Visitor;
+use crate::log::VisitorLog;
 use crate::training::{Base, Config, Run, TrainOptions, train_on};
 
 /// How an update is made.
@@ -64,7 +64,7 @@ pub struct Updated {
 ///
 /// # Errors
 /// A log without events of the data's items; errors of training.
-pub fn update(versions: &Versions, data: Dataset, log: &[Visitor], options: Options) -> Result<Updated> {
+pub fn update(versions: &Versions, data: Dataset, log: &[VisitorLog], options: Options) -> Result<Updated> {
     let champion = versions.champion()?;
     let base = Run::load(&versions.of(champion).join("run"))?;
     let joined = join(data, log, options.max_weight, options.seed)?;

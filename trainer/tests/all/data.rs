@@ -45,7 +45,7 @@ type Files<'a> = Vec<(&'a str, &'a [u8])>;
 type Row<'a> = (&'a str, &'a str, &'a str, Option<f64>, Option<i64>);
 
 fn events(data: &Dataset) -> Vec<Row<'_>> {
-    let name = |e: &foretaste_trainer::data::Event| data.types[usize::from(e.kind)].name.as_str();
+    let name = |e: &foretaste_trainer::data::DatasetEvent| data.types[usize::from(e.kind)].name.as_str();
     data.events
         .iter()
         .map(|e| (data.users[e.user as usize].as_str(), data.items[e.item as usize].as_str(), name(e), e.rating, e.time))

@@ -6,7 +6,7 @@ use foretaste::explore::{below, decision_rng, unit};
 use foretaste::profile::{Event, LogLine};
 use foretaste::{Explore, Request};
 use foretaste_trainer::evaluate::open_bundle;
-use foretaste_trainer::log::{Rewards, Visitor};
+use foretaste_trainer::log::{Rewards, VisitorLog};
 use foretaste_trainer::ope::{
     Estimate, Logged, Modelled, Replay, Shrinkage, checks, estimate, estimators, examination, read_table, rejection,
 };
@@ -228,9 +228,9 @@ fn a_log_of_the_page_is_replayed() {
                 recommender.record(Event { item, kind, slate, ..Event::default() }).unwrap();
             }
         }
-        Visitor { name: seed.to_string(), lines: recommender.log().lines().cloned().collect() }
+        VisitorLog { name: seed.to_string(), lines: recommender.log().lines().cloned().collect() }
     };
-    let logs: Vec<Visitor> = (0..1_500).map(|seed| visitor(seed, &wild)).collect();
+    let logs: Vec<VisitorLog> = (0..1_500).map(|seed| visitor(seed, &wild)).collect();
     let online: f64 = (2_000..4_000)
         .flat_map(|seed| visitor(seed, &request("softmax", 0.1)).lines)
         .map(|line| f64::from(u8::from(matches!(&line, LogLine::Event(event) if event.slate.is_some()))))
@@ -253,7 +253,7 @@ fn a_log_of_the_page_is_replayed() {
 }
 
 /// Visitors who click an item with a chance of its own: `stays` of 24 slates of one slot among eight items. What was clicked is not shown again.
-fn stays(recommender: &mut foretaste::Recommender, policy: &Explore, stays: u64) -> (Vec<Visitor>, Vec<[f64; 2]>) {
+fn stays(recommender: &mut foretaste::Recommender, policy: &Explore, stays: u64) -> (Vec<VisitorLog>, Vec<[f64; 2]>) {
     let exclude: Vec<String> = (9..=60).map(|item| item.to_string()).collect();
     let (mut visitors, mut earned) = (Vec::new(), vec![[0.0; 2]; 24]);
     for visitor in 0..stays {
@@ -270,7 +270,7 @@ fn stays(recommender: &mut foretaste::Recommender, policy: &Explore, stays: u64)
                 recommender.record(Event { item: item.id, kind: "view".into(), time: Some(0), ..Event::default() }).unwrap();
             }
         }
-        visitors.push(Visitor { name: visitor.to_string(), lines: recommender.log().lines().cloned().collect() });
+        visitors.push(VisitorLog { name: visitor.to_string(), lines: recommender.log().lines().cloned().collect() });
     }
     (visitors, earned)
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use foretaste::profile::{Event, LogLine};
 use foretaste::{Explore, Recommender, Request};
 use foretaste_trainer::evaluate::open_bundle;
-use foretaste_trainer::log::Visitor;
+use foretaste_trainer::log::VisitorLog;
 use foretaste_trainer::simulate::{Setting, Site, learn};
 use foretaste_trainer::update::{Options, Updated, Versions, update};
 
@@ -25,7 +25,7 @@ fn after_a_week(folder: &Path) -> (Site, Site, Versions) {
     (before, site, versions)
 }
 
-fn next(versions: &Versions, before: &Site, log: &[Visitor]) -> Updated {
+fn next(versions: &Versions, before: &Site, log: &[VisitorLog]) -> Updated {
     let options = Options { quiet: true, seed: SEED, ..Options::default() };
     update(versions, before.data(), log, options).unwrap()
 }
@@ -62,7 +62,7 @@ fn a_week_makes_a_better_version_and_bots_none() {
     assert_ne!(second, first);
 
     // Bots of their own: a quarter as many as visitors, each with many clicks on one item that few know.
-    let bot = |i: usize| Visitor {
+    let bot = |i: usize| VisitorLog {
         name: format!("bot-{i}"),
         lines: (0..12)
             .map(|click| {
@@ -72,7 +72,7 @@ fn a_week_makes_a_better_version_and_bots_none() {
             })
             .collect(),
     };
-    let poisoned: Vec<Visitor> = site.logs().into_iter().chain((0..60).map(bot)).collect();
+    let poisoned: Vec<VisitorLog> = site.logs().into_iter().chain((0..60).map(bot)).collect();
     let updated = next(&versions, &before, &poisoned);
     assert!(!updated.gate.passed, "{updated:?}");
     assert_eq!((updated.version, versions.challenger()), (3, None));

@@ -82,12 +82,18 @@ fn ratings(fitted: &[Sequence]) -> impl Iterator<Item = (usize, u32, f64)> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use crate::data::Event;
+    use crate::data::DatasetEvent;
     use crate::protocols::{Query, Sequence};
 
-    pub fn rated(user: u32, ratings: &[(u32, f64)]) -> Vec<Event> {
-        let event =
-            |(item, rating): &(u32, f64)| Event { user, item: *item, kind: 0, rating: Some(*rating), time: None, weight: 1.0 };
+    pub fn rated(user: u32, ratings: &[(u32, f64)]) -> Vec<DatasetEvent> {
+        let event = |(item, rating): &(u32, f64)| DatasetEvent {
+            user,
+            item: *item,
+            kind: 0,
+            rating: Some(*rating),
+            time: None,
+            weight: 1.0,
+        };
         ratings.iter().map(event).collect()
     }
 

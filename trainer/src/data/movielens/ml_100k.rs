@@ -1,8 +1,8 @@
-//! MovieLens 100K, the same bytes from GroupLens' files and from RecBole's copy.
+//! MovieLens 100K. GroupLens' files and RecBole's copy give the same bytes.
 
 use anyhow::{Context, Result};
 
-use super::{Find, Release, Tables, latin_1, rows};
+use super::{Find, Release, ReleaseFile, Tables, latin_1, rows};
 
 /// 100,000 ratings of 943 users on 1,682 films.
 pub const ML_100K: Release = Release {
@@ -13,15 +13,27 @@ pub const ML_100K: Release = Release {
     licence: "MovieLens 100K, GroupLens Research, University of Minnesota: for research only, no redistribution, no commercial use \
         without permission; cite Harper and Konstan 2015, doi:10.1145/2827872",
     files: [
-        ("events.csv", 100_000, Some("99a930993ab4ede918f884038aca70c11c9f9ab24ec223ee33cfcfb62e0598b8")),
-        ("items.csv", 1_682, Some("89510913025085c45702b030dd1b775843e6e23de751275ea275e8dd2f7f270e")),
-        ("users.csv", 943, Some("1705771c52753ebed3a679a2bedf33b4ce63cfde801bcdd338b838648c586723")),
+        ReleaseFile {
+            name: "events.csv",
+            rows: 100_000,
+            sha256: Some("99a930993ab4ede918f884038aca70c11c9f9ab24ec223ee33cfcfb62e0598b8"),
+        },
+        ReleaseFile {
+            name: "items.csv",
+            rows: 1_682,
+            sha256: Some("89510913025085c45702b030dd1b775843e6e23de751275ea275e8dd2f7f270e"),
+        },
+        ReleaseFile {
+            name: "users.csv",
+            rows: 943,
+            sha256: Some("1705771c52753ebed3a679a2bedf33b4ce63cfde801bcdd338b838648c586723"),
+        },
     ],
     age: "number",
     tables,
 };
 
-/// Order of the flags of `u.item`.
+/// The genres in the order of the flags in `u.item`.
 const GENRES: [&str; 19] = [
     "unknown",
     "Action",
@@ -43,7 +55,7 @@ const GENRES: [&str; 19] = [
     "War",
     "Western",
 ];
-/// Tables of the files that `find` has: GroupLens' (`u.data` …), else RecBole's (`ml-100k.inter` …).
+/// The tables from GroupLens' files (`u.data` …) if `find` has them, else from RecBole's (`ml-100k.inter` …).
 fn tables(find: Find) -> Result<Tables> {
     let Some(ratings) = find("u.data")? else { return recbole(find) };
     let mut text = |name: &str| find(name)?.map(latin_1).with_context(|| format!("no {name}"));
@@ -60,7 +72,8 @@ fn tables(find: Find) -> Result<Tables> {
     })
 }
 
-/// RecBole cut the year from the title; putting it back gives GroupLens' title, except for one misspelt film without a year.
+/// RecBole moved the year out of the title. Putting it back gives GroupLens' title, except for one misspelt film
+/// without a year.
 fn recbole(find: Find) -> Result<Tables> {
     let mut text = |ending: &str| {
         let name = format!("ml-100k.{ending}");

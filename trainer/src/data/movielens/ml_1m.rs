@@ -1,12 +1,13 @@
-//! MovieLens 1M: `ratings.dat`, `movies.dat` and `users.dat`, fields between `::`, ISO-8859-1.
+//! MovieLens 1M: `ratings.dat`, `movies.dat` and `users.dat`, with fields separated by `::`, in ISO-8859-1.
 
 use anyhow::{Context, Result};
 
-use super::{Find, Release, Tables, latin_1, rows};
+use super::{Find, Release, ReleaseFile, Tables, latin_1, rows};
 
 /// 1,000,209 ratings of 6,040 users; 3,883 films, of which 3,706 are rated.
 ///
-/// SHA-256 of the archive of GroupLens, whose MD5 it publishes (c4d9eecfca2ab87c1945afe126590906). Of a folder the ratings are only counted.
+/// The SHA-256 is that of GroupLens' archive, whose published MD5 is c4d9eecfca2ab87c1945afe126590906. Of a folder only
+/// the number of ratings is checked.
 pub const ML_1M: Release = Release {
     name: "ml-1m",
     url: "https://files.grouplens.org/datasets/movielens/ml-1m.zip",
@@ -15,9 +16,17 @@ pub const ML_1M: Release = Release {
     licence: "MovieLens 1M, GroupLens Research, University of Minnesota: for research only, no redistribution, no commercial use \
         without permission; cite Harper and Konstan 2015, doi:10.1145/2827872",
     files: [
-        ("events.csv", 1_000_209, None),
-        ("items.csv", 3_883, Some("3a10584797d25af4460e101fca9e30d1adf34109a42592b3cbde45a96b766c1b")),
-        ("users.csv", 6_040, Some("ec7f2cadf326f1d12924f10e913a85ad294880471b4684f388acfd4158730974")),
+        ReleaseFile { name: "events.csv", rows: 1_000_209, sha256: None },
+        ReleaseFile {
+            name: "items.csv",
+            rows: 3_883,
+            sha256: Some("3a10584797d25af4460e101fca9e30d1adf34109a42592b3cbde45a96b766c1b"),
+        },
+        ReleaseFile {
+            name: "users.csv",
+            rows: 6_040,
+            sha256: Some("ec7f2cadf326f1d12924f10e913a85ad294880471b4684f388acfd4158730974"),
+        },
     ],
     age: "category",
     tables,

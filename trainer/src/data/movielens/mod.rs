@@ -1,7 +1,7 @@
-//! MovieLens as data folders, a release a file.
+//! MovieLens as data folders, one release a file.
 //!
-//! F. M. Harper, J. A. Konstan: The MovieLens Datasets: History and Context. ACM Transactions on Interactive Intelligent
-//! Systems 5(4), 2015.
+//! F. M. Harper, J. A. Konstan: The MovieLens Datasets: History and Context. ACM Transactions on Interactive
+//! Intelligent Systems 5(4), 2015.
 
 mod ml_100k;
 mod ml_1m;
@@ -21,45 +21,56 @@ pub use ml_100k::ML_100K;
 use super::write::csv_line;
 use super::{digest, fetch};
 
-/// Largest file that is unpacked.
+/// Most bytes of a file that is unpacked.
 const MAX_BYTES: u64 = 64 << 20;
 
-/// The bytes of a file of this name; nothing where there is none.
+/// Returns the bytes of the file with this name; `None` if there is none.
 type Find<'a> = &'a mut dyn FnMut(&str) -> Result<Option<Vec<u8>>>;
 
-/// Where a release is, how it is read, and what must come out.
+/// A release: where to get it, how to read it, and what the result must be.
 pub struct Release {
-    /// Name of the data set, and of its folder in the archive.
+    /// Name of the data set and of its folder in the archive.
     pub name: &'static str,
-    /// The archive, where GroupLens has it.
+    /// URL of GroupLens' archive.
     url: &'static str,
-    /// SHA-256 that an archive must have; `None`: its contents tell.
+    /// SHA-256 that an archive must have; `None` if only its contents are checked.
     archive: Option<&'static str>,
-    /// A PyPI package that carries a copy.
+    /// A PyPI package that contains a copy.
     package: Option<&'static str>,
-    /// Terms of use, in short.
+    /// Summary of the terms of use.
     pub licence: &'static str,
-    /// Name, rows under the header, SHA-256: of the files as they are written, events, items, users.
-    pub files: [(&'static str, usize, Option<&'static str>); 3],
+    /// The files that are written: events, items, users.
+    pub files: [ReleaseFile; 3],
     /// Kind of the users' column `age`.
     age: &'static str,
     /// Reads the release's own files.
     tables: fn(Find) -> Result<Tables>,
 }
 
+/// A file that is written, and how it is checked.
+pub struct ReleaseFile {
+    /// Name of the file.
+    pub name: &'static str,
+    /// Number of rows under the header.
+    pub rows: usize,
+    /// SHA-256 of its content; `None` if only the rows are counted.
+    pub sha256: Option<&'static str>,
+}
+
 impl Release {
-    /// Writes the data set into a folder that is there; returns where it came from.
+    /// Writes the data set into an existing folder and returns where it came from.
     ///
-    /// `from` is a folder, a zip or wheel, or the URL of one; without it GroupLens is asked, then PyPI where that has a copy.
+    /// `from` is a folder, a zip file or wheel, or the URL of one. Without it the archive is downloaded from GroupLens,
+    /// or from PyPI if that fails and PyPI has a copy.
     ///
     /// # Errors
-    /// If no source is reachable, lacks a file, or has other contents than the release.
+    /// No source can be reached, or the source lacks a file or has other contents than the release.
     pub fn write(&self, from: Option<&str>, folder: &Path) -> Result<String> {
         let (source, tables) = match from {
             Some(from) => (from.to_owned(), self.gather(from, folder).with_context(|| from.to_owned())?),
             None => self.fetched(folder)?,
         };
-        for ((name, rows, sha256), text) in self.files.iter().zip(tables.csv()) {
+        for (ReleaseFile { name, rows, sha256 }, text) in self.files.iter().zip(tables.csv()) {
             let (got_rows, got) = (text.lines().count() - 1, digest::hex(&Sha256::digest(&text)));
             if got_rows != *rows {
                 bail!("{source}: {name}: {rows} rows expected, got {got_rows}");
@@ -99,7 +110,7 @@ impl Release {
         format!("name = \"{}\"\nlicence = \"{}\"\n{kinds}", self.name, self.licence)
     }
 
-    /// Tables from a folder, an archive or the URL of an archive.
+    /// The tables from a folder, an archive or the URL of an archive.
     fn gather(&self, from: &str, work: &Path) -> Result<Tables> {
         if from.contains("://") {
             let file = work.join("download");
@@ -151,7 +162,7 @@ impl Release {
     }
 }
 
-/// What all sources of a release say, ids as they stand there.
+/// The tables that all sources of a release share, with ids as they stand there.
 #[derive(Debug, PartialEq)]
 struct Tables {
     /// User, item, rating, timestamp.
@@ -163,7 +174,7 @@ struct Tables {
 }
 
 impl Tables {
-    /// The files of [`Release::files`].
+    /// The tables as the files of [`Release::files`].
     fn csv(&self) -> [String; 3] {
         let mut out =
             ["user,item,rating,timestamp\n", "item,title,year,genres\n", "user,age,gender,occupation\n"].map(String::from);
@@ -176,7 +187,7 @@ impl Tables {
     }
 }
 
-/// The year in the last brackets of four digits of a title, else nothing.
+/// The year in a title: the last four digits in brackets; empty if there are none.
 fn year(title: &str) -> &str {
     let whole = |inner: &&str| inner.len() == 4 && inner.bytes().all(|b| b.is_ascii_digit());
     title.rsplit('(').filter_map(|part| Some(part.split_once(')')?.0)).find(whole).unwrap_or("")
@@ -191,12 +202,12 @@ fn unpack(from: impl Read) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// ISO-8859-1: a byte a character.
+/// Decodes ISO-8859-1, where each byte is one character.
 fn latin_1(bytes: Vec<u8>) -> String {
     bytes.into_iter().map(char::from).collect()
 }
 
-/// Rows of exactly N fields, after `skip` header lines.
+/// The rows after `skip` header lines; each must have exactly N fields.
 fn rows<const N: usize>(name: &str, text: &str, delimiter: &str, skip: usize) -> Result<Vec<[String; N]>> {
     let row = |(i, line): (usize, &str)| {
         let fields: Vec<String> = line.split(delimiter).map(str::to_owned).collect();

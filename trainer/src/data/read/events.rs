@@ -12,7 +12,7 @@ use crate::data::cell::Cell;
 use crate::data::columns::{self, Collected};
 use crate::data::declared::{Declared, TimeUnit};
 use crate::data::ids::Names;
-use crate::data::{Event, LongVec, Notes, rows};
+use crate::data::{DatasetEvent, LongVec, Notes, rows};
 
 /// Times that are accepted: the years 0 to 9999, in Unix seconds.
 const TIMES: RangeInclusive<i64> = -62_167_219_200..=253_402_300_799;
@@ -36,7 +36,7 @@ pub(super) struct EventsFile {
 #[derive(Clone, Copy)]
 pub(super) struct Line {
     /// The event; until all rows are read, its user, item and type are numbers in the order of appearance.
-    pub event: Event,
+    pub event: DatasetEvent,
     /// Number of the row among the good rows, from 0.
     pub row: u32,
     /// The row's [`fingerprint`], by which exact repeats are found.
@@ -46,7 +46,8 @@ pub(super) struct Line {
 /// Reads the events file and adds its counts to `notes`.
 ///
 /// # Errors
-/// No column for users or items, a column that `data.toml` names and the file lacks, too many bad rows or types, no good row.
+/// No column for users or items, a column that `data.toml` names and the file lacks, too many bad rows or types, no
+/// good row.
 pub(super) fn read_events(path: &Path, declared: &Declared, options: &ReadOptions, notes: &mut Notes) -> Result<EventsFile> {
     let source = rows::open(path)?;
     let find = |meaning: &str| declared.columns.find(meaning, &source.columns);
@@ -101,7 +102,7 @@ pub(super) fn read_events(path: &Path, declared: &Declared, options: &ReadOption
         };
         let (user, item) = (out.users.intern(&user), out.items.intern(&item));
         // A number beyond u16 is clipped here; the check of `MAX_TYPES` below refuses such a file.
-        let event = Event { user, item, kind: kind.min(u32::from(u16::MAX)) as u16, rating, time, weight: 1.0 };
+        let event = DatasetEvent { user, item, kind: kind.min(u32::from(u16::MAX)) as u16, rating, time, weight: 1.0 };
         for column in &mut out.context {
             column.push(std::mem::replace(&mut cells[column.at], Cell::Missing));
         }

@@ -9,11 +9,12 @@ use super::ReadOptions;
 use crate::data::cell::{Cell, Row};
 use crate::data::{TableNotes, columns};
 
-/// Calls `take` for every row and passes its result to `keep`. A row that `take` refuses, or whose cells cannot be read, is a bad row: it is
-/// counted, and the first ones are named on standard error.
+/// Calls `take` for every row and passes its result to `keep`. A row that `take` refuses, or whose cells cannot be
+/// read, is a bad row: it is counted, and the first ones are named on standard error.
 ///
 /// # Errors
-/// A file that cannot be read to its end, a larger share of bad rows than the options let pass, and the errors of `keep`.
+/// A file that cannot be read to its end, a larger share of bad rows than the options let pass, and the errors of
+/// `keep`.
 pub(super) fn read_good_rows<T>(
     path: &Path,
     rows: impl Iterator<Item = Result<Row>>,
@@ -46,8 +47,8 @@ pub(super) fn read_good_rows<T>(
     Ok(notes)
 }
 
-/// The first 8 bytes of the SHA-256 of a row's cells. Equal rows have equal fingerprints; that two different rows of one user share one is too
-/// unlikely to matter.
+/// The first 8 bytes of the SHA-256 of a row's cells. Equal rows have equal fingerprints; that two different rows of
+/// one user share one is too unlikely to matter.
 pub(super) fn fingerprint(cells: &[Cell]) -> u64 {
     let mut hash = Sha256::new();
     for cell in cells {

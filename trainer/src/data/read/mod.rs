@@ -43,8 +43,8 @@ impl Default for ReadOptions {
 /// Bad rows, repeated rows, and the kinds chosen for undeclared columns are printed on standard error.
 ///
 /// # Errors
-/// No events, a declared column that the file lacks, an unknown key of `data.toml`, a file that cannot be read to its end, a larger share of
-/// bad rows than `max_bad`.
+/// No events, a declared column that the file lacks, an unknown key of `data.toml`, a file that cannot be read to its
+/// end, a larger share of bad rows than `max_bad`.
 pub fn read_folder(folder: &Path, options: &ReadOptions) -> Result<Dataset> {
     inspect_folder(folder, options).map(|(data, _)| data)
 }
@@ -133,8 +133,8 @@ pub fn inspect_folder(folder: &Path, options: &ReadOptions) -> Result<(Dataset, 
     Ok((data, notes))
 }
 
-/// All types of event sorted by name (those of the events, those that `data.toml` declares, and [`PAGE_TYPES`]), and the index among them of each
-/// type that was `found` in the events.
+/// All types of event sorted by name (those of the events, those that `data.toml` declares, and [`PAGE_TYPES`]), and
+/// the index among them of each type that was `found` in the events.
 fn event_types(declared: &Declared, found: Names) -> (Vec<EventType>, Vec<u16>) {
     let all: BTreeSet<&str> =
         (found.names.iter().map(String::as_str)).chain(declared.types.keys().map(String::as_str)).chain(PAGE_TYPES).collect();

@@ -5,14 +5,14 @@ use std::collections::HashSet;
 use anyhow::Result;
 
 use super::events::Line;
-use crate::data::{Event, LongVec};
+use crate::data::{DatasetEvent, LongVec};
 
 /// Most temporary files among which the lines of the users are distributed.
 const MOST_PARTS: usize = 64;
 
 /// The events of all users in the order of [`Dataset::events`](crate::data::Dataset::events).
 pub(super) struct Ordered {
-    pub events: LongVec<Event>,
+    pub events: LongVec<DatasetEvent>,
     /// Where the events of each user start, and the number of all: `[users + 1]`.
     pub offsets: Vec<usize>,
     /// The row of the file that each event comes from; empty if it was not asked for.
@@ -21,10 +21,11 @@ pub(super) struct Ordered {
     pub repeated: u64,
 }
 
-/// Sorts the events by user, then time, then item; without times by user, then file order. Exact repeats of a row are dropped.
+/// Sorts the events by user, then time, then item; without times by user, then file order. Exact repeats of a row are
+/// dropped.
 ///
-/// Lines that exceed the memory limit are first distributed to temporary files, each with the lines of some users, so that every file is
-/// written and read from start to end.
+/// Lines that exceed the memory limit are first distributed to temporary files, each with the lines of some users, so
+/// that every file is written and read from start to end.
 ///
 /// # Errors
 /// A temporary file that cannot be written.

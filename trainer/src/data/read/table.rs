@@ -22,8 +22,8 @@ pub(super) struct RawTable {
     pub title: Option<Collected>,
 }
 
-/// Reads the items or users table and adds its counts to `notes`. `key` is the column of the ids, `item` or `user`; `kinds` are the kinds that
-/// `data.toml` declares.
+/// Reads the items or users table and adds its counts to `notes`. `key` is the column of the ids, `item` or `user`;
+/// `kinds` are the kinds that `data.toml` declares.
 ///
 /// # Errors
 /// No column of ids, a declared column that the file lacks, too many bad rows.
@@ -100,8 +100,8 @@ pub(super) fn read_table(
     Ok(out)
 }
 
-/// The columns that `data.toml` declares for a file, without those of kind `ignore`. `names` are the columns of the file, with `None` for one
-/// that cannot be declared.
+/// The columns that `data.toml` declares for a file, without those of kind `ignore`. `names` are the columns of the
+/// file, with `None` for one that cannot be declared.
 ///
 /// # Errors
 /// A declared column that the file lacks; `part` is its table in `data.toml`.
@@ -136,8 +136,9 @@ pub(super) fn finish_table(table: RawTable, ids: &[String], part: &str, notes: &
     (titles, finished)
 }
 
-/// The columns sorted by name, with one value for each of `rows`: numbers of rows of the file, `None` for a missing value. A column whose kind is
-/// not declared gets the kind that its cells have; a column without values is left out. Both are written to `notes`.
+/// The columns sorted by name, with one value for each of `rows`: numbers of rows of the file, `None` for a missing
+/// value. A column whose kind is not declared gets the kind that its cells have; a column without values is left out.
+/// Both are written to `notes`.
 pub(super) fn finish_columns(columns: Vec<Collected>, rows: &[Option<u32>], part: &str, notes: &mut Notes) -> Table {
     let mut out = Vec::new();
     for column in columns {

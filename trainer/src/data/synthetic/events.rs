@@ -1,4 +1,4 @@
-//! What readers read, in order: sessions with a mood, each story chosen with the last one in mind.
+//! The stories that readers read, in order: sessions with a mood, in which each choice depends on the story before.
 
 use std::collections::HashSet;
 
@@ -6,27 +6,27 @@ use foretaste::explore::{below, decision_rng, normal, unit};
 use rand_chacha::rand_core::Rng;
 
 use super::Size;
-use super::world::{MOODS, SEGMENTS, SPANS, World, index};
+use super::world::{MOODS, Mood, SEGMENTS, SPANS, World, index};
 
-/// 2023-01-01, Unix seconds, and how long the world lasts.
+/// Start of the world, 2023-01-01, in Unix seconds; its length in days; seconds of a day.
 const START: u64 = 1_672_531_200;
 const DAYS: u64 = 360;
 const DAY: u64 = 86_400;
-/// Stories that a reader sees at a time.
+/// Number of stories that a reader chooses from.
 const SHELF: usize = 40;
-/// Pull of a story of the last one's category within a session, in logits.
+/// How much more attractive a story of the same category as the last one is within a session, in logits.
 const SAME_CATEGORY: f64 = 1.0;
 /// Logits of one unit of affinity.
 const CHOICE: f64 = 2.2;
 
-/// One story read; rows of the world.
+/// One story read; user and item are rows of the world.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Read {
     pub user: u64,
     pub item: u64,
     pub rating: u64,
     pub time: u64,
-    /// The first of its session.
+    /// Whether it is the first of its session.
     #[cfg(test)]
     pub first: bool,
 }
@@ -42,7 +42,7 @@ pub(super) fn generate(world: &World, size: &Size, seed: u64) -> Vec<Read> {
     out
 }
 
-/// Events of each user: skewed, together `size.events`, none above half of the items.
+/// Number of events of each user: skewed, `size.events` together, and at most half of the items each.
 fn counts(size: &Size, seed: u64) -> Vec<usize> {
     let rng = &mut decision_rng(seed, "synthetic/counts");
     let (users, events, most) = (size.users as usize, size.events as usize, size.items as usize / 2);
@@ -80,7 +80,7 @@ fn read(world: &World, popularity: &[Vec<f64>], user: usize, count: usize, rng: 
     for (length, day) in lengths.into_iter().zip(days) {
         let draw = unit(rng);
         let mood = reader.moods.iter().position(|m| draw < *m).unwrap_or(MOODS.len() - 1);
-        let (_, hour, hours) = MOODS[mood];
+        let Mood { first_hour: hour, hours, .. } = MOODS[mood];
         now = (START + day * DAY + hour * 3600 + below(rng, hours * 3600)).max(now + 3600);
         for step in 0..length {
             let span = ((now - START) / DAY * SPANS as u64 / DAYS).min(SPANS as u64 - 1) as usize;
@@ -101,7 +101,8 @@ fn read(world: &World, popularity: &[Vec<f64>], user: usize, count: usize, rng: 
     }
 }
 
-/// One story of a shelf that popularity, chance and series fill: the one of the highest logit with Gumbel noise.
+/// Chooses one story from a shelf filled by popularity, by chance and with sequels: the one with the highest logit
+/// after Gumbel noise is added.
 #[allow(clippy::too_many_arguments)]
 fn choose(
     world: &World,
@@ -143,7 +144,7 @@ fn choose(
         };
         offer(item, rng);
     }
-    // A whole shelf of known stories: the next unknown one from a random place on.
+    // If the reader knows all stories of the shelf, take the next unknown one after a random place.
     best.map_or_else(
         || {
             let start = index(rng, n);
@@ -168,7 +169,7 @@ mod tests {
         events.sort_by_key(|e| (e.user, e.time));
         let steps: Vec<(Read, Read)> = events.windows(2).map(|w| (w[0], w[1])).filter(|(a, b)| a.user == b.user).collect();
         assert!(steps.iter().all(|(a, b)| a.time < b.time));
-        // Sequels: taken at once far more often than any one story could be by chance.
+        // Sequels are read directly after their predecessor far more often than any story would be by chance.
         let open: Vec<_> = steps.iter().filter(|(a, _)| world.items[a.item as usize].next.is_some()).collect();
         let taken = open.iter().filter(|(a, b)| world.items[a.item as usize].next == Some(b.item as u32)).count();
         let share = taken as f64 / open.len() as f64;
@@ -180,13 +181,13 @@ mod tests {
             steps.iter().filter(|(a, b)| category(a) == category(b)).count() as f64 / steps.len() as f64
         };
         assert!(same(true) > same(false) + 0.05, "{} within, {} between sessions", same(true), same(false));
-        // Popularity alone explains little: what was read is what is liked.
+        // Popularity alone explains little: readers read what they like.
         let mean = |f: &dyn Fn(usize) -> f64| (0..events.len()).step_by(7).map(f).sum::<f64>() / (events.len() / 7) as f64;
         let liking = |user: u64, item: u64| (0..3).map(|m| world.affinity(user as usize, item as usize, m)).sum::<f64>() / 3.0;
         let read = mean(&|i| liking(events[i].user, events[i].item));
         let others = mean(&|i| liking(events[(i + 30_000) % 60_000].user, events[i].item));
         assert!(read > others + 0.4, "{read} of the own, {others} of another's stories");
-        // Ratings tell of it.
+        // Ratings reflect how much a reader likes a story.
         let by_rating = |r: &[u64]| {
             let these: Vec<f64> = events.iter().filter(|e| r.contains(&e.rating)).map(|e| liking(e.user, e.item)).collect();
             assert!(these.len() > 3000, "{r:?}: {}", these.len());

@@ -1,11 +1,12 @@
 //! Generated events with a known ground truth: stories, their readers, and what they read next.
 //!
-//! What there is to learn, each a reason why a popularity list, a dot product of fixed vectors or a bag of items falls short:
-//! - a reader's taste acts through the mood of the session (three moods, each with its own axes; the hour tells of it) and is
-//!   turned round outside the favourite categories: `world::World::affinity`;
-//! - the next story hangs on the last one: sequels, and runs within a category;
+//! What there is to learn. Each point is a reason why a popularity list, a dot product of fixed vectors or a bag of
+//! items is not enough:
+//! - a reader's taste depends on the mood of the session (three moods, each with its own axes; the hour hints at the
+//!   mood) and is reversed outside the favourite categories: `world::World::affinity`;
+//! - the next story depends on the last one: sequels, and runs within a category;
 //! - popularity is skewed (Zipf), falls after a release and follows fashions: `world::World::popularity`;
-//! - columns speak of the hidden axes: tags, words of the title, price, the reader's age and segment.
+//! - columns hint at the hidden axes: tags, words of the title, price, the reader's age and segment.
 
 mod events;
 mod world;
@@ -16,7 +17,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::write::csv_line;
-pub(crate) use world::{CATEGORIES, MOODS, SEGMENTS, World};
+pub(crate) use world::{CATEGORIES, MOODS, Mood, SEGMENTS, World};
 
 /// Terms of use.
 pub const LICENCE: &str = "generated, CC0";
@@ -24,11 +25,11 @@ pub const LICENCE: &str = "generated, CC0";
 /// Size of the data.
 #[derive(Debug, Clone, Copy)]
 pub struct Size {
-    /// Users, each with an event or more.
+    /// Number of users; each has at least one event.
     pub users: u32,
-    /// Items; the rarest may have no event.
+    /// Number of items; the rarest may have no events.
     pub items: u32,
-    /// Events, exactly.
+    /// Exact number of events.
     pub events: u32,
 }
 
@@ -39,7 +40,8 @@ impl Default for Size {
 }
 
 impl Size {
-    /// Whether every user can have an event, and none needs more than half of the items: else why not.
+    /// Checks that every user can have an event and that no user needs more than half of the items; the error says why
+    /// not.
     pub fn check(&self) -> Result<(), String> {
         let most = u64::from(self.users) * u64::from(self.items / 2);
         match u64::from(self.events) {
@@ -50,7 +52,8 @@ impl Size {
     }
 }
 
-/// Writes a data folder of a checked size into a folder that is there; the same seed gives the same bytes on every machine.
+/// Writes a data folder into an existing folder; `size` must have passed [`Size::check`]. The same seed gives the same
+/// bytes on every machine.
 pub fn write(size: &Size, seed: u64, folder: &Path) -> Result<()> {
     let world = World::new(size, seed);
     let events = events::generate(&world, size, seed);

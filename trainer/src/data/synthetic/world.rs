@@ -7,12 +7,26 @@ use super::Size;
 
 /// Hidden axes of a story and of a taste.
 pub(crate) const AXES: usize = 6;
-/// Moods of a session: the axes that count in it, and its hours of the day (first, how many).
-pub(crate) const MOODS: [([usize; 3], u64, u64); 3] = [([0, 1, 2], 7, 8), ([2, 3, 4], 16, 6), ([4, 5, 0], 21, 3)];
-/// Spans of time with one popularity.
+/// A mood of a session.
+pub(crate) struct Mood {
+    /// The axes that count in it.
+    pub axes: [usize; 3],
+    /// First hour of the day at which sessions have it.
+    pub first_hour: u64,
+    /// Number of hours from then on.
+    pub hours: u64,
+}
+
+/// The moods.
+pub(crate) const MOODS: [Mood; 3] = [
+    Mood { axes: [0, 1, 2], first_hour: 7, hours: 8 },
+    Mood { axes: [2, 3, 4], first_hour: 16, hours: 6 },
+    Mood { axes: [4, 5, 0], first_hour: 21, hours: 3 },
+];
+/// Number of spans of time; popularity changes from span to span.
 pub(crate) const SPANS: usize = 24;
 
-/// Categories, and nouns of their titles.
+/// Categories and the nouns of their titles.
 pub(crate) const CATEGORIES: [(&str, [&str; 6]); 8] = [
     ("adventure", ["Expedition", "Compass", "Harbour", "Island", "Crossing", "Map"]),
     ("comedy", ["Wedding", "Landlord", "Holiday", "Parrot", "Neighbour", "Kitchen"]),
@@ -24,7 +38,7 @@ pub(crate) const CATEGORIES: [(&str, [&str; 6]); 8] = [
     ("science", ["Signal", "Orbit", "Machine", "Comet", "Formula", "Station"]),
 ];
 
-/// The two ends of each axis: a tag and adjectives of titles.
+/// The two ends of each axis: a tag and the adjectives of titles.
 const ENDS: [[(&str, [&str; 3]); 2]; AXES] = [
     [("dark", ["Dark", "Black", "Shadowed"]), ("hopeful", ["Bright", "Golden", "Sunlit"])],
     [("slow", ["Quiet", "Still", "Patient"]), ("fast", ["Swift", "Restless", "Running"])],
@@ -52,9 +66,9 @@ const PARTS: [&str; 4] = ["", " II", " III", " IV"];
 /// A kind of reader.
 pub(crate) struct Segment {
     pub name: &'static str,
-    /// Pull of the next part of a series, in logits.
+    /// How much more attractive the next part of a series is, in logits.
     pub follow: f64,
-    /// Share of stories met by chance and not by popularity.
+    /// Share of stories that the reader meets by chance rather than by popularity.
     pub explore: f64,
     /// Mean of the log budget, in log cents.
     budget: f64,
@@ -73,12 +87,12 @@ pub(crate) const SEGMENTS: [Segment; 4] = [
 pub(crate) struct Item {
     pub title: String,
     pub category: usize,
-    /// Place on each axis; the parts of a series share it.
+    /// Position on each axis; the parts of a series share it.
     pub place: [f64; AXES],
     pub cents: u32,
     /// Row of the next part, if there is one.
     pub next: Option<u32>,
-    /// When it comes out, as a share of the time.
+    /// When it is released, as a share of the world's length.
     release: f64,
     /// Zipf weight.
     weight: f64,
@@ -89,12 +103,12 @@ pub(crate) struct Item {
 pub(crate) struct User {
     pub age: u32,
     pub segment: usize,
-    /// Liking of each axis.
+    /// How much the reader likes each axis.
     pub taste: [f64; AXES],
     /// Favourite categories.
     pub favourites: [usize; 2],
     budget: f64,
-    /// Chances of the moods, cumulated.
+    /// Cumulative probabilities of the moods.
     pub moods: [f64; 3],
 }
 
@@ -107,13 +121,13 @@ pub(crate) struct World {
     phases: [f64; CATEGORIES.len()],
 }
 
-/// An index below `n`.
+/// A random index below `n`.
 pub(crate) fn index(rng: &mut dyn Rng, n: usize) -> usize {
     below(rng, n as u64) as usize
 }
 
 impl Item {
-    /// The ends of axes that it is clearly at, the clearest first, at most three.
+    /// The ends of the axes that the story is close to, closest first, at most three.
     fn ends(&self) -> Vec<(usize, usize)> {
         let mut axes: Vec<usize> = (0..AXES).collect();
         axes.sort_by(|a, b| self.place[*b].abs().total_cmp(&self.place[*a].abs()));
@@ -121,14 +135,14 @@ impl Item {
         clear.map(|(_, a)| (a, usize::from(self.place[a] < 0.0))).collect()
     }
 
-    /// Tags, with `|` between them.
+    /// Its tags, joined by `|`.
     pub fn tags(&self) -> String {
         self.ends().iter().map(|(axis, end)| ENDS[*axis][*end].0).collect::<Vec<_>>().join("|")
     }
 }
 
 impl World {
-    /// The world of a seed.
+    /// Generates the world of a seed.
     pub fn new(size: &Size, seed: u64) -> Self {
         let rng = &mut decision_rng(seed, "synthetic/items");
         let phases = std::array::from_fn(|_| unit(rng));
@@ -136,7 +150,7 @@ impl World {
         while items.len() < size.items as usize {
             add_series(&mut items, size.items as usize, rng);
         }
-        // Popularity has nothing to do with ids: ranks are drawn.
+        // Popularity ranks are drawn at random, so that they do not depend on ids.
         for i in (1..items.len()).rev() {
             let j = index(rng, i + 1);
             let (a, b) = (items[i].weight, items[j].weight);
@@ -149,19 +163,19 @@ impl World {
 
     /// How much a reader likes a story in a mood, about -2 to 2.
     ///
-    /// The axes of the mood alone count; in favourite categories as they are, elsewhere turned round and weaker. So no fixed
-    /// vectors of reader and story have it as their dot product.
+    /// Only the axes of the mood count. In favourite categories they count as they are, in others reversed and weaker.
+    /// So it is no dot product of fixed vectors of reader and story.
     pub fn affinity(&self, user: usize, item: usize, mood: usize) -> f64 {
         let (user, item) = (&self.users[user], &self.items[item]);
-        let dot: f64 = MOODS[mood].0.iter().map(|a| user.taste[*a] * item.place[*a]).sum();
+        let dot: f64 = MOODS[mood].axes.iter().map(|a| user.taste[*a] * item.place[*a]).sum();
         let favourite = user.favourites.contains(&item.category);
         let liking = if favourite { 0.6 + libm::tanh(dot) } else { -0.2 - 0.4 * libm::tanh(dot) };
         let price = libm::log(f64::from(item.cents)) - user.budget;
         liking - 0.3 * price.max(0.0)
     }
 
-    /// Chance of meeting each story in a span of time, cumulated: Zipf, nothing before the release, falling after it, with
-    /// fashions of categories.
+    /// Cumulative probabilities of meeting each story in a span of time: Zipf's law, 0 before the release and falling
+    /// after it, times the fashion of the category.
     pub fn popularity(&self, span: usize) -> Vec<f64> {
         let time = (span as f64 + 0.5) / SPANS as f64;
         let mut sum = 0.0;
@@ -181,7 +195,7 @@ impl World {
     }
 }
 
-/// Adds the one to four parts of a series, as far as there is room.
+/// Adds the one to four parts of a series, as many as there is room for.
 fn add_series(items: &mut Vec<Item>, room: usize, rng: &mut dyn Rng) {
     let parts = [1, 1, 1, 1, 1, 2, 2, 3, 3, 4][index(rng, 10)].min(room - items.len());
     let category = index(rng, CATEGORIES.len());
@@ -213,7 +227,7 @@ fn user(rng: &mut dyn Rng) -> User {
     let young = SEGMENTS[segment].name == "student";
     let age = if young { 18 + below(rng, 10) as u32 } else { (42.0 + 14.0 * normal(rng)).clamp(18.0, 85.0) as u32 };
     let mut taste: [f64; AXES] = std::array::from_fn(|_| normal(rng));
-    // The old like classics, the young what is modern: axis 3.
+    // Axis 3: older readers like classics, younger ones modern stories.
     taste[3] = 0.5 * taste[3] + (f64::from(age) - 42.0) / 12.0;
     // Half of the first favourites follow from segment and age.
     let told = (segment * 2 + usize::from(age > 45)) % CATEGORIES.len();
@@ -250,10 +264,11 @@ mod tests {
         let moods: Vec<(f64, f64)> = likes(0).map(of).zip(likes(1).map(of)).collect();
         let r = correlation(&moods);
         assert!((0.2..0.8).contains(&r), "the same taste in two moods correlates by {r}");
-        // The sign of the taste's effect turns with the category.
+        // The effect of a taste changes its sign with the category.
         let effect = |favourite: bool| {
             let pairs = likes(0).filter(|(u, i, _)| world.users[*u].favourites.contains(&world.items[*i].category) == favourite);
-            let dot = |u: usize, i: usize| MOODS[0].0.iter().map(|a| world.users[u].taste[*a] * world.items[i].place[*a]).sum();
+            let dot =
+                |u: usize, i: usize| MOODS[0].axes.iter().map(|a| world.users[u].taste[*a] * world.items[i].place[*a]).sum();
             correlation(&pairs.map(|(u, i, m)| (dot(u, i), world.affinity(u, i, m))).collect::<Vec<_>>())
         };
         assert!(effect(true) > 0.5 && effect(false) < -0.5, "{} {}", effect(true), effect(false));

@@ -20,6 +20,6 @@ impl Estimator for DirectMethod {
     }
 
     fn terms(&self, slate: &[Logged]) -> Vec<[f64; 2]> {
-        vec![mean(slate, |row| model(row).1)]
+        vec![mean(slate, |row| model(row).value)]
     }
 }

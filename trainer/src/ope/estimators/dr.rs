@@ -1,7 +1,7 @@
 //! Doubly robust.
 
 use super::{Estimator, mean, model};
-use crate::ope::Logged;
+use crate::ope::{Logged, Modelled};
 
 /// V = mean of v + w (r − q), v = Σ_a π(a | x) q(x, a). Dudík, Langford and Li, Doubly robust policy evaluation and
 /// learning, 2011.
@@ -21,7 +21,7 @@ impl Estimator for DoublyRobust {
 
     fn terms(&self, slate: &[Logged]) -> Vec<[f64; 2]> {
         vec![mean(slate, |row| {
-            let (estimate, value) = model(row);
+            let Modelled { estimate, value } = model(row);
             value + row.weight() * (row.reward - estimate)
         })]
     }
@@ -41,7 +41,7 @@ impl Estimator for SelfNormalised {
     }
 
     fn terms(&self, slate: &[Logged]) -> Vec<[f64; 2]> {
-        let correction = slate.iter().map(|row| row.weight() * (row.reward - model(row).0)).sum();
-        vec![mean(slate, |row| model(row).1), [correction, slate.iter().map(Logged::weight).sum()]]
+        let correction = slate.iter().map(|row| row.weight() * (row.reward - model(row).estimate)).sum();
+        vec![mean(slate, |row| model(row).value), [correction, slate.iter().map(Logged::weight).sum()]]
     }
 }

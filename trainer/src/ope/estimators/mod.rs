@@ -7,7 +7,7 @@ mod ips;
 mod slate;
 mod switch_dr;
 
-use super::Logged;
+use super::{Logged, Modelled};
 
 /// Names of the estimators: first those of single slots, then those of whole slates.
 pub const ESTIMATORS: [&str; 13] = [
@@ -90,6 +90,6 @@ fn mean(slate: &[Logged], of: impl Fn(&Logged) -> f64) -> [f64; 2] {
 }
 
 /// The predictions of the reward model for a slot; 0 without one.
-fn model(row: &Logged) -> (f64, f64) {
-    row.model.map_or((0.0, 0.0), |m| (m.estimate, m.value))
+fn model(row: &Logged) -> Modelled {
+    row.model.unwrap_or(Modelled { estimate: 0.0, value: 0.0 })
 }

@@ -1,7 +1,7 @@
 //! Doubly robust, except for large weights.
 
 use super::{Estimator, mean, model};
-use crate::ope::Logged;
+use crate::ope::{Logged, Modelled};
 
 /// V = mean of v + 1{w ≤ τ} w (r − q). Wang, Agarwal and Dudík, Optimal and adaptive off-policy evaluation in
 /// contextual bandits, 2017.
@@ -23,7 +23,7 @@ impl Estimator for SwitchDr {
 
     fn terms(&self, slate: &[Logged]) -> Vec<[f64; 2]> {
         vec![mean(slate, |row| {
-            let (estimate, value) = model(row);
+            let Modelled { estimate, value } = model(row);
             let weight = if row.weight() <= self.tau { row.weight() } else { 0.0 };
             value + weight * (row.reward - estimate)
         })]
