@@ -78,9 +78,9 @@ pub fn run(args: Args) -> Result<()> {
             let release = if get.name == Name::Ml1m { ML_1M } else { ML_100K };
             let source = place_folder(&get.to, |folder| release.write(get.from.as_deref(), folder))?;
             if !get.quiet {
-                let [ratings, films, users] = release.files.map(|(_, rows, _)| rows);
+                let [ratings, films, users] = release.files.each_ref().map(|file| file.rows);
                 eprintln!("{}: {ratings} ratings, {users} users, {films} films; from {source}", get.to.display());
-                for (name, sha256) in release.files.iter().filter_map(|(name, _, sha256)| Some((name, (*sha256)?))) {
+                for (name, sha256) in release.files.iter().filter_map(|file| Some((file.name, file.sha256?))) {
                     eprintln!("{name}: SHA-256 {sha256}, as expected");
                 }
             }
