@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use foretaste::bundle::{BundleReader, DEFAULT_MAX_BYTES, sha256_hex};
+use foretaste::bundle::{Bundle, Graphs, sha256_hex};
 use foretaste::explore::POLICIES;
 use foretaste::features::{Fields, Value};
 use foretaste::golden::Golden;
@@ -27,24 +27,20 @@ fn tiny() -> Files {
 }
 
 fn without_model(files: &Files) -> foretaste::Result<Recommender> {
-    let manifest = files.get("manifest.json").map_or(&[][..], |b| b);
-    let mut reader = BundleReader::new(manifest, DEFAULT_MAX_BYTES)?;
-    let paths: Vec<String> = reader.manifest().used_files().map(|f| f.path.clone()).collect();
-    for path in paths {
-        if let Some(bytes) = files.get(&path) {
-            reader.add_file(&path, bytes)?;
-        }
-    }
-    Ok(Recommender::new(reader.open()?, Box::new(|| 0.0)))
+    Ok(Recommender::new(read(files)?.0, Box::new(|| 0.0)))
 }
 
 fn open(files: &Files) -> foretaste::Result<Recommender> {
-    let mut recommender = without_model(files)?;
-    let manifest = &recommender.bundle().manifest;
-    let graph = |role: &str| manifest.used_files().find(|f| f.role == role).map(|f| files[&f.path].as_slice());
-    let runtime = TractRuntime::new(graph("user_tower").unwrap(), graph("item_tower"), manifest.shapes())?;
+    let (bundle, graphs) = read(files)?;
+    let runtime = TractRuntime::new(&graphs, bundle.manifest.shapes())?;
+    let mut recommender = Recommender::new(bundle, Box::new(|| 0.0));
     recommender.set_runtime(Box::new(runtime));
     Ok(recommender)
+}
+
+fn read(files: &Files) -> foretaste::Result<(Bundle, Graphs)> {
+    let manifest = files.get("manifest.json").map_or(&[][..], |b| b);
+    Bundle::from_files(manifest, |file| Ok(files.get(&file.path).cloned()))
 }
 
 /// Code of the refusal after `change`.

@@ -5,6 +5,7 @@ mod hash;
 mod item_file;
 mod lift;
 mod manifest;
+mod open;
 mod reader;
 mod rows;
 mod safetensors;
@@ -21,5 +22,6 @@ pub use lift::{BiasCodes, Lift, Lifted};
 pub use manifest::{
     FORMAT_VERSION, Features, FileEntry, HISTORY_VECTORS, MAX_DIM, MAX_ROWS_PER_FILE, Manifest, RatingRange, TrainedOn,
 };
+pub use open::Graphs;
 pub use reader::{Bundle, BundleReader, DEFAULT_MAX_BYTES};
 pub use rows::Rows;

@@ -8,7 +8,8 @@ use crate::json::from_json;
 /// The most bytes of a bundle, unless the caller gives another limit: 2 GiB.
 pub const DEFAULT_MAX_BYTES: u64 = 2 << 30;
 
-/// Takes the files of a bundle as their bytes arrive. It does no I/O itself.
+/// Takes the files of a bundle as their bytes arrive. It does no I/O itself. [`Bundle::from_files`] opens a bundle
+/// whose bytes are at hand in one call.
 pub struct BundleReader {
     manifest: Manifest,
     /// By path. Few enough to search one by one.
@@ -122,7 +123,7 @@ impl BundleReader {
         let file = self.manifest.file(path)?;
         match digest {
             Some(digest) => file.check(filled, digest)?,
-            None => file.check(filled, &sha256(&bytes[..filled]))?,
+            None => file.check_bytes(&bytes[..filled])?,
         }
         let (rows, dim) = (file.rows.unwrap_or(0), self.manifest.dim);
         match file.role.as_str() {
@@ -143,16 +144,15 @@ impl BundleReader {
         Ok(())
     }
 
-    /// Takes a whole file at once: [`BundleReader::begin`] to [`BundleReader::finish`].
+    /// Takes a whole file at once, in place of [`BundleReader::begin`] to [`BundleReader::finish`]. The bytes are not
+    /// copied.
     ///
     /// # Errors
-    /// Same errors as these.
-    pub fn add_file(&mut self, path: &str, bytes: &[u8]) -> Result<()> {
-        self.begin(path)?;
-        if let Some(room) = self.room(path)?.get_mut(..bytes.len()) {
-            room.copy_from_slice(bytes);
-        }
-        self.arrived(path, bytes.len())?;
+    /// `missing` for a path that is not in the manifest; same errors as [`BundleReader::finish`].
+    pub fn add_file(&mut self, path: &str, bytes: Vec<u8>) -> Result<()> {
+        self.manifest.file(path)?;
+        self.take(path);
+        self.parts.push((path.into(), Part::Arriving(Arriving { filled: bytes.len(), bytes })));
         self.finish(path, None)
     }
 
@@ -203,7 +203,7 @@ impl Manifest {
     /// The entry of a file that this build uses.
     ///
     /// # Errors
-    /// `missing`.
+    /// `missing` for any other name.
     pub fn file(&self, path: &str) -> Result<&FileEntry> {
         let missing = || ErrorKind::Missing.at(format!("manifest.json/files/{path}"));
         self.used_files().find(|f| f.path == path).ok_or_else(missing)
@@ -219,6 +219,14 @@ impl Manifest {
 }
 
 impl FileEntry {
+    /// Checks a whole file against its length and SHA-256.
+    ///
+    /// # Errors
+    /// `length`, `hash`.
+    pub fn check_bytes(&self, bytes: &[u8]) -> Result<()> {
+        self.check(bytes.len(), &sha256(bytes))
+    }
+
     fn check(&self, length: usize, sha256: &[u8]) -> Result<()> {
         if length as u64 != self.bytes {
             let expected = self.bytes as usize;

@@ -1,49 +1,59 @@
-//! Running a tower: one trait, given by tract natively and by an imported function in the page.
+//! Running a graph: one trait, implemented by tract natively and by an imported function in a page.
 
+pub mod signature;
+mod tensor;
 #[cfg(feature = "tract")]
 mod tract;
 
+pub use signature::Shapes;
+pub use tensor::{Element, Tensor, TensorData};
 #[cfg(feature = "tract")]
 pub use tract::TractRuntime;
 
+use self::signature::{ITEM_TOWER, Signature, USER_TOWER};
 use crate::error::Result;
 
-/// Which graph of the bundle.
+/// A graph of the bundle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Graph {
-    /// History and context to the user's vector.
+    /// History and context to the visitor's vector.
     UserTower,
     /// Item id and columns to an item's vector and bias.
     ItemTower,
 }
 
-/// The lengths that the inputs of a bundle's graphs have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shapes {
-    /// Dimensions d of a vector.
-    pub dim: usize,
-    /// Events L that the user tower reads.
-    pub len: usize,
-    /// Slots of the context.
-    pub context: usize,
-    /// Slots of an item.
-    pub item: usize,
-}
+impl Graph {
+    /// All graphs.
+    pub const ALL: [Graph; 2] = [Graph::UserTower, Graph::ItemTower];
 
-/// An input of a graph, row-major.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Tensor {
-    /// 32-bit floats.
-    F32(Vec<usize>, Vec<f32>),
-    /// 64-bit integers.
-    I64(Vec<usize>, Vec<i64>),
+    /// The name of the graph: the `role` of its file in the manifest, and what JavaScript calls it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Graph::UserTower => "user_tower",
+            Graph::ItemTower => "item_tower",
+        }
+    }
+
+    /// Its inputs and outputs.
+    pub const fn signature(self) -> &'static Signature {
+        match self {
+            Graph::UserTower => &USER_TOWER,
+            Graph::ItemTower => &ITEM_TOWER,
+        }
+    }
+
+    /// The graph of a name.
+    pub fn named(name: &str) -> Option<Graph> {
+        Graph::ALL.into_iter().find(|graph| graph.name() == name)
+    }
 }
 
 /// Runs a graph.
 pub trait ModelRuntime {
-    /// Runs `graph` on `inputs`, in the order of the graph's inputs; gives its outputs in order, row-major.
+    /// Runs `graph` on the tensors of one request and returns the numbers of its outputs, row-major; both in the order
+    /// of [`Graph::signature`].
     ///
     /// # Errors
-    /// `model` where the graph is refused or fails.
+    /// `no-model` if the graph is not loaded, `model` if the run fails.
     fn run(&self, graph: Graph, inputs: &[Tensor]) -> Result<Vec<Vec<f32>>>;
 }

@@ -1,11 +1,12 @@
-//! Running the towers: their inputs are packed here, and their outputs checked.
+//! Runs the towers: packs their inputs and checks their outputs.
 
 use super::Recommender;
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::features::{Bag, EncodedState, Fields};
-use crate::model::{Graph, Tensor};
+use crate::model::signature::{ItemInputs, ItemOutputs, UserInputs, UserOutputs};
+use crate::model::{Graph, TensorData};
 
-/// The output of the user tower.
+/// The outputs of the user tower for one visitor.
 #[derive(Debug, Clone, PartialEq)]
 pub struct User {
     /// The visitor's vector `[d]`.
@@ -22,31 +23,27 @@ impl Recommender {
     /// `no-model` before a runtime is set; `model` if the run fails, or gives another shape or a number that is not
     /// finite.
     pub fn user(&self, state: &EncodedState) -> Result<User> {
-        let runtime = self.runtime.as_ref().ok_or_else(|| ErrorKind::NoModel.at("user_tower"))?;
-        let outputs = runtime.run(Graph::UserTower, &self.user_inputs(state))?;
-        let dim = self.bundle.manifest.dim;
-        let lengths: &[usize] = if self.bundle.manifest.ratings.is_some() { &[dim, 1 + dim] } else { &[dim] };
-        let fits = outputs.iter().map(Vec::len).eq(lengths.iter().copied());
-        if !fits || !outputs.iter().flatten().all(|x| x.is_finite()) {
-            let fault = "the outputs are not finite vectors of the bundle's dimension";
-            return Err(ErrorKind::Model(fault.into()).at("user_tower"));
+        let mut outputs = self.run(Graph::UserTower, self.user_inputs(state).in_order())?;
+        let UserOutputs { user, rating } = UserOutputs::each(|_| outputs.next());
+        match user {
+            Some(vector) if rating.is_some() == self.bundle.manifest.ratings.is_some() => Ok(User { vector, rating }),
+            _ => Err(outputs_differ(Graph::UserTower)),
         }
-        let mut outputs = outputs.into_iter();
-        Ok(User { vector: outputs.next().unwrap_or_default(), rating: outputs.next() })
     }
 
     /// The vector `[d]` of [`Recommender::user`].
     ///
     /// # Errors
-    /// Same errors as [`Recommender::user`].
+    /// Those of [`Recommender::user`].
     pub fn user_vector(&self, state: &EncodedState) -> Result<Vec<f32>> {
         Ok(self.user(state)?.vector)
     }
 
-    /// Runs the item tower on columns alone, as for an item that is not in the catalog: its vector `[d]` and bias.
+    /// The vector `[d]` and the bias that the item tower gives an item by its columns alone. The catalog need not have
+    /// it.
     ///
     /// # Errors
-    /// Same errors as [`Recommender::user_vector`]; `unknown-key` if a column is not in the bundle.
+    /// Those of [`Recommender::user`], and `unknown-key` for a column that the bundle does not have.
     pub fn item_vector(&self, fields: &Fields) -> Result<(Vec<f32>, f32)> {
         self.run_item_tower(0, &self.bundle.manifest.encoding.encode_item(fields)?)
     }
@@ -55,7 +52,7 @@ impl Recommender {
     /// its id is left out, and its columns alone count.
     ///
     /// # Errors
-    /// Same errors as [`Recommender::user_vector`].
+    /// Those of [`Recommender::user`].
     pub fn catalog_vector(&self, row: u32, known: bool) -> Result<(Vec<f32>, f32)> {
         let catalog = &self.bundle.catalog;
         let slots = self.bundle.manifest.encoding.encode_row(catalog.title(row), |column| catalog.value(column, row));
@@ -63,50 +60,54 @@ impl Recommender {
     }
 
     fn run_item_tower(&self, id: i64, bag: &Bag) -> Result<(Vec<f32>, f32)> {
-        let runtime = self.runtime.as_ref().ok_or_else(|| ErrorKind::NoModel.at("item_tower"))?;
-        let (slots, weights) = padded(bag, self.bundle.manifest.encoding.item_slots());
-        let outputs = runtime.run(Graph::ItemTower, &[Tensor::I64(vec![1], vec![id]), slots, weights])?;
-        match outputs.as_slice() {
-            [vector, bias, ..] if vector.len() == self.bundle.manifest.dim && bias.len() == 1 => Ok((vector.clone(), bias[0])),
-            _ => Err(ErrorKind::Model("the outputs are not a vector and a bias".into()).at("item_tower")),
+        let (slots, weights) = unzipped(bag);
+        let inputs = ItemInputs { id: TensorData::I64(vec![id]), slots, weights };
+        let mut outputs = self.run(Graph::ItemTower, inputs.in_order())?;
+        let ItemOutputs { vector, bias, .. } = ItemOutputs::each(|_| outputs.next());
+        match (vector, bias.as_deref()) {
+            (Some(vector), Some([bias])) => Ok((vector, *bias)),
+            _ => Err(outputs_differ(Graph::ItemTower)),
         }
     }
 
-    /// The tower's inputs, in the order of its graph.
-    fn user_inputs(&self, state: &EncodedState) -> Vec<Tensor> {
-        let encoding = &self.bundle.manifest.encoding;
-        let (len, dim) = (encoding.history.len, self.bundle.manifest.dim);
-        let history = &state.history;
-        let mut vectors = vec![0.0; len * dim];
+    /// Runs a graph and checks its outputs.
+    fn run(&self, graph: Graph, inputs: Vec<TensorData>) -> Result<std::vec::IntoIter<Vec<f32>>> {
+        let runtime = self.runtime.as_ref().ok_or_else(|| ErrorKind::NoModel.at(graph.name()))?;
+        let (signature, shapes) = (graph.signature(), self.bundle.manifest.shapes());
+        let outputs = runtime.run(graph, &signature.pack(inputs, &shapes))?;
+        if !signature.fits(&outputs, &shapes) {
+            return Err(outputs_differ(graph));
+        }
+        Ok(outputs.into_iter())
+    }
+
+    fn user_inputs(&self, state: &EncodedState) -> UserInputs<TensorData> {
+        let (dim, history) = (self.bundle.manifest.dim, &state.history);
+        let mut vectors = vec![0.0; history.rows.len() * dim];
         for (out, row) in vectors.chunks_exact_mut(dim).zip(&history.rows) {
             self.bundle.rows.history_vector_into(*row, out);
         }
-        let indices = |values: &[u16]| {
-            let mut out: Vec<i64> = values.iter().map(|v| i64::from(*v)).collect();
-            out.resize(len, 0);
-            Tensor::I64(vec![1, len], out)
-        };
-        let mut mask = vec![1.0; history.rows.len()];
-        mask.resize(len, 0.0);
-        let (slots, weights) = padded(&state.context, encoding.context_slots());
-        vec![
-            Tensor::F32(vec![1, len, dim], vectors),
-            indices(&history.types),
-            indices(&history.values),
-            indices(&history.gaps),
-            indices(&history.runs),
-            Tensor::F32(vec![1, len], mask),
-            slots,
-            weights,
-        ]
+        let indices = |values: &[u16]| TensorData::I64(values.iter().map(|v| i64::from(*v)).collect());
+        let (context_slots, context_weights) = unzipped(&state.context);
+        UserInputs {
+            vectors: TensorData::F32(vectors),
+            types: indices(&history.types),
+            values: indices(&history.values),
+            gaps: indices(&history.gaps),
+            runs: indices(&history.runs),
+            mask: TensorData::F32(vec![1.0; history.rows.len()]),
+            context_slots,
+            context_weights,
+        }
     }
 }
 
-/// Bag and weights of a bag, padded to `width` by slot 0 of weight 0.
-fn padded(bag: &Bag, width: usize) -> (Tensor, Tensor) {
-    let mut slots: Vec<i64> = bag.iter().map(|(slot, _)| i64::from(*slot)).collect();
-    let mut weights: Vec<f32> = bag.iter().map(|(_, weight)| *weight).collect();
-    slots.resize(width, 0);
-    weights.resize(width, 0.0);
-    (Tensor::I64(vec![1, width], slots), Tensor::F32(vec![1, width], weights))
+/// The slots and the weights of a bag.
+fn unzipped(bag: &Bag) -> (TensorData, TensorData) {
+    let slots = bag.iter().map(|(slot, _)| i64::from(*slot)).collect();
+    (TensorData::I64(slots), TensorData::F32(bag.iter().map(|(_, weight)| *weight).collect()))
+}
+
+fn outputs_differ(graph: Graph) -> Error {
+    ErrorKind::Model("the outputs have other lengths than expected, or numbers that are not finite".into()).at(graph.name())
 }

@@ -4,7 +4,6 @@ use js_sys::Reflect;
 use wasm_bindgen::JsValue;
 
 use crate::error::Error;
-use crate::model::Graph;
 
 /// The result of a call from JavaScript; the error is thrown there.
 pub type JsResult<T> = Result<T, JsValue>;
@@ -26,12 +25,4 @@ pub fn set(target: &JsValue, key: &str, value: &JsValue) {
 /// A property; `undefined` if there is none.
 pub fn get(target: &JsValue, key: &str) -> JsValue {
     Reflect::get(target, &key.into()).unwrap_or(JsValue::UNDEFINED)
-}
-
-/// Name of a graph in JavaScript.
-pub fn graph_name(graph: Graph) -> &'static str {
-    match graph {
-        Graph::UserTower => "user_tower",
-        Graph::ItemTower => "item_tower",
-    }
 }

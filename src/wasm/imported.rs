@@ -3,9 +3,9 @@
 use js_sys::{Array, BigInt64Array, Float32Array, Function, Object};
 use wasm_bindgen::{JsCast, JsValue};
 
-use super::convert::{get, graph_name, set};
+use super::convert::{get, set};
 use crate::error::{ErrorKind, Result};
-use crate::model::{Graph, ModelRuntime, Tensor};
+use crate::model::{Graph, ModelRuntime, Tensor, TensorData};
 
 /// Runs graphs by calling a JavaScript function.
 pub struct ImportedRuntime {
@@ -21,7 +21,7 @@ impl ImportedRuntime {
 
 impl ModelRuntime for ImportedRuntime {
     fn run(&self, graph: Graph, inputs: &[Tensor]) -> Result<Vec<Vec<f32>>> {
-        let name = graph_name(graph);
+        let name = graph.name();
         let outputs = self.run.call2(&JsValue::NULL, &name.into(), &tensors_to_js(inputs)).map_err(|e| {
             let text = get(&e, "message").as_string().unwrap_or_else(|| "the runtime failed".into());
             ErrorKind::Model(text).at(name)
@@ -33,12 +33,12 @@ impl ModelRuntime for ImportedRuntime {
 /// Tensors as `{ shape, data }` objects with typed arrays.
 fn tensors_to_js(tensors: &[Tensor]) -> Array {
     let one = |tensor: &Tensor| {
-        let (shape, data): (_, JsValue) = match tensor {
-            Tensor::F32(shape, data) => (shape, Float32Array::from(data.as_slice()).into()),
-            Tensor::I64(shape, data) => (shape, BigInt64Array::from(data.as_slice()).into()),
+        let data: JsValue = match &tensor.data {
+            TensorData::F32(data) => Float32Array::from(data.as_slice()).into(),
+            TensorData::I64(data) => BigInt64Array::from(data.as_slice()).into(),
         };
         let object = Object::new();
-        set(&object, "shape", &shape.iter().map(|n| JsValue::from_f64(*n as f64)).collect::<Array>().into());
+        set(&object, "shape", &tensor.shape.iter().map(|n| JsValue::from_f64(*n as f64)).collect::<Array>().into());
         set(&object, "data", &data);
         JsValue::from(object)
     };

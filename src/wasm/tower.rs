@@ -4,9 +4,9 @@ use js_sys::{Array, BigInt64Array, Float32Array};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 
-use super::convert::{JsResult, get, graph_name, to_js_error};
+use super::convert::{JsResult, get, to_js_error};
 use crate::error::{ErrorKind, Result};
-use crate::model::{Graph, ModelRuntime, Shapes, Tensor, TractRuntime};
+use crate::model::{Graph, ModelRuntime, Shapes, Tensor, TensorData, TractRuntime};
 
 /// The graphs of one bundle, ready to run.
 #[wasm_bindgen]
@@ -19,7 +19,7 @@ impl Tower {
     /// Loads graphs whose bytes the core has checked. The sizes of their inputs are those that `Core.shapes` returns.
     #[wasm_bindgen(constructor)]
     pub fn new(
-        user_tower: &[u8],
+        user_tower: Vec<u8>,
         item_tower: Option<Vec<u8>>,
         dim: usize,
         len: usize,
@@ -27,7 +27,9 @@ impl Tower {
         item: usize,
     ) -> JsResult<Tower> {
         let shapes = Shapes { dim, len, context, item };
-        let runtime = TractRuntime::new(user_tower, item_tower.as_deref(), shapes).map_err(to_js_error)?;
+        let mut graphs = vec![(Graph::UserTower, user_tower)];
+        graphs.extend(item_tower.map(|bytes| (Graph::ItemTower, bytes)));
+        let runtime = TractRuntime::new(&graphs, shapes).map_err(to_js_error)?;
         Ok(Tower { runtime })
     }
 
@@ -41,10 +43,7 @@ impl Tower {
 
 /// The graph with a name.
 fn graph_of(name: &str) -> Result<Graph> {
-    [Graph::UserTower, Graph::ItemTower]
-        .into_iter()
-        .find(|g| graph_name(*g) == name)
-        .ok_or_else(|| ErrorKind::Argument(format!("no graph `{name}`")).at("run.graph"))
+    Graph::named(name).ok_or_else(|| ErrorKind::Argument(format!("no graph `{name}`")).at("run.graph"))
 }
 
 /// Reads tensors from `{ shape, data }` objects.
@@ -54,17 +53,17 @@ fn tensors_from_js(inputs: &Array) -> Result<Vec<Tensor>> {
         let shape: Array = get(&input, "shape").dyn_into().map_err(|_| fault("shape is not an array"))?;
         let shape: Vec<usize> = shape.iter().map(|n| n.as_f64().unwrap_or(-1.0) as usize).collect();
         let data = get(&input, "data");
-        let (tensor, len) = if let Some(data) = data.dyn_ref::<Float32Array>() {
-            (Tensor::F32(shape.clone(), data.to_vec()), data.length())
+        let (data, len) = if let Some(data) = data.dyn_ref::<Float32Array>() {
+            (TensorData::F32(data.to_vec()), data.length())
         } else if let Some(data) = data.dyn_ref::<BigInt64Array>() {
-            (Tensor::I64(shape.clone(), data.to_vec()), data.length())
+            (TensorData::I64(data.to_vec()), data.length())
         } else {
             return Err(fault("data is neither Float32Array nor BigInt64Array"));
         };
         if shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d)) != Some(len as usize) {
             return Err(fault("shape and data do not fit"));
         }
-        Ok(tensor)
+        Ok(Tensor { shape, data })
     };
     inputs.iter().enumerate().map(one).collect()
 }

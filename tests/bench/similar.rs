@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::Result;
 use clap::Parser;
 use foretaste::Recommender;
-use foretaste::bundle::{BundleReader, DEFAULT_MAX_BYTES};
+use foretaste::bundle::Bundle;
 use foretaste::retrieve::Effort;
 use serde_json::{Value, json};
 
@@ -32,12 +32,11 @@ struct Args {
 fn main() -> Result<()> {
     let args = Args::parse();
     let read = |name: &str| std::fs::read(args.set.join(name));
-    let mut reader = BundleReader::new(&read("manifest.json")?, DEFAULT_MAX_BYTES)?;
-    let needed = reader.manifest().used_files().filter(|f| f.role == "items" || f.role == "catalog");
-    for path in needed.map(|f| f.path.clone()).collect::<Vec<_>>() {
-        reader.add_file(&path, &read(&path)?)?;
-    }
-    let recommender = Recommender::new(reader.open()?, Box::new(|| 0.0));
+    let (bundle, _) = Bundle::from_files::<_, anyhow::Error>(&read("manifest.json")?, |file| {
+        let needed = matches!(file.role.as_str(), "items" | "catalog");
+        Ok(needed.then(|| read(&file.path)).transpose()?)
+    })?;
+    let recommender = Recommender::new(bundle, Box::new(|| 0.0));
     let rows = &recommender.bundle().rows;
     let (n, dim) = (rows.len(), rows.dim());
 

@@ -1,4 +1,4 @@
-//! tract: the only folder that names it.
+//! Runs the graphs with tract. No other folder names tract.
 
 mod operators;
 mod wire;
@@ -13,65 +13,46 @@ use tract_onnx::prelude::{
 };
 use tract_onnx::tract_core::optim::Optimizer;
 
-use super::{Graph, ModelRuntime, Shapes, Tensor};
+use super::signature::{Shapes, Signature};
+use super::{Element, Graph, ModelRuntime, Tensor, TensorData};
 use crate::error::{ErrorKind, Result};
 use operators::{Wiring, is_known};
 use wire::structure_bytes;
 
-/// Most bytes of a graph.
+/// Largest ONNX file, in bytes.
 const MAX_BYTES: usize = 512 << 20;
-/// Most nodes of a graph.
+/// Most nodes in a graph.
 const MAX_NODES: usize = 1024;
-/// Most bytes of a graph beside its weights.
+/// Most bytes of an ONNX file outside the raw data of its initializers.
 const MAX_STRUCTURE: usize = 1 << 20;
-/// Most numbers of an input, and of what one node gives to the next.
+/// Most numbers in any input or output of a node.
 const MAX_NUMBERS: usize = 1 << 26;
-/// The graphs of a bundle, ready to run: one request at a time.
+
+/// The graphs of a bundle, ready to run one request at a time.
 pub struct TractRuntime {
-    user_tower: Loaded,
-    item_tower: Option<Loaded>,
+    graphs: Vec<(Graph, Loaded)>,
 }
 
-/// A graph with its inputs' kinds and shapes.
+/// A graph ready to run, with types and shapes of its inputs.
 struct Loaded {
     plan: Arc<TypedRunnableModel>,
-    inputs: Vec<(Kind, Vec<usize>)>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Kind {
-    F32,
-    I64,
+    inputs: Vec<(Element, Vec<usize>)>,
 }
 
 impl TractRuntime {
-    /// Loads the graphs.
+    /// Loads graphs from the bytes of their ONNX files. A run of a graph that is not among them fails with `no-model`.
     ///
     /// # Errors
-    /// `limit` or `model` for a graph that is refused: too large, an unknown operator, data outside the file, other inputs.
-    pub fn new(user_tower: &[u8], item_tower: Option<&[u8]>, shapes: Shapes) -> Result<TractRuntime> {
+    /// `limit` or `model` for a graph that is refused: too large, an unknown operator, data outside the file, other
+    /// inputs.
+    pub fn new<B: AsRef<[u8]>>(graphs: &[(Graph, B)], shapes: Shapes) -> Result<TractRuntime> {
         register_kernels();
-        let Shapes { dim, len, context, item: slots } = shapes;
-        let row = |kind| (kind, vec![1, len]);
-        let user = vec![
-            (Kind::F32, vec![1, len, dim]),
-            row(Kind::I64),
-            row(Kind::I64),
-            row(Kind::I64),
-            row(Kind::I64),
-            row(Kind::F32),
-            (Kind::I64, vec![1, context]),
-            (Kind::F32, vec![1, context]),
-        ];
-        let item = vec![(Kind::I64, vec![1]), (Kind::I64, vec![1, slots]), (Kind::F32, vec![1, slots])];
-        Ok(TractRuntime {
-            user_tower: load("user_tower", user_tower, user)?,
-            item_tower: item_tower.map(|bytes| load("item_tower", bytes, item)).transpose()?,
-        })
+        let load = |(graph, bytes): &(Graph, B)| Ok((*graph, load(*graph, bytes.as_ref(), &shapes)?));
+        Ok(TractRuntime { graphs: graphs.iter().map(load).collect::<Result<_>>()? })
     }
 }
 
-/// Runs the start-up code that registers tract's matrix kernels. Natively it has run before `main`.
+/// Runs the start-up code that registers tract's matrix kernels. Natively it runs before `main` by itself.
 fn register_kernels() {
     #[cfg(target_arch = "wasm32")]
     {
@@ -79,16 +60,17 @@ fn register_kernels() {
             fn __wasm_call_ctors();
         }
         static ONCE: std::sync::Once = std::sync::Once::new();
-        // SAFETY: the linker makes this function; it takes nothing, and nothing else calls it.
+        // SAFETY: the linker defines this function without arguments, and nothing else calls it.
         ONCE.call_once(|| unsafe { __wasm_call_ctors() });
     }
 }
 
-fn load(part: &str, bytes: &[u8], inputs: Vec<(Kind, Vec<usize>)>) -> Result<Loaded> {
+fn load(graph: Graph, bytes: &[u8], shapes: &Shapes) -> Result<Loaded> {
+    let (part, signature) = (graph.name(), graph.signature());
     if bytes.len() > MAX_BYTES {
         return Err(ErrorKind::Limit { limit: MAX_BYTES as u64, got: bytes.len() as u64 }.at(part));
     }
-    if let Some(got) = inputs.iter().map(|(_, shape)| shape.iter().product::<usize>()).find(|n| *n > MAX_NUMBERS) {
+    if let Some(got) = signature.inputs.iter().map(|port| port.count(shapes)).find(|n| *n > MAX_NUMBERS) {
         return Err(ErrorKind::Limit { limit: MAX_NUMBERS as u64, got: got as u64 }.at(part));
     }
     let fault = |text: String| ErrorKind::Model(text).at(part);
@@ -96,21 +78,24 @@ fn load(part: &str, bytes: &[u8], inputs: Vec<(Kind, Vec<usize>)>) -> Result<Loa
     if structure > MAX_STRUCTURE {
         return Err(ErrorKind::Limit { limit: MAX_STRUCTURE as u64, got: structure as u64 }.at(part));
     }
+    let inputs: Vec<_> = signature.inputs.iter().map(|port| (port.element, port.shape(shapes))).collect();
     let plan = guarded(|| {
         let proto = Onnx::default().proto_model_for_read(&mut &*bytes).map_err(|e| e.to_string())?;
-        check(&proto, inputs.len())?;
+        check(&proto, signature)?;
         plan(&proto, &inputs).map_err(|e| format!("{e:#}"))
     });
     Ok(Loaded { plan: plan.map_err(fault)?, inputs })
 }
 
-/// Checks what the graph says of itself, before tract builds it.
-fn check(model: &ModelProto, inputs: usize) -> std::result::Result<(), String> {
+/// Checks the graph as it is declared, before tract builds anything.
+fn check(model: &ModelProto, signature: &Signature) -> std::result::Result<(), String> {
     let graph = model.graph.as_ref().ok_or("no graph")?;
     let constants: HashSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
     let given = graph.input.iter().filter(|i| !constants.contains(i.name.as_str())).count();
-    if given != inputs || graph.output.is_empty() || graph.output.len() > 3 {
-        return Err(format!("expected {inputs} inputs and 1 to 3 outputs, got {given} and {}", graph.output.len()));
+    let (inputs, least, most) = (signature.inputs.len(), signature.required, signature.outputs.len());
+    if given != inputs || !(least..=most).contains(&graph.output.len()) {
+        let got = graph.output.len();
+        return Err(format!("expected {inputs} inputs and {least} to {most} outputs, got {given} and {got}"));
     }
     if graph.node.len() > MAX_NODES {
         return Err(format!("expected at most {MAX_NODES} nodes, got {}", graph.node.len()));
@@ -118,7 +103,8 @@ fn check(model: &ModelProto, inputs: usize) -> std::result::Result<(), String> {
     if let Some(node) = graph.node.iter().find(|node| !is_known(node)) {
         return Err(format!("the operator `{}` of `{}` is not one of a tower", node.op_type, node.domain));
     }
-    // tract would compute what follows from constants alone while it loads, before any shape can be looked at.
+    // tract computes nodes that follow from constants alone while it loads, before any limit on shapes applies. So they
+    // are refused.
     let mut computed: HashSet<&str> = graph.input.iter().map(|i| i.name.as_str()).filter(|i| !constants.contains(i)).collect();
     for node in &graph.node {
         if !node.input.iter().any(|i| computed.contains(i.as_str())) {
@@ -141,7 +127,7 @@ fn check(model: &ModelProto, inputs: usize) -> std::result::Result<(), String> {
     Ok(())
 }
 
-fn plan(proto: &ModelProto, inputs: &[(Kind, Vec<usize>)]) -> TractResult<Arc<TypedRunnableModel>> {
+fn plan(proto: &ModelProto, inputs: &[(Element, Vec<usize>)]) -> TractResult<Arc<TypedRunnableModel>> {
     let fault = |text: String| TractError::msg(text);
     let graph = proto.graph.as_ref().ok_or_else(|| fault("no graph".into()))?;
     let mut wiring = Wiring::default();
@@ -149,12 +135,12 @@ fn plan(proto: &ModelProto, inputs: &[(Kind, Vec<usize>)]) -> TractResult<Arc<Ty
         wiring.constant(tensor)?;
     }
     let given = graph.input.iter().filter(|input| !graph.initializer.iter().any(|t| t.name == input.name));
-    for (input, (kind, shape)) in given.zip(inputs) {
-        let kind = match kind {
-            Kind::F32 => f32::datum_type(),
-            Kind::I64 => i64::datum_type(),
+    for (input, (element, shape)) in given.zip(inputs) {
+        let element = match element {
+            Element::F32 => f32::datum_type(),
+            Element::I64 => i64::datum_type(),
         };
-        wiring.input(&input.name, kind, shape)?;
+        wiring.input(&input.name, element, shape)?;
     }
     for node in &graph.node {
         let output = wiring.node(node)?;
@@ -167,8 +153,9 @@ fn plan(proto: &ModelProto, inputs: &[(Kind, Vec<usize>)]) -> TractResult<Arc<Ty
     let outputs = graph.output.iter().map(|output| wiring.value(&output.name)).collect::<TractResult<Vec<_>>>()?;
     let mut model = wiring.model;
     model.select_output_outlets(&outputs)?;
-    // Kernels are chosen and weights packed for them. tract's other passes look for a simpler graph, which takes longer than all else; the
-    // trainer writes none that gains by it. The places are those of the version that Cargo.toml pins.
+    // These passes choose kernels and pack weights for them. tract's other passes look for a simpler graph: they take
+    // longer than the rest of the load, and no graph of the trainer gets simpler. The indices fit the version of tract
+    // that Cargo.toml pins.
     let mut optimizer = Optimizer::codegen();
     let [constants, _, kernels, _, _, fusion] = &optimizer.passes[..] else { return Err(fault("tract has other passes".into())) };
     optimizer.passes = vec![kernels.clone(), constants.clone(), fusion.clone()];
@@ -178,17 +165,11 @@ fn plan(proto: &ModelProto, inputs: &[(Kind, Vec<usize>)]) -> TractResult<Arc<Ty
 
 impl ModelRuntime for TractRuntime {
     fn run(&self, graph: Graph, inputs: &[Tensor]) -> Result<Vec<Vec<f32>>> {
-        let (part, loaded) = match graph {
-            Graph::UserTower => ("user_tower", Some(&self.user_tower)),
-            Graph::ItemTower => ("item_tower", self.item_tower.as_ref()),
-        };
-        let loaded = loaded.ok_or_else(|| ErrorKind::NoModel.at(part))?;
+        let part = graph.name();
+        let (_, loaded) = self.graphs.iter().find(|(of, _)| *of == graph).ok_or_else(|| ErrorKind::NoModel.at(part))?;
         let fault = |text: String| ErrorKind::Model(text).at(part);
-        let shapes = inputs.iter().map(|t| match t {
-            Tensor::F32(shape, _) => (Kind::F32, shape),
-            Tensor::I64(shape, _) => (Kind::I64, shape),
-        });
-        if !shapes.eq(loaded.inputs.iter().map(|(kind, shape)| (*kind, shape))) {
+        let given = inputs.iter().map(|tensor| (tensor.data.element(), &tensor.shape));
+        if !given.eq(loaded.inputs.iter().map(|(element, shape)| (*element, shape))) {
             return Err(fault("the inputs have other shapes than the graph's".into()));
         }
         guarded(|| run(loaded, inputs).map_err(|e| format!("{e:#}"))).map_err(fault)
@@ -199,9 +180,9 @@ fn run(loaded: &Loaded, inputs: &[Tensor]) -> TractResult<Vec<Vec<f32>>> {
     let values: TVec<TValue> = inputs
         .iter()
         .map(|input| {
-            Ok(match input {
-                Tensor::F32(shape, data) => TractTensor::from_shape(shape, data)?,
-                Tensor::I64(shape, data) => TractTensor::from_shape(shape, data)?,
+            Ok(match &input.data {
+                TensorData::F32(data) => TractTensor::from_shape(&input.shape, data)?,
+                TensorData::I64(data) => TractTensor::from_shape(&input.shape, data)?,
             }
             .into_tvalue())
         })
@@ -210,7 +191,7 @@ fn run(loaded: &Loaded, inputs: &[Tensor]) -> TractResult<Vec<Vec<f32>>> {
     outputs.iter().map(|o| Ok(o.try_as_plain_ram()?.as_slice::<f32>()?.to_vec())).collect()
 }
 
-/// Makes a panic inside tract an error. In WASM a panic is a trap: the page starts the module again.
+/// Turns a panic inside tract into an error. In WASM a panic is a trap, after which the page starts the module again.
 fn guarded<T>(f: impl FnOnce() -> std::result::Result<T, String>) -> std::result::Result<T, String> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).unwrap_or_else(|_| Err("tract panicked".into()))
 }

@@ -1,12 +1,14 @@
 //! The ONNX operators of a tower, and no others, as nodes of tract's typed model.
 //!
-//! ONNX operators, <https://onnx.ai/onnx/operators/>, as of operator set 17. All shapes are known before the first node, so each node is
-//! wired as it comes: tract's own reader finds the shapes out by rules, which takes as long as the rest of the load, and its register keeps
-//! every operator in the WASM module. Axes and shapes that ONNX gives as an input are read from the initializers.
+//! ONNX operators, <https://onnx.ai/onnx/operators/>, as of operator set 17. All shapes are known before the first
+//! node, so each node is wired as it comes: tract's own reader finds the shapes out by rules, which takes as long as
+//! the rest of the load, and its register keeps every operator in the WASM module. Axes and shapes that ONNX gives as
+//! an input are read from the initializers.
 
 use std::collections::HashMap;
 
 use tract_onnx::pb::{NodeProto, TensorProto, tensor_proto::DataType};
+use tract_onnx::prelude::Tensor as TractTensor;
 use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_core::ops::array::{Gather, Slice, TypedConcat};
 use tract_onnx::tract_core::ops::einsum::EinSum;
@@ -18,7 +20,7 @@ use tract_onnx::tract_core::ops::nn::{Reduce, Reducer, RmsNorm, Softmax, Softmax
 #[derive(Default)]
 pub(super) struct Wiring<'a> {
     pub model: TypedModel,
-    constants: HashMap<&'a str, Arc<Tensor>>,
+    constants: HashMap<&'a str, Arc<TractTensor>>,
     values: HashMap<&'a str, OutletId>,
 }
 
@@ -35,10 +37,10 @@ impl<'a> Wiring<'a> {
         let shape: Vec<usize> = proto.dims.iter().map(|d| usize::try_from(*d)).collect::<Result<_, _>>()?;
         let raw = &proto.raw_data[..];
         let tensor = match DataType::try_from(proto.data_type) {
-            Ok(DataType::Float) if raw.is_empty() => Tensor::from_shape(&shape, &proto.float_data)?,
-            Ok(DataType::Float) => Tensor::from_shape(&shape, &numbers(raw, f32::from_le_bytes)?)?,
-            Ok(DataType::Int64) if raw.is_empty() => Tensor::from_shape(&shape, &proto.int64_data)?,
-            Ok(DataType::Int64) => Tensor::from_shape(&shape, &numbers(raw, i64::from_le_bytes)?)?,
+            Ok(DataType::Float) if raw.is_empty() => TractTensor::from_shape(&shape, &proto.float_data)?,
+            Ok(DataType::Float) => TractTensor::from_shape(&shape, &numbers(raw, f32::from_le_bytes)?)?,
+            Ok(DataType::Int64) if raw.is_empty() => TractTensor::from_shape(&shape, &proto.int64_data)?,
+            Ok(DataType::Int64) => TractTensor::from_shape(&shape, &numbers(raw, i64::from_le_bytes)?)?,
             _ => bail!("`{}` has numbers of the kind {}", proto.name, proto.data_type),
         };
         self.constants.insert(&proto.name, tensor.into_arc_tensor());
@@ -56,7 +58,7 @@ impl<'a> Wiring<'a> {
         Ok(value)
     }
 
-    /// Adds a node; gives its output.
+    /// Adds a node and returns its output.
     pub fn node(&mut self, node: &'a NodeProto) -> TractResult<OutletId> {
         let wire = wire_of(&node.op_type).with_context(|| unknown(node))?;
         let name = node.output.iter().find(|name| !name.is_empty()).context("a node without an output")?;
@@ -70,7 +72,7 @@ impl<'a> Wiring<'a> {
         node.input.iter().map(|name| self.value(name)).collect()
     }
 
-    /// The first input, which is computed, and the whole numbers of the second, which is a constant.
+    /// The first input, a computed value, and the integers of the second, a constant.
     fn input_and_numbers(&mut self, node: &'a NodeProto) -> TractResult<(OutletId, Vec<i64>)> {
         let [input, constant] = &node.input[..] else { bail!("expected 2 inputs, got {}", node.input.len()) };
         let tensor = self.constants.get(constant.as_str()).with_context(|| format!("`{constant}` is no constant"))?;
@@ -91,12 +93,12 @@ impl<'a> Wiring<'a> {
         Ok(self.model.wire_node(name, op, inputs)?[0])
     }
 
-    /// An operation of two values whose shapes are made to fit.
+    /// An operation on two values, after broadcasting their shapes.
     fn binary(&mut self, name: &str, op: impl Into<Box<dyn TypedOp>>, a: OutletId, b: OutletId) -> TractResult<OutletId> {
         Ok(wire_with_rank_broadcast(name, &mut self.model, op, &[a, b])?[0])
     }
 
-    /// A sum of products over named axes, such as `mk,kn->mn`. tract believes lengths that it is given.
+    /// A sum of products over named axes, such as `mk,kn->mn`. The lengths are checked here, because tract does not.
     fn product(&mut self, name: impl Into<String>, equation: &str, inputs: &[OutletId]) -> TractResult<OutletId> {
         let (given, wanted) = equation.split_once("->").context("expected `->`")?;
         let given: Vec<&str> = given.split(',').collect();
@@ -111,7 +113,7 @@ impl<'a> Wiring<'a> {
             ensure!(axes.chars().count() == shape.len(), "`{axes}` names other axes than those of {shape:?}");
             for (axis, length) in axes.chars().zip(shape) {
                 match lengths.iter().find(|(other, _)| *other == axis) {
-                    // A length of 1 is repeated, but not in a sum.
+                    // A length of 1 broadcasts, but not on an axis that is summed over.
                     Some((_, other)) => {
                         let repeated = wanted.contains(axis) && (length == 1 || *other == 1);
                         ensure!(*other == length || repeated, "`{axis}` of {equation} is {other} and {length}");
@@ -127,7 +129,7 @@ impl<'a> Wiring<'a> {
         self.model.add_const(name, tensor0(number))
     }
 
-    /// Changes of axes, one after the other.
+    /// Applies changes of axes one after the other.
     fn reaxed(&mut self, name: &str, mut x: OutletId, changes: impl IntoIterator<Item = AxisOp>) -> TractResult<OutletId> {
         for (i, change) in changes.into_iter().enumerate() {
             x = self.wire(format!("{name}.axes_{i}"), change, &[x])?;
@@ -135,7 +137,7 @@ impl<'a> Wiring<'a> {
         Ok(x)
     }
 
-    /// Sum over the axes, which stay with a length of 1, times a factor.
+    /// The sum over the axes times a factor. The axes stay, with a length of 1.
     fn sum(&mut self, name: &str, x: OutletId, axes: TVec<usize>, factor: Option<f32>) -> TractResult<OutletId> {
         let sum = self.wire(format!("{name}.sum"), Reduce::new(axes, Reducer::Sum), &[x])?;
         let Some(factor) = factor else { return Ok(sum) };
@@ -211,13 +213,13 @@ fn wire_of(operator: &str) -> Option<Wire> {
     Some(wire)
 }
 
-/// An axis that may count from the end.
+/// Resolves an axis, which counts from the end if it is negative.
 fn axis(axis: i64, rank: usize) -> TractResult<usize> {
     let from_start = if axis < 0 { axis + rank as i64 } else { axis };
     usize::try_from(from_start).ok().filter(|axis| *axis < rank).with_context(|| format!("no axis {axis} of {rank}"))
 }
 
-/// Axes in ascending order, each once.
+/// Resolved axes in ascending order, each once.
 fn axes(given: &[i64], rank: usize) -> TractResult<TVec<usize>> {
     let mut axes: TVec<usize> = given.iter().map(|a| axis(*a, rank)).collect::<TractResult<_>>()?;
     axes.sort_unstable();
@@ -231,7 +233,7 @@ fn relu<'a>(w: &mut Wiring<'a>, node: &'a NodeProto, name: &'a str) -> TractResu
     w.binary(name, math::max(), x, zero)
 }
 
-/// Products of the last two axes; the axes before them are those of numpy.
+/// Matrix products over the last two axes. The axes before them broadcast as in numpy.
 fn matmul<'a>(w: &mut Wiring<'a>, node: &'a NodeProto, name: &'a str) -> TractResult<OutletId> {
     let inputs = w.inputs(node, 2)?;
     let (a, b) = (w.rank(inputs[0])?, w.rank(inputs[1])?);
@@ -280,7 +282,7 @@ fn softmax<'a>(w: &mut Wiring<'a>, node: &'a NodeProto, name: &'a str) -> TractR
     w.wire(name, Softmax { axes: tvec![axis], quant_output_dt: None, kind: SoftmaxKind::default() }, &inputs)
 }
 
-/// To a constant shape; 0 keeps a length, one −1 takes what is left.
+/// Reshapes to a constant shape. 0 keeps a length, and one −1 takes what is left.
 fn reshape<'a>(w: &mut Wiring<'a>, node: &'a NodeProto, name: &'a str) -> TractResult<OutletId> {
     ensure!(!node.get_attr_opt("allowzero")?.unwrap_or(false), "expected allowzero of 0");
     let (x, wanted) = w.input_and_numbers(node)?;
@@ -324,7 +326,7 @@ fn squeeze<'a>(w: &mut Wiring<'a>, node: &'a NodeProto, name: &'a str) -> TractR
     w.reaxed(name, x, axes.into_iter().rev().map(AxisOp::Rm))
 }
 
-/// The sum or the mean over some axes. Of `ReduceMean` they are an attribute until operator set 18.
+/// The sum or the mean over some axes. `ReduceMean` has them as an attribute before operator set 18.
 fn reduce<'a>(w: &mut Wiring<'a>, node: &'a NodeProto, name: &'a str, mean: bool) -> TractResult<OutletId> {
     let (x, given) = match node.get_attr_opt_vec("axes")? {
         Some(axes) => (w.inputs(node, 1)?[0], axes),
@@ -353,8 +355,9 @@ fn layer_normalization<'a>(w: &mut Wiring<'a>, node: &'a NodeProto, name: &'a st
     w.binary(name, math::add(), scaled, inputs[2])
 }
 
-/// One direction from a state of zeros, and its last state alone: inputs x `[L, batch, in]`, w `[1, 3h, in]`, r `[1, 3h, h]`, b `[1, 6h]`;
-/// output `Y_h` `[1, batch, h]`. Cho et al., Learning phrase representations using RNN encoder–decoder, 2014.
+/// A GRU of one direction that starts from zeros and gives only its last state: inputs x `[L, batch, in]`, w
+/// `[1, 3h, in]`, r `[1, 3h, h]`, b `[1, 6h]`; output `Y_h` `[1, batch, h]`. Cho et al., Learning phrase
+/// representations using RNN encoder–decoder, 2014.
 fn gru<'a>(w: &mut Wiring<'a>, node: &'a NodeProto, name: &'a str) -> TractResult<OutletId> {
     let chunk = match node.get_attr_opt::<&str>("direction")? {
         None | Some("forward") => 1,
@@ -373,11 +376,11 @@ fn gru<'a>(w: &mut Wiring<'a>, node: &'a NodeProto, name: &'a str) -> TractResul
         *len > 0 && shapes[1][..] == [1, 3 * hidden, *width] && shapes[2][1] == 3 * hidden && shapes[3][..] == [1, 6 * hidden];
     ensure!(fits && w.model.outlet_fact(inputs[2])?.konst.is_some(), "expected constants that fit, got {shapes:?}");
     let [from_x, from_state] = [1, 2].map(|i| w.wire(format!("{name}.weights_{i}"), AxisOp::Rm(0), &inputs[i..=i]));
-    // The products with the inputs are those of all steps at once, by the kernel that is packed for them.
+    // The products with the inputs are computed for all steps at once, with a kernel whose weights are packed.
     let product = w.product(format!("{name}.product"), "tbk,gk->btg", &[inputs[0], from_x?])?;
     let bias = w.wire(format!("{name}.bias"), Slice::new(1, 0, 3 * hidden), &inputs[3..])?;
     let x = w.binary(&format!("{name}.inputs"), math::add(), product, bias)?;
-    let start = w.model.add_const(format!("{name}.start"), Tensor::zero::<f32>(&[batch, 1, hidden])?)?;
+    let start = w.model.add_const(format!("{name}.start"), TractTensor::zero::<f32>(&[batch, 1, hidden])?)?;
     let op = GruSeq { hidden, has_bias: true, chunk, emit_y: false, reset_every_turn: true, projected: true, packed_r: None };
     let op: Box<dyn TypedOp> = Box::new(op);
     let states = w.model.wire_node(format!("{name}.states"), op, &[x, from_state?, inputs[3], start])?;

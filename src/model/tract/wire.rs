@@ -1,16 +1,17 @@
-//! The outline of an ONNX file, read without building it: protobuf fields by number and length.
+//! Measures an ONNX file without building it: walks protobuf fields by number and length.
 
 /// Field numbers of onnx.proto: `ModelProto.graph`, `GraphProto.initializer`, `TensorProto.raw_data`.
 const WEIGHTS: [u64; 3] = [7, 5, 9];
 
-/// Bytes of a graph other than the raw data of its initializers; nothing where the bytes are no protobuf.
+/// The bytes of an ONNX file outside the raw data of its initializers. `None` if the file is not protobuf.
 ///
-/// A decoder makes a hundred bytes and more of an empty message of two, but only one of one of raw data.
+/// These decide how much memory decoding takes: an empty message of two bytes becomes a struct of more than a hundred,
+/// while a byte of raw data stays a byte.
 pub fn structure_bytes(bytes: &[u8]) -> Option<usize> {
     Some(bytes.len() - nested(bytes, &WEIGHTS)?)
 }
 
-/// Sum of the lengths of all fields at a path of field numbers.
+/// The lengths of all fields at a path of field numbers, summed.
 fn nested(bytes: &[u8], path: &[u64]) -> Option<usize> {
     let Some((number, rest)) = path.split_first() else { return Some(bytes.len()) };
     let (mut at, mut sum) = (bytes, 0);
@@ -34,7 +35,7 @@ fn nested(bytes: &[u8], path: &[u64]) -> Option<usize> {
     Some(sum)
 }
 
-/// A number of 7 bits a byte, the lowest first.
+/// Reads a varint: 7 bits in each byte, the lowest first.
 fn varint(at: &mut &[u8]) -> Option<u64> {
     let mut number = 0;
     for shift in (0..64).step_by(7) {
@@ -65,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_protobuf_is_refused() {
+    fn files_that_are_not_protobuf_are_refused() {
         for bytes in [
             &b"not a graph"[..],
             &[0x3a, 9, 0],

@@ -10,9 +10,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use foretaste::Recommender;
-use foretaste::bundle::{
-    BundleReader, DEFAULT_MAX_BYTES, FORMAT_VERSION, Features, FileEntry, HISTORY_VECTORS, Manifest, sha256_hex,
-};
+use foretaste::bundle::{Bundle, FORMAT_VERSION, Features, FileEntry, HISTORY_VECTORS, Manifest, sha256_hex};
 use foretaste::model::TractRuntime;
 
 pub use self::items::{Planes, item_file};
@@ -116,13 +114,10 @@ fn manifest(run: &Run, files: &[File]) -> Manifest {
 
 /// Opens a bundle that is still in memory.
 fn open(manifest: &Manifest, files: &[File]) -> Result<Recommender> {
-    let mut reader = BundleReader::new(&serde_json::to_vec(manifest)?, DEFAULT_MAX_BYTES)?;
-    for file in files {
-        reader.add_file(&file.entry.path, &file.bytes)?;
-    }
-    let [user_tower, item_tower] = [&files[0], &files[1]].map(|f| f.bytes.as_slice());
-    let runtime = TractRuntime::new(user_tower, Some(item_tower), manifest.shapes())?;
-    let mut recommender = Recommender::new(reader.open()?, Box::new(|| 0.0));
+    let bytes = |path: &str| files.iter().find(|f| f.entry.path == path).map(|f| f.bytes.as_slice());
+    let (bundle, graphs) = Bundle::from_files::<_, anyhow::Error>(&serde_json::to_vec(manifest)?, |file| Ok(bytes(&file.path)))?;
+    let runtime = TractRuntime::new(&graphs, manifest.shapes())?;
+    let mut recommender = Recommender::new(bundle, Box::new(|| 0.0));
     recommender.set_runtime(Box::new(runtime));
     Ok(recommender)
 }

@@ -1,5 +1,7 @@
-//! A graph under construction.
+//! Builds an ONNX graph node by node.
 
+use foretaste::model::Element;
+use foretaste::model::signature::{Axis, Port, Shapes};
 use prost::Message;
 
 use super::proto::attribute_proto::AttributeType;
@@ -10,23 +12,14 @@ use super::proto::{
     ValueInfoProto, type_proto,
 };
 
-/// Operator set of the graphs.
+/// The ONNX operator set that the graphs use.
 const OPSET: i64 = 17;
-/// Version of the file format that came with it.
+/// The version of the ONNX file format that was released with this operator set.
 const IR_VERSION: i64 = 8;
 
-/// Name of a value in the graph.
+/// A value of the graph, by its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Value(pub String);
-
-/// A dimension of an input or output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dim {
-    /// A fixed length.
-    Fixed(usize),
-    /// The batch, of any length.
-    Batch,
-}
 
 /// An attribute of a node.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -41,7 +34,7 @@ pub enum Attribute<'a> {
     Float(f32),
 }
 
-/// Builds a graph node by node, in topological order; opset 17.
+/// Builds a graph. Nodes are added in topological order.
 pub struct GraphBuilder {
     graph: GraphProto,
 }
@@ -52,25 +45,16 @@ impl GraphBuilder {
         GraphBuilder { graph: GraphProto { name: Some(name.into()), ..GraphProto::default() } }
     }
 
-    /// Declares an input of 32-bit floats.
-    pub fn input_f32(&mut self, name: &str, dims: &[Dim]) -> Value {
-        self.input(name, DataType::Float, dims)
-    }
-
-    /// Declares an input of 64-bit integers.
-    pub fn input_i64(&mut self, name: &str, dims: &[Dim]) -> Value {
-        self.input(name, DataType::Int64, dims)
-    }
-
-    fn input(&mut self, name: &str, kind: DataType, dims: &[Dim]) -> Value {
-        self.graph.input.push(value_info(name, kind, dims));
-        Value(name.into())
+    /// Declares an input.
+    pub fn input(&mut self, port: &Port, shapes: &Shapes) -> Value {
+        self.graph.input.push(value_info(port, shapes));
+        Value(port.name.into())
     }
 
     /// Adds an initializer of 32-bit floats, row-major.
     ///
     /// # Panics
-    /// If shape and data do not fit.
+    /// If `data` has not as many numbers as `shape` says.
     pub fn constant_f32(&mut self, name: &str, shape: &[usize], data: &[f32]) -> Value {
         assert_eq!(shape.iter().product::<usize>(), data.len(), "{name}");
         self.constant(name, DataType::Float, shape, data.iter().flat_map(|x| x.to_le_bytes()).collect())
@@ -79,7 +63,7 @@ impl GraphBuilder {
     /// Adds an initializer of 64-bit integers, row-major.
     ///
     /// # Panics
-    /// If shape and data do not fit.
+    /// If `data` has not as many numbers as `shape` says.
     pub fn constant_i64(&mut self, name: &str, shape: &[usize], data: &[i64]) -> Value {
         assert_eq!(shape.iter().product::<usize>(), data.len(), "{name}");
         self.constant(name, DataType::Int64, shape, data.iter().flat_map(|x| x.to_le_bytes()).collect())
@@ -96,14 +80,15 @@ impl GraphBuilder {
         Value(name.into())
     }
 
-    /// Adds a node of one output and gives that output; its name is made from the operator and a counter.
+    /// Adds a node with one output and returns that output. Its name is the operator with the number of nodes before
+    /// it.
     pub fn node(&mut self, operator: &str, inputs: &[&Value], attributes: &[(&str, Attribute)]) -> Value {
         let name = format!("{}_{}", operator.to_lowercase(), self.graph.node.len());
         self.push_node(operator, inputs, &[&name], attributes);
         Value(name)
     }
 
-    /// Adds a node whose first output is left out, and gives the second.
+    /// Adds a node whose first output nothing reads, and returns its second output.
     pub fn second(&mut self, operator: &str, inputs: &[&Value], attributes: &[(&str, Attribute)]) -> Value {
         let name = format!("{}_{}", operator.to_lowercase(), self.graph.node.len());
         self.push_node(operator, inputs, &["", &name], attributes);
@@ -134,13 +119,13 @@ impl GraphBuilder {
         });
     }
 
-    /// Declares an output: `value` under the given name.
-    pub fn output_f32(&mut self, value: &Value, name: &str, dims: &[Dim]) {
-        self.push_node("Identity", &[value], &[name], &[]);
-        self.graph.output.push(value_info(name, DataType::Float, dims));
+    /// Declares an output and gives it the numbers of `value`.
+    pub fn output(&mut self, port: &Port, value: &Value, shapes: &Shapes) {
+        self.push_node("Identity", &[value], &[port.name], &[]);
+        self.graph.output.push(value_info(port, shapes));
     }
 
-    /// The serialized model; the same calls give the same bytes.
+    /// The serialized model. Equal calls give equal bytes.
     pub fn finish(self) -> Vec<u8> {
         ModelProto {
             ir_version: Some(IR_VERSION),
@@ -153,20 +138,24 @@ impl GraphBuilder {
     }
 }
 
-fn value_info(name: &str, kind: DataType, dims: &[Dim]) -> ValueInfoProto {
-    let dim = |dim: &Dim| Dimension {
-        value: Some(match dim {
-            Dim::Fixed(n) => dimension::Value::DimValue(*n as i64),
-            Dim::Batch => dimension::Value::DimParam("batch".into()),
+fn value_info(port: &Port, shapes: &Shapes) -> ValueInfoProto {
+    let dim = |axis: &Axis| Dimension {
+        value: Some(match axis {
+            Axis::Batch => dimension::Value::DimParam("batch".into()),
+            axis => dimension::Value::DimValue(shapes.length(*axis) as i64),
         }),
         ..Dimension::default()
     };
+    let element = match port.element {
+        Element::F32 => DataType::Float,
+        Element::I64 => DataType::Int64,
+    };
     let tensor = type_proto::Tensor {
-        elem_type: Some(kind as i32),
-        shape: Some(TensorShapeProto { dim: dims.iter().map(dim).collect() }),
+        elem_type: Some(element as i32),
+        shape: Some(TensorShapeProto { dim: port.axes.iter().map(dim).collect() }),
     };
     let kind = TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..TypeProto::default() };
-    ValueInfoProto { name: Some(name.into()), r#type: Some(kind), ..ValueInfoProto::default() }
+    ValueInfoProto { name: Some(port.name.into()), r#type: Some(kind), ..ValueInfoProto::default() }
 }
 
 #[cfg(test)]
@@ -176,10 +165,12 @@ mod tests {
     #[test]
     fn the_model_reads_back() {
         let mut g = GraphBuilder::new("g");
-        let x = g.input_f32("x", &[Dim::Batch, Dim::Fixed(2)]);
+        let shapes = Shapes { dim: 2, len: 0, context: 0, item: 0 };
+        let port = |name| Port { name, element: Element::F32, axes: &[Axis::Batch, Axis::Dim] };
+        let x = g.input(&port("x"), &shapes);
         let c = g.constant_f32("c", &[2], &[1.0, 2.0]);
         let y = g.node("Add", &[&x, &c], &[]);
-        g.output_f32(&y, "y", &[Dim::Batch, Dim::Fixed(2)]);
+        g.output(&port("y"), &y, &shapes);
         let model = ModelProto::decode(&g.finish()[..]).unwrap();
         let graph = model.graph.unwrap();
         assert_eq!(graph.initializer[0].raw_data.as_deref(), Some(&[0, 0, 0x80, 0x3f, 0, 0, 0, 0x40][..]));

@@ -1,20 +1,25 @@
-//! Item id and columns to a vector and a bias: v = E`[id]` + x F, b = B`[id]` + x f, for the weighted slots x of the columns. A history may read
-//! the items by vectors of their own, E′`[id]` + x F′.
+//! The item tower: item id and columns to a vector and a bias.
 //!
-//! Id index 0 stands for an unknown id: training gives it to items at random, so that columns alone make a fair vector.
+//! v = E`[id]` + x F and b = B`[id]` + x f, with x the weighted slots of the columns. An untied tower gives the history
+//! other vectors of the items to read, E′`[id]` + x F′.
+//!
+//! Id index 0 stands for an unknown id. Training gives it to items at random, so that the columns alone make a fair
+//! vector.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
 
 use foretaste::bundle::CatalogFile;
 use foretaste::features::{Bag, Encoding};
+use foretaste::model::Graph;
+use foretaste::model::signature::{ItemInputs, ItemOutputs, Shapes};
 
 use super::Linear;
-use super::params::{Tensor, fill_normal, split, split_mut, total};
-use crate::onnx::{Attribute, Dim, GraphBuilder};
+use super::params::{Parameter, fill_normal, split, split_mut, total};
+use crate::onnx::{Attribute, GraphBuilder};
 use crate::ops::{Real, bag};
 
-/// Standard deviation of the numbers that training starts from.
+/// Standard deviation of the random numbers that training starts from.
 const START_SD: f64 = 0.05;
 
 /// Parameters of the item tower.
@@ -22,14 +27,15 @@ const START_SD: f64 = 0.05;
 pub struct ItemTower<T = f32> {
     /// Dimensions of a vector.
     pub dim: usize,
-    /// Tensors of `numbers`: `ids` `[n + 1, d]`, `features` `[slots, d]`, `id_bias` `[n + 1]`, `feature_bias` `[slots]`; of a tower with inputs of
-    /// their own `input_ids` and `input_features`, as the first two.
-    pub layout: Vec<Tensor>,
-    /// All numbers.
+    /// The parameters in `numbers`, in order: `ids` `[n + 1, d]`, `features` `[slots, d]`, `id_bias` `[n + 1]`,
+    /// `feature_bias` `[slots]`; then `input_ids` and `input_features` with the shapes of the first two, empty in a
+    /// tied tower.
+    pub layout: Vec<Parameter>,
+    /// The numbers of all parameters.
     pub numbers: Vec<T>,
 }
 
-/// A gradient flows into a slice as the tower's numbers lie.
+/// The parameters, or their gradients.
 struct Parts<S> {
     ids: S,
     features: S,
@@ -46,21 +52,23 @@ impl<S> From<[S; 6]> for Parts<S> {
 }
 
 impl<T: Real> ItemTower<T> {
-    /// A tower of zeros for `items` items and `slots` slots of columns; `untied` has vectors of their own for the history.
+    /// A tower of zeros for `items` items and `slots` slots of columns. With `untied` histories read other vectors than
+    /// those that score.
     pub fn zeros(dim: usize, items: usize, slots: usize, untied: bool) -> Self {
         let n = usize::from(untied);
         let layout = vec![
-            Tensor::new("ids", &[items + 1, dim]),
-            Tensor::new("features", &[slots, dim]),
-            Tensor::new("id_bias", &[items + 1]),
-            Tensor::new("feature_bias", &[slots]),
-            Tensor::new("input_ids", &[n * (items + 1), dim]),
-            Tensor::new("input_features", &[n * slots, dim]),
+            Parameter::new("ids", &[items + 1, dim]),
+            Parameter::new("features", &[slots, dim]),
+            Parameter::new("id_bias", &[items + 1]),
+            Parameter::new("feature_bias", &[slots]),
+            Parameter::new("input_ids", &[n * (items + 1), dim]),
+            Parameter::new("input_features", &[n * slots, dim]),
         ];
         ItemTower { dim, numbers: vec![T::ZERO; total(&layout)], layout }
     }
 
-    /// The start of a training: vectors are random, biases follow the events of each item: ½ ln((count + 1) / (mean + 1)).
+    /// A tower as training starts from it: random vectors, and the bias ½ ln((count + 1) / (mean + 1)) of an item with
+    /// `count` events.
     pub fn start(dim: usize, counts: &[u32], slots: usize, untied: bool, seed: u64) -> Self {
         let mut tower = Self::zeros(dim, counts.len(), slots, untied);
         let p = Parts::from(split_mut(&tower.layout, &mut tower.numbers));
@@ -77,10 +85,11 @@ impl<T: Real> ItemTower<T> {
         tower
     }
 
-    /// Takes vectors `[items, d]` of another model for those of the items themselves, scaled to the spread of a random start.
+    /// Replaces the vectors of the ids by those of another model, `[items, d]`, scaled to the standard deviation of a
+    /// random start.
     ///
     /// # Panics
-    /// If they are of another number of items or dimensions.
+    /// If `vectors` has not `items * d` numbers.
     pub fn start_from(&mut self, vectors: &[f64]) {
         let d = self.dim;
         let spread = (vectors.iter().map(|x| x * x).sum::<f64>() / vectors.len() as f64).sqrt();
@@ -92,30 +101,32 @@ impl<T: Real> ItemTower<T> {
         }
     }
 
-    /// Takes what is of the items' own vectors out of a gradient, so that they stay as they are.
+    /// Sets the gradient of the id vectors to 0, so that a training step leaves them as they are.
     pub fn freeze_ids(&self, gradient: &mut [T]) {
         let p = Parts::from(split_mut(&self.layout, gradient));
         p.ids.fill(T::ZERO);
         p.input_ids.fill(T::ZERO);
     }
 
-    /// Where in `numbers` a gradient of items with these id indices can be other than 0, whatever their columns: ascending, apart.
+    /// The ranges of `numbers` where the gradient of items with these id indices can differ from 0, whatever their
+    /// columns. They ascend and do not overlap.
     pub fn touched(&self, ids: &[u32]) -> Vec<Range<usize>> {
         let ids: BTreeSet<usize> = ids.iter().map(|id| *id as usize).collect();
         let (mut ranges, mut at) = (Vec::new(), 0);
-        for tensor in &self.layout {
-            let width = tensor.shape[1..].iter().product::<usize>();
-            match tensor.name.as_str() {
-                _ if tensor.is_empty() => {}
+        for parameter in &self.layout {
+            let width = parameter.shape[1..].iter().product::<usize>();
+            match parameter.name.as_str() {
+                _ if parameter.is_empty() => {}
                 "ids" | "id_bias" | "input_ids" => ranges.extend(ids.iter().map(|id| at + id * width..at + (id + 1) * width)),
-                _ => ranges.push(at..at + tensor.len()),
+                _ => ranges.push(at..at + parameter.len()),
             }
-            at += tensor.len();
+            at += parameter.len();
         }
         ranges
     }
 
-    /// Gives items without training events the id of an unknown item: nothing was learnt of their own.
+    /// Gives items without training events the vector and bias of the unknown id, since nothing was learned about
+    /// theirs.
     pub fn forget_unseen(&mut self, counts: &[u32]) {
         let d = self.dim;
         let p = Parts::from(split_mut(&self.layout, &mut self.numbers));
@@ -141,13 +152,15 @@ impl<T: Real> ItemTower<T> {
         (vectors, biases)
     }
 
-    /// Vectors `[items, d]` of these items as the history reads them; `None` where it reads those of [`ItemTower::forward`].
+    /// The vectors `[items, d]` by which an untied tower's history reads these items. `None` if it reads those of
+    /// [`ItemTower::forward`].
     pub fn inputs<'a>(&self, ids: &[u32], bags: impl IntoIterator<Item = &'a Bag>) -> Option<Vec<T>> {
         let p = self.parts();
         (!p.input_ids.is_empty()).then(|| embed(self.dim, (p.input_ids, p.input_features), ids, bags))
     }
 
-    /// Adds the gradient of [`ItemTower::inputs`], where there are any, to `gradient`, which lies as `numbers`.
+    /// Adds the gradient of [`ItemTower::inputs`] to `gradient`, which has the layout of `numbers`. Does nothing in a
+    /// tied tower.
     pub fn backward_inputs<'a>(&self, ids: &[u32], bags: impl IntoIterator<Item = &'a Bag>, dinputs: &[T], gradient: &mut [T]) {
         let dp = Parts::from(split_mut(&self.layout, gradient));
         if !dp.input_ids.is_empty() {
@@ -155,7 +168,7 @@ impl<T: Real> ItemTower<T> {
         }
     }
 
-    /// Adds to `gradient`, which lies as `numbers`.
+    /// Adds the gradient of [`ItemTower::forward`] to `gradient`, which has the layout of `numbers`.
     pub fn backward<'a>(
         &self,
         ids: &[u32],
@@ -172,14 +185,14 @@ impl<T: Real> ItemTower<T> {
     }
 }
 
-/// Rows of the id table and the sums of the columns: `[items, d]`.
+/// The row of each id plus the weighted sum of its columns' slots: `[items, d]`.
 fn embed<'a, T: Real>(d: usize, (table, columns): (&[T], &[T]), ids: &[u32], bags: impl IntoIterator<Item = &'a Bag>) -> Vec<T> {
     let mut vectors: Vec<T> = ids.iter().flat_map(|id| &table[*id as usize * d..][..d]).copied().collect();
     bag::forward(columns, d, bags, &mut vectors);
     vectors
 }
 
-/// Adds to the gradients of both tables.
+/// Adds the gradient of [`embed`] to the gradients of both tables.
 fn embed_backward<'a, T: Real>(
     d: usize,
     ids: &[u32],
@@ -193,62 +206,61 @@ fn embed_backward<'a, T: Real>(
     bag::backward(d, bags, dvectors, dcolumns);
 }
 
-/// The catalog through the item tower; row i has the id index i + 1.
+/// The item tower's outputs for a whole catalog. Row i has the id index i + 1.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CatalogRows {
     /// `[n, d]`.
     pub vectors: Vec<f32>,
     /// `[n]`.
     pub biases: Vec<f32>,
-    /// As the history reads them, where it reads others: `[n, d]`.
+    /// The vectors by which the history reads the items, if they are not `vectors`: `[n, d]`.
     pub inputs: Option<Vec<f32>>,
 }
 
 impl CatalogRows {
-    /// What the history reads: `[n, d]`.
+    /// The vectors by which the history reads the items: `[n, d]`.
     pub fn read(&self) -> &[f32] {
         self.inputs.as_ref().unwrap_or(&self.vectors)
     }
 }
 
 impl ItemTower {
-    /// The rows of a catalog, of whose items `bags` are the columns.
+    /// The outputs for a catalog whose items have the encoded columns `bags`.
     pub fn rows(&self, bags: &[Bag]) -> CatalogRows {
         let ids: Vec<u32> = (1..=bags.len() as u32).collect();
         let (vectors, biases) = self.forward(&ids, bags);
         CatalogRows { vectors, biases, inputs: self.inputs(&ids, bags) }
     }
 
-    /// The tower as ONNX. Inputs: `id` i64 `[batch]`, `slots` i64 `[batch, S]`, `weights` f32 `[batch, S]`, S = `encoding.item_slots()`.
-    /// Outputs: `vector` f32 `[batch, d]`, `bias` f32 `[batch]`, and where the history reads other vectors `input` f32 `[batch, d]`; `linear` makes d
-    /// larger.
+    /// The tower as an ONNX file with the inputs and outputs of
+    /// [`ITEM_TOWER`](foretaste::model::signature::ITEM_TOWER). It has an `input` output if histories read items by
+    /// vectors of their own. `linear` adds its dimensions to d.
     pub fn onnx(&self, encoding: &Encoding, linear: Option<&Linear>) -> Vec<u8> {
-        let (d, slots, p) = (self.dim, encoding.item_slots(), self.parts());
-        let mut g = GraphBuilder::new("item_tower");
-        let id = g.input_i64("id", &[Dim::Batch]);
-        let slot = g.input_i64("slots", &[Dim::Batch, Dim::Fixed(slots)]);
-        let weight = g.input_f32("weights", &[Dim::Batch, Dim::Fixed(slots)]);
+        let (d, p) = (self.dim, self.parts());
+        let wide = d + linear.map_or(0, |linear| linear.dim);
+        let shapes = Shapes { dim: wide, len: 0, context: 0, item: encoding.item_slots() };
+        let mut g = GraphBuilder::new(Graph::ItemTower.name());
+        let ItemInputs { id, slots, weights } = ItemInputs::each(|port| g.input(port, &shapes));
+        let outputs = ItemOutputs::each(|port| port);
         let axis = g.constant_i64("bias.last", &[1], &[1]);
         let sum = |g: &mut GraphBuilder, name: &str, table: &[f32], columns: &[f32], d: usize| {
             let ids = g.constant_f32(&format!("{name}.ids"), &[table.len() / d, d], table);
             let own = g.node("Gather", &[&ids, &id], &[("axis", Attribute::Int(0))]);
-            let of_columns = bag::onnx(g, name, columns, d, &slot, &weight);
+            let of_columns = bag::onnx(g, name, columns, d, &slots, &weights);
             g.node("Add", &[&own, &of_columns], &[])
         };
-        let vector = sum(&mut g, "vector", p.ids, p.features, d);
+        let mut vector = sum(&mut g, "vector", p.ids, p.features, d);
         let bias = sum(&mut g, "bias", p.id_bias, p.feature_bias, 1);
         let bias = g.node("Squeeze", &[&bias, &axis], &[]);
         let mut input = (!p.input_ids.is_empty()).then(|| sum(&mut g, "input", p.input_ids, p.input_features, d));
-        let (mut vector, mut d) = (vector, d);
         if let Some(linear) = linear {
             input = Some(linear.item_onnx(&mut g, "linear.inputs", input.as_ref().unwrap_or(&vector), &linear.inputs, &id));
             vector = linear.item_onnx(&mut g, "linear.rows", &vector, &linear.rows, &id);
-            d += linear.dim;
         }
-        g.output_f32(&vector, "vector", &[Dim::Batch, Dim::Fixed(d)]);
-        g.output_f32(&bias, "bias", &[Dim::Batch]);
+        g.output(outputs.vector, &vector, &shapes);
+        g.output(outputs.bias, &bias, &shapes);
         if let Some(input) = input {
-            g.output_f32(&input, "input", &[Dim::Batch, Dim::Fixed(d)]);
+            g.output(outputs.input, &input, &shapes);
         }
         g.finish()
     }

@@ -10,5 +10,5 @@ mod user_tower;
 pub use encoders::{Encoder, HEADS};
 pub use item_tower::{CatalogRows, ItemTower, encode_catalog};
 pub use linear::Linear;
-pub use params::{Tensor, total};
+pub use params::{Parameter, total};
 pub use user_tower::{Activations, Input, UserShape, UserTower, event_indices};

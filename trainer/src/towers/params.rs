@@ -1,57 +1,58 @@
-//! The numbers of a tower: named tensors in one flat vector, so that optimizer, average and checkpoint see one list.
+//! Parameters of a tower, one after the other in a flat list of numbers, so that optimizer, average and checkpoint
+//! handle one list.
 
 use crate::ops::Real;
 use crate::random::{mix, positive_unit};
 
-/// Name and shape of a tensor.
+/// Name and shape of a parameter of a tower.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tensor {
+pub struct Parameter {
     /// Name in checkpoints.
     pub name: String,
-    /// Dimensions.
+    /// Lengths of its dimensions.
     pub shape: Vec<usize>,
 }
 
-impl Tensor {
-    pub(super) fn new(name: impl Into<String>, shape: &[usize]) -> Tensor {
-        Tensor { name: name.into(), shape: shape.to_vec() }
+impl Parameter {
+    pub(super) fn new(name: impl Into<String>, shape: &[usize]) -> Parameter {
+        Parameter { name: name.into(), shape: shape.to_vec() }
     }
 
-    /// Numbers.
+    /// How many numbers it has.
     pub fn len(&self) -> usize {
         self.shape.iter().product()
     }
 
-    /// Whether there are none.
+    /// Whether it has none, because this tower does without it.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// Numbers of all tensors of `layout`.
-pub fn total(layout: &[Tensor]) -> usize {
-    layout.iter().map(Tensor::len).sum()
+/// How many numbers all parameters of `layout` have together.
+pub fn total(layout: &[Parameter]) -> usize {
+    layout.iter().map(Parameter::len).sum()
 }
 
-/// The tensors in a flat slice.
+/// The parameters in a flat slice, each as a slice of its own.
 ///
 /// # Panics
-/// If the layout has not N tensors, or the slice another length.
-pub fn split<'a, T, const N: usize>(layout: &[Tensor], mut flat: &'a [T]) -> [&'a [T]; N] {
+/// If the layout has not N parameters, or the slice has another length than [`total`].
+pub fn split<'a, T, const N: usize>(layout: &[Parameter], mut flat: &'a [T]) -> [&'a [T]; N] {
     assert_eq!((layout.len(), total(layout)), (N, flat.len()));
     std::array::from_fn(|i| flat.split_off(..layout[i].len()).unwrap_or_default())
 }
 
-/// As [`split`], to write.
+/// Like [`split`], for writing.
 ///
 /// # Panics
-/// As [`split`].
-pub fn split_mut<'a, T, const N: usize>(layout: &[Tensor], mut flat: &'a mut [T]) -> [&'a mut [T]; N] {
+/// Like [`split`].
+pub fn split_mut<'a, T, const N: usize>(layout: &[Parameter], mut flat: &'a mut [T]) -> [&'a mut [T]; N] {
     assert_eq!((layout.len(), total(layout)), (N, flat.len()));
     std::array::from_fn(|i| flat.split_off_mut(..layout[i].len()).unwrap_or_default())
 }
 
-/// Fills with draws from the normal distribution of standard deviation `sd` (Box and Muller, 1958).
+/// Fills with normal draws of mean 0 and standard deviation `sd` (Box and Muller, 1958).
 pub(super) fn fill_normal<T: Real>(out: &mut [T], sd: f64, seed: u64) {
     for (i, x) in out.iter_mut().enumerate() {
         let (a, b) = (positive_unit(mix(seed, 2 * i as u64)), positive_unit(mix(seed, 2 * i as u64 + 1)));
@@ -71,8 +72,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tensors_lie_one_after_the_other() {
-        let layout = [Tensor::new("a", &[2]), Tensor::new("b", &[0, 3]), Tensor::new("c", &[1, 3])];
+    fn parameters_lie_one_after_the_other() {
+        let layout = [Parameter::new("a", &[2]), Parameter::new("b", &[0, 3]), Parameter::new("c", &[1, 3])];
         let [a, b, c] = split(&layout, &[1, 2, 3, 4, 5]);
         assert_eq!((a, b, c), (&[1, 2][..], &[][..], &[3, 4, 5][..]));
     }

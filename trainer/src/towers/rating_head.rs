@@ -1,20 +1,21 @@
-//! The rating head of the user tower: `[c, w]`, so that the visitor's rating of an item of the vector v is c + w · v.
+//! The rating head of the user tower. It gives `[c, w]`: the visitor's rating of an item with the vector v is c + w ·
+//! v.
 //!
-//! `[c, w]` = W · `[a, mean, tastes]` + b, with a the hidden numbers of the tower's perceptron and mean and tastes those of
-//! [`rating_pool`]. So the mean rating of an item is a linear part of its vector. Training sees ratings less their mean, over their
-//! standard deviation.
+//! `[c, w]` = W · `[a, mean, tastes]` + b, where a are the hidden numbers of the tower's perceptron, and mean and
+//! tastes come from [`rating_pool`]. So the mean rating of an item must be a linear function of its vector. Training
+//! subtracts the mean of the ratings and divides by their standard deviation.
 
-use super::params::Tensor;
+use super::params::Parameter;
 use crate::onnx::{Attribute, GraphBuilder, Value};
 use crate::ops::event::EventIndex;
 use crate::ops::rating_pool::{self, Residuals};
 use crate::ops::{Real, linear};
 
-/// Tensors of a head.
-pub(super) const TENSORS: usize = 6;
-/// ln k at the start, of the mean and of the tastes.
+/// How many parameters a head has.
+pub(super) const PARAMETERS: usize = 6;
+/// ln k of the mean and of the tastes before training.
 const START_LOG_PRIOR: f64 = 1.6;
-/// Weight of the tastes at the start.
+/// Weight of the tastes before training.
 const START_TASTES: f64 = 0.1;
 
 /// The parameters, or their gradients.
@@ -28,22 +29,22 @@ pub(super) struct Head<S> {
     pub scale: S,
 }
 
-impl<S> From<[S; TENSORS]> for Head<S> {
-    fn from([values, slope, log_priors, weights, bias, scale]: [S; TENSORS]) -> Self {
+impl<S> From<[S; PARAMETERS]> for Head<S> {
+    fn from([values, slope, log_priors, weights, bias, scale]: [S; PARAMETERS]) -> Self {
         Head { pool: Residuals { values, slope, log_priors }, weights, bias, scale }
     }
 }
 
-/// The tensors of a tower that rates, or empty ones.
-pub(super) fn layout(rates: bool, d: usize, hidden: usize, values: usize) -> [Tensor; TENSORS] {
+/// The parameters of the head; all empty in a tower that predicts no ratings.
+pub(super) fn layout(rates: bool, d: usize, hidden: usize, values: usize) -> [Parameter; PARAMETERS] {
     let n = usize::from(rates);
     [
-        Tensor::new("rating_values", &[n * values]),
-        Tensor::new("rating_slope", &[n * d]),
-        Tensor::new("rating_priors", &[n * 2]),
-        Tensor::new("rating_weights", &[n * (hidden + 1 + d), 1 + d]),
-        Tensor::new("rating_bias", &[n * (1 + d)]),
-        Tensor::new("rating_scale", &[n * 2]),
+        Parameter::new("rating_values", &[n * values]),
+        Parameter::new("rating_slope", &[n * d]),
+        Parameter::new("rating_priors", &[n * 2]),
+        Parameter::new("rating_weights", &[n * (hidden + 1 + d), 1 + d]),
+        Parameter::new("rating_bias", &[n * (1 + d)]),
+        Parameter::new("rating_scale", &[n * 2]),
     ]
 }
 
@@ -56,9 +57,8 @@ pub(super) struct Activations<T> {
 }
 
 impl<T: Real> Head<&mut [T]> {
-    /// The start of a training: the mean of the visitor's ratings, and a little of the tastes.
-    ///
-    /// `values` has the mean rating of each row of the value table.
+    /// Sets the parameters as training starts from them: the head predicts the mean of the visitor's ratings, plus a
+    /// little of the tastes. `values` has the mean rating of each row of the value table.
     pub fn start(&mut self, d: usize, [mean, sd]: [f64; 2], values: &[f64]) {
         self.scale.copy_from_slice(&[mean, sd].map(T::of));
         self.pool.values.iter_mut().zip(values).for_each(|(t, value)| *t = T::of((value - mean) / sd));
@@ -71,7 +71,8 @@ impl<T: Real> Head<&mut [T]> {
 }
 
 impl<T: Real> Head<&[T]> {
-    /// `after` `[rows, hidden]` are the hidden numbers of the prefixes from `first` on.
+    /// c and w of each prefix with `first` events or more. `after` `[rows, hidden]` are the perceptron's hidden
+    /// numbers.
     pub fn forward(&self, d: usize, events: &[EventIndex], vectors: &[T], first: usize, after: &[T]) -> Activations<T> {
         let rows = events.len() + 1 - first;
         let hidden = after.len() / rows;
@@ -84,7 +85,8 @@ impl<T: Real> Head<&[T]> {
         Activations { input, out }
     }
 
-    /// `dout` `[rows, 1 + d]`; adds to `dvectors`, `dafter` and `gradient`.
+    /// Adds the gradient to `dvectors`, `dafter` and `gradient`. `dout` `[rows, 1 + d]` is that of
+    /// [`Activations::out`].
     #[allow(clippy::too_many_arguments)]
     pub fn backward(
         &self,
@@ -110,14 +112,15 @@ impl<T: Real> Head<&[T]> {
         rating_pool::backward(d, events, vectors, &self.pool, first, &dpools, dvectors, &mut gradient.pool);
     }
 
-    /// `[c, w]` of one row of [`Activations::out`], as ratings.
+    /// `[c, w]` of one row of [`Activations::out`], in the unit of the ratings.
     pub fn unscaled(&self, out: &[T]) -> Vec<T> {
         out.iter().enumerate().map(|(i, x)| *x * self.scale[1] + if i == 0 { self.scale[0] } else { T::ZERO }).collect()
     }
 }
 
 impl Head<&[f32]> {
-    /// `hidden` `[batch, hidden]` and the tower's inputs to `[c, w]` `[batch, 1 + d]`, as ratings.
+    /// Adds the head to a graph. It reads `hidden` `[batch, hidden]` and inputs of the tower; the result
+    /// `[batch, 1 + d]` is `[c, w]` in the unit of the ratings.
     pub fn onnx(&self, g: &mut GraphBuilder, d: usize, hidden: &Value, [vectors, values, mask]: [&Value; 3]) -> Value {
         let pools = rating_pool::onnx(g, d, &self.pool, vectors, values, mask);
         let input = g.node("Concat", &[hidden, &pools], &[("axis", Attribute::Int(1))]);

@@ -1,40 +1,42 @@
-//! History and context to the visitor's vector.
+//! The user tower: history and context to the visitor's vector.
 //!
-//! Each event becomes a vector ([`event`]), the history a summary P of one vector or more ([`Encoder`]), and with c = the context's
-//! embedding: u = ½ eˢ · LN( Σ_k m_k ⊙ P_k + W2 · GELU(W1 · `[LN(P), c]`) ). There is no user id.
+//! Each event becomes a vector ([`event`]) and the history a summary P of one vector or more ([`Encoder`]). With c the
+//! embedding of the context, u = ½ eˢ · LN( Σ_k m_k ⊙ P_k + W2 · GELU(W1 · `[LN(P), c]`) ). There is no user id.
 
 use foretaste::EncodedState;
 use foretaste::features::{Bag, EncodedHistory, Encoding};
+use foretaste::model::Graph;
+use foretaste::model::signature::{Shapes, UserInputs, UserOutputs};
 use serde::{Deserialize, Serialize};
 
 use super::Linear;
 use super::encoders::{Encoded, Encoder};
-use super::params::{Tensor, fill_uniform, split, split_mut, total};
-use super::rating_head::{self, Head, TENSORS};
-use crate::onnx::{Attribute, Dim, GraphBuilder, Value};
+use super::params::{Parameter, fill_uniform, split, split_mut, total};
+use super::rating_head::{self, Head};
+use crate::onnx::{Attribute, GraphBuilder, Value};
 use crate::ops::decay_pool::RATES;
 use crate::ops::dropout::Dropout;
 use crate::ops::event::{EventIndex, Tables};
 use crate::ops::{Real, bag, event, gelu, layer_norm, linear};
 use crate::random::mix;
 
-/// Gains of the lowest and the highest value bucket at the start: a disliked item counts less.
+/// Gains of the lowest and the highest value bucket before training: a disliked item counts less.
 const START_GAIN: [f64; 2] = [-0.3, 0.2];
-/// The perceptron's share of the vector at the start.
+/// The perceptron's share of the vector before training.
 const START_SHARE: f64 = 0.5;
 
-/// What a tower is made of.
+/// The encoder and the sizes of a user tower.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserShape {
-    /// Reads the events.
+    /// How the events become a summary.
     pub encoder: Encoder,
     /// Dimensions of a vector.
     pub dim: usize,
     /// Width of the perceptron.
     pub hidden: usize,
-    /// Rows of the tables of value, type, gap and run.
+    /// Rows of the embedding tables of value, type, gap and run, in this order.
     pub rows: [usize; 4],
-    /// Slots of the context.
+    /// Bag of the context.
     pub context: usize,
     /// Whether the tower has a rating head.
     pub rates: bool,
@@ -54,25 +56,25 @@ impl UserShape {
         }
     }
 
-    fn layout(&self) -> Vec<Tensor> {
+    fn layout(&self) -> Vec<Parameter> {
         let (d, hidden, [values, types, gaps, runs]) = (self.dim, self.hidden, self.rows);
         let parts = self.encoder.parts();
         let mut layout = self.encoder.layout(d);
         layout.extend([
-            Tensor::new("gain", &[values]),
-            Tensor::new("values", &[values, d]),
-            Tensor::new("types", &[types, d]),
-            Tensor::new("gaps", &[gaps, d]),
-            Tensor::new("runs", &[runs, d]),
-            Tensor::new("mix", &[parts, d]),
-            Tensor::new("context", &[self.context, d]),
-            Tensor::new("w1", &[(parts + 1) * d, hidden]),
-            Tensor::new("b1", &[hidden]),
-            Tensor::new("w2", &[hidden, d]),
-            Tensor::new("b2", &[d]),
-            Tensor::new("norm_gain", &[d]),
-            Tensor::new("norm_bias", &[d]),
-            Tensor::new("log_scale", &[1]),
+            Parameter::new("gain", &[values]),
+            Parameter::new("values", &[values, d]),
+            Parameter::new("types", &[types, d]),
+            Parameter::new("gaps", &[gaps, d]),
+            Parameter::new("runs", &[runs, d]),
+            Parameter::new("mix", &[parts, d]),
+            Parameter::new("context", &[self.context, d]),
+            Parameter::new("w1", &[(parts + 1) * d, hidden]),
+            Parameter::new("b1", &[hidden]),
+            Parameter::new("w2", &[hidden, d]),
+            Parameter::new("b2", &[d]),
+            Parameter::new("norm_gain", &[d]),
+            Parameter::new("norm_bias", &[d]),
+            Parameter::new("log_scale", &[1]),
         ]);
         layout.extend(rating_head::layout(self.rates, d, hidden, values));
         layout
@@ -82,20 +84,20 @@ impl UserShape {
 /// Parameters of the user tower.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UserTower<T = f32> {
-    /// What it is made of.
+    /// Encoder and sizes.
     pub shape: UserShape,
-    /// Tensors of `numbers`.
-    pub layout: Vec<Tensor>,
-    /// All numbers.
+    /// The parameters in `numbers`, in order.
+    pub layout: Vec<Parameter>,
+    /// The numbers of all parameters.
     pub numbers: Vec<T>,
 }
 
-/// Tensors that every tower has.
-const COMMON: usize = 14 + TENSORS;
+/// How many parameters follow those of the encoder.
+const COMMON: usize = 14 + rating_head::PARAMETERS;
 
-/// The tensors, or their gradients.
+/// The parameters, or their gradients.
 struct Parts<S> {
-    /// Those of the encoder.
+    /// All parameters of the encoder in one slice.
     encoder: S,
     tables: Tables<S>,
     mix: S,
@@ -118,22 +120,22 @@ impl<S> Parts<S> {
     }
 }
 
-/// One history and the requests that follow its prefixes.
+/// One history, and a request after each of its longer prefixes.
 #[derive(Debug, Clone, Copy)]
 pub struct Input<'a, T> {
     /// Oldest first; items are rows of `vectors`.
     pub events: &'a [EventIndex],
     /// Item vectors as the history reads them, `[items, d]`.
     pub vectors: &'a [T],
-    /// Events of the first prefix that is asked for.
+    /// How many events the first wanted prefix has.
     pub first: usize,
-    /// One bag for each of the prefixes `first..=events.len()`.
+    /// The context of each prefix `first..=events.len()`, as a bag of slots.
     pub contexts: &'a [Bag],
 }
 
-/// What the backward pass needs of a forward pass over some prefixes of one history.
+/// The results of a forward pass over prefixes of one history, and what the backward pass needs of it.
 pub struct Activations<T> {
-    /// The visitor's vectors, a prefix a row: `[rows, d]`.
+    /// The visitor's vectors, one row for each prefix: `[rows, d]`.
     pub u: Vec<T>,
     /// Events as vectors: `[events, d]`.
     h: Vec<T>,
@@ -151,7 +153,8 @@ pub struct Activations<T> {
 }
 
 impl<T> Activations<T> {
-    /// The head's c and w of each row, in standard deviations of the ratings: `[rows, 1 + d]`; empty where the tower has no head.
+    /// c and w of the rating head for each row, in standard deviations of the ratings: `[rows, 1 + d]`; empty if the
+    /// tower has no rating head.
     pub fn ratings(&self) -> &[T] {
         self.head.as_ref().map_or(&[], |head| &head.out)
     }
@@ -164,7 +167,7 @@ impl<T: Real> UserTower<T> {
         UserTower { shape, numbers: vec![T::ZERO; total(&layout)], layout }
     }
 
-    /// The start of a training: the mean of the pools with a small random perceptron beside it.
+    /// A tower as training starts from it: the mean of the summary's vectors plus a small random perceptron.
     pub fn start(shape: UserShape, rates: [f64; RATES], seed: u64) -> Self {
         let mut tower = Self::zeros(shape);
         let p = parts_mut(&tower.layout, &mut tower.numbers);
@@ -185,7 +188,8 @@ impl<T: Real> UserTower<T> {
         tower
     }
 
-    /// The start of the rating head: mean and standard deviation of the ratings, and their mean by row of the value table.
+    /// Sets the rating head as training starts from it. `moments` are mean and standard deviation of the ratings,
+    /// `by_row` the mean rating of each row of the value table.
     pub fn start_ratings(&mut self, moments: [f64; 2], by_row: &[f64]) {
         let d = self.shape.dim;
         parts_mut(&self.layout, &mut self.numbers).head.start(d, moments, by_row);
@@ -202,7 +206,7 @@ impl<T: Real> UserTower<T> {
         T::of(0.5) * self.parts().log_scale[0].exp()
     }
 
-    /// Vectors of the prefixes; `dropout` with its seed is of this history alone.
+    /// The vectors of the prefixes. The seed of `dropout` is this history's own.
     pub fn forward(&self, input: Input<T>, dropout: Dropout) -> Activations<T> {
         let Input { events, vectors, first, contexts } = input;
         let (d, p, rows) = (self.shape.dim, self.parts(), events.len() + 1 - first);
@@ -240,8 +244,8 @@ impl<T: Real> UserTower<T> {
         Activations { u, h, encoded, x, before, after, sum, dropout, head }
     }
 
-    /// `du` `[rows, d]` of the vectors and `dratings` as [`Activations::ratings`]; adds to `dvectors` `[items, d]` and to `gradient`,
-    /// which lies as `numbers`.
+    /// Adds the gradient to `dvectors` `[items, d]` and to `gradient`, which has the layout of `numbers`.
+    /// `du` `[rows, d]` is the gradient of the vectors, `dratings` that of [`Activations::ratings`].
     pub fn backward(
         &self,
         input: Input<T>,
@@ -294,8 +298,8 @@ impl<T: Real> UserTower<T> {
 }
 
 impl UserTower {
-    /// The forward pass of one query, as a page asks it: the vector `[d]`, and `[c, w]` of the rating head or nothing. `vectors` are those of
-    /// the history's items, newest first, `[len, d]`.
+    /// The forward pass of one query: the vector `[d]`, and `[c, w]` of the rating head or nothing.
+    /// `vectors` `[len, d]` are those of the history's items, newest first.
     pub fn forward_one(&self, query: &EncodedState, vectors: &[f32]) -> [Vec<f32>; 2] {
         let mut events = event_indices(&query.history);
         events.iter_mut().enumerate().for_each(|(i, event)| event.item = i as u32);
@@ -306,21 +310,19 @@ impl UserTower {
         [a.u, rating.unwrap_or_default()]
     }
 
-    /// The tower as ONNX, for histories of L = `len` events and C = `context_slots`. Inputs: `vectors` f32 `[batch, L, d]`; `types`, `values`,
-    /// `gaps`, `runs` i64 `[batch, L]`; `mask` f32 `[batch, L]`; `context_slots` i64 `[batch, C]`, `context_weights` f32 `[batch, C]`.
-    /// Outputs: `user` f32 `[batch, d]`, and of a tower with a rating head `rating` f32 `[batch, 1 + d]`; `linear` makes the d of vectors larger.
+    /// The tower as an ONNX file with the inputs and outputs of
+    /// [`USER_TOWER`](foretaste::model::signature::USER_TOWER), for histories of `len` events and contexts of
+    /// `context_slots` slots. It has a `rating` output if the tower has a rating head. `linear` adds its dimensions to
+    /// d.
     pub fn onnx(&self, len: usize, context_slots: usize, linear: Option<&Linear>) -> Vec<u8> {
         let (d, p) = (self.shape.dim, self.parts());
-        let mut g = GraphBuilder::new("user_tower");
-        let row = [Dim::Batch, Dim::Fixed(len)];
         let wide = d + linear.map_or(0, |linear| linear.dim);
-        let vectors = g.input_f32("vectors", &[Dim::Batch, Dim::Fixed(len), Dim::Fixed(wide)]);
-        let [types, values, gaps, runs] = ["types", "values", "gaps", "runs"].map(|name| g.input_i64(name, &row));
-        let mask = g.input_f32("mask", &row);
-        let bag_row = [Dim::Batch, Dim::Fixed(context_slots)];
-        let slots = g.input_i64("context_slots", &bag_row);
-        let weights = g.input_f32("context_weights", &bag_row);
+        let shapes = Shapes { dim: wide, len, context: context_slots, item: 0 };
+        let mut g = GraphBuilder::new(Graph::UserTower.name());
+        let inputs = UserInputs::each(|port| g.input(port, &shapes));
+        let outputs = UserOutputs::each(|port| port);
 
+        let UserInputs { vectors, types, values, gaps, runs, mask, context_slots, context_weights } = inputs;
         let (vectors, added) = match linear.map(|linear| linear.user_onnx(&mut g, d, &vectors, &mask)) {
             Some([own, added]) => (own, Some(added)),
             None => (vectors, None),
@@ -331,24 +333,24 @@ impl UserTower {
         let normed = layer_norm::onnx(&mut g, "pool.norm", &pools, d, None);
         let flat = g.constant_i64("pool.flat", &[2], &[-1, (encoder.parts() * d) as i64]);
         let normed = g.node("Reshape", &[&normed, &flat], &[]);
-        let context = bag::onnx(&mut g, "context", p.context, d, &slots, &weights);
+        let context = bag::onnx(&mut g, "context", p.context, d, &context_slots, &context_weights);
         let x = g.node("Concat", &[&normed, &context], &[("axis", Attribute::Int(1))]);
         let hidden = linear::onnx(&mut g, "first", &x, p.w1, p.b1);
         let hidden = gelu::onnx(&mut g, "gelu", &hidden);
         let perceptron = linear::onnx(&mut g, "second", &hidden, p.w2, p.b2);
         let mixed = self.mixed(&mut g, &pools);
         let sum = g.node("Add", &[&perceptron, &mixed], &[]);
-        // The scale of the scores goes into the norm.
+        // The scale ½ eˢ is folded into gain and bias of the last norm.
         let scaled = |x: &[f32]| -> Vec<f32> { x.iter().map(|x| x * self.scale()).collect() };
         let user = layer_norm::onnx(&mut g, "norm", &sum, d, Some((&scaled(p.norm_gain), &scaled(p.norm_bias))));
         let user = match added {
             Some(added) => g.node("Concat", &[&user, &added], &[("axis", Attribute::Int(1))]),
             None => user,
         };
-        g.output_f32(&user, "user", &[Dim::Batch, Dim::Fixed(wide)]);
+        g.output(outputs.user, &user, &shapes);
         if self.shape.rates {
             let rating = p.head.onnx(&mut g, d, &hidden, [&vectors, &values, &mask]);
-            g.output_f32(&rating, "rating", &[Dim::Batch, Dim::Fixed(1 + d)]);
+            g.output(outputs.rating, &rating, &shapes);
         }
         g.finish()
     }
@@ -362,13 +364,13 @@ impl UserTower {
     }
 }
 
-fn parts_mut<'a, T>(layout: &[Tensor], numbers: &'a mut [T]) -> Parts<&'a mut [T]> {
+fn parts_mut<'a, T>(layout: &[Parameter], numbers: &'a mut [T]) -> Parts<&'a mut [T]> {
     let (encoder, common) = layout.split_at(layout.len() - COMMON);
     let (own, rest) = numbers.split_at_mut(total(encoder));
     Parts::new(own, split_mut(common, rest))
 }
 
-/// The events of an encoded history, newest first as it is; items are catalog rows.
+/// The events of an encoded history, newest first. Items are catalog rows.
 pub fn event_indices(history: &EncodedHistory) -> Vec<EventIndex> {
     (0..history.rows.len())
         .map(|i| EventIndex {

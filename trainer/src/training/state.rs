@@ -12,7 +12,7 @@ use super::curve::{Epoch, Phase};
 use super::numbers::Numbers;
 use super::step::Gradient;
 use crate::optimizer::{Moments, clip, decay, parts};
-use crate::towers::{ItemTower, Tensor, UserShape, UserTower};
+use crate::towers::{ItemTower, Parameter, UserShape, UserTower};
 
 static STOP: AtomicBool = AtomicBool::new(false);
 
@@ -128,7 +128,7 @@ impl State {
         let [items, user] = &mut self.moments;
         if config.weight_decay > 0.0 {
             let keep = (1.0 - rate * config.weight_decay) as f32;
-            let is_frozen = |tensor: &Tensor| config.frozen && tensor.name.ends_with("ids");
+            let is_frozen = |tensor: &Parameter| config.frozen && tensor.name.ends_with("ids");
             decay(&mut self.items.numbers, matrices(&self.items.layout, is_frozen), touched, keep);
             if !items_only {
                 let all = 0..self.user.numbers.len();
@@ -295,7 +295,7 @@ impl State {
 
 /// The ranges of all tensors with two or more dimensions that are not frozen. Only these decay. Gains, biases and rates
 /// have one number for each dimension or item and do not decay.
-fn matrices(layout: &[Tensor], is_frozen: impl Fn(&Tensor) -> bool) -> impl Iterator<Item = Range<usize>> {
+fn matrices(layout: &[Parameter], is_frozen: impl Fn(&Parameter) -> bool) -> impl Iterator<Item = Range<usize>> {
     layout
         .iter()
         .scan(0, |at, tensor| {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use foretaste::features::{ColumnEncoding, ColumnKind, Encoding};
 
 use super::Run;
-use crate::towers::{ItemTower, Tensor, UserTower};
+use crate::towers::{ItemTower, Parameter, UserTower};
 
 /// Copies the numbers of an earlier run that still have the same meaning: rows of items by id, rows of slots, types and
 /// values by what they stand for, and every other tensor if its shape is equal. All other numbers keep their start.
@@ -40,8 +40,8 @@ fn same(old: &[String], new: &[String]) -> Rows {
 /// Copies tensors between two lists of numbers, matched by name. If `rows` has a map for the name, it copies row by
 /// row; otherwise it copies the whole tensor if the shapes are equal.
 fn copy<'a>(
-    (old_layout, old): (&[Tensor], &[f32]),
-    (layout, numbers): (&[Tensor], &mut [f32]),
+    (old_layout, old): (&[Parameter], &[f32]),
+    (layout, numbers): (&[Parameter], &mut [f32]),
     rows: impl Fn(&str) -> Option<&'a Rows>,
 ) {
     let mut at = BTreeMap::new();
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn tensors_are_copied_by_name_row_and_shape() {
-        let tensor = |name: &str, shape: &[usize]| Tensor { name: name.into(), shape: shape.to_vec() };
+        let tensor = |name: &str, shape: &[usize]| Parameter { name: name.into(), shape: shape.to_vec() };
         let old =
             ([tensor("ids", &[3, 2]), tensor("w", &[2]), tensor("v", &[2])], [1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 7.0, 8.0, 9.0, 9.5]);
         let layout = [tensor("w", &[2]), tensor("ids", &[4, 2]), tensor("v", &[3])];

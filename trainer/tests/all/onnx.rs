@@ -1,12 +1,13 @@
-//! The exported graphs under the official ONNX checker and onnxruntime, against the trainer's own forward pass.
+//! Exported graphs pass the official ONNX checker, and onnxruntime computes what the trainer's own forward pass does.
 
 use std::path::Path;
 use std::process::Command;
 
 use foretaste::golden::Golden;
-use foretaste::model::{Graph, ModelRuntime, Shapes, Tensor, TractRuntime};
+use foretaste::model::signature::{Shapes, USER_TOWER, UserInputs, UserOutputs};
+use foretaste::model::{Graph, ModelRuntime, TensorData, TractRuntime};
 use foretaste_trainer::evaluate::open_bundle;
-use foretaste_trainer::onnx::{Attribute, Dim, GraphBuilder, Value};
+use foretaste_trainer::onnx::{Attribute, GraphBuilder, Value};
 use foretaste_trainer::protocols::{Protocol, Split};
 use foretaste_trainer::towers::{Encoder, encode_catalog};
 use foretaste_trainer::training::Config;
@@ -34,28 +35,21 @@ fn the_checker_passes_and_onnxruntime_agrees() {
     }
 }
 
-/// Graphs that the format allows and a bundle's reader must not: refused with a typed error, before memory is taken.
+/// Graphs that are valid ONNX and harmful are refused with a typed error before they take memory.
 #[test]
 fn hostile_graphs_are_refused() {
     type Build = fn(&mut GraphBuilder, &Value) -> Value;
     const LEN: usize = 4;
     const DIM: usize = 2;
+    let shapes = Shapes { dim: DIM, len: LEN, context: 1, item: 1 };
     let graph = |build: Build| {
         let mut g = GraphBuilder::new("hostile");
-        let row = [Dim::Batch, Dim::Fixed(LEN)];
-        let vectors = g.input_f32("vectors", &[Dim::Batch, Dim::Fixed(LEN), Dim::Fixed(DIM)]);
-        for name in ["types", "values", "gaps", "runs"] {
-            g.input_i64(name, &row);
-        }
-        g.input_f32("mask", &row);
-        g.input_i64("context_slots", &[Dim::Batch, Dim::Fixed(1)]);
-        g.input_f32("context_weights", &[Dim::Batch, Dim::Fixed(1)]);
-        let user = build(&mut g, &vectors);
-        g.output_f32(&user, "user", &[Dim::Batch, Dim::Fixed(DIM)]);
+        let inputs = UserInputs::each(|port| g.input(port, &shapes));
+        let user = build(&mut g, &inputs.vectors);
+        g.output(UserOutputs::each(|port| port).user, &user, &shapes);
         g.finish()
     };
-    let shapes = Shapes { dim: DIM, len: LEN, context: 1, item: 1 };
-    let load = |build: Build| TractRuntime::new(&graph(build), None, shapes);
+    let load = |build: Build| TractRuntime::new(&[(Graph::UserTower, graph(build))], shapes);
     let refusals: [(&str, &str, Build); 9] = [
         ("constants alone", "model", |g, _| {
             let c = g.constant_f32("c", &[1], &[1.0]);
@@ -91,7 +85,7 @@ fn hostile_graphs_are_refused() {
         assert_eq!(load(build).err().map(|e| e.code()), Some(code), "{name}");
     }
 
-    // What only a run can find is an error of the run.
+    // A fault that depends on the inputs is an error of the run.
     let runtime = load(|g, x| {
         let to = g.constant_i64("to", &[2], &[-1, (LEN * DIM) as i64]);
         let flat = g.node("Reshape", &[x, &to], &[]);
@@ -104,11 +98,18 @@ fn hostile_graphs_are_refused() {
     })
     .unwrap();
     let inputs = |slot: i64| {
-        let row = || Tensor::I64(vec![1, LEN], vec![0; LEN]);
-        let vectors = Tensor::F32(vec![1, LEN, DIM], vec![0.0; LEN * DIM]);
-        let mask = Tensor::F32(vec![1, LEN], vec![1.0; LEN]);
-        let context = [Tensor::I64(vec![1, 1], vec![slot]), Tensor::F32(vec![1, 1], vec![1.0])];
-        [vec![vectors, row(), row(), row(), row(), mask], context.to_vec()].concat()
+        let none = || TensorData::I64(vec![]);
+        let inputs = UserInputs {
+            vectors: TensorData::F32(vec![]),
+            types: none(),
+            values: none(),
+            gaps: none(),
+            runs: none(),
+            mask: TensorData::F32(vec![1.0; LEN]),
+            context_slots: TensorData::I64(vec![slot]),
+            context_weights: TensorData::F32(vec![1.0]),
+        };
+        USER_TOWER.pack(inputs.in_order(), &shapes)
     };
     assert_eq!(runtime.run(Graph::UserTower, &inputs(2)).unwrap(), [vec![0.0; DIM]]);
     for slot in [3, i64::MAX, i64::MIN] {
@@ -128,7 +129,7 @@ fn check(bundle: &Path, expected: &Path) {
     assert!(worst <= 1e-4, "{worst}");
 }
 
-/// Inputs of both graphs by name, several in a batch, and what the trainer makes of them.
+/// Inputs of both graphs by name, several in a batch, and the outputs that the trainer computes from them.
 fn expected_numbers(run: &foretaste_trainer::training::Run, bundle: &Path) -> serde_json::Value {
     let recommender = open_bundle(bundle).unwrap();
     let golden: Golden = serde_json::from_slice(&std::fs::read(bundle.join("golden.json")).unwrap()).unwrap();

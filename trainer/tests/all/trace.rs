@@ -5,7 +5,7 @@ use foretaste_trainer::ops::Real;
 use foretaste_trainer::ops::dropout::Dropout;
 use foretaste_trainer::ops::event::EventIndex;
 use foretaste_trainer::optimizer::{Moments, clip};
-use foretaste_trainer::towers::{Encoder, Input, ItemTower, Tensor, UserShape, UserTower};
+use foretaste_trainer::towers::{Encoder, Input, ItemTower, Parameter, UserShape, UserTower};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -49,7 +49,7 @@ struct Wanted {
 }
 
 /// The named lists in the order of a tower's tensors.
-fn flat(layout: &[Tensor], lists: &BTreeMap<String, Vec<f64>>) -> Vec<f64> {
+fn flat(layout: &[Parameter], lists: &BTreeMap<String, Vec<f64>>) -> Vec<f64> {
     layout.iter().filter(|t| !t.is_empty()).flat_map(|t| lists[&t.name].clone()).collect()
 }
 
@@ -120,7 +120,8 @@ fn twenty_steps_are_those_of_pytorch() {
             })
             .layout
         });
-        // Adam divides by the gradient's size: where that is near 0, rounding shows more in the numbers than in the losses.
+        // Adam divides by the gradient's size: where that is near 0, rounding shows more in the numbers than in the
+        // losses.
         let looser = 10.0 * tolerance;
         assert!(far(&items, &flat(&layouts.0, &trace.average)) < looser, "item tower");
         assert!(far(&user, &flat(&layouts.1, &trace.average)) < looser, "user tower");

@@ -1,4 +1,4 @@
-//! How a history becomes a summary, and each of its prefixes one.
+//! Encoders: how the events of a history, or of any of its prefixes, become a summary of one vector or a few.
 
 mod recurrent;
 mod transformer;
@@ -7,22 +7,23 @@ pub use transformer::HEADS;
 
 use serde::{Deserialize, Serialize};
 
-use super::params::Tensor;
+use super::params::Parameter;
 use crate::onnx::{GraphBuilder, Value};
 use crate::ops::decay_pool::{POOLS, RATES};
 use crate::ops::dropout::Dropout;
 use crate::ops::{Real, decay_pool, gru, sum_pool};
 
-/// The part of the user tower that reads the events.
+/// How the user tower reads the events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Encoder {
-    /// Four means that forget at learned rates, and the last event.
+    /// Four means that forget older events at learned rates, and the last event.
     #[default]
     Pools,
     /// The mean of all events.
     Mean,
-    /// The sum over the root of their number: with item vectors of its own for the history, an autoencoder.
+    /// The sum of all events, divided by the root of their number. With item vectors of its own for the history this is
+    /// an autoencoder.
     Sum,
     /// A gated recurrent unit.
     Gru,
@@ -30,14 +31,14 @@ pub enum Encoder {
     Transformer,
 }
 
-/// The summaries of all prefixes.
+/// The summaries of all prefixes, and what the backward pass needs of the forward pass.
 pub(super) struct Encoded<T> {
-    /// `[events + 1, parts, d]`; row 0, of nothing, is 0.
+    /// `[events + 1, parts, d]`. Row i belongs to the first i events; row 0 is 0.
     pub summary: Vec<T>,
     passed: Passed<T>,
 }
 
-/// What a backward pass needs beside them.
+/// What the backward pass needs beside the summaries.
 enum Passed<T> {
     Nothing,
     Gates(gru::Passed<T>),
@@ -45,26 +46,26 @@ enum Passed<T> {
 }
 
 impl Encoder {
-    /// Vectors of a summary.
+    /// How many vectors a summary has.
     pub(super) fn parts(self) -> usize {
         if self == Encoder::Pools { POOLS } else { 1 }
     }
 
-    /// The exponent of [`crate::ops::sum_pool`].
+    /// The sum is divided by the number of events to this power, see [`crate::ops::sum_pool`].
     fn power(self) -> f64 {
         if self == Encoder::Sum { 0.5 } else { 1.0 }
     }
 
-    pub(super) fn layout(self, d: usize) -> Vec<Tensor> {
+    pub(super) fn layout(self, d: usize) -> Vec<Parameter> {
         match self {
-            Encoder::Pools => vec![Tensor::new("log_rates", &[RATES])],
+            Encoder::Pools => vec![Parameter::new("log_rates", &[RATES])],
             Encoder::Mean | Encoder::Sum => Vec::new(),
             Encoder::Gru => recurrent::layout(d),
             Encoder::Transformer => transformer::layout(d),
         }
     }
 
-    /// The start of a training; `rates` are those of the pools.
+    /// Sets the parameters as training starts from them. `rates` are the forgetting rates of [`Encoder::Pools`].
     pub(super) fn start<T: Real>(self, d: usize, rates: [f64; RATES], numbers: &mut [T], seed: u64) {
         match self {
             Encoder::Pools => numbers.iter_mut().zip(rates).for_each(|(rate, start)| *rate = T::of(libm::log(start))),
@@ -74,7 +75,7 @@ impl Encoder {
         }
     }
 
-    /// `h` `[events, d]`, oldest first.
+    /// The summaries of all prefixes of the events `h` `[events, d]`, oldest first.
     pub(super) fn forward<T: Real>(self, d: usize, numbers: &[T], h: &[T], dropout: Dropout) -> Encoded<T> {
         let mut summary = vec![T::ZERO; (h.len() / d + 1) * self.parts() * d];
         let passed = match self {
@@ -92,7 +93,7 @@ impl Encoder {
         Encoded { summary, passed }
     }
 
-    /// `dsummary` as the summaries; adds to `dh` and `dnumbers`.
+    /// Adds the gradient to `dh` and `dnumbers`. `dsummary` has the shape of the summaries.
     pub(super) fn backward<T: Real>(
         self,
         d: usize,
@@ -112,7 +113,8 @@ impl Encoder {
         }
     }
 
-    /// `h` `[batch, len, d]`, newest first, and `mask` f32 `[batch, len]`, 1 for an event, to the summary `[batch, parts, d]`.
+    /// Adds the encoder to a graph. `h` `[batch, len, d]` are the events, newest first, `mask` `[batch, len]` is 1 for
+    /// an event. The result is the summary `[batch, parts, d]`.
     pub(super) fn onnx(self, g: &mut GraphBuilder, [d, len]: [usize; 2], numbers: &[f32], h: &Value, mask: &Value) -> Value {
         match self {
             Encoder::Pools => decay_pool::onnx(g, len, numbers, h, mask),

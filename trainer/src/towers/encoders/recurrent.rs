@@ -1,16 +1,16 @@
-//! A gated recurrent unit as wide as the vectors.
+//! A gated recurrent unit with a state of d numbers.
 
 use crate::onnx::{GraphBuilder, Value};
 use crate::ops::Real;
 use crate::ops::gru::{self, GATES, Gates, Passed};
-use crate::towers::params::{Tensor, fill_uniform, split_mut};
+use crate::towers::params::{Parameter, fill_uniform, split_mut};
 
-pub(super) fn layout(d: usize) -> Vec<Tensor> {
+pub(super) fn layout(d: usize) -> Vec<Parameter> {
     vec![
-        Tensor::new("gru_input", &[d, GATES * d]),
-        Tensor::new("gru_input_bias", &[GATES * d]),
-        Tensor::new("gru_state", &[d, GATES * d]),
-        Tensor::new("gru_state_bias", &[GATES * d]),
+        Parameter::new("gru_input", &[d, GATES * d]),
+        Parameter::new("gru_input_bias", &[GATES * d]),
+        Parameter::new("gru_state", &[d, GATES * d]),
+        Parameter::new("gru_state_bias", &[GATES * d]),
     ]
 }
 

@@ -1,21 +1,23 @@
-//! Causal transformer blocks with the norm before each part. Kang and McAuley, Self-attentive sequential recommendation, 2018.
+//! Causal transformer blocks with a layer norm before attention and before the perceptron. Kang and McAuley,
+//! Self-attentive sequential recommendation, 2018.
 //!
-//! x ← x + drop(W · attention(LN(x))); x ← x + drop(W2 · GELU(W1 · LN(x))). The summary of a prefix is the last row that it has.
+//! x ← x + drop(W · attention(LN(x))); x ← x + drop(W2 · GELU(W1 · LN(x))). The summary of a prefix is its last
+//! row.
 
 use crate::onnx::{Attribute, GraphBuilder, Value};
 use crate::ops::attention::{self, DISTANCES};
 use crate::ops::dropout::Dropout;
 use crate::ops::{Real, gelu, layer_norm, linear};
 use crate::random::mix;
-use crate::towers::params::{Tensor, fill_uniform, split, split_mut, total};
+use crate::towers::params::{Parameter, fill_uniform, split, split_mut, total};
 
-/// Blocks.
+/// How many blocks there are.
 const BLOCKS: usize = 2;
-/// Heads of a block; the vectors' dimensions are a multiple.
+/// How many heads a block has. d must be a multiple of it.
 pub const HEADS: usize = 2;
-/// Width of the perceptron, in vectors.
+/// Width of the perceptron, as a multiple of d.
 const WIDE: usize = 4;
-/// What a block adds at the start, against its input.
+/// Scale of what a block adds to its input before training.
 const START_SHARE: f64 = 0.5;
 
 /// Parameters of a block, or their gradients.
@@ -35,10 +37,10 @@ struct Block<S> {
     b2: S,
 }
 
-const TENSORS: usize = 13;
+const PARAMETERS: usize = 13;
 
-impl<S> From<[S; TENSORS]> for Block<S> {
-    fn from(parts: [S; TENSORS]) -> Self {
+impl<S> From<[S; PARAMETERS]> for Block<S> {
+    fn from(parts: [S; PARAMETERS]) -> Self {
         let [first_gain, first_bias, qkv, qkv_bias, distances, out, out_bias, second_gain, second_bias, w1, b1, w2, b2] = parts;
         Block { first_gain, first_bias, qkv, qkv_bias, distances, out, out_bias, second_gain, second_bias, w1, b1, w2, b2 }
     }
@@ -46,43 +48,43 @@ impl<S> From<[S; TENSORS]> for Block<S> {
 
 /// What the backward pass of a block needs.
 pub(super) struct Passed<T> {
-    /// The block's input, and between its parts: `[events, d]`.
+    /// The inputs of attention and of the perceptron, before the norms: `[events, d]`.
     x: [Vec<T>; 2],
-    /// Normed: `[events, d]`.
+    /// The same after the norms: `[events, d]`.
     normed: [Vec<T>; 2],
     qkv: Vec<T>,
     shares: Vec<T>,
-    /// What attention gives, before W.
+    /// The output of attention, before W.
     seen: Vec<T>,
-    /// The perceptron's numbers, before and after GELU.
+    /// The hidden numbers of the perceptron, before and after GELU.
     hidden: [Vec<T>; 2],
     dropout: [Dropout; 2],
 }
 
-fn block_layout(d: usize, block: usize) -> Vec<Tensor> {
-    let tensor = |name: &str, shape: &[usize]| Tensor::new(format!("block{block}_{name}"), shape);
+fn block_layout(d: usize, block: usize) -> Vec<Parameter> {
+    let parameter = |name: &str, shape: &[usize]| Parameter::new(format!("block{block}_{name}"), shape);
     vec![
-        tensor("first_gain", &[d]),
-        tensor("first_bias", &[d]),
-        tensor("qkv", &[d, 3 * d]),
-        tensor("qkv_bias", &[3 * d]),
-        tensor("distances", &[HEADS * DISTANCES]),
-        tensor("out", &[d, d]),
-        tensor("out_bias", &[d]),
-        tensor("second_gain", &[d]),
-        tensor("second_bias", &[d]),
-        tensor("w1", &[d, WIDE * d]),
-        tensor("b1", &[WIDE * d]),
-        tensor("w2", &[WIDE * d, d]),
-        tensor("b2", &[d]),
+        parameter("first_gain", &[d]),
+        parameter("first_bias", &[d]),
+        parameter("qkv", &[d, 3 * d]),
+        parameter("qkv_bias", &[3 * d]),
+        parameter("distances", &[HEADS * DISTANCES]),
+        parameter("out", &[d, d]),
+        parameter("out_bias", &[d]),
+        parameter("second_gain", &[d]),
+        parameter("second_bias", &[d]),
+        parameter("w1", &[d, WIDE * d]),
+        parameter("b1", &[WIDE * d]),
+        parameter("w2", &[WIDE * d, d]),
+        parameter("b2", &[d]),
     ]
 }
 
-pub(super) fn layout(d: usize) -> Vec<Tensor> {
+pub(super) fn layout(d: usize) -> Vec<Parameter> {
     (0..BLOCKS).flat_map(|block| block_layout(d, block)).collect()
 }
 
-/// The blocks of a flat list, with the layout of one.
+/// The parameters of each block in the flat list.
 fn blocks<T>(d: usize, numbers: &[T]) -> Vec<Block<&[T]>> {
     let layout = block_layout(d, 0);
     numbers.chunks_exact(total(&layout)).map(|one| split(&layout, one).into()).collect()
@@ -163,7 +165,7 @@ pub(super) fn backward<T: Real>(d: usize, numbers: &[T], dh: &mut [T], passed: &
     add(dh, &dx);
 }
 
-/// The last block computes the newest row alone.
+/// Adds the blocks to a graph. The last block computes only the newest row, which is the summary.
 pub(super) fn onnx(g: &mut GraphBuilder, [d, len]: [usize; 2], numbers: &[f32], h: &Value, mask: &Value) -> Value {
     let absent = attention::absent(g, len, mask);
     let newest = g.constant_i64("newest", &[1], &[0]);
@@ -193,7 +195,7 @@ pub(super) fn onnx(g: &mut GraphBuilder, [d, len]: [usize; 2], numbers: &[f32], 
         let outer = product(g, &name("outer"), &outer, p.w2, p.b2);
         x = g.node("Add", &[&x, &outer], &[]);
     }
-    // Of an empty history the row is none.
+    // An empty history has no newest event: its summary is 0.
     let any = g.node("Gather", &[mask, &newest], &first);
     let last = g.constant_i64("any.last", &[1], &[2]);
     let any = g.node("Unsqueeze", &[&any, &last], &[]);
