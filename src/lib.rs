@@ -65,7 +65,8 @@
 //! # use foretaste::{Recommender, bundle::Bundle};
 //! # let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models/tiny");
 //! # let read = |name: &str| std::fs::read(folder.join(name));
-//! # let (bundle, _) = Bundle::from_files::<_, Box<dyn std::error::Error>>(&read("manifest.json")?, |file| Ok(Some(read(&file.path)?)))?;
+//! # type Any = Box<dyn std::error::Error>;
+//! # let (bundle, _) = Bundle::from_files::<_, Any>(&read("manifest.json")?, |file| Ok(Some(read(&file.path)?)))?;
 //! # let recommender = Recommender::new(bundle, Box::new(|| 0.0));
 //! let (rows, catalog) = (&recommender.bundle().rows, &recommender.bundle().catalog);
 //! let row = catalog.row("2").expect("the catalog has an item 2");
@@ -85,7 +86,8 @@
 //! # use foretaste::{Recommender, bundle::Bundle};
 //! # let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models/tiny");
 //! # let read = |name: &str| std::fs::read(folder.join(name));
-//! # let (bundle, _) = Bundle::from_files::<_, Box<dyn std::error::Error>>(&read("manifest.json")?, |file| Ok(Some(read(&file.path)?)))?;
+//! # type Any = Box<dyn std::error::Error>;
+//! # let (bundle, _) = Bundle::from_files::<_, Any>(&read("manifest.json")?, |file| Ok(Some(read(&file.path)?)))?;
 //! # let recommender = Recommender::new(bundle, Box::new(|| 0.0));
 //! use foretaste::retrieve::Effort;
 //!
@@ -107,7 +109,8 @@
 //! # use foretaste::bundle::Bundle;
 //! # let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models/tiny");
 //! # let read = |name: &str| std::fs::read(folder.join(name));
-//! # let (bundle, _) = Bundle::from_files::<_, Box<dyn std::error::Error>>(&read("manifest.json")?, |file| Ok(Some(read(&file.path)?)))?;
+//! # type Any = Box<dyn std::error::Error>;
+//! # let (bundle, _) = Bundle::from_files::<_, Any>(&read("manifest.json")?, |file| Ok(Some(read(&file.path)?)))?;
 //! # let mut recommender = foretaste::Recommender::new(bundle, Box::new(|| 0.0));
 //! use foretaste::{Explore, Request};
 //!

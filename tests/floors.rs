@@ -1,8 +1,8 @@
 //! The floor order of `src/docs/architecture.md` holds: a room imports only from rooms on lines below its own.
 //!
-//! A block opens with ```` ```floors ROOT ````; each of its lines is a floor, the top one first, its rooms between blanks. A room
-//! is a folder, or a file without its ending, directly under ROOT. Rooms on one line do not know each other. What stands after
-//! the first `#[cfg(test)]` of a Rust file is not looked at.
+//! A block opens with ```` ```floors ROOT ````; each of its lines is a floor, the top one first, its rooms between
+//! blanks. A room is a folder, or a file without its ending, directly under ROOT. Rooms on one line do not know each
+//! other. What stands after the first `#[cfg(test)]` of a Rust file is not looked at.
 #![cfg(not(target_arch = "wasm32"))]
 
 use std::collections::BTreeMap;
@@ -93,7 +93,8 @@ fn room_of(path: &Path) -> Option<String> {
     (!is_root).then(|| name.to_owned())
 }
 
-/// Rooms that a Rust file names: `crate::room`, `crate::{room, …}`, the library from its binary, and `super::` as far as the root.
+/// Rooms that a Rust file names: `crate::room`, `crate::{room, …}`, the library from its binary, and `super::` as far
+/// as the root.
 fn rust_rooms(path: &Path, text: &str) -> Vec<String> {
     let text = text.split("#[cfg(test)]").next().unwrap_or_default();
     let code: String = text.lines().filter(|l| !l.trim_start().starts_with("//")).map(|l| format!("{l}\n")).collect();

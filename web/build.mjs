@@ -1,5 +1,5 @@
-// Builds web/dist from the modules that .ci/build-wasm left in web/pkg: the npm package in dist/package and the page beside it.
-// With --all also the tower for browsers without SIMD.
+// Builds web/dist from the modules that .ci/build-wasm left in web/pkg: the npm package in dist/package and the page
+// beside it. With --all also the tower for browsers without SIMD.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
@@ -21,7 +21,10 @@ const WASM_FEATURES = [
   'nontrapping-float-to-int',
   'multivalue',
 ];
-/** Set by `make demo`: the simd128 build serves relaxed-SIMD engines too, which run it as well, and there is no baseline. */
+/**
+ * Set by `make demo`: the simd128 build serves relaxed-SIMD engines too, which run it as well, and there is no
+ * baseline.
+ */
 const ONE_CORE = process.argv.includes('--one-core');
 /** The modules, each with the name of its JavaScript glue and the further features that it needs. */
 const MODULES = [
@@ -41,12 +44,15 @@ const SCRIPTS = ['index', 'worker', 'shard'];
 const BUDGET = JSON.parse(read(at('sizes.json')));
 
 /**
- * How wasm-opt makes a module smaller. A second pass saves another half a percent. `--low-memory-unused` may assume that no
- * data lies under address 1,024: there Rust keeps the far end of the stack.
+ * How wasm-opt makes a module smaller. A second pass saves another half a percent. `--low-memory-unused` may assume
+ * that no data lies under address 1,024: there Rust keeps the far end of the stack.
  */
 const OPTIMIZE = ['--low-memory-unused', '-Oz', '-Oz', '--strip-producers', '--strip-target-features'];
 
-/** The path of the module after wasm-opt. That takes minutes, so the result is kept until its input or the passes change. */
+/**
+ * The path of the module after wasm-opt. That takes minutes, so the result is kept until its input or the passes
+ * change.
+ */
 function optimized(input, features) {
   const hash = createHash('sha256').update(OPTIMIZE.join()).update(fs.readFileSync(input)).digest('hex').slice(0, 16);
   const output = input.replace(/_bg\.wasm$/, `.${hash}.opt`);
@@ -62,7 +68,8 @@ function optimized(input, features) {
 function addModule({ name, from = name, glue, features }) {
   const out = (file) => at('dist/package/wasm', file);
   fs.cpSync(optimized(at('pkg', from, `${glue}_bg.wasm`), features), out(`${name}.wasm`));
-  // The package always passes the module's address. Without this change bundlers would look for a file that does not exist.
+  // The package always passes the module's address. Without this change bundlers would look for a file that does not
+  // exist.
   const noDefault = [/module_or_path = new URL\([^)]*\);/, "throw new Error('no module given');"];
   const text = read(at('pkg', from, `${glue}.js`)).replace(...noDefault);
   if (fs.existsSync(out(`${glue}.js`)) && read(out(`${glue}.js`)) !== text) {
@@ -74,7 +81,9 @@ function addModule({ name, from = name, glue, features }) {
   fs.writeFileSync(out(`${glue}.d.ts`), types);
 }
 
-/** Adds `forget` to the tower's glue. After a trap it drops the old instance, so that the next init starts a new one. */
+/**
+ * Adds `forget` to the tower's glue. After a trap it drops the old instance, so that the next init starts a new one.
+ */
 function addForget() {
   const glue = at('dist/package/wasm/tower.js');
   const known = /^let wasm\w*(, wasm\w*)*;/m.test(read(glue)) && read(glue).includes('__wbg_init_promise = undefined');

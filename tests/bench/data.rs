@@ -4,8 +4,8 @@
 //! `queries.f32` `[q, d]` and `truth.u32` `[q, 100]`: the rows of the highest u · v + b in f64, best first.
 //!
 //! There are two kinds. `trained` takes the item vectors and visitors of a training; a set of more rows than the
-//! training has draws them from a Gaussian mixture fitted to its vectors. `gaussian` takes normal numbers scaled to unit
-//! length, the worst case.
+//! training has draws them from a Gaussian mixture fitted to its vectors. `gaussian` takes normal numbers scaled to
+//! unit length, the worst case.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

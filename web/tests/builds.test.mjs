@@ -1,4 +1,5 @@
-// Which build of the core a browser loads, which files stay on the device, and what happens when a kept file is damaged.
+// Which build of the core a browser loads, which files stay on the device, and what happens when a kept file is
+// damaged.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { browser, serve, site, TINY, watchedPage } from './support.mjs';

@@ -1,4 +1,5 @@
-// From data to a page: generate or convert data, train, export, serve. Chromium picks items and must show the native slate.
+// From data to a page: generate or convert data, train, export, serve. Chromium picks items and must show the native
+// slate.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';

@@ -112,7 +112,8 @@ export function inTwoFiles(bundle, rows) {
             data_offsets: [start, end],
           },
         ] of Object.entries(tensors)) {
-          // The codebook belongs to the whole file, codes come in blocks of 16 rows, every other tensor has one entry a row.
+          // The codebook belongs to the whole file, codes come in blocks of 16 rows, every other tensor has one entry a
+          // row.
           const [low, high] =
             name === 'codebook' ? [0, shape[0]] : name === 'codes' ? [from / 16, Math.ceil(to / 16)] : [from, to];
           const size = (end - start) / shape[0];
@@ -166,8 +167,8 @@ export async function watchedPage(chrome, options = {}) {
 export const ready = (page) => page.waitForSelector('#status[data-state="ready"]', { timeout: 30_000 });
 
 /**
- * The slate after viewing items, and the result of the golden rows. `slateScript` runs its source in pages, so it must not use
- * anything from outside.
+ * The slate after viewing items, and the result of the golden rows. `slateScript` runs its source in pages, so it must
+ * not use anything from outside.
  */
 export async function slateOf(load, address, ids) {
   const rec = await load(address);

@@ -1,4 +1,5 @@
-// Updating from logs: a page that has the previous bundle fetches deltas and gets the new one; a rollback restores the old one.
+// Updating from logs: a page that has the previous bundle fetches deltas and gets the new one; a rollback restores the
+// old one.
 import assert from 'node:assert/strict';
 import { cpSync } from 'node:fs';
 import { after, before, test } from 'node:test';

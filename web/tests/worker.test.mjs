@@ -1,4 +1,5 @@
-// The recommender in a worker, and with two workers that share the search: same results, errors and progress as in the page.
+// The recommender in a worker, and with two workers that share the search: same results, errors and progress as in the
+// page.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { browser, changed, editManifest, inTwoFiles, join, serve, site, TINY, watchedPage, writeFileSync } from './support.mjs';

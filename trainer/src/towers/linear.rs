@@ -1,28 +1,33 @@
-//! A linear model beside the towers: EASE over its strongest directions (Steck, Embarrassingly Shallow Autoencoders, 2019).
+//! A linear model beside the towers: EASE over its strongest directions (Steck, Embarrassingly Shallow Autoencoders,
+//! 2019).
 //!
-//! In dimensions of their own the visitor's vector is Σ y_i over the events of the history, a row is z_j: scores grow by Σ y_i · z_j.
+//! It has dimensions of its own. In these the visitor's vector is Σ y_i over the events of the history and the row of
+//! item j is z_j, so the score of j grows by Σ y_i · z_j.
 
 use super::CatalogRows;
 use crate::onnx::{Attribute, GraphBuilder, Value};
 
-/// What items say in it and are found by.
+/// The low-rank parts y and z of the model, one row an item.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Linear {
     /// Dimensions r.
     pub dim: usize,
-    /// y, as the history reads items: `[n, r]`.
+    /// y `[n, r]`: what an item adds to the visitor's vector.
     pub inputs: Vec<f32>,
-    /// z `[n, r]`.
+    /// z `[n, r]`: what the visitor's vector is multiplied by for the score of an item.
     pub rows: Vec<f32>,
 }
 
 impl Linear {
-    /// Nothing is added.
+    /// A model that adds nothing to any score.
     pub fn zeros(dim: usize, items: usize) -> Linear {
         Linear { dim, inputs: vec![0.0; items * dim], rows: vec![0.0; items * dim] }
     }
 
-    /// From y and z `[n, r]` whose scores count `share` times. y gets the spread of the vectors beside it, so that one scale of int8 serves both.
+    /// A model from y and z `[n, r]` whose scores count `share` times.
+    ///
+    /// y is scaled to the standard deviation of the towers' vectors `beside`, so that one int8 scale fits both parts
+    /// of a row.
     pub fn new(dim: usize, [y, z]: &[Vec<f64>; 2], share: f64, beside: &[f32]) -> Linear {
         let spread = |squares: f64, n: usize| libm::sqrt(squares / n.max(1) as f64);
         let own = spread(y.iter().map(|y| y * y).sum(), y.len());
@@ -41,14 +46,14 @@ impl Linear {
         sum
     }
 
-    /// Adds to the scores of all rows `[n]` what they gain by a [`Linear::vector`].
+    /// Adds this model's scores for a visitor's [`Linear::vector`] to the scores `[n]` of all rows.
     pub fn add_to(&self, scores: &mut [f32], vector: &[f32]) {
         for (score, z) in scores.iter_mut().zip(self.rows.chunks_exact(self.dim)) {
             *score += z.iter().zip(vector).map(|(z, u)| z * u).sum::<f32>();
         }
     }
 
-    /// The rows of a catalog with these beside theirs.
+    /// The rows of a catalog, `[n, d]`, widened to `[n, d + r]` by this model's.
     pub fn beside(&self, towers: CatalogRows) -> CatalogRows {
         let d = towers.vectors.len() / towers.biases.len().max(1);
         let join = |own: &[f32], added: &[f32]| -> Vec<f32> {
@@ -62,7 +67,8 @@ impl Linear {
         }
     }
 
-    /// The parts of `vectors` `[batch, L, d + r]`: what the tower reads `[batch, L, d]`, and the sum of the rest `[batch, r]`.
+    /// Splits `vectors` `[batch, L, d + r]` into the part that the tower reads, `[batch, L, d]`, and the masked sum of
+    /// the rest, `[batch, r]`.
     pub(super) fn user_onnx(&self, g: &mut GraphBuilder, d: usize, vectors: &Value, mask: &Value) -> [Value; 2] {
         let mut part = |name: &str, from: usize, len: usize| {
             let places: Vec<i64> = (from..from + len).map(|i| i as i64).collect();
@@ -76,7 +82,8 @@ impl Linear {
         [own, g.node("Squeeze", &[&sum, &middle], &[])]
     }
 
-    /// `own` `[batch, d]` of the items `id`, and beside it rows of `table` `[n, r]`; an unknown item has none: `[batch, d + r]`.
+    /// Concatenates `own` `[batch, d]` with the rows of `table` `[n, r]` for the items `id`: `[batch, d + r]`. An
+    /// unknown item gets zeros.
     pub(super) fn item_onnx(&self, g: &mut GraphBuilder, name: &str, own: &Value, table: &[f32], id: &Value) -> Value {
         let with_unknown = [&vec![0.0; self.dim], table].concat();
         let table = g.constant_f32(name, &[with_unknown.len() / self.dim, self.dim], &with_unknown);

@@ -121,7 +121,8 @@ fn fit_column(column: &data::Column, rows: &[usize]) -> Option<ColumnEncoding> {
     (!empty).then(|| ColumnEncoding { name: column.name.clone(), kind })
 }
 
-/// What occurs in [`LEAST_ROWS`] rows, in order of bytes, and whether [`MAX_VOCABULARY`] cut it: the most frequent stay.
+/// What occurs in [`LEAST_ROWS`] rows, in order of bytes, and whether [`MAX_VOCABULARY`] cut it: the most frequent
+/// stay.
 fn vocabulary(rows: impl Iterator<Item = BTreeSet<String>>) -> (Vec<String>, bool) {
     let mut counts = BTreeMap::new();
     rows.flatten().for_each(|word| *counts.entry(word).or_insert(0) += 1);

@@ -86,7 +86,8 @@ impl Example {
 }
 
 impl Visitors {
-    /// Encodes the sequences. Those with fewer than two events of known meaning are left out: nothing follows from them.
+    /// Encodes the sequences. Those with fewer than two events of known meaning are left out: nothing follows from
+    /// them.
     ///
     /// # Errors
     /// A full disk, where the events are more than the memory holds.
@@ -135,8 +136,8 @@ impl Visitors {
     }
 }
 
-/// The declared context of the kept events, oldest first. `kept` are their places in the sequence, newest first; the rows of the context
-/// table are those of all events of the user, so an event is looked for among these, in order.
+/// The declared context of the kept events, oldest first. `kept` are their places in the sequence, newest first; the
+/// rows of the context table are those of all events of the user, so an event is looked for among these, in order.
 fn requests(data: &Dataset, sequence: &Sequence, encoding: &Encoding, kept: &[usize]) -> Vec<Fields> {
     let columns: Vec<_> =
         data.context_table.columns.iter().filter(|c| encoding.context.iter().any(|e| e.name == c.name)).collect();
@@ -169,7 +170,8 @@ impl Visitor<'_> {
         self.events[window.start..end].iter().map(|e| e.index.item)
     }
 
-    /// Makes a window ready. `place[row]` is the item's place among the candidates, `u32::MAX` for none; `seed` decides what is missing.
+    /// Makes a window ready. `place[row]` is the item's place among the candidates, `u32::MAX` for none; `seed` decides
+    /// what is missing.
     pub fn example(&self, window: Window, place: &[u32], encoding: &Encoding, config: &Config, seed: u64) -> Example {
         let missing = |what: u64| unit(mix(seed, what)) < config.missing;
         let (no_values, no_times) = (missing(0), missing(1));
@@ -247,7 +249,8 @@ impl Visitor<'_> {
         encoding.encode_context(&fields, time, 0, known).expect("fields are those of the encoding")
     }
 
-    /// What is to be found before event `at`: `next_weight` on the next target, the rest over the horizon, falling by `horizon_decay`.
+    /// What is to be found before event `at`: `next_weight` on the next target, the rest over the horizon, falling by
+    /// `horizon_decay`.
     fn target(&self, at: usize, place: &[u32], config: &Config) -> Target {
         let before = self.events[..at].iter().filter(|e| e.first);
         let masked = before.map(|e| place[e.index.item as usize]).filter(|p| *p != u32::MAX).collect();

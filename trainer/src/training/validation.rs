@@ -56,8 +56,8 @@ impl<'a> Validation<'a> {
         self.queries.is_empty()
     }
 
-    /// The metric that chooses epochs and settings: RMSE for P2, else NDCG@100 (of P1, over the single targets). A quality is its value times its
-    /// sign, so higher is better.
+    /// The metric that chooses epochs and settings: RMSE for P2, else NDCG@100 (of P1, over the single targets). A
+    /// quality is its value times its sign, so higher is better.
     pub fn metric(&self) -> Metric {
         if self.ratings.is_some() { RMSE } else { NDCG.at(TOP) }
     }

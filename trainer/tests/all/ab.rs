@@ -22,7 +22,8 @@ fn number(report: &Value, pointer: &str) -> f64 {
     report.pointer(pointer).and_then(Value::as_f64).unwrap_or_else(|| panic!("{pointer}: {report}"))
 }
 
-/// Three hundred devices are assigned by the core, see slates and answer; those with the arm `thompson` answer twice as often.
+/// Three hundred devices are assigned by the core, see slates and answer; those with the arm `thompson` answer twice as
+/// often.
 #[test]
 fn devices_log_and_the_command_tells_the_arms_apart() {
     let folder = tempfile::tempdir().unwrap();

@@ -76,8 +76,8 @@ const ITEMS_JSONL: &str = concat!(
     "\n"
 );
 
-/// Written by pyarrow 22: dictionary-encoded users, `timestamp[ms]`, a struct column that is left out, two row groups; lists,
-/// `float` and `int16` columns, data pages of version 2.
+/// Written by pyarrow 22: dictionary-encoded users, `timestamp[ms]`, a struct column that is left out, two row groups;
+/// lists, `float` and `int16` columns, data pages of version 2.
 fn parquet() -> [(&'static str, &'static [u8]); 2] {
     [("events.parquet", include_bytes!("../data/events.parquet")), ("items.parquet", include_bytes!("../data/items.parquet"))]
 }

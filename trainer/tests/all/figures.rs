@@ -1,4 +1,5 @@
-//! The figures on MovieLens 100K: `make test-all` gets the data and names its folder in FORETASTE_ML_100K. About twenty minutes.
+//! The figures on MovieLens 100K: `make test-all` gets the data and names its folder in FORETASTE_ML_100K. About twenty
+//! minutes.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

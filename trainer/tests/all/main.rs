@@ -1,4 +1,5 @@
-//! The trainer's integration tests, linked into one binary: `cargo test --release -p foretaste-trainer --test all [MODULE]`.
+//! The trainer's integration tests, linked into one binary: `cargo test --release -p foretaste-trainer --test all
+//! [MODULE]`.
 //!
 //! Inputs lie beside this folder: `data/`, `fixtures/`, `trace.json`, and the scripts that made them.
 

@@ -90,7 +90,8 @@ fn foretold(context: usize, slot: usize, action: usize) -> f64 {
     0.1 + 0.5 * chance(context, slot, action)
 }
 
-/// Slates of a log, Plackett–Luce or, where items may come again, slot by slot; rewards of a slot depend on its item and place alone.
+/// Slates of a log, Plackett–Luce or, where items may come again, slot by slot; rewards of a slot depend on its item
+/// and place alone.
 fn log_of(run: u64, slates: usize, slots: usize, again: bool) -> Vec<Logged> {
     let mut rng = decision_rng(run, "ope");
     let mut log = Vec::new();
@@ -252,7 +253,8 @@ fn a_log_of_the_page_is_replayed() {
     assert!((told.value - online).abs() < 0.5 * (logged - online).abs(), "{told:?} online {online}, logged {logged}");
 }
 
-/// Visitors who click an item with a chance of its own: `stays` of 24 slates of one slot among eight items. What was clicked is not shown again.
+/// Visitors who click an item with a chance of its own: `stays` of 24 slates of one slot among eight items. What was
+/// clicked is not shown again.
 fn stays(recommender: &mut foretaste::Recommender, policy: &Explore, stays: u64) -> (Vec<VisitorLog>, Vec<[f64; 2]>) {
     let exclude: Vec<String> = (9..=60).map(|item| item.to_string()).collect();
     let (mut visitors, mut earned) = (Vec::new(), vec![[0.0; 2]; 24]);
@@ -275,7 +277,8 @@ fn stays(recommender: &mut foretaste::Recommender, policy: &Explore, stays: u64)
     (visitors, earned)
 }
 
-/// A policy that reacts to clicks, told from the stays of another: within four standard errors of what it earns itself, decision by decision.
+/// A policy that reacts to clicks, told from the stays of another: within four standard errors of what it earns itself,
+/// decision by decision.
 #[test]
 fn rejection_sampling_gives_a_policys_own_stays() {
     let mut recommender = open_bundle(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../models/tiny"))).unwrap();

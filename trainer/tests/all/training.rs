@@ -72,7 +72,8 @@ fn beats_popularity_and_masked_ids_beat_random() {
     let ndcg = |figures| mean(figures, "ndcg@100");
     assert!(ndcg(&shipped) > ndcg(&popularity) + 0.02, "{} against {}", ndcg(&shipped), ndcg(&popularity));
     assert!((ndcg(&shipped) - ndcg(&float)).abs() < 0.01, "int8 {} float {}", ndcg(&shipped), ndcg(&float));
-    // In so small a catalog a random list of a hundred hits half of all targets: `figures.rs` asks for three times as much.
+    // In so small a catalog a random list of a hundred hits half of all targets: `figures.rs` asks for three times as
+    // much.
     assert!(ndcg(&masked) > ndcg(&random) + 0.1, "{} against {}", ndcg(&masked), ndcg(&random));
 }
 
@@ -139,8 +140,8 @@ fn figures_follow_the_bundle() {
     assert_ne!(figures(&f.folder.path().join("bundle")), figures(&changed));
 }
 
-/// Turning a rating from 5 to 1 lowers the mean score of the ten items nearest to the rated one; context changes the scores, and
-/// every field of it may be missing.
+/// Turning a rating from 5 to 1 lowers the mean score of the ten items nearest to the rated one; context changes the
+/// scores, and every field of it may be missing.
 #[test]
 fn ratings_and_context_act() {
     let f = fixture();
@@ -188,7 +189,8 @@ fn equal_seeds_give_equal_bytes_and_another_seed_another_bundle() {
     assert!(same, "one thread, and all; events in a file, and in memory");
 }
 
-/// Items that start from a factorisation and are frozen there keep its vectors but for a scale; those that are not move on.
+/// Items that start from a factorisation and are frozen there keep its vectors but for a scale; those that are not move
+/// on.
 #[test]
 fn items_start_from_a_factorisation_and_stay_where_they_are_frozen() {
     let f = fixture();
@@ -214,7 +216,8 @@ fn items_start_from_a_factorisation_and_stay_where_they_are_frozen() {
     }
 }
 
-/// A linear model counts for what is best on validation, and ships so: the bundle has the figure that its share was chosen by.
+/// A linear model counts for what is best on validation, and ships so: the bundle has the figure that its share was
+/// chosen by.
 #[test]
 fn a_linear_model_counts_for_its_share() {
     let folder = tempfile::tempdir().unwrap();
@@ -295,7 +298,8 @@ fn a_stopped_training_goes_on_to_the_same_run() {
 }
 
 /// A run of one epoch against the whole training, and against itself.
-/// The best trial goes on as a training of its settings would: to the same towers; and it is no worse on validation than any other.
+/// The best trial goes on as a training of its settings would: to the same towers; and it is no worse on validation
+/// than any other.
 #[test]
 fn a_search_ends_as_a_training_of_the_settings_that_it_chose() {
     let f = fixture();

@@ -6,8 +6,8 @@ const NAME = 'foretaste';
 /**
  * The files of one bundle that this device keeps in Cache Storage, by address and hash.
  *
- * It only saves bytes and time: whatever it returns is checked like a file from the host. Where the browser has no Cache Storage
- * or denies it, every file comes from the host.
+ * It only saves bytes and time: whatever it returns is checked like a file from the host. Where the browser has no
+ * Cache Storage or denies it, every file comes from the host.
  */
 export class FileCache {
   /** Files of the host that make a file of this bundle from one of an earlier bundle. */
@@ -45,7 +45,10 @@ export class FileCache {
     return found;
   }
 
-  /** Makes a file from one of an earlier bundle and a delta. Undefined if that fails: the caller then fetches the whole file. */
+  /**
+   * Makes a file from one of an earlier bundle and a delta. Undefined if that fails: the caller then fetches the whole
+   * file.
+   */
   private async fromDelta(file: BundleFile, options: FetchOptions): Promise<Response | undefined> {
     for (const { delta, from } of this.cache ? deltasOf(file, this.deltas) : []) {
       try {
@@ -59,8 +62,8 @@ export class FileCache {
   }
 
   /**
-   * Calls `use` with the file: with the kept one, or else with one made from a delta, or else with the host's. If `use` rejects
-   * it, it is dropped and the next is tried.
+   * Calls `use` with the file: with the kept one, or else with one made from a delta, or else with the host's. If `use`
+   * rejects it, it is dropped and the next is tried.
    */
   async with<T>(file: BundleFile, options: FetchOptions, use: (response: Response) => Promise<T>): Promise<T> {
     const kept = await this.find(file);

@@ -18,8 +18,8 @@ export function deltasOf(file: BundleFile, all: BundleFile[]): { delta: BundleFi
 }
 
 /**
- * Makes a file of `bytes` bytes from the old file and a delta in the form of `bundle_format.md`. The caller checks the hash of
- * the result.
+ * Makes a file of `bytes` bytes from the old file and a delta in the form of `bundle_format.md`. The caller checks the
+ * hash of the result.
  */
 export async function patch(old: Response, delta: Response, { path }: BundleFile, bytes: number): Promise<Response> {
   const unzipped = new Response(delta.body?.pipeThrough(new DecompressionStream('gzip')));

@@ -67,7 +67,9 @@ export class Fetcher {
     });
   }
 
-  /** Gives `use` the file and a function that counts its bytes. If `use` rejects the file, its bytes no longer count. */
+  /**
+   * Gives `use` the file and a function that counts its bytes. If `use` rejects the file, its bytes no longer count.
+   */
   private fetch<T>(
     file: BundleFile,
     priority: RequestPriority,

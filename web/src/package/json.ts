@@ -3,8 +3,8 @@ import { ForetasteError } from './errors.js';
 /**
  * A value as JSON text, the form in which the core takes every object of a page. `part` names the value in errors.
  *
- * JSON turns NaN and infinite numbers into `null`. In an event `null` means "missing", so there they are an error; in a request
- * the core refuses them itself.
+ * JSON turns NaN and infinite numbers into `null`. In an event `null` means "missing", so there they are an error; in a
+ * request the core refuses them itself.
  */
 export function toJson(value: unknown, part: 'request' | 'event' | 'events'): string {
   const checked = (key: string, member: unknown) => {

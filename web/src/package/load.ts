@@ -7,8 +7,8 @@ import type { LoadOptions, Recommender } from './types.js';
 const MAX_WORKERS = 64;
 
 /**
- * Opens the bundle at `url`, a folder. Resolves once items and catalog are loaded: `similar` and `find` then answer at once,
- * while `recommend` waits for the user tower, which may still be loading (`ready`).
+ * Opens the bundle at `url`, a folder. Resolves once items and catalog are loaded: `similar` and `find` then answer at
+ * once, while `recommend` waits for the user tower, which may still be loading (`ready`).
  */
 export async function load(url: string | URL, options: LoadOptions = {}): Promise<Recommender> {
   options.signal?.throwIfAborted();

@@ -66,8 +66,8 @@ export async function loadLocal(folder: URL, options: LoadOptions): Promise<Reco
 }
 
 /**
- * The bytes of the manifest. Its files are looked up in the cache at once; none is fetched from the host before the core has
- * checked the manifest.
+ * The bytes of the manifest. Its files are looked up in the cache at once; none is fetched from the host before the
+ * core has checked the manifest.
  */
 async function fetchManifest(
   folder: URL,

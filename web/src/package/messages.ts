@@ -1,11 +1,14 @@
-// The messages between a page and its workers: `worker.ts` runs a whole recommender, `shard.ts` searches part of a catalog.
+// The messages between a page and its workers: `worker.ts` runs a whole recommender, `shard.ts` searches part of a
+// catalog.
 import type { PlainError } from './errors.js';
 import type { Features, LoadOptions } from './types.js';
 
 /** A call to the recommender's worker, by method name. The first call is `load`. */
 export type ToWorker = { id: number; call: string; args: unknown[] };
 
-/** What the worker sends: the result of a call, or news of its own accord. `here` means that the worker's script runs. */
+/**
+ * What the worker sends: the result of a call, or news of its own accord. `here` means that the worker's script runs.
+ */
 export type FromWorker =
   | { id: number; result?: unknown; error?: PlainError }
   | { news: 'here' }
@@ -19,8 +22,8 @@ export type Search = { vector: Float32Array; k: number; effort: number; lift: Fl
 export type Found = { rows: Uint32Array; scores: Float32Array };
 
 /**
- * What a shard is told to do. Only `seal` and `search` are answered; if an earlier message failed, the error is the answer to
- * the next of them.
+ * What a shard is told to do. Only `seal` and `search` are answered; if an earlier message failed, the error is the
+ * answer to the next of them.
  */
 export type ToShard =
   | { do: 'open'; module: WebAssembly.Module; manifest: Uint8Array; maxBytes: number | undefined }

@@ -56,7 +56,9 @@ export function coreInstance(): Promise<CoreInstance> {
   return core;
 }
 
-/** SHA-256 by the browser, or by the core, which takes several times as long, where the page's address is not secure. */
+/**
+ * SHA-256 by the browser, or by the core, which takes several times as long, where the page's address is not secure.
+ */
 export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
   const subtle = globalThis.crypto?.subtle as SubtleCrypto | undefined;
   return subtle ? new Uint8Array(await subtle.digest('SHA-256', bytes)) : Core.sha256(bytes);
@@ -86,8 +88,8 @@ async function startTower(module: WebAssembly.Module): Promise<void> {
 export type GraphInput = { shape: number[]; data: Float32Array | BigInt64Array };
 
 /**
- * The user tower of one bundle. If the module traps, only that run fails: the module is started again from its compiled code,
- * and the next run builds the tower again.
+ * The user tower of one bundle. If the module traps, only that run fails: the module is started again from its compiled
+ * code, and the next run builds the tower again.
  */
 export class Towers {
   private tower: Tower | undefined;

@@ -91,7 +91,10 @@ export class LocalRecommender implements Recommender {
     await this.towers?.restarted();
   }
 
-  /** A request as the core reads it. The core takes the time of the last event if there is none; a new visitor has no event. */
+  /**
+   * A request as the core reads it. The core takes the time of the last event if there is none; a new visitor has no
+   * event.
+   */
   private requestText(request: Request): string {
     const hasTime = request.time !== undefined || this.core().count() > 0;
     const now = hasTime ? {} : { tz_offset_min: -new Date().getTimezoneOffset(), ...request, time: Date.now() };
@@ -196,7 +199,10 @@ class Log {
     return result;
   }
 
-  /** All lines: the store's if there is one, because it has those of all tabs and the core has only parts of restored lines. */
+  /**
+   * All lines: the store's if there is one, because it has those of all tabs and the core has only parts of restored
+   * lines.
+   */
   async lines(): Promise<string[]> {
     return this.store ? this.store.lines() : this.since(0);
   }

@@ -16,8 +16,8 @@ export async function restoreEvents(core: Core, store: Store): Promise<void> {
 }
 
 /**
- * Loads log lines into a core. It gets only the fields that later slates and assignments need. Returns the number of lines that
- * the core took; lines that it cannot read are skipped.
+ * Loads log lines into a core. It gets only the fields that later slates and assignments need. Returns the number of
+ * lines that the core took; lines that it cannot read are skipped.
  */
 export function restoreLines(core: Core, lines: string[]): number {
   let taken = 0;

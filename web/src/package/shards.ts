@@ -52,7 +52,9 @@ class Shard {
   }
 }
 
-/** A catalog whose search is split: this thread searches the first item files, each further worker some of the others. */
+/**
+ * A catalog whose search is split: this thread searches the first item files, each further worker some of the others.
+ */
 export class Shards {
   private constructor(
     /** The shard of each item file that is not searched here, by path. */
@@ -68,8 +70,8 @@ export class Shards {
   }
 
   /**
-   * Starts the further workers: as many as `wanted` says (`true`: as many as the catalog and the device's cores justify), but
-   * no more than there are item files. Undefined if this thread should search alone.
+   * Starts the further workers: as many as `wanted` says (`true`: as many as the catalog and the device's cores
+   * justify), but no more than there are item files. Undefined if this thread should search alone.
    */
   static open(wanted: boolean | number, items: BundleFile[], open: Extract<ToShard, { do: 'open' }>): Shards | undefined {
     const rows = items.reduce((sum, file) => sum + (file.rows ?? 0), 0);
@@ -81,7 +83,8 @@ export class Shards {
     let first = 0;
     let filesHere = 0;
     for (let part = 0, at = 0; part < count; part++) {
-      // At least one file, at most so many that each later part gets one; ends as near as it can to its share of the rows.
+      // At least one file, at most so many that each later part gets one; ends as near as it can to its share of the
+      // rows.
       const start = first;
       const files: BundleFile[] = [];
       for (; at < items.length - (count - part - 1); at++) {

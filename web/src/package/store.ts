@@ -5,9 +5,15 @@ export type News = { lines: string[] } | 'changed' | 'cleared';
 
 const DATABASE = 'foretaste';
 const VERSION = 2;
-/** Object store since version 1: the events of a namespace under its name, its experiment id under `[namespace, 'unit']`. */
+/**
+ * Object store since version 1: the events of a namespace under its name, its experiment id under `[namespace,
+ * 'unit']`.
+ */
 const PROFILES = 'profiles';
-/** Object store since version 2: the log lines of all namespaces in the order they were written, with an index by namespace. */
+/**
+ * Object store since version 2: the log lines of all namespaces in the order they were written, with an index by
+ * namespace.
+ */
 const LOG = 'log';
 type Line = { namespace: string; line: string };
 /** Log lines that a namespace keeps: as many as the core keeps. */
@@ -81,7 +87,10 @@ export class Store {
     return [...lines.map(({ line }) => line), ...this.unwritten].slice(-CAPACITY);
   }
 
-  /** Adds lines to the log and tells the other tabs. The transaction starts within this call, so the page may go away at once. */
+  /**
+   * Adds lines to the log and tells the other tabs. The transaction starts within this call, so the page may go away at
+   * once.
+   */
   append(lines: string[]): void {
     if (lines.length === 0) return;
     this.tell({ lines });
@@ -133,8 +142,8 @@ export class Store {
   }
 
   /**
-   * The result of the request that `work` makes, once its transaction is complete; undefined if that fails. The transaction
-   * starts within this call.
+   * The result of the request that `work` makes, once its transaction is complete; undefined if that fails. The
+   * transaction starts within this call.
    */
   private async within<T>(
     mode: IDBTransactionMode,

@@ -28,43 +28,48 @@ export interface KeptEvent extends Event {
 /** How slots are filled. A policy ignores the knobs of other policies. */
 export interface Explore {
   /**
-   * `greedy` shows the items with the best scores. `epsilon-greedy` replaces some of them by random ones. `softmax` draws items
-   * with higher scores more often. `ucb` shows the items with the highest upper confidence bounds. `thompson` shows each item
-   * with the probability that it is the best. `ucb` and `thompson` learn from the visitor's answers at once.
+   * `greedy` shows the items with the best scores. `epsilon-greedy` replaces some of them by random ones. `softmax`
+   * draws items with higher scores more often. `ucb` shows the items with the highest upper confidence bounds.
+   * `thompson` shows each item with the probability that it is the best. `ucb` and `thompson` learn from the visitor's
+   * answers at once.
    */
   policy: 'greedy' | 'epsilon-greedy' | 'softmax' | 'ucb' | 'thompson';
   /**
-   * Share of slots that show a random allowed item, 0 (none) to 1 (all). Above 0 every allowed item has a propensity of at least
-   * epsilon / n, which off-policy evaluation needs. Default: 0.1 for `epsilon-greedy`, 0 for `greedy`, 0.02 for the others.
+   * Share of slots that show a random allowed item, 0 (none) to 1 (all). Above 0 every allowed item has a propensity of
+   * at least epsilon / n, which off-policy evaluation needs. Default: 0.1 for `epsilon-greedy`, 0 for `greedy`, 0.02
+   * for the others.
    */
   epsilon?: number;
   /**
-   * For `softmax`, in logits, above 0. Small values show the items with the best scores, large values any of the best few
-   * hundred. Default: 1.
+   * For `softmax`, in logits, above 0. Small values show the items with the best scores, large values any of the best
+   * few hundred. Default: 1.
    */
   temperature?: number;
   /**
-   * For `ucb`: how many standard deviations are added to a score. 0 is greedy; large values show the items that are known least.
-   * Default: 1.
+   * For `ucb`: how many standard deviations are added to a score. 0 is greedy; large values show the items that are
+   * known least. Default: 1.
    */
   alpha?: number;
   /**
-   * For `ucb` and `thompson`: standard deviation of the visitor's true score of an item around the tower's, in logits. 0 trusts
-   * the tower. Default: 1.
+   * For `ucb` and `thompson`: standard deviation of the visitor's true score of an item around the tower's, in logits.
+   * 0 trusts the tower. Default: 1.
    */
   prior?: number;
   /**
-   * For `ucb` and `thompson`: a further standard deviation for items that were not in training, the same for all visitors. 0
-   * trusts the item tower. Default: 1.
+   * For `ucb` and `thompson`: a further standard deviation for items that were not in training, the same for all
+   * visitors. 0 trusts the item tower. Default: 1.
    */
   cold?: number;
-  /** For `ucb` and `thompson`: after how many further answers an answer counts half. Small values forget soon. Default: 20. */
+  /**
+   * For `ucb` and `thompson`: after how many further answers an answer counts half. Small values forget soon. Default:
+   * 20.
+   */
   half_life?: number;
   /** For `ucb` and `thompson`: logits that an item loses when it was shown and got no answer. Default: 0.5. */
   ignored?: number;
   /**
-   * Logits added to the score of an item that was not in training; an item with n events gets boost / √(1 + n). Gives rare items
-   * exposure under any policy; large values show only the rarest. Default: 0.
+   * Logits added to the score of an item that was not in training; an item with n events gets boost / √(1 + n). Gives
+   * rare items exposure under any policy; large values show only the rarest. Default: 0.
    */
   boost?: number;
   /** Fixes every draw, together with the decision id. */
@@ -79,7 +84,9 @@ export interface Request {
   k?: number;
   /** Values of context columns; each may be missing. */
   context?: Record<string, Value>;
-  /** The visitor's vector `[dim]`, instead of the tower's output. No model is needed then, and no rating is predicted. */
+  /**
+   * The visitor's vector `[dim]`, instead of the tower's output. No model is needed then, and no rating is predicted.
+   */
   vector?: ArrayLike<number>;
   /** Ids of items that must not be shown. */
   exclude?: string[];
@@ -101,13 +108,13 @@ export interface Experiment {
   /** Names the experiment. A different name splits the units anew. */
   name: string;
   /**
-   * Two or more arms, each with a weight above 0. An arm gets its weight's share of the units. The order of the keys matters:
-   * a different order gives a different split.
+   * Two or more arms, each with a weight above 0. An arm gets its weight's share of the units. The order of the keys
+   * matters: a different order gives a different split.
    */
   arms: Record<string, number>;
   /**
-   * Who is assigned. Default: the visitor of this device, by a random id. With `storage: 'indexeddb'` the device keeps the id
-   * until `profile.clear`, otherwise it lasts as long as this recommender.
+   * Who is assigned. Default: the visitor of this device, by a random id. With `storage: 'indexeddb'` the device keeps
+   * the id until `profile.clear`, otherwise it lasts as long as this recommender.
    */
   unit?: string;
 }
@@ -174,19 +181,21 @@ export interface LoadOptions {
   /** Aborts the load. */
   signal?: AbortSignal;
   /**
-   * Reports bytes of the bundle's files: `loaded` so far, of `total`. `memory` estimates the bytes that the open bundle takes.
-   * The first call comes before any file is fetched.
+   * Reports bytes of the bundle's files: `loaded` so far, of `total`. `memory` estimates the bytes that the open bundle
+   * takes. The first call comes before any file is fetched.
    */
   onProgress?: (progress: { loaded: number; total: number; memory: number }) => void;
-  /** Keeps the files on the device for the next visit (Cache Storage), by hash. Default: true, where the browser can. */
+  /**
+   * Keeps the files on the device for the next visit (Cache Storage), by hash. Default: true, where the browser can.
+   */
   cache?: boolean;
   /** SHA-256 of `manifest.json` as `sha256-BASE64`. It pins the whole bundle. */
   integrity?: string;
   /** Largest bundle, in bytes. Default: 2 GiB. */
   maxBytes?: number;
   /**
-   * Where events and log are kept. `memory` (the default) forgets them when the page goes; `indexeddb` keeps the events and the
-   * last 20,000 log lines on the device.
+   * Where events and log are kept. `memory` (the default) forgets them when the page goes; `indexeddb` keeps the events
+   * and the last 20,000 log lines on the device.
    */
   storage?: 'memory' | 'indexeddb';
   /** Names the stored data. Recommenders with the same namespace share it. Default: `default`. */
@@ -196,9 +205,9 @@ export interface LoadOptions {
   /** The WASM modules. Default: the files beside this script. */
   wasm?: { core?: WasmSource; tower?: WasmSource };
   /**
-   * `true` runs in a worker, so that the page never blocks, and splits the search of a large catalog between as many workers as
-   * help. A number asks for that many workers, 1 to 64. Where no worker can start (Node, a strict Content-Security-Policy) the
-   * page does the work. Default: false.
+   * `true` runs in a worker, so that the page never blocks, and splits the search of a large catalog between as many
+   * workers as help. A number asks for that many workers, 1 to 64. Where no worker can start (Node, a strict
+   * Content-Security-Policy) the page does the work. Default: false.
    */
   worker?: boolean | number;
 }
@@ -234,15 +243,20 @@ export interface Recommender {
   /** Adds an event to profile and log. */
   record(event: Event): Promise<KeptEvent>;
   /**
-   * The unit's arm in an experiment, which is written to the log. It is a hash of unit and experiment: it stays the same as long
-   * as the name and the order, names and weights of the arms do.
+   * The unit's arm in an experiment, which is written to the log. It is a hash of unit and experiment: it stays the
+   * same as long as the name and the order, names and weights of the arms do.
    */
   assign(experiment: Experiment): Promise<string>;
-  /** The slates, events and assignments so far as JSON lines; with `storage: 'indexeddb'` from all tabs and earlier visits. */
+  /**
+   * The slates, events and assignments so far as JSON lines; with `storage: 'indexeddb'` from all tabs and earlier
+   * visits.
+   */
   exportLog(): Promise<string>;
   /** What the bundle says about itself. */
   info(): Promise<Info>;
-  /** Replays the bundle's golden rows. Returns the differences: none if this device computes what the trainer computed. */
+  /**
+   * Replays the bundle's golden rows. Returns the differences: none if this device computes what the trainer computed.
+   */
   replayGolden(): Promise<string[]>;
   /** What works at the moment. */
   features(): Features;

@@ -5,8 +5,8 @@ import { el, icon, iconButton } from './dom.js';
 const MOST_STARS = 10;
 
 /**
- * One rating for each bucket of the bundle's rating values, lowest first. Empty if the bundle was trained without ratings or has
- * too many buckets.
+ * One rating for each bucket of the bundle's rating values, lowest first. Empty if the bundle was trained without
+ * ratings or has too many buckets.
  */
 export function scaleOf(info: Info): number[] {
   const edges = info.encoding.history.value_edges;

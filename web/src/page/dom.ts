@@ -24,7 +24,10 @@ export function byId<T extends HTMLElement>(id: string): T {
   return element as T;
 }
 
-/** Replaces the rows of a list. Focus in it moves to the button with the same label, or else to the row in the same place. */
+/**
+ * Replaces the rows of a list. Focus in it moves to the button with the same label, or else to the row in the same
+ * place.
+ */
 export function replaceRows(list: HTMLElement, rows: HTMLElement[]): void {
   const focused = document.activeElement;
   const place = [...list.children].findIndex((row) => row.contains(focused));

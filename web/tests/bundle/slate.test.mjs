@@ -1,5 +1,5 @@
-// For any bundle and history (FORETASTE_BUNDLE, FORETASTE_HISTORY) the command, Chromium and Node give the same ids in the same
-// order.
+// For any bundle and history (FORETASTE_BUNDLE, FORETASTE_HISTORY) the command, Chromium and Node give the same ids in
+// the same order.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';

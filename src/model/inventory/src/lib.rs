@@ -1,8 +1,9 @@
-//! The interface of the crate `inventory` (its documentation, version 0.3) for tract, without what a tower never asks for.
+//! The interface of the crate `inventory` (its documentation, version 0.3) for tract, without what a tower never asks
+//! for.
 //!
-//! tract registers its matrix kernels this way, and also model transforms and runtimes that would keep a second parser and every
-//! operator in the WASM module: half of its bytes. Here what is submitted is made at start by a function, and one for a type
-//! that is not kept is empty, so the linker drops all that it names.
+//! tract registers its matrix kernels this way, and also model transforms and runtimes that would keep a second parser
+//! and every operator in the WASM module: half of its bytes. Here what is submitted is made at start by a function, and
+//! one for a type that is not kept is empty, so the linker drops all that it names.
 
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
@@ -43,7 +44,8 @@ impl<T> Registry<T> {
     }
 }
 
-/// Keeps a value; `done` makes a second call do nothing, because a WASM module may run its start-up code more than once.
+/// Keeps a value; `done` makes a second call do nothing, because a WASM module may run its start-up code more than
+/// once.
 #[doc(hidden)]
 #[inline(always)]
 pub fn submit_once<T: Collect>(done: &AtomicBool, value: fn() -> T) {
