@@ -1,4 +1,4 @@
-//! Running a graph: one trait, implemented by tract natively and by an imported function in a page.
+//! Runs the graphs of a bundle. The one trait is implemented by tract natively, and by an imported function in a page.
 
 pub mod signature;
 mod tensor;
@@ -16,9 +16,9 @@ use crate::error::Result;
 /// A graph of the bundle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Graph {
-    /// History and context to the visitor's vector.
+    /// Computes the visitor's vector from history and context.
     UserTower,
-    /// Item id and columns to an item's vector and bias.
+    /// Computes an item's vector and bias from its id and columns.
     ItemTower,
 }
 
@@ -26,7 +26,7 @@ impl Graph {
     /// All graphs.
     pub const ALL: [Graph; 2] = [Graph::UserTower, Graph::ItemTower];
 
-    /// The name of the graph: the `role` of its file in the manifest, and what JavaScript calls it.
+    /// The name of the graph: the `role` of its file in the manifest, and its name in JavaScript.
     pub const fn name(self) -> &'static str {
         match self {
             Graph::UserTower => "user_tower",
@@ -42,7 +42,7 @@ impl Graph {
         }
     }
 
-    /// The graph of a name.
+    /// The graph with this name, if there is one.
     pub fn named(name: &str) -> Option<Graph> {
         Graph::ALL.into_iter().find(|graph| graph.name() == name)
     }
@@ -50,8 +50,8 @@ impl Graph {
 
 /// Runs a graph.
 pub trait ModelRuntime {
-    /// Runs `graph` on the tensors of one request and returns the numbers of its outputs, row-major; both in the order
-    /// of [`Graph::signature`].
+    /// Runs `graph` on the tensors of one request and returns the numbers of each output, row-major. Inputs and outputs
+    /// are in the order of [`Graph::signature`].
     ///
     /// # Errors
     /// `no-model` if the graph is not loaded, `model` if the run fails.

@@ -1,20 +1,20 @@
 //! The signatures of the graphs: names, element types and shapes of their inputs and outputs, in order.
 //!
 //! The tables in this file are the only declaration. The trainer writes a graph's inputs and outputs from them, the
-//! runtime checks a graph against them, and the recommender packs inputs and reads outputs by them. A new graph is one
-//! more [`Signature`] and one more [`Graph`](super::Graph). `bundle_format.md` says the same for people; a test
-//! compares the two.
+//! runtime checks a graph against them, and the recommender packs inputs and reads outputs by them. A new graph needs
+//! one more [`Signature`] and one more [`Graph`](super::Graph). `bundle_format.md` has the same tables for readers; a
+//! test compares them.
 
 use super::tensor::{Element, Tensor, TensorData};
 
 /// A dimension of an input or output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Axis {
-    /// Requests in one run; any number. This crate always runs one.
+    /// Requests in one run. A graph takes any number; this crate always runs one.
     Batch,
     /// d: dimensions of a vector.
     Dim,
-    /// L: events that the user tower reads.
+    /// L: events of the history.
     History,
     /// C: slots of the context.
     ContextSlots,
@@ -29,7 +29,7 @@ pub enum Axis {
 pub struct Shapes {
     /// d: dimensions of a vector.
     pub dim: usize,
-    /// L: events that the user tower reads.
+    /// L: events of the history.
     pub len: usize,
     /// C: slots of the context.
     pub context: usize,
@@ -56,19 +56,19 @@ impl Shapes {
 pub struct Port {
     /// Its name in the ONNX file.
     pub name: &'static str,
-    /// What its numbers are.
+    /// The type of its numbers.
     pub element: Element,
     /// Its dimensions, the outermost first.
     pub axes: &'static [Axis],
 }
 
 impl Port {
-    /// The shape in a run of one request.
+    /// Its shape in a run of one request.
     pub fn shape(&self, shapes: &Shapes) -> Vec<usize> {
         self.axes.iter().map(|axis| shapes.length(*axis)).collect()
     }
 
-    /// How many numbers it takes in a run of one request.
+    /// How many numbers it has in a run of one request.
     pub fn count(&self, shapes: &Shapes) -> usize {
         self.axes.iter().map(|axis| shapes.length(*axis)).product()
     }
@@ -77,17 +77,17 @@ impl Port {
 /// The inputs and outputs of a graph, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Signature {
-    /// All inputs are needed.
+    /// The inputs, all of them required.
     pub inputs: &'static [Port],
-    /// The first `required` outputs are in every graph; the others may be left out.
+    /// The outputs. The first `required` are in every graph; the others are optional.
     pub outputs: &'static [Port],
-    /// Outputs that every graph has.
+    /// The number of outputs that every graph has.
     pub required: usize,
 }
 
 impl Signature {
-    /// The tensors of one request, from the data of each input in order. Data that is shorter than its shape asks for
-    /// is padded with 0.
+    /// Makes the tensors of one request from the data of each input, in order. Data shorter than its input is padded
+    /// with 0.
     pub fn pack(&self, data: Vec<TensorData>, shapes: &Shapes) -> Vec<Tensor> {
         let tensor = |(port, mut data): (&Port, TensorData)| {
             data.resize(port.count(shapes));
@@ -96,14 +96,16 @@ impl Signature {
         self.inputs.iter().zip(data).map(tensor).collect()
     }
 
-    /// Whether these can be the outputs of one request: all required ones, each of its length, all numbers finite.
+    /// Whether these can be the outputs of one request: no required output is missing, each has its length, and all
+    /// numbers are finite.
     pub fn fits(&self, outputs: &[Vec<f32>], shapes: &Shapes) -> bool {
         let one = |(port, output): (&Port, &Vec<f32>)| output.len() == port.count(shapes) && output.iter().all(|x| x.is_finite());
         (self.required..=self.outputs.len()).contains(&outputs.len()) && self.outputs.iter().zip(outputs).all(one)
     }
 }
 
-/// Declares a struct with a field for each port, so that code names ports and the table alone knows their order.
+/// Declares a struct with a field for each port, so that code refers to ports by name and only the table sets their
+/// order.
 macro_rules! ports {
     ($(#[$doc:meta])* $name:ident { $($(#[$of:meta])* $port:ident: $element:ident [$($axis:ident),*],)* }) => {
         $(#[$doc])*
@@ -118,7 +120,7 @@ macro_rules! ports {
         }
 
         impl<T> $name<T> {
-            /// One value for each port, made in order.
+            /// Makes one value for each port, in order.
             pub fn each(mut make: impl FnMut(&'static Port) -> T) -> Self {
                 let [$($port),*] = &$name::PORTS;
                 $name { $($port: make($port)),* }
@@ -133,7 +135,7 @@ macro_rules! ports {
 }
 
 ports! {
-    /// Inputs of the user tower. Events stand newest first; places without an event are 0.
+    /// Inputs of the user tower. Events are newest first; positions without an event are 0.
     UserInputs {
         /// Vectors of the items.
         vectors: F32 [Batch, History, Dim],
@@ -143,9 +145,9 @@ ports! {
         values: I64 [Batch, History],
         /// Buckets of the gaps to the events before; 0 for none.
         gaps: I64 [Batch, History],
-        /// Places in a run of events of the same second.
+        /// Positions of the events in a run of events in the same second.
         runs: I64 [Batch, History],
-        /// 1 for an event.
+        /// 1 where there is an event, 0 elsewhere.
         mask: F32 [Batch, History],
         /// Slots of the context.
         context_slots: I64 [Batch, ContextSlots],
@@ -159,18 +161,19 @@ ports! {
     UserOutputs {
         /// The visitor's vector.
         user: F32 [Batch, Dim],
-        /// `[c, w]`: the rating of an item of the vector v is c + w · v. In bundles that predict ratings.
+        /// `[c, w]`: the predicted rating of an item with the vector v is c + w · v. Only in bundles that predict
+        /// ratings.
         rating: F32 [Batch, Rating],
     }
 }
 
-/// History and context to the visitor's vector.
+/// The user tower: computes the visitor's vector from history and context.
 pub static USER_TOWER: Signature = Signature { inputs: &UserInputs::PORTS, outputs: &UserOutputs::PORTS, required: 1 };
 
 ports! {
     /// Inputs of the item tower.
     ItemInputs {
-        /// 1 + the row of the item; 0 for an item that the catalog does not have.
+        /// 1 + the row of the item; 0 for an item that is not in the catalog.
         id: I64 [Batch],
         /// Slots of the columns.
         slots: I64 [Batch, ItemSlots],
@@ -186,12 +189,12 @@ ports! {
         vector: F32 [Batch, Dim],
         /// The bias, in logits.
         bias: F32 [Batch],
-        /// The vector by which a history reads the item. In bundles where that is another one.
+        /// The vector that a history reads for the item. Only in bundles where it differs from `vector`.
         input: F32 [Batch, Dim],
     }
 }
 
-/// Item id and columns to an item's vector and bias.
+/// The item tower: computes an item's vector and bias from its id and columns.
 pub static ITEM_TOWER: Signature = Signature { inputs: &ItemInputs::PORTS, outputs: &ItemOutputs::PORTS, required: 2 };
 
 #[cfg(test)]
@@ -221,7 +224,7 @@ mod tests {
         assert!(!ITEM_TOWER.fits(&zeros(&[3]), &SHAPES), "an item has a bias too");
     }
 
-    /// Ports as the format's page writes them: neighbours of one type and shape together.
+    /// Ports as `bundle_format.md` writes them: consecutive ports of the same type and shape share an entry.
     fn written(ports: &[Port]) -> Vec<String> {
         let symbol = |axis: &Axis| match axis {
             Axis::Batch => "b",

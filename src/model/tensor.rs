@@ -1,6 +1,6 @@
-//! What a graph takes: numbers with a shape.
+//! Tensors, the inputs of a graph.
 
-/// TensorData with a shape, row-major.
+/// Numbers with a shape, row-major.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tensor {
     /// Lengths of the dimensions, the outermost first.

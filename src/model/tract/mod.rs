@@ -1,4 +1,4 @@
-//! Runs the graphs with tract. No other folder names tract.
+//! Runs the graphs with tract. tract is used in no other folder.
 
 mod operators;
 mod wire;
@@ -19,13 +19,13 @@ use crate::error::{ErrorKind, Result};
 use operators::{Wiring, is_known};
 use wire::structure_bytes;
 
-/// Largest ONNX file, in bytes.
+/// Maximum size of an ONNX file, in bytes.
 const MAX_BYTES: usize = 512 << 20;
-/// Most nodes in a graph.
+/// Maximum number of nodes in a graph.
 const MAX_NODES: usize = 1024;
-/// Most bytes of an ONNX file outside the raw data of its initializers.
+/// Maximum size of an ONNX file without the raw data of its initializers, in bytes.
 const MAX_STRUCTURE: usize = 1 << 20;
-/// Most numbers in any input or output of a node.
+/// Maximum number of elements in any input or output of a node.
 const MAX_NUMBERS: usize = 1 << 26;
 
 /// The graphs of a bundle, ready to run one request at a time.
@@ -43,8 +43,8 @@ impl TractRuntime {
     /// Loads graphs from the bytes of their ONNX files. A run of a graph that is not among them fails with `no-model`.
     ///
     /// # Errors
-    /// `limit` or `model` for a graph that is refused: too large, an unknown operator, data outside the file, other
-    /// inputs.
+    /// `limit` or `model` if a graph is refused: it is too large, has an unknown operator, keeps data outside the file,
+    /// or does not have the declared inputs.
     pub fn new<B: AsRef<[u8]>>(graphs: &[(Graph, B)], shapes: Shapes) -> Result<TractRuntime> {
         register_kernels();
         let load = |(graph, bytes): &(Graph, B)| Ok((*graph, load(*graph, bytes.as_ref(), &shapes)?));
@@ -52,7 +52,7 @@ impl TractRuntime {
     }
 }
 
-/// Runs the start-up code that registers tract's matrix kernels. Natively it runs before `main` by itself.
+/// Runs the start-up code that registers tract's matrix kernels. In native builds it runs by itself before `main`.
 fn register_kernels() {
     #[cfg(target_arch = "wasm32")]
     {
@@ -87,7 +87,7 @@ fn load(graph: Graph, bytes: &[u8], shapes: &Shapes) -> Result<Loaded> {
     Ok(Loaded { plan: plan.map_err(fault)?, inputs })
 }
 
-/// Checks the graph as it is declared, before tract builds anything.
+/// Checks the declarations in the graph before tract builds anything.
 fn check(model: &ModelProto, signature: &Signature) -> std::result::Result<(), String> {
     let graph = model.graph.as_ref().ok_or("no graph")?;
     let constants: HashSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
@@ -103,8 +103,8 @@ fn check(model: &ModelProto, signature: &Signature) -> std::result::Result<(), S
     if let Some(node) = graph.node.iter().find(|node| !is_known(node)) {
         return Err(format!("the operator `{}` of `{}` is not one of a tower", node.op_type, node.domain));
     }
-    // tract computes nodes that follow from constants alone while it loads, before any limit on shapes applies. So they
-    // are refused.
+    // Nodes that depend only on constants are refused: tract computes them while it loads, before any limit on shapes
+    // applies.
     let mut computed: HashSet<&str> = graph.input.iter().map(|i| i.name.as_str()).filter(|i| !constants.contains(i)).collect();
     for node in &graph.node {
         if !node.input.iter().any(|i| computed.contains(i.as_str())) {
@@ -153,9 +153,9 @@ fn plan(proto: &ModelProto, inputs: &[(Element, Vec<usize>)]) -> TractResult<Arc
     let outputs = graph.output.iter().map(|output| wiring.value(&output.name)).collect::<TractResult<Vec<_>>>()?;
     let mut model = wiring.model;
     model.select_output_outlets(&outputs)?;
-    // These passes choose kernels and pack weights for them. tract's other passes look for a simpler graph: they take
-    // longer than the rest of the load, and no graph of the trainer gets simpler. The indices fit the version of tract
-    // that Cargo.toml pins.
+    // These passes choose kernels and pack weights for them. tract's other passes look for a simpler graph; they take
+    // longer than the rest of the load, and find nothing to simplify in the trainer's graphs. The indices fit the
+    // version of tract that Cargo.toml pins.
     let mut optimizer = Optimizer::codegen();
     let [constants, _, kernels, _, _, fusion] = &optimizer.passes[..] else { return Err(fault("tract has other passes".into())) };
     optimizer.passes = vec![kernels.clone(), constants.clone(), fusion.clone()];
@@ -191,7 +191,7 @@ fn run(loaded: &Loaded, inputs: &[Tensor]) -> TractResult<Vec<Vec<f32>>> {
     outputs.iter().map(|o| Ok(o.try_as_plain_ram()?.as_slice::<f32>()?.to_vec())).collect()
 }
 
-/// Turns a panic inside tract into an error. In WASM a panic is a trap, after which the page starts the module again.
+/// Turns a panic inside tract into an error. In WASM a panic is a trap; the page restarts the module after it.
 fn guarded<T>(f: impl FnOnce() -> std::result::Result<T, String>) -> std::result::Result<T, String> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).unwrap_or_else(|_| Err("tract panicked".into()))
 }

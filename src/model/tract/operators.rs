@@ -1,9 +1,9 @@
-//! The ONNX operators of a tower, and no others, as nodes of tract's typed model.
+//! Translates the ONNX operators that towers use, and no others, to nodes of tract's typed model.
 //!
-//! ONNX operators, <https://onnx.ai/onnx/operators/>, as of operator set 17. All shapes are known before the first
-//! node, so each node is wired as it comes: tract's own reader finds the shapes out by rules, which takes as long as
-//! the rest of the load, and its register keeps every operator in the WASM module. Axes and shapes that ONNX gives as
-//! an input are read from the initializers.
+//! The operators are those of operator set 17, <https://onnx.ai/onnx/operators/>. All input shapes are known before the
+//! first node, so each node can be wired as soon as it is read. tract's own reader is not used, because its shape
+//! inference takes as long as the rest of the load and its registry keeps every operator in the WASM module. Axes and
+//! shapes that ONNX gives as an input are read from the initializers.
 
 use std::collections::HashMap;
 
@@ -32,7 +32,7 @@ impl<'a> Wiring<'a> {
         Ok(())
     }
 
-    /// Reads an initializer, of 32-bit floats or 64-bit integers.
+    /// Reads an initializer of 32-bit floats or 64-bit integers.
     pub fn constant(&mut self, proto: &'a TensorProto) -> TractResult<()> {
         let shape: Vec<usize> = proto.dims.iter().map(|d| usize::try_from(*d)).collect::<Result<_, _>>()?;
         let raw = &proto.raw_data[..];
@@ -47,7 +47,7 @@ impl<'a> Wiring<'a> {
         Ok(())
     }
 
-    /// A value by its name: a constant enters the model when it is first asked for.
+    /// The value with this name. A constant is added to the model when it is first used.
     pub fn value(&mut self, name: &'a str) -> TractResult<OutletId> {
         if let Some(value) = self.values.get(name) {
             return Ok(*value);
@@ -72,7 +72,7 @@ impl<'a> Wiring<'a> {
         node.input.iter().map(|name| self.value(name)).collect()
     }
 
-    /// The first input, a computed value, and the integers of the second, a constant.
+    /// The first input, which is a computed value, and the integers of the second, which is a constant.
     fn input_and_numbers(&mut self, node: &'a NodeProto) -> TractResult<(OutletId, Vec<i64>)> {
         let [input, constant] = &node.input[..] else { bail!("expected 2 inputs, got {}", node.input.len()) };
         let tensor = self.constants.get(constant.as_str()).with_context(|| format!("`{constant}` is no constant"))?;
@@ -93,12 +93,13 @@ impl<'a> Wiring<'a> {
         Ok(self.model.wire_node(name, op, inputs)?[0])
     }
 
-    /// An operation on two values, after broadcasting their shapes.
+    /// Adds an operation on two values, after broadcasting their shapes.
     fn binary(&mut self, name: &str, op: impl Into<Box<dyn TypedOp>>, a: OutletId, b: OutletId) -> TractResult<OutletId> {
         Ok(wire_with_rank_broadcast(name, &mut self.model, op, &[a, b])?[0])
     }
 
-    /// A sum of products over named axes, such as `mk,kn->mn`. The lengths are checked here, because tract does not.
+    /// Adds an Einstein sum such as `mk,kn->mn`. The lengths of the axes are checked here, because tract does not check
+    /// them.
     fn product(&mut self, name: impl Into<String>, equation: &str, inputs: &[OutletId]) -> TractResult<OutletId> {
         let (given, wanted) = equation.split_once("->").context("expected `->`")?;
         let given: Vec<&str> = given.split(',').collect();
@@ -113,7 +114,7 @@ impl<'a> Wiring<'a> {
             ensure!(axes.chars().count() == shape.len(), "`{axes}` names other axes than those of {shape:?}");
             for (axis, length) in axes.chars().zip(shape) {
                 match lengths.iter().find(|(other, _)| *other == axis) {
-                    // A length of 1 broadcasts, but not on an axis that is summed over.
+                    // An axis of length 1 broadcasts, unless it is summed over.
                     Some((_, other)) => {
                         let repeated = wanted.contains(axis) && (length == 1 || *other == 1);
                         ensure!(*other == length || repeated, "`{axis}` of {equation} is {other} and {length}");
@@ -137,7 +138,7 @@ impl<'a> Wiring<'a> {
         Ok(x)
     }
 
-    /// The sum over the axes times a factor. The axes stay, with a length of 1.
+    /// Adds the sum over the axes, times a factor. The axes stay, with a length of 1.
     fn sum(&mut self, name: &str, x: OutletId, axes: TVec<usize>, factor: Option<f32>) -> TractResult<OutletId> {
         let sum = self.wire(format!("{name}.sum"), Reduce::new(axes, Reducer::Sum), &[x])?;
         let Some(factor) = factor else { return Ok(sum) };
@@ -158,13 +159,13 @@ fn unknown(node: &NodeProto) -> String {
 
 type Wire = for<'a> fn(&mut Wiring<'a>, &'a NodeProto, &'a str) -> TractResult<OutletId>;
 
-/// Whether a graph of a bundle may have the operator.
+/// Whether the operator is allowed in a bundle's graph.
 pub(super) fn is_known(node: &NodeProto) -> bool {
     node.domain.is_empty() && wire_of(&node.op_type).is_some()
 }
 
 fn wire_of(operator: &str) -> Option<Wire> {
-    /// An operation on each number.
+    /// An element-wise operation.
     macro_rules! each {
         ($op:expr) => {
             |w, node, name| {
@@ -213,13 +214,13 @@ fn wire_of(operator: &str) -> Option<Wire> {
     Some(wire)
 }
 
-/// Resolves an axis, which counts from the end if it is negative.
+/// Resolves an axis. A negative axis counts from the end.
 fn axis(axis: i64, rank: usize) -> TractResult<usize> {
     let from_start = if axis < 0 { axis + rank as i64 } else { axis };
     usize::try_from(from_start).ok().filter(|axis| *axis < rank).with_context(|| format!("no axis {axis} of {rank}"))
 }
 
-/// Resolved axes in ascending order, each once.
+/// Resolves axes and returns them in ascending order, without repeats.
 fn axes(given: &[i64], rank: usize) -> TractResult<TVec<usize>> {
     let mut axes: TVec<usize> = given.iter().map(|a| axis(*a, rank)).collect::<TractResult<_>>()?;
     axes.sort_unstable();
@@ -244,7 +245,7 @@ fn matmul<'a>(w: &mut Wiring<'a>, node: &'a NodeProto, name: &'a str) -> TractRe
     w.product(name, &product, &inputs)
 }
 
-/// A sum of products over named axes, such as `bihd,bjhd->bhij`.
+/// An Einstein sum such as `bihd,bjhd->bhij`.
 fn einsum<'a>(w: &mut Wiring<'a>, node: &'a NodeProto, name: &'a str) -> TractResult<OutletId> {
     let equation: String = node.get_attr("equation")?;
     let inputs = w.inputs(node, 2)?;
@@ -282,7 +283,7 @@ fn softmax<'a>(w: &mut Wiring<'a>, node: &'a NodeProto, name: &'a str) -> TractR
     w.wire(name, Softmax { axes: tvec![axis], quant_output_dt: None, kind: SoftmaxKind::default() }, &inputs)
 }
 
-/// Reshapes to a constant shape. 0 keeps a length, and one −1 takes what is left.
+/// Reshapes to a constant shape. A 0 keeps the length of its axis, and a single −1 stands for the remaining length.
 fn reshape<'a>(w: &mut Wiring<'a>, node: &'a NodeProto, name: &'a str) -> TractResult<OutletId> {
     ensure!(!node.get_attr_opt("allowzero")?.unwrap_or(false), "expected allowzero of 0");
     let (x, wanted) = w.input_and_numbers(node)?;
@@ -326,7 +327,7 @@ fn squeeze<'a>(w: &mut Wiring<'a>, node: &'a NodeProto, name: &'a str) -> TractR
     w.reaxed(name, x, axes.into_iter().rev().map(AxisOp::Rm))
 }
 
-/// The sum or the mean over some axes. `ReduceMean` has them as an attribute before operator set 18.
+/// The sum or the mean over some axes. Up to operator set 17, `ReduceMean` has the axes as an attribute.
 fn reduce<'a>(w: &mut Wiring<'a>, node: &'a NodeProto, name: &'a str, mean: bool) -> TractResult<OutletId> {
     let (x, given) = match node.get_attr_opt_vec("axes")? {
         Some(axes) => (w.inputs(node, 1)?[0], axes),
@@ -355,8 +356,8 @@ fn layer_normalization<'a>(w: &mut Wiring<'a>, node: &'a NodeProto, name: &'a st
     w.binary(name, math::add(), scaled, inputs[2])
 }
 
-/// A GRU of one direction that starts from zeros and gives only its last state: inputs x `[L, batch, in]`, w
-/// `[1, 3h, in]`, r `[1, 3h, h]`, b `[1, 6h]`; output `Y_h` `[1, batch, h]`. Cho et al., Learning phrase
+/// A GRU of one direction that starts from zeros and returns only its last state. Inputs are x `[L, batch, in]`, w `[1,
+/// 3h, in]`, r `[1, 3h, h]` and b `[1, 6h]`; the output is `Y_h` `[1, batch, h]`. Cho et al., Learning phrase
 /// representations using RNN encoder–decoder, 2014.
 fn gru<'a>(w: &mut Wiring<'a>, node: &'a NodeProto, name: &'a str) -> TractResult<OutletId> {
     let chunk = match node.get_attr_opt::<&str>("direction")? {
@@ -376,7 +377,7 @@ fn gru<'a>(w: &mut Wiring<'a>, node: &'a NodeProto, name: &'a str) -> TractResul
         *len > 0 && shapes[1][..] == [1, 3 * hidden, *width] && shapes[2][1] == 3 * hidden && shapes[3][..] == [1, 6 * hidden];
     ensure!(fits && w.model.outlet_fact(inputs[2])?.konst.is_some(), "expected constants that fit, got {shapes:?}");
     let [from_x, from_state] = [1, 2].map(|i| w.wire(format!("{name}.weights_{i}"), AxisOp::Rm(0), &inputs[i..=i]));
-    // The products with the inputs are computed for all steps at once, with a kernel whose weights are packed.
+    // One product with packed weights computes the input part of the gates for all steps at once.
     let product = w.product(format!("{name}.product"), "tbk,gk->btg", &[inputs[0], from_x?])?;
     let bias = w.wire(format!("{name}.bias"), Slice::new(1, 0, 3 * hidden), &inputs[3..])?;
     let x = w.binary(&format!("{name}.inputs"), math::add(), product, bias)?;

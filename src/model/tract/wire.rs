@@ -1,17 +1,17 @@
-//! Measures an ONNX file without building it: walks protobuf fields by number and length.
+//! Measures an ONNX file without decoding it, by walking its protobuf fields by number and length.
 
 /// Field numbers of onnx.proto: `ModelProto.graph`, `GraphProto.initializer`, `TensorProto.raw_data`.
 const WEIGHTS: [u64; 3] = [7, 5, 9];
 
-/// The bytes of an ONNX file outside the raw data of its initializers. `None` if the file is not protobuf.
+/// The size of an ONNX file without the raw data of its initializers, in bytes. `None` if the file is not protobuf.
 ///
-/// These decide how much memory decoding takes: an empty message of two bytes becomes a struct of more than a hundred,
-/// while a byte of raw data stays a byte.
+/// This size decides how much memory decoding takes: an empty message of two bytes becomes a struct of over a hundred,
+/// while a byte of raw data stays one byte.
 pub fn structure_bytes(bytes: &[u8]) -> Option<usize> {
     Some(bytes.len() - nested(bytes, &WEIGHTS)?)
 }
 
-/// The lengths of all fields at a path of field numbers, summed.
+/// The total length of all fields at a path of field numbers.
 fn nested(bytes: &[u8], path: &[u64]) -> Option<usize> {
     let Some((number, rest)) = path.split_first() else { return Some(bytes.len()) };
     let (mut at, mut sum) = (bytes, 0);
@@ -35,7 +35,7 @@ fn nested(bytes: &[u8], path: &[u64]) -> Option<usize> {
     Some(sum)
 }
 
-/// Reads a varint: 7 bits in each byte, the lowest first.
+/// Reads a varint: 7 bits in each byte, the lowest bits first.
 fn varint(at: &mut &[u8]) -> Option<u64> {
     let mut number = 0;
     for shift in (0..64).step_by(7) {

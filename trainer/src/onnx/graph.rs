@@ -17,20 +17,20 @@ const OPSET: i64 = 17;
 /// The version of the ONNX file format that was released with this operator set.
 const IR_VERSION: i64 = 8;
 
-/// A value of the graph, by its name.
+/// A value of the graph, identified by its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Value(pub String);
 
 /// An attribute of a node.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Attribute<'a> {
-    /// A whole number.
+    /// An integer.
     Int(i64),
-    /// Whole numbers.
+    /// A list of integers.
     Ints(&'a [i64]),
-    /// A word.
+    /// A string.
     Text(&'a str),
-    /// A number.
+    /// A 32-bit float.
     Float(f32),
 }
 
@@ -54,7 +54,7 @@ impl GraphBuilder {
     /// Adds an initializer of 32-bit floats, row-major.
     ///
     /// # Panics
-    /// If `data` has not as many numbers as `shape` says.
+    /// If the length of `data` is not the product of `shape`.
     pub fn constant_f32(&mut self, name: &str, shape: &[usize], data: &[f32]) -> Value {
         assert_eq!(shape.iter().product::<usize>(), data.len(), "{name}");
         self.constant(name, DataType::Float, shape, data.iter().flat_map(|x| x.to_le_bytes()).collect())
@@ -63,7 +63,7 @@ impl GraphBuilder {
     /// Adds an initializer of 64-bit integers, row-major.
     ///
     /// # Panics
-    /// If `data` has not as many numbers as `shape` says.
+    /// If the length of `data` is not the product of `shape`.
     pub fn constant_i64(&mut self, name: &str, shape: &[usize], data: &[i64]) -> Value {
         assert_eq!(shape.iter().product::<usize>(), data.len(), "{name}");
         self.constant(name, DataType::Int64, shape, data.iter().flat_map(|x| x.to_le_bytes()).collect())
@@ -80,15 +80,15 @@ impl GraphBuilder {
         Value(name.into())
     }
 
-    /// Adds a node with one output and returns that output. Its name is the operator with the number of nodes before
-    /// it.
+    /// Adds a node with one output and returns that output. The node is named after its operator and the number of
+    /// nodes before it.
     pub fn node(&mut self, operator: &str, inputs: &[&Value], attributes: &[(&str, Attribute)]) -> Value {
         let name = format!("{}_{}", operator.to_lowercase(), self.graph.node.len());
         self.push_node(operator, inputs, &[&name], attributes);
         Value(name)
     }
 
-    /// Adds a node whose first output nothing reads, and returns its second output.
+    /// Adds a node with two outputs and returns the second. The first is omitted.
     pub fn second(&mut self, operator: &str, inputs: &[&Value], attributes: &[(&str, Attribute)]) -> Value {
         let name = format!("{}_{}", operator.to_lowercase(), self.graph.node.len());
         self.push_node(operator, inputs, &["", &name], attributes);
@@ -119,7 +119,7 @@ impl GraphBuilder {
         });
     }
 
-    /// Declares an output and gives it the numbers of `value`.
+    /// Declares an output of the graph with the value `value`.
     pub fn output(&mut self, port: &Port, value: &Value, shapes: &Shapes) {
         self.push_node("Identity", &[value], &[port.name], &[]);
         self.graph.output.push(value_info(port, shapes));

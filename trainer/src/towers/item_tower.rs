@@ -1,10 +1,10 @@
 //! The item tower: item id and columns to a vector and a bias.
 //!
-//! v = E`[id]` + x F and b = B`[id]` + x f, with x the weighted slots of the columns. An untied tower gives the history
-//! other vectors of the items to read, E′`[id]` + x F′.
+//! v = E`[id]` + x F and b = B`[id]` + x f, where x are the weighted slots of the columns. An untied tower has a second
+//! vector for each item, E′`[id]` + x F′, which the history reads instead of v.
 //!
-//! Id index 0 stands for an unknown id. Training gives it to items at random, so that the columns alone make a fair
-//! vector.
+//! Id index 0 stands for an unknown id. Training replaces random ids by it, so that the tower learns to make a useful
+//! vector from the columns alone.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -19,7 +19,7 @@ use super::params::{Parameter, fill_normal, split, split_mut, total};
 use crate::onnx::{Attribute, GraphBuilder};
 use crate::ops::{Real, bag};
 
-/// Standard deviation of the random numbers that training starts from.
+/// Standard deviation of the initial vectors.
 const START_SD: f64 = 0.05;
 
 /// Parameters of the item tower.
@@ -52,8 +52,8 @@ impl<S> From<[S; 6]> for Parts<S> {
 }
 
 impl<T: Real> ItemTower<T> {
-    /// A tower of zeros for `items` items and `slots` slots of columns. With `untied` histories read other vectors than
-    /// those that score.
+    /// A tower of zeros for `items` items and `slots` slots of columns. With `untied`, histories read item vectors of
+    /// their own, not the ones that score.
     pub fn zeros(dim: usize, items: usize, slots: usize, untied: bool) -> Self {
         let n = usize::from(untied);
         let layout = vec![
@@ -67,7 +67,7 @@ impl<T: Real> ItemTower<T> {
         ItemTower { dim, numbers: vec![T::ZERO; total(&layout)], layout }
     }
 
-    /// A tower as training starts from it: random vectors, and the bias ½ ln((count + 1) / (mean + 1)) of an item with
+    /// The tower at the start of training: random vectors, and the bias ½ ln((count + 1) / (mean + 1)) for an item with
     /// `count` events.
     pub fn start(dim: usize, counts: &[u32], slots: usize, untied: bool, seed: u64) -> Self {
         let mut tower = Self::zeros(dim, counts.len(), slots, untied);
@@ -85,11 +85,11 @@ impl<T: Real> ItemTower<T> {
         tower
     }
 
-    /// Replaces the vectors of the ids by those of another model, `[items, d]`, scaled to the standard deviation of a
+    /// Replaces the id vectors by the vectors `[items, d]` of another model, scaled to the standard deviation of a
     /// random start.
     ///
     /// # Panics
-    /// If `vectors` has not `items * d` numbers.
+    /// If the length of `vectors` is not `items * d`.
     pub fn start_from(&mut self, vectors: &[f64]) {
         let d = self.dim;
         let spread = (vectors.iter().map(|x| x * x).sum::<f64>() / vectors.len() as f64).sqrt();
@@ -108,7 +108,7 @@ impl<T: Real> ItemTower<T> {
         p.input_ids.fill(T::ZERO);
     }
 
-    /// The ranges of `numbers` where the gradient of items with these id indices can differ from 0, whatever their
+    /// The ranges of `numbers` in which the gradient can be non-zero for items with these id indices, whatever their
     /// columns. They ascend and do not overlap.
     pub fn touched(&self, ids: &[u32]) -> Vec<Range<usize>> {
         let ids: BTreeSet<usize> = ids.iter().map(|id| *id as usize).collect();
@@ -125,8 +125,7 @@ impl<T: Real> ItemTower<T> {
         ranges
     }
 
-    /// Gives items without training events the vector and bias of the unknown id, since nothing was learned about
-    /// theirs.
+    /// Gives items without training events the vector and bias of the unknown id, since their own were never trained.
     pub fn forget_unseen(&mut self, counts: &[u32]) {
         let d = self.dim;
         let p = Parts::from(split_mut(&self.layout, &mut self.numbers));
@@ -143,7 +142,7 @@ impl<T: Real> ItemTower<T> {
         split(&self.layout, &self.numbers).into()
     }
 
-    /// Vectors `[items, d]` and biases `[items]` of items with the given id indices and bags of column slots.
+    /// Computes vectors `[items, d]` and biases `[items]` from id indices and bags of column slots.
     pub fn forward<'a>(&self, ids: &[u32], bags: impl IntoIterator<Item = &'a Bag> + Clone) -> (Vec<T>, Vec<T>) {
         let (d, p) = (self.dim, self.parts());
         let vectors = embed(d, (p.ids, p.features), ids, bags.clone());
@@ -152,8 +151,8 @@ impl<T: Real> ItemTower<T> {
         (vectors, biases)
     }
 
-    /// The vectors `[items, d]` by which an untied tower's history reads these items. `None` if it reads those of
-    /// [`ItemTower::forward`].
+    /// The vectors `[items, d]` that the history reads for these items. `None` in a tied tower, whose history reads the
+    /// vectors of [`ItemTower::forward`].
     pub fn inputs<'a>(&self, ids: &[u32], bags: impl IntoIterator<Item = &'a Bag>) -> Option<Vec<T>> {
         let p = self.parts();
         (!p.input_ids.is_empty()).then(|| embed(self.dim, (p.input_ids, p.input_features), ids, bags))
@@ -213,19 +212,19 @@ pub struct CatalogRows {
     pub vectors: Vec<f32>,
     /// `[n]`.
     pub biases: Vec<f32>,
-    /// The vectors by which the history reads the items, if they are not `vectors`: `[n, d]`.
+    /// The vectors that the history reads, `[n, d]`; `None` if it reads `vectors`.
     pub inputs: Option<Vec<f32>>,
 }
 
 impl CatalogRows {
-    /// The vectors by which the history reads the items: `[n, d]`.
+    /// The vectors that the history reads: `[n, d]`.
     pub fn read(&self) -> &[f32] {
         self.inputs.as_ref().unwrap_or(&self.vectors)
     }
 }
 
 impl ItemTower {
-    /// The outputs for a catalog whose items have the encoded columns `bags`.
+    /// Computes the outputs for a catalog whose items have the encoded columns `bags`.
     pub fn rows(&self, bags: &[Bag]) -> CatalogRows {
         let ids: Vec<u32> = (1..=bags.len() as u32).collect();
         let (vectors, biases) = self.forward(&ids, bags);
@@ -233,7 +232,7 @@ impl ItemTower {
     }
 
     /// The tower as an ONNX file with the inputs and outputs of
-    /// [`ITEM_TOWER`](foretaste::model::signature::ITEM_TOWER). It has an `input` output if histories read items by
+    /// [`ITEM_TOWER`](foretaste::model::signature::ITEM_TOWER). The graph has the output `input` if histories read item
     /// vectors of their own. `linear` adds its dimensions to d.
     pub fn onnx(&self, encoding: &Encoding, linear: Option<&Linear>) -> Vec<u8> {
         let (d, p) = (self.dim, self.parts());
@@ -266,7 +265,7 @@ impl ItemTower {
     }
 }
 
-/// The column slots of every item of a catalog.
+/// Encodes the columns of every item of a catalog as a bag of slots.
 pub fn encode_catalog(encoding: &Encoding, catalog: &CatalogFile) -> Vec<Bag> {
     let value = |column: &str, row: usize| catalog.columns.get(column).map(|values| &values[row]);
     (0..catalog.ids.len()).map(|row| encoding.encode_row(catalog.titles[row].as_deref(), |column| value(column, row))).collect()

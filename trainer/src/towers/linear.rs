@@ -1,20 +1,20 @@
-//! A linear model beside the towers: EASE over its strongest directions (Steck, Embarrassingly Shallow Autoencoders,
-//! 2019).
+//! A linear model whose scores are added to the towers': EASE, reduced to its strongest directions (Steck,
+//! Embarrassingly Shallow Autoencoders, 2019).
 //!
-//! It has dimensions of its own. In these the visitor's vector is Σ y_i over the events of the history and the row of
-//! item j is z_j, so the score of j grows by Σ y_i · z_j.
+//! It takes r extra dimensions of every vector. There the visitor's vector is Σ y_i over the events of the history and
+//! the row of item j is z_j, so the model adds Σ y_i · z_j to the score of j.
 
 use super::CatalogRows;
 use crate::onnx::{Attribute, GraphBuilder, Value};
 
-/// The low-rank parts y and z of the model, one row an item.
+/// The low-rank factors y and z of the model, with one row for each item.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Linear {
-    /// Dimensions r.
+    /// r, the number of dimensions.
     pub dim: usize,
     /// y `[n, r]`: what an item adds to the visitor's vector.
     pub inputs: Vec<f32>,
-    /// z `[n, r]`: what the visitor's vector is multiplied by for the score of an item.
+    /// z `[n, r]`: the score of an item is the product of its row with the visitor's vector.
     pub rows: Vec<f32>,
 }
 
@@ -24,10 +24,10 @@ impl Linear {
         Linear { dim, inputs: vec![0.0; items * dim], rows: vec![0.0; items * dim] }
     }
 
-    /// A model from y and z `[n, r]` whose scores count `share` times.
+    /// A model from y and z `[n, r]` whose scores are multiplied by `share`.
     ///
-    /// y is scaled to the standard deviation of the towers' vectors `beside`, so that one int8 scale fits both parts
-    /// of a row.
+    /// y is scaled to the standard deviation of the towers' vectors `beside`, so that one int8 scale fits both parts of
+    /// a row. z is divided by the same factor, which leaves the scores as they are.
     pub fn new(dim: usize, [y, z]: &[Vec<f64>; 2], share: f64, beside: &[f32]) -> Linear {
         let spread = |squares: f64, n: usize| libm::sqrt(squares / n.max(1) as f64);
         let own = spread(y.iter().map(|y| y * y).sum(), y.len());
@@ -53,7 +53,7 @@ impl Linear {
         }
     }
 
-    /// The rows of a catalog, `[n, d]`, widened to `[n, d + r]` by this model's.
+    /// Widens the rows of a catalog from `[n, d]` to `[n, d + r]` by appending this model's rows.
     pub fn beside(&self, towers: CatalogRows) -> CatalogRows {
         let d = towers.vectors.len() / towers.biases.len().max(1);
         let join = |own: &[f32], added: &[f32]| -> Vec<f32> {
@@ -102,7 +102,7 @@ mod tests {
         let linear = Linear::new(2, &parts, 0.5, &[0.1, -0.1]);
         let mut scores = [1.0, 1.0];
         linear.add_to(&mut scores, &linear.vector(&[0, 1]));
-        // Σ y = (1, 3): 2 + 3 and −1 + 12, half of each.
+        // Σ y = (1, 3), so the scores are half of 2 + 3 and half of −1 + 12.
         assert!((scores[0] - 3.5).abs() < 1e-5 && (scores[1] - 6.5).abs() < 1e-5, "{scores:?}");
         let squares: f32 = linear.inputs.iter().map(|y| y * y).sum();
         assert!((squares / 4.0 - 0.01).abs() < 1e-6);

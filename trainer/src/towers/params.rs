@@ -1,5 +1,5 @@
-//! Parameters of a tower, one after the other in a flat list of numbers, so that optimizer, average and checkpoint
-//! handle one list.
+//! Parameters of a tower, stored one after the other in one flat list of numbers, so that the optimizer, the weight
+//! average and the checkpoint each handle a single list.
 
 use crate::ops::Real;
 use crate::random::{mix, positive_unit};
@@ -18,32 +18,32 @@ impl Parameter {
         Parameter { name: name.into(), shape: shape.to_vec() }
     }
 
-    /// How many numbers it has.
+    /// The number of elements.
     pub fn len(&self) -> usize {
         self.shape.iter().product()
     }
 
-    /// Whether it has none, because this tower does without it.
+    /// Whether the parameter has no elements, because this tower does not use it.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// How many numbers all parameters of `layout` have together.
+/// The number of elements of all parameters of `layout` together.
 pub fn total(layout: &[Parameter]) -> usize {
     layout.iter().map(Parameter::len).sum()
 }
 
-/// The parameters in a flat slice, each as a slice of its own.
+/// Splits a flat slice into one slice for each parameter.
 ///
 /// # Panics
-/// If the layout has not N parameters, or the slice has another length than [`total`].
+/// If the layout does not have N parameters, or the length of the slice is not [`total`].
 pub fn split<'a, T, const N: usize>(layout: &[Parameter], mut flat: &'a [T]) -> [&'a [T]; N] {
     assert_eq!((layout.len(), total(layout)), (N, flat.len()));
     std::array::from_fn(|i| flat.split_off(..layout[i].len()).unwrap_or_default())
 }
 
-/// Like [`split`], for writing.
+/// Like [`split`], but with mutable slices.
 ///
 /// # Panics
 /// Like [`split`].
@@ -52,7 +52,7 @@ pub fn split_mut<'a, T, const N: usize>(layout: &[Parameter], mut flat: &'a mut 
     std::array::from_fn(|i| flat.split_off_mut(..layout[i].len()).unwrap_or_default())
 }
 
-/// Fills with normal draws of mean 0 and standard deviation `sd` (Box and Muller, 1958).
+/// Fills `out` with normal draws of mean 0 and standard deviation `sd` (Box and Muller, 1958).
 pub(super) fn fill_normal<T: Real>(out: &mut [T], sd: f64, seed: u64) {
     for (i, x) in out.iter_mut().enumerate() {
         let (a, b) = (positive_unit(mix(seed, 2 * i as u64)), positive_unit(mix(seed, 2 * i as u64 + 1)));
@@ -60,7 +60,7 @@ pub(super) fn fill_normal<T: Real>(out: &mut [T], sd: f64, seed: u64) {
     }
 }
 
-/// Fills with uniform draws from −bound..bound.
+/// Fills `out` with uniform draws from −bound..bound.
 pub(super) fn fill_uniform<T: Real>(out: &mut [T], bound: f64, seed: u64) {
     for (i, x) in out.iter_mut().enumerate() {
         *x = T::of(bound * (2.0 * positive_unit(mix(seed, i as u64)) - 1.0));

@@ -1,9 +1,9 @@
-//! The rating head of the user tower. It gives `[c, w]`: the visitor's rating of an item with the vector v is c + w ·
-//! v.
+//! The rating head of the user tower. Its output is `[c, w]`: the visitor's predicted rating of an item with the vector
+//! v is c + w · v.
 //!
-//! `[c, w]` = W · `[a, mean, tastes]` + b, where a are the hidden numbers of the tower's perceptron, and mean and
-//! tastes come from [`rating_pool`]. So the mean rating of an item must be a linear function of its vector. Training
-//! subtracts the mean of the ratings and divides by their standard deviation.
+//! `[c, w]` = W · `[a, mean, tastes]` + b, where a is the hidden layer of the tower's perceptron, and mean and tastes
+//! come from [`rating_pool`]. The model therefore assumes that an item's mean rating is a linear function of its
+//! vector. Training subtracts the mean of the ratings and divides by their standard deviation.
 
 use super::params::Parameter;
 use crate::onnx::{Attribute, GraphBuilder, Value};
@@ -11,11 +11,11 @@ use crate::ops::event::EventIndex;
 use crate::ops::rating_pool::{self, Residuals};
 use crate::ops::{Real, linear};
 
-/// How many parameters a head has.
+/// The number of parameters of a head.
 pub(super) const PARAMETERS: usize = 6;
-/// ln k of the mean and of the tastes before training.
+/// The initial ln k of the mean and of the tastes.
 const START_LOG_PRIOR: f64 = 1.6;
-/// Weight of the tastes before training.
+/// The initial weight of the tastes.
 const START_TASTES: f64 = 0.1;
 
 /// The parameters, or their gradients.
@@ -25,7 +25,7 @@ pub(super) struct Head<S> {
     pub weights: S,
     /// `[1 + d]`.
     pub bias: S,
-    /// Mean and standard deviation of the ratings; not learned.
+    /// Mean and standard deviation of the ratings. They are constants, not trained.
     pub scale: S,
 }
 
@@ -48,7 +48,7 @@ pub(super) fn layout(rates: bool, d: usize, hidden: usize, values: usize) -> [Pa
     ]
 }
 
-/// What the backward pass needs.
+/// Activations that the backward pass needs.
 pub(super) struct Activations<T> {
     /// `[rows, hidden + 1 + d]`.
     input: Vec<T>,
@@ -57,8 +57,8 @@ pub(super) struct Activations<T> {
 }
 
 impl<T: Real> Head<&mut [T]> {
-    /// Sets the parameters as training starts from them: the head predicts the mean of the visitor's ratings, plus a
-    /// little of the tastes. `values` has the mean rating of each row of the value table.
+    /// Initialises the parameters so that the head predicts the mean of the visitor's ratings, plus a small part of the
+    /// tastes. `values` has the mean rating of each row of the value table.
     pub fn start(&mut self, d: usize, [mean, sd]: [f64; 2], values: &[f64]) {
         self.scale.copy_from_slice(&[mean, sd].map(T::of));
         self.pool.values.iter_mut().zip(values).for_each(|(t, value)| *t = T::of((value - mean) / sd));
@@ -71,8 +71,8 @@ impl<T: Real> Head<&mut [T]> {
 }
 
 impl<T: Real> Head<&[T]> {
-    /// c and w of each prefix with `first` events or more. `after` `[rows, hidden]` are the perceptron's hidden
-    /// numbers.
+    /// Computes c and w for each prefix of at least `first` events. `after` `[rows, hidden]` is the perceptron's hidden
+    /// layer.
     pub fn forward(&self, d: usize, events: &[EventIndex], vectors: &[T], first: usize, after: &[T]) -> Activations<T> {
         let rows = events.len() + 1 - first;
         let hidden = after.len() / rows;
@@ -85,7 +85,7 @@ impl<T: Real> Head<&[T]> {
         Activations { input, out }
     }
 
-    /// Adds the gradient to `dvectors`, `dafter` and `gradient`. `dout` `[rows, 1 + d]` is that of
+    /// Adds the gradient to `dvectors`, `dafter` and `gradient`. `dout` `[rows, 1 + d]` is the gradient of
     /// [`Activations::out`].
     #[allow(clippy::too_many_arguments)]
     pub fn backward(
@@ -119,8 +119,8 @@ impl<T: Real> Head<&[T]> {
 }
 
 impl Head<&[f32]> {
-    /// Adds the head to a graph. It reads `hidden` `[batch, hidden]` and inputs of the tower; the result
-    /// `[batch, 1 + d]` is `[c, w]` in the unit of the ratings.
+    /// Adds the head to a graph. It reads `hidden` `[batch, hidden]` and the tower's inputs, and returns `[c, w]` in
+    /// the unit of the ratings, `[batch, 1 + d]`.
     pub fn onnx(&self, g: &mut GraphBuilder, d: usize, hidden: &Value, [vectors, values, mask]: [&Value; 3]) -> Value {
         let pools = rating_pool::onnx(g, d, &self.pool, vectors, values, mask);
         let input = g.node("Concat", &[hidden, &pools], &[("axis", Attribute::Int(1))]);

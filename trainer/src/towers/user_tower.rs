@@ -1,7 +1,8 @@
 //! The user tower: history and context to the visitor's vector.
 //!
-//! Each event becomes a vector ([`event`]) and the history a summary P of one vector or more ([`Encoder`]). With c the
-//! embedding of the context, u = ½ eˢ · LN( Σ_k m_k ⊙ P_k + W2 · GELU(W1 · `[LN(P), c]`) ). There is no user id.
+//! Each event becomes a vector ([`event`]), and the history becomes a summary P of one or more vectors ([`Encoder`]).
+//! With c the embedding of the context, u = ½ eˢ · LN( Σ_k m_k ⊙ P_k + W2 · GELU(W1 · `[LN(P), c]`) ). The tower reads
+//! no user id.
 
 use foretaste::EncodedState;
 use foretaste::features::{Bag, EncodedHistory, Encoding};
@@ -20,30 +21,30 @@ use crate::ops::event::{EventIndex, Tables};
 use crate::ops::{Real, bag, event, gelu, layer_norm, linear};
 use crate::random::mix;
 
-/// Gains of the lowest and the highest value bucket before training: a disliked item counts less.
+/// Initial gains of the lowest and the highest value bucket, so that a disliked item counts less.
 const START_GAIN: [f64; 2] = [-0.3, 0.2];
-/// The perceptron's share of the vector before training.
+/// The perceptron's initial share of the vector.
 const START_SHARE: f64 = 0.5;
 
 /// The encoder and the sizes of a user tower.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserShape {
-    /// How the events become a summary.
+    /// The encoder, which turns the events into a summary.
     pub encoder: Encoder,
     /// Dimensions of a vector.
     pub dim: usize,
-    /// Width of the perceptron.
+    /// Hidden width of the perceptron.
     pub hidden: usize,
     /// Rows of the embedding tables of value, type, gap and run, in this order.
     pub rows: [usize; 4],
-    /// Bag of the context.
+    /// Rows of the context's embedding table.
     pub context: usize,
     /// Whether the tower has a rating head.
     pub rates: bool,
 }
 
 impl UserShape {
-    /// The shape that an encoding asks for.
+    /// The shape that fits an encoding.
     pub fn of(encoding: &Encoding, encoder: Encoder, dim: usize, hidden: usize, rates: bool) -> Self {
         let h = &encoding.history;
         UserShape {
@@ -92,7 +93,7 @@ pub struct UserTower<T = f32> {
     pub numbers: Vec<T>,
 }
 
-/// How many parameters follow those of the encoder.
+/// The number of parameters after the encoder's.
 const COMMON: usize = 14 + rating_head::PARAMETERS;
 
 /// The parameters, or their gradients.
@@ -120,20 +121,20 @@ impl<S> Parts<S> {
     }
 }
 
-/// One history, and a request after each of its longer prefixes.
+/// One history, with a request after each of its prefixes of at least `first` events.
 #[derive(Debug, Clone, Copy)]
 pub struct Input<'a, T> {
-    /// Oldest first; items are rows of `vectors`.
+    /// The events, oldest first; an event's item is a row of `vectors`.
     pub events: &'a [EventIndex],
-    /// Item vectors as the history reads them, `[items, d]`.
+    /// The item vectors that the history reads, `[items, d]`.
     pub vectors: &'a [T],
-    /// How many events the first wanted prefix has.
+    /// The number of events in the shortest prefix to compute.
     pub first: usize,
     /// The context of each prefix `first..=events.len()`, as a bag of slots.
     pub contexts: &'a [Bag],
 }
 
-/// The results of a forward pass over prefixes of one history, and what the backward pass needs of it.
+/// The results of a forward pass over prefixes of one history, and the activations that the backward pass needs.
 pub struct Activations<T> {
     /// The visitor's vectors, one row for each prefix: `[rows, d]`.
     pub u: Vec<T>,
@@ -167,7 +168,7 @@ impl<T: Real> UserTower<T> {
         UserTower { shape, numbers: vec![T::ZERO; total(&layout)], layout }
     }
 
-    /// A tower as training starts from it: the mean of the summary's vectors plus a small random perceptron.
+    /// The tower at the start of training: the mean of the summary's vectors plus a small random perceptron.
     pub fn start(shape: UserShape, rates: [f64; RATES], seed: u64) -> Self {
         let mut tower = Self::zeros(shape);
         let p = parts_mut(&tower.layout, &mut tower.numbers);
@@ -188,8 +189,8 @@ impl<T: Real> UserTower<T> {
         tower
     }
 
-    /// Sets the rating head as training starts from it. `moments` are mean and standard deviation of the ratings,
-    /// `by_row` the mean rating of each row of the value table.
+    /// Initialises the rating head. `moments` are the mean and the standard deviation of the ratings, `by_row` the mean
+    /// rating of each row of the value table.
     pub fn start_ratings(&mut self, moments: [f64; 2], by_row: &[f64]) {
         let d = self.shape.dim;
         parts_mut(&self.layout, &mut self.numbers).head.start(d, moments, by_row);
@@ -201,12 +202,12 @@ impl<T: Real> UserTower<T> {
         Parts::new(own, split(common, rest))
     }
 
-    /// ½ eˢ.
+    /// The scale ½ eˢ of the vector.
     fn scale(&self) -> T {
         T::of(0.5) * self.parts().log_scale[0].exp()
     }
 
-    /// The vectors of the prefixes. The seed of `dropout` is this history's own.
+    /// Computes the visitor's vector for each prefix. `dropout` must have a seed of its own for each history.
     pub fn forward(&self, input: Input<T>, dropout: Dropout) -> Activations<T> {
         let Input { events, vectors, first, contexts } = input;
         let (d, p, rows) = (self.shape.dim, self.parts(), events.len() + 1 - first);
@@ -244,8 +245,8 @@ impl<T: Real> UserTower<T> {
         Activations { u, h, encoded, x, before, after, sum, dropout, head }
     }
 
-    /// Adds the gradient to `dvectors` `[items, d]` and to `gradient`, which has the layout of `numbers`.
-    /// `du` `[rows, d]` is the gradient of the vectors, `dratings` that of [`Activations::ratings`].
+    /// Adds the gradient to `dvectors` `[items, d]` and to `gradient`, which has the layout of `numbers`. `du` `[rows,
+    /// d]` is the gradient of the visitor's vectors, `dratings` the gradient of [`Activations::ratings`].
     pub fn backward(
         &self,
         input: Input<T>,
@@ -298,8 +299,8 @@ impl<T: Real> UserTower<T> {
 }
 
 impl UserTower {
-    /// The forward pass of one query: the vector `[d]`, and `[c, w]` of the rating head or nothing.
-    /// `vectors` `[len, d]` are those of the history's items, newest first.
+    /// Runs the forward pass for one query. Returns the vector `[d]` and the rating head's `[c, w]`, which is empty if
+    /// the tower has no rating head. `vectors` `[len, d]` are the vectors of the history's items, newest first.
     pub fn forward_one(&self, query: &EncodedState, vectors: &[f32]) -> [Vec<f32>; 2] {
         let mut events = event_indices(&query.history);
         events.iter_mut().enumerate().for_each(|(i, event)| event.item = i as u32);
@@ -312,8 +313,8 @@ impl UserTower {
 
     /// The tower as an ONNX file with the inputs and outputs of
     /// [`USER_TOWER`](foretaste::model::signature::USER_TOWER), for histories of `len` events and contexts of
-    /// `context_slots` slots. It has a `rating` output if the tower has a rating head. `linear` adds its dimensions to
-    /// d.
+    /// `context_slots` slots. The graph has the output `rating` if the tower has a rating head. `linear` adds its
+    /// dimensions to d.
     pub fn onnx(&self, len: usize, context_slots: usize, linear: Option<&Linear>) -> Vec<u8> {
         let (d, p) = (self.shape.dim, self.parts());
         let wide = d + linear.map_or(0, |linear| linear.dim);
@@ -340,7 +341,7 @@ impl UserTower {
         let perceptron = linear::onnx(&mut g, "second", &hidden, p.w2, p.b2);
         let mixed = self.mixed(&mut g, &pools);
         let sum = g.node("Add", &[&perceptron, &mixed], &[]);
-        // The scale ½ eˢ is folded into gain and bias of the last norm.
+        // The gain and the bias of the last norm include the scale ½ eˢ.
         let scaled = |x: &[f32]| -> Vec<f32> { x.iter().map(|x| x * self.scale()).collect() };
         let user = layer_norm::onnx(&mut g, "norm", &sum, d, Some((&scaled(p.norm_gain), &scaled(p.norm_bias))));
         let user = match added {
@@ -355,7 +356,7 @@ impl UserTower {
         g.finish()
     }
 
-    /// Σ_k m_k ⊙ P_k of the summary `[batch, parts, d]`.
+    /// Adds Σ_k m_k ⊙ P_k of the summary `[batch, parts, d]` to a graph.
     fn mixed(&self, g: &mut GraphBuilder, pools: &Value) -> Value {
         let mix = g.constant_f32("mix", &[1, self.shape.encoder.parts(), self.shape.dim], self.parts().mix);
         let axis = g.constant_i64("mix.axis", &[1], &[1]);
@@ -370,7 +371,7 @@ fn parts_mut<'a, T>(layout: &[Parameter], numbers: &'a mut [T]) -> Parts<&'a mut
     Parts::new(own, split_mut(common, rest))
 }
 
-/// The events of an encoded history, newest first. Items are catalog rows.
+/// The events of an encoded history, newest first. An event's item is a catalog row.
 pub fn event_indices(history: &EncodedHistory) -> Vec<EventIndex> {
     (0..history.rows.len())
         .map(|i| EventIndex {
@@ -413,7 +414,7 @@ mod tests {
         (items, user)
     }
 
-    /// Loss of both towers over all prefixes, and the gradients of their numbers.
+    /// The loss of both towers over all prefixes, and the gradient of each tower's numbers.
     fn loss(items: &ItemTower<f64>, user: &UserTower<f64>) -> (f64, Vec<f64>, Vec<f64>) {
         let (ids, bags) = ([1, 0, 3], vec![vec![(0, 1.0)], vec![(1, 1.0), (0, 0.5)], vec![]]);
         let (v, bias) = items.forward(&ids, &bags);

@@ -1,4 +1,5 @@
-//! Training examples: a window of one visitor's history, every prefix of it a request whose next items are to be found.
+//! Training examples. An example is a window of one visitor's history; each prefix of the window is a request, and the
+//! items that follow it are the targets.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -16,40 +17,40 @@ use crate::protocols::Sequence;
 use crate::random::{mix, unit};
 use crate::towers::{CatalogRows, Input, event_indices};
 
-/// The histories of all who are learnt from.
+/// The encoded histories of all users in the training data.
 pub struct Visitors {
     events: LongVec<HistoryEvent>,
-    /// By visitor: where the events end.
+    /// For each visitor, the index in `events` after the last event.
     ends: Vec<usize>,
     fields: Vec<Fields>,
     requests: Vec<Vec<Fields>>,
 }
 
-/// An event as the tower reads it.
+/// One encoded event, with everything that training needs to know of it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct HistoryEvent {
-    /// Encoded; the item is a catalog row.
+    /// The encoded event; its item is a catalog row.
     index: EventIndex,
-    /// Whether it is the first of its item.
+    /// Whether this is the visitor's first event with its item.
     first: bool,
-    /// Its share in a target, beside the others of it; 0 is none.
+    /// The weight of the event's type, which sets its share of a target; 0 if it is no target.
     weight: f32,
-    /// What it counts for there.
+    /// Factor on the share: the sequence's correction for how likely the item was to be shown.
     correction: f32,
-    /// Rating, less the mean, over the standard deviation.
+    /// The rating minus the mean, divided by the standard deviation.
     rating: Option<f32>,
     /// Milliseconds UTC.
     time: Option<i64>,
 }
 
-/// One user.
+/// One user's history.
 #[derive(Debug, Clone, Copy)]
 pub struct Visitor<'a> {
-    /// Oldest first.
+    /// The events, oldest first.
     events: &'a [HistoryEvent],
     /// Columns of the users table.
     fields: &'a Fields,
-    /// Declared context of each event; empty where the data has none.
+    /// The declared context of each event; empty if the data has no context.
     requests: &'a [Fields],
 }
 
@@ -58,39 +59,39 @@ pub struct Visitor<'a> {
 pub struct Window {
     /// Index of the visitor.
     pub visitor: usize,
-    /// First event.
+    /// Index of the first event.
     pub start: usize,
-    /// Events, the last of which is only a target.
+    /// Number of events. The last one is only a target.
     pub len: usize,
 }
 
-/// A window made ready: prefixes `first..=events.len()`, a context and a target each.
+/// The training example of a window, with one context and one target for each prefix `first..=events.len()`.
 pub struct Example {
-    /// The history; items are places among the candidates.
+    /// The history, oldest first. An event's item is its index among the candidates.
     pub events: Vec<EventIndex>,
-    /// 0 where the window starts with the visitor's first event: then the empty history is a request too.
+    /// Number of events in the shortest prefix. It is 0 if the window starts with the visitor's first event, so that
+    /// the empty history is a request too.
     pub first: usize,
-    /// Encoded requests.
+    /// The encoded context of each request.
     pub contexts: Vec<Bag>,
-    /// What is to be found.
+    /// The target of each request.
     pub targets: Vec<Target>,
-    /// Ratings to predict.
+    /// The ratings to predict for each request.
     pub ratings: Vec<Vec<Rated>>,
 }
 
 impl Example {
-    /// What the user tower reads, of candidates that are `rows`.
+    /// The input of the user tower. `rows` are the rows of the candidates.
     pub fn input<'a>(&'a self, rows: &'a CatalogRows) -> Input<'a, f32> {
         Input { events: &self.events, vectors: rows.read(), first: self.first, contexts: &self.contexts }
     }
 }
 
 impl Visitors {
-    /// Encodes the sequences. Those with fewer than two events of known meaning are left out: nothing follows from
-    /// them.
+    /// Encodes the sequences. Leaves out those with fewer than two usable events, which have no event to predict.
     ///
     /// # Errors
-    /// A full disk, where the events are more than the memory holds.
+    /// If the events do not fit in memory and the disk is full.
     pub fn of(data: &Dataset, sequences: &[Sequence], encoding: &Encoding, ratings: Option<&Ratings>) -> Result<Visitors> {
         let spec = &encoding.history;
         let rows = RowEvents::new(data, spec);
@@ -123,12 +124,12 @@ impl Visitors {
         Ok(out)
     }
 
-    /// How many there are.
+    /// The number of visitors.
     pub fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// One of them.
+    /// The visitor with index `visitor`.
     pub fn get(&self, visitor: usize) -> Visitor<'_> {
         let start = if visitor == 0 { 0 } else { self.ends[visitor - 1] };
         let events = &self.events[start..self.ends[visitor]];
@@ -136,8 +137,9 @@ impl Visitors {
     }
 }
 
-/// The declared context of the kept events, oldest first. `kept` are their places in the sequence, newest first; the
-/// rows of the context table are those of all events of the user, so an event is looked for among these, in order.
+/// The declared context of the kept events, oldest first. `kept` are their indices in the sequence, newest first. The
+/// context table has a row for every event of the user, also for events outside the sequence, so each event is searched
+/// for among these rows in order.
 fn requests(data: &Dataset, sequence: &Sequence, encoding: &Encoding, kept: &[usize]) -> Vec<Fields> {
     let columns: Vec<_> =
         data.context_table.columns.iter().filter(|c| encoding.context.iter().any(|e| e.name == c.name)).collect();
@@ -158,20 +160,20 @@ fn requests(data: &Dataset, sequence: &Sequence, encoding: &Encoding, kept: &[us
 }
 
 impl Visitor<'_> {
-    /// The window of at most `most` events that `draw` picks.
+    /// Returns a window of at most `most` events; `draw` decides where it starts.
     pub fn window(&self, visitor: usize, most: usize, draw: u64) -> Window {
         let len = self.events.len().min(most);
         Window { visitor, start: (draw % (self.events.len() - len + 1) as u64) as usize, len }
     }
 
-    /// Rows of all items that an example of the window names.
+    /// The catalog rows of all items in the window and in the `horizon` events after it.
     pub fn rows(self, window: Window, horizon: usize) -> impl Iterator<Item = u32> {
         let end = (window.start + window.len + horizon).min(self.events.len());
         self.events[window.start..end].iter().map(|e| e.index.item)
     }
 
-    /// Makes a window ready. `place[row]` is the item's place among the candidates, `u32::MAX` for none; `seed` decides
-    /// what is missing.
+    /// Makes the training example of a window. `place[row]` is the item's index among the candidates, or `u32::MAX` if
+    /// it is not one of them. `seed` decides which fields are dropped and which events are hidden.
     pub fn example(&self, window: Window, place: &[u32], encoding: &Encoding, config: &Config, seed: u64) -> Example {
         let missing = |what: u64| unit(mix(seed, what)) < config.missing;
         let (no_values, no_times) = (missing(0), missing(1));
@@ -213,7 +215,7 @@ impl Visitor<'_> {
         Some((place[self.events[at].index.item as usize], self.events[at].rating?))
     }
 
-    /// The given events as if there were no others: gaps and runs are those between them.
+    /// Encodes the kept events as if there were no others: gaps and runs are computed between neighbours in `kept`.
     fn thinned(&self, kept: &[usize], spec: &History) -> Vec<EventIndex> {
         let second = |at: usize| self.events[at].time.map(|t| t.div_euclid(1000));
         let mut run = 0;
@@ -227,7 +229,8 @@ impl Visitor<'_> {
         kept.iter().enumerate().map(event).collect()
     }
 
-    /// The hidden events by their weight, less items that are also known.
+    /// The target of an example with hidden events: their items by weight, without items that are also in a visible
+    /// event.
     fn hidden_target(&self, hidden: &[usize], place: &[u32]) -> Target {
         let others = (0..self.events.len()).filter(|at| hidden.binary_search(at).is_err());
         let known: BTreeSet<u32> = others.map(|at| self.events[at].index.item).collect();
@@ -237,7 +240,8 @@ impl Visitor<'_> {
         Target { wanted, masked }
     }
 
-    /// The request after `prefix` events from `start` on: its clock stands at the last of them, as in the protocols.
+    /// The encoded context of the request after `prefix` events from `start` on. The request has the time of the last
+    /// of these events, as in the protocols.
     fn context(&self, start: usize, prefix: usize, dropped: &[&ColumnEncoding], encoding: &Encoding, known: usize) -> Bag {
         let at = start + prefix;
         let mut fields = self.fields.clone();
@@ -249,8 +253,8 @@ impl Visitor<'_> {
         encoding.encode_context(&fields, time, 0, known).expect("fields are those of the encoding")
     }
 
-    /// What is to be found before event `at`: `next_weight` on the next target, the rest over the horizon, falling by
-    /// `horizon_decay`.
+    /// The target of the request before event `at`. The next target gets `next_weight`; the rest is spread over the
+    /// targets within the horizon, each `horizon_decay` times the one before.
     fn target(&self, at: usize, place: &[u32], config: &Config) -> Target {
         let before = self.events[..at].iter().filter(|e| e.first);
         let masked = before.map(|e| place[e.index.item as usize]).filter(|p| *p != u32::MAX).collect();

@@ -1,4 +1,4 @@
-//! Encoders: how the events of a history, or of any of its prefixes, become a summary of one vector or a few.
+//! Encoders: each turns the events of a history, or of any of its prefixes, into a summary of one or more vectors.
 
 mod recurrent;
 mod transformer;
@@ -13,32 +13,32 @@ use crate::ops::decay_pool::{POOLS, RATES};
 use crate::ops::dropout::Dropout;
 use crate::ops::{Real, decay_pool, gru, sum_pool};
 
-/// How the user tower reads the events.
+/// The encoder of the user tower: how it combines the event vectors of a history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Encoder {
-    /// Four means that forget older events at learned rates, and the last event.
+    /// The last event, and four means in which the weight of older events decays at learned rates.
     #[default]
     Pools,
     /// The mean of all events.
     Mean,
-    /// The sum of all events, divided by the root of their number. With item vectors of its own for the history this is
-    /// an autoencoder.
+    /// The sum of all events, divided by the square root of their number. In an untied tower this is a linear
+    /// autoencoder.
     Sum,
     /// A gated recurrent unit.
     Gru,
-    /// Two blocks of causal attention.
+    /// Two transformer blocks with causal attention.
     Transformer,
 }
 
-/// The summaries of all prefixes, and what the backward pass needs of the forward pass.
+/// The summaries of all prefixes, and the activations that the backward pass needs.
 pub(super) struct Encoded<T> {
     /// `[events + 1, parts, d]`. Row i belongs to the first i events; row 0 is 0.
     pub summary: Vec<T>,
     passed: Passed<T>,
 }
 
-/// What the backward pass needs beside the summaries.
+/// Activations that the backward pass needs besides the summaries.
 enum Passed<T> {
     Nothing,
     Gates(gru::Passed<T>),
@@ -46,12 +46,12 @@ enum Passed<T> {
 }
 
 impl Encoder {
-    /// How many vectors a summary has.
+    /// The number of vectors in a summary.
     pub(super) fn parts(self) -> usize {
         if self == Encoder::Pools { POOLS } else { 1 }
     }
 
-    /// The sum is divided by the number of events to this power, see [`crate::ops::sum_pool`].
+    /// The exponent of the number of events by which the sum is divided, see [`crate::ops::sum_pool`].
     fn power(self) -> f64 {
         if self == Encoder::Sum { 0.5 } else { 1.0 }
     }
@@ -65,7 +65,7 @@ impl Encoder {
         }
     }
 
-    /// Sets the parameters as training starts from them. `rates` are the forgetting rates of [`Encoder::Pools`].
+    /// Initialises the parameters for training. `rates` are the decay rates of [`Encoder::Pools`].
     pub(super) fn start<T: Real>(self, d: usize, rates: [f64; RATES], numbers: &mut [T], seed: u64) {
         match self {
             Encoder::Pools => numbers.iter_mut().zip(rates).for_each(|(rate, start)| *rate = T::of(libm::log(start))),
@@ -75,7 +75,7 @@ impl Encoder {
         }
     }
 
-    /// The summaries of all prefixes of the events `h` `[events, d]`, oldest first.
+    /// Computes the summaries of all prefixes of the events `h` `[events, d]`, oldest first.
     pub(super) fn forward<T: Real>(self, d: usize, numbers: &[T], h: &[T], dropout: Dropout) -> Encoded<T> {
         let mut summary = vec![T::ZERO; (h.len() / d + 1) * self.parts() * d];
         let passed = match self {
@@ -93,7 +93,7 @@ impl Encoder {
         Encoded { summary, passed }
     }
 
-    /// Adds the gradient to `dh` and `dnumbers`. `dsummary` has the shape of the summaries.
+    /// Adds the gradient to `dh` and `dnumbers`. `dsummary` is the gradient of the summaries and has their shape.
     pub(super) fn backward<T: Real>(
         self,
         d: usize,
@@ -113,8 +113,8 @@ impl Encoder {
         }
     }
 
-    /// Adds the encoder to a graph. `h` `[batch, len, d]` are the events, newest first, `mask` `[batch, len]` is 1 for
-    /// an event. The result is the summary `[batch, parts, d]`.
+    /// Adds the encoder to a graph and returns the summary `[batch, parts, d]`. `h` `[batch, len, d]` are the events,
+    /// newest first; `mask` `[batch, len]` is 1 where there is an event and 0 elsewhere.
     pub(super) fn onnx(self, g: &mut GraphBuilder, [d, len]: [usize; 2], numbers: &[f32], h: &Value, mask: &Value) -> Value {
         match self {
             Encoder::Pools => decay_pool::onnx(g, len, numbers, h, mask),

@@ -1,4 +1,4 @@
-//! A gated recurrent unit with a state of d numbers.
+//! A gated recurrent unit (GRU) with a state of d numbers.
 
 use crate::onnx::{GraphBuilder, Value};
 use crate::ops::Real;

@@ -11,13 +11,13 @@ use crate::ops::{Real, gelu, layer_norm, linear};
 use crate::random::mix;
 use crate::towers::params::{Parameter, fill_uniform, split, split_mut, total};
 
-/// How many blocks there are.
+/// The number of blocks.
 const BLOCKS: usize = 2;
-/// How many heads a block has. d must be a multiple of it.
+/// The number of attention heads in a block. d must be a multiple of it.
 pub const HEADS: usize = 2;
-/// Width of the perceptron, as a multiple of d.
+/// The hidden width of the perceptron, as a multiple of d.
 const WIDE: usize = 4;
-/// Scale of what a block adds to its input before training.
+/// The initial scale of a block's residual branches.
 const START_SHARE: f64 = 0.5;
 
 /// Parameters of a block, or their gradients.
@@ -46,17 +46,17 @@ impl<S> From<[S; PARAMETERS]> for Block<S> {
     }
 }
 
-/// What the backward pass of a block needs.
+/// Activations of one block that its backward pass needs.
 pub(super) struct Passed<T> {
     /// The inputs of attention and of the perceptron, before the norms: `[events, d]`.
     x: [Vec<T>; 2],
-    /// The same after the norms: `[events, d]`.
+    /// The same inputs after the norms: `[events, d]`.
     normed: [Vec<T>; 2],
     qkv: Vec<T>,
     shares: Vec<T>,
     /// The output of attention, before W.
     seen: Vec<T>,
-    /// The hidden numbers of the perceptron, before and after GELU.
+    /// The hidden layer of the perceptron, before and after GELU.
     hidden: [Vec<T>; 2],
     dropout: [Dropout; 2],
 }
@@ -84,7 +84,7 @@ pub(super) fn layout(d: usize) -> Vec<Parameter> {
     (0..BLOCKS).flat_map(|block| block_layout(d, block)).collect()
 }
 
-/// The parameters of each block in the flat list.
+/// Splits the flat list into the parameters of each block.
 fn blocks<T>(d: usize, numbers: &[T]) -> Vec<Block<&[T]>> {
     let layout = block_layout(d, 0);
     numbers.chunks_exact(total(&layout)).map(|one| split(&layout, one).into()).collect()
@@ -195,7 +195,7 @@ pub(super) fn onnx(g: &mut GraphBuilder, [d, len]: [usize; 2], numbers: &[f32], 
         let outer = product(g, &name("outer"), &outer, p.w2, p.b2);
         x = g.node("Add", &[&x, &outer], &[]);
     }
-    // An empty history has no newest event: its summary is 0.
+    // The summary of an empty history is 0, since there is no newest event.
     let any = g.node("Gather", &[mask, &newest], &first);
     let last = g.constant_i64("any.last", &[1], &[2]);
     let any = g.node("Unsqueeze", &[&any, &last], &[]);
