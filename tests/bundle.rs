@@ -1,4 +1,4 @@
-//! The packaged bundle, opened natively and in a browser: the same bodies run in both.
+//! Tests of the packaged bundle. The same test bodies run natively and in a browser.
 
 #![cfg(feature = "tract")]
 
@@ -43,14 +43,14 @@ fn read(files: &Files) -> foretaste::Result<(Bundle, Graphs)> {
     Bundle::from_files(manifest, |file| Ok(files.get(&file.path).cloned()))
 }
 
-/// Code of the refusal after `change`.
+/// The error code when the bundle is opened after `change`, or `accepted`.
 fn refused(change: impl Fn(&mut Files)) -> String {
     let mut files = tiny();
     change(&mut files);
     open(&files).err().map_or("accepted".into(), |e| e.code().into())
 }
 
-/// Changes the manifest as JSON.
+/// Edits the manifest as JSON.
 fn edit(files: &mut Files, change: impl Fn(&mut serde_json::Value)) {
     let mut manifest = serde_json::from_slice(&files["manifest.json"]).unwrap();
     change(&mut manifest);
@@ -72,7 +72,8 @@ fn golden_rows_replay() {
     assert!(faults.is_empty(), "{faults:#?}");
 }
 
-/// A visit that goes on with profile and log of the one before: the same slates and decisions, and nothing twice.
+/// A recommender restored from profile and log makes the same slates and decisions as the one before, and logs nothing
+/// twice.
 #[test]
 fn a_restored_log_goes_on() {
     let explore = Explore { policy: "thompson".into(), ignored: 2.0, ..Explore::default() };
@@ -136,7 +137,8 @@ fn an_unknown_optional_feature_and_its_file_are_ignored() {
     assert_eq!(refused(with_feature), "accepted");
 }
 
-/// A tower with a rating head in a bundle that declares none is refused when it runs, and ratings stay in their range.
+/// A tower with a rating head fails at its first run if the bundle declares no ratings. Predicted ratings stay in the
+/// declared range.
 #[test]
 fn ratings_are_declared_and_stay_in_their_range() {
     let with = |range: Option<[f64; 2]>| {
@@ -241,7 +243,7 @@ fn seen_and_excluded_items_stay_away_and_ranks_agree() {
     );
 }
 
-/// A vector in the request is the tower's output, for every policy, and no tower is asked for.
+/// A vector in the request replaces the tower's output for every policy, and works without a tower.
 #[test]
 fn a_vector_of_ones_own_takes_the_place_of_the_tower() {
     let visited = |mut recommender: Recommender| {
@@ -253,7 +255,8 @@ fn a_vector_of_ones_own_takes_the_place_of_the_tower() {
     let query = VisitorState { history: with.profile().events(), context: &Fields::new(), time: None, tz_offset_min: None };
     let vector = with.user_vector(&with.encode(&query).unwrap()).unwrap();
     let vector: Vec<f64> = vector.into_iter().map(f64::from).collect();
-    // A slate that is not answered is an answer of its own: these are not for comparison.
+    // A slate without feedback changes the next one. So the slates that are not compared use a recommender of their
+    // own.
     let mut others = visited(without_model(&tiny()).unwrap());
     for policy in POLICIES {
         let explore = Explore { policy: policy.into(), seed: 5, decision: Some("d".into()), ..Explore::default() };
@@ -262,7 +265,8 @@ fn a_vector_of_ones_own_takes_the_place_of_the_tower() {
         let own = Request { vector: Some(vector.clone()), ..request.clone() };
         let shown = |slate: Slate| slate.items.into_iter().map(|i| (i.id, i.score, i.propensity)).collect::<Vec<_>>();
         assert_eq!(shown(without.recommend(&own).unwrap()), shown(with.recommend(&request).unwrap()), "{policy}");
-        // What no tower gives: the answer is a slate of true probabilities, or an error.
+        // For vectors that no tower returns, the result is an error or a slate whose propensities are valid
+        // probabilities.
         for number in [0.0, 1e-40, -1e30, f64::from(f32::MAX)] {
             let wild = Request { vector: Some(vec![number; vector.len()]), ..request.clone() };
             if let Ok(slate) = others.recommend(&wild) {
@@ -334,7 +338,8 @@ fn nothing_left_is_an_empty_slate() {
     }
 }
 
-/// Slates of every policy after a like and a hide, as they are committed: the same natively, in WASM and through npm.
+/// Replays the committed slates of every policy after a like and a hide. They are the same natively, in WASM and
+/// through npm.
 #[test]
 fn golden_draws_are_drawn_again() {
     let golden: serde_json::Value = serde_json::from_str(include_str!("fixtures/draws.json")).unwrap();
@@ -351,7 +356,7 @@ fn golden_draws_are_drawn_again() {
         for (got, expected) in propensities.iter().zip(row["propensities"].as_array().unwrap()) {
             assert!((got - expected.as_f64().unwrap()).abs() < 1e-4, "{}: {propensities:?}", slate.policy);
         }
-        // Asked afterwards, the policy says the same of its own slate.
+        // Afterwards, `appraise` gives the slate the same propensities.
         let decision = Some(request.explore.decision.unwrap());
         let again = Request { explore: Explore { decision, ..request.explore }, ..request };
         let ids: Vec<String> = slate.items.iter().map(|i| i.id.clone()).collect();
@@ -362,7 +367,7 @@ fn golden_draws_are_drawn_again() {
     assert_eq!(policies, POLICIES);
 }
 
-/// What one like changes: the posterior moves what is like the item up at once, and a hide down.
+/// One like raises the scores of similar items in the next slate, and a hide lowers them.
 #[test]
 fn one_answer_changes_the_next_slate() {
     let scores = |kind: &str, policy: &str| {

@@ -1,4 +1,4 @@
-//! Bundles and peers' inputs for `make bench-browser`: item vectors, query vectors and the true best.
+//! Makes bundles and peers' inputs for the benchmarks: item vectors, query vectors and the true top 100 of each query.
 //!
 //! Each set gets a folder `OUT/KIND-D-N` with a bundle of N rows, `vectors.f32` `[n, d]`, `biases.f32` `[n]`,
 //! `queries.f32` `[q, d]` and `truth.u32` `[q, 100]`: the rows of the highest u · v + b in f64, best first.
@@ -147,7 +147,7 @@ fn mixture(set: &Set, n: usize) -> Set {
         (0..wide).for_each(|k| spread[*m][k] += (p[k] - centers[*m][k]).powi(2));
     }
     let draw = |i: usize| {
-        // The cluster of a random point, so that clusters are drawn by their weight.
+        // Takes the cluster of a random point, so that each cluster is drawn in proportion to its weight.
         let c = member[(mix(7, i as u64) % points.len() as u64) as usize];
         let number = |k: usize| centers[c][k] + (spread[c][k] / count[c]).sqrt() * normal(8, (i * wide + k) as u64) as f32;
         (0..wide).map(number).collect::<Vec<f32>>()
@@ -187,7 +187,7 @@ fn write(out: &Path, set: &Set, recommender: &Recommender) -> Result<()> {
         files.push(entry);
         Ok(())
     };
-    // Only scores are measured. The manifest needs graphs, so empty ones stand in.
+    // The manifest needs graphs. Empty ones will do, because only scores are measured.
     for role in ["user_tower", "item_tower"] {
         add(format!("{role}.onnx"), role, None, Vec::new())?;
     }

@@ -1,4 +1,5 @@
-// Every engine has one form: `prepare(set)` returns `run(query)`, which returns the rows of the top 100, best first.
+// The engines of the benchmark. `prepare(set)` makes an engine ready and returns its `run(query)`, which returns the
+// rows of the top 100, best first.
 
 import * as orama from '@orama/orama';
 import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
@@ -7,7 +8,7 @@ import * as ort from 'onnxruntime-web/wasm';
 import { instructionSet } from '../../web/src/package/instructions.ts';
 
 const K = 100;
-/** No row is left out, and no score is raised: what `Core.search` takes where a request asks for neither. */
+/** Arguments of `Core.search` that exclude no row and raise no score. */
 const NONE = new Uint32Array();
 const NO_LIFT = new Float32Array();
 /** The numbers that `Core.search` takes for its efforts `accurate` and `fast`. */
@@ -109,7 +110,7 @@ async function tfjs(set) {
 async function jsLoop(set) {
   const [vectors, biases] = [await set.vectors(), await set.biases()];
   const { n, dim } = set;
-  // A heap of the best 100 rows, the worst of them on top.
+  // A heap of the best 100 rows with the worst of them on top.
   const [scores, rows] = [new Float32Array(K), new Uint32Array(K)];
   const sink = (at) => {
     for (;;) {
@@ -141,7 +142,7 @@ async function jsLoop(set) {
   };
 }
 
-/** The rows with one more dimension, so that u · v + b is a plain product. */
+/** The rows with their bias as one more dimension, so that u · v + b is a plain product. */
 async function widened(set) {
   const [vectors, biases] = [await set.vectors(), await set.biases()];
   return Array.from({ length: set.n }, (_, i) => [...vectors.subarray(i * set.dim, (i + 1) * set.dim), biases[i]]);
@@ -157,7 +158,7 @@ async function hnsw(set) {
   const build = performance.now() - start;
   const run = (query) => index.searchKnn([...query, 1], K, undefined).neighbors;
   const recall = () => set.queries.reduce((sum, query, i) => sum + overlap(run(query), set.truth[i]), 0) / set.queries.length;
-  // The least effort that reaches a recall of .98.
+  // Searches for the lowest effort that reaches a recall of 0.98.
   let ef = 200;
   for (index.setEfSearch(ef); recall() < 0.98 && ef < 6400; index.setEfSearch(ef)) ef *= 2;
   return { run, note: `ef ${ef}, built in ${Math.round(build)} ms` };
@@ -176,7 +177,7 @@ async function voy(set) {
     embeddings: Array.from(vectors.subarray(i * set.dim, (i + 1) * set.dim)),
   }));
   const index = new bg.Voy({ embeddings });
-  // It has no product with a bias, so its nearest rows are different ones: only its time is compared.
+  // It cannot add a bias to the product, so its top rows differ and only its time is compared.
   return { run: (query) => void index.search(query, K), free: () => index.free() };
 }
 
@@ -210,12 +211,12 @@ export const overlap = (rows, truth) => {
 const inWorkers = (worker) => async (set) => {
   const { load } = await import('/dist/package/index.js');
   const rec = await load(set.at(''), { worker, cache: false });
-  // The bundle has no tower.
+  // The bundle has no tower, so `ready` rejects.
   rec.ready.catch(() => {});
   return { run: async (query) => (await rec.search(query, { k: K })).map((item) => Number(item.id)), free: () => rec.dispose() };
 };
 
-/** Engines: `prepare` makes one ready; it is measured at n from `least` to `most`, with `workers` workers. */
+/** All engines. An engine with `workers` workers is measured on sets of `least` to `most` rows. */
 export const ENGINES = [
   { engine: 'foretaste', prepare: foretaste(ACCURATE) },
   { engine: 'foretaste-fast', prepare: foretaste(FAST) },
@@ -248,7 +249,7 @@ export async function towerOf(url, [dim, len, context, rows]) {
   return { bytes: await bytesOf(url), shapes: [dim, len, context], inputs };
 }
 
-/** Engines that run a tower; `run` returns its output. */
+/** Engines that run a tower. Their `run` returns its output. */
 export const TOWER_ENGINES = [
   {
     engine: 'foretaste',

@@ -1,4 +1,4 @@
-"""Peers' ONNX models of a set of rows: models.py FOLDER DIM writes scores-f32.onnx and scores-int8.onnx, each with the top 100."""
+"""Writes the peers' ONNX models of a set of rows, scores-f32.onnx and scores-int8.onnx. Both return the top 100. usage: models.py FOLDER DIM"""
 
 import sys
 from pathlib import Path

@@ -1,14 +1,14 @@
 // The functions that run.mjs calls in the page.
 import { ENGINES, overlap, setOf, TOWER_ENGINES, towerOf } from './engines.js';
 
-/** The least time of one sample: the clock of a page has steps of 5 µs. */
+/** The minimum time of one sample. The clock of a page has steps of 5 µs, so a sample must take much longer. */
 const SAMPLE_MS = 4;
-/** Calls before the clock starts: JavaScript engines compile a function once it is called often. */
+/** Calls before the first measurement. JavaScript engines compile a function after it was called often. */
 const WARM_UP = 20;
 /** The largest allowed difference between two engines' outputs of one tower. */
 const TOWER_TOLERANCE = 1e-4;
 
-/** Milliseconds that each engine takes for a call of `ready.run(query)`. The engines take turns, sample by sample. */
+/** Measures the milliseconds of a call of each engine's `ready.run(query)`. Engines take turns, sample by sample. */
 async function sample(engines, queries, rounds) {
   for (const one of engines) {
     for (let i = 0; i < WARM_UP; i++) await one.ready.run(queries[i % queries.length]);
@@ -45,7 +45,7 @@ async function sample(engines, queries, rounds) {
   });
 }
 
-/** Time and recall of every engine on a set of rows; `every` includes engines not meant for a set of its size. */
+/** Measures time and recall of the engines on a set of rows. `every` includes engines not meant for its size. */
 async function score(name, only, rounds, every) {
   const set = await setOf(name);
   const engines = [];
@@ -64,7 +64,7 @@ async function score(name, only, rounds, every) {
   return rows.map((row) => ({ ...row, task: 'score', n: set.n, dim: set.dim, k: 100, vectors: set.kind }));
 }
 
-/** Time of a user tower in each engine. Throws if their outputs differ. */
+/** Measures the time of a user tower in each engine. Throws if their outputs differ. */
 async function tower(model, url, shapes, rounds) {
   const graph = await towerOf(url, shapes);
   const engines = [];

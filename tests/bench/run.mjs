@@ -77,7 +77,7 @@ const server = createServer((request, response) => {
 await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
 const chrome = await browser();
 const rows = [];
-/** Measures in a page of its own, so that the memory one benchmark leaves does not slow the next. */
+/** Runs one benchmark in a new page, so that memory left by one benchmark does not slow the next. */
 async function measured(call, ...args) {
   const page = await chrome.newPage();
   page.on('console', (message) => console.error(message.text()));

@@ -1,8 +1,8 @@
-"""The peers' side of `make bench` and the table of both: similar.py BIN OUT SET…
+"""Runs the peers of `make bench` and writes the table of all results: similar.py BIN OUT SET…
 
-BIN is the program `bench_similar`, each SET a folder that `bench_data` made. All run on one thread. `similar` (cosine, 10 of all items) is
-compared with Annoy and hnswlib, which build an index, and with numpy, which does not; the top 100 of u · v + b with numpy. Recall is against
-f32 in numpy.
+BIN is the program `bench_similar`, each SET a folder that `bench_data` made. Everything runs on one thread. `similar` (cosine, 10 of all items)
+is compared with Annoy and hnswlib, which build an index, and with numpy, which does not. The search for the top 100 of u · v + b is compared
+with numpy. Recall is relative to f32 in numpy.
 """
 
 import json
@@ -24,7 +24,7 @@ K, BEST = 10, 100
 
 
 def timed(asked, call):
-    """The lists, and the median milliseconds that each took over a few calls."""
+    """Returns the lists, and for each the median milliseconds over a few calls."""
     lists, ms = [], []
     for one in asked:
         times = []

@@ -1,5 +1,5 @@
-//! Our side of `make bench`, native and on one thread: `similar` for some items of a set that `bench_data` made, and
-//! the search for its queries.
+//! Our side of `make bench`, native and on one thread: runs `similar` for some items of a set that `bench_data` made,
+//! and the search for the queries of the set.
 //!
 //! Prints `{"similar": {"items": [row], "found": {"rows": [[row]], "ms": [..]}}, "search": {"accurate": {"rows", "ms"},
 //! "fast": …}}`.
@@ -41,7 +41,7 @@ fn main() -> Result<()> {
     let (n, dim) = (rows.len(), rows.dim());
 
     let items: Vec<usize> = (0..args.items).map(|i| i * n / args.items).collect();
-    // The first call computes the lengths of the rows, which are then kept.
+    // The first call computes the lengths of the rows and caches them.
     recommender.similar("0", args.k)?;
     let row = |id: &str| id.parse::<u32>().unwrap_or(u32::MAX);
     let similar =
@@ -56,7 +56,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Calls `call` for each of `asked`: the lists, and the median milliseconds that each took over a few calls.
+/// Calls `call` for each of `asked`. Returns the lists, and for each the median milliseconds over a few calls.
 fn timed<T>(asked: &[T], call: impl Fn(&T) -> Result<Vec<u32>>) -> Result<Value> {
     let (mut rows, mut all) = (Vec::new(), Vec::new());
     for one in asked {

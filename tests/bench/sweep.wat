@@ -1,4 +1,4 @@
-;; The floor of a plain scan: reads `bytes` bytes from `at` on, 64 at a time.
+;; The lower bound of the time of a plain scan: reads `bytes` bytes from `at` on, 64 at a time.
 (module
   (memory (export "memory") 1 65536)
   (func (export "sweep") (param $at i32) (param $bytes i32) (result i32)

@@ -1,5 +1,5 @@
-//! Graphs of user towers for `make bench-browser`: `OUT/NAME-L.onnx`, one for each encoder and history length L, with
-//! the weights a training starts with; d = 64.
+//! Writes graphs of user towers for `make bench-browser`: `OUT/NAME-L.onnx`, one for each encoder and history length L,
+//! with initial weights and d = 64.
 
 use std::path::PathBuf;
 

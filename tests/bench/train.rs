@@ -1,5 +1,5 @@
-//! A training without validation for `make bench-train`. Prints `{"epoch_s", "epoch_cpu_s", "peak_mb"}`: means over its
-//! epochs, and the peak memory.
+//! Runs a training without validation for `make bench-train`. Prints `{"epoch_s", "epoch_cpu_s", "peak_mb"}`: the mean
+//! seconds and CPU seconds of an epoch, and the peak memory.
 
 use std::path::PathBuf;
 
@@ -28,9 +28,9 @@ fn main() -> Result<()> {
     let split = Split { valid: vec![], ..Split::of(&data, Protocol::P3, None)? };
     let base = Config { inputs: vec![], next_weight: 1.0, dropout: 0.2, id_dropout: 0.0, average: 0.0, ..Config::default() };
     let config = match args.model.as_str() {
-        // One window of 50 events for each user and epoch, like the peer.
+        // One window of 50 events for each user in an epoch, as the peer has it.
         "sasrec" => Config { encoder: Encoder::Transformer, window: 51, history_len: 50, batch: 128, hidden: 256, ..base },
-        // Every training event once in an epoch.
+        // Each epoch uses every training event once.
         _ => Config { encoder: Encoder::Mean, dim: 32, hidden: 32, window: 10_000, batch: 64, ..base },
     };
     let watch = Stopwatch::start();

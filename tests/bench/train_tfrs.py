@@ -1,4 +1,4 @@
-"""The retrieval tutorial of TensorFlow Recommenders, as `make bench-train` compares with: two embeddings of 32, batch 8192, Adagrad.
+"""The retrieval tutorial of TensorFlow Recommenders, a peer of `make bench-train`: two embeddings of 32, batch 8192, Adagrad.
 usage: train_tfrs.py DATA EPOCHS"""
 
 import csv

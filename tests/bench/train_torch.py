@@ -1,4 +1,4 @@
-"""SASRec in PyTorch as `make bench-train` compares with: L 50, d 64, two pre-norm blocks of two heads, softmax over all items, AdamW.
+"""SASRec in PyTorch, a peer of `make bench-train`: L 50, d 64, two pre-norm blocks of two heads, softmax over all items, AdamW.
 usage: train_torch.py DATA EPOCHS"""
 
 import csv

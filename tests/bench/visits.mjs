@@ -1,5 +1,5 @@
-// Visits to a site with a bundle. Measured in milliseconds: from the import of the package to the first slate, a slate,
-// and each policy.
+// Simulates visits to a site with a bundle. Measures, in milliseconds, the time from the import of the package to the
+// first slate, the time of a later slate, and the time of each policy.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -28,7 +28,7 @@ const visit = async (slates) => {
   return { first, samples, bytes, items };
 };
 
-/** Milliseconds of the stages after the tower and of the propensities, by policy. The policies take turns. */
+/** Measures the milliseconds of the stages after the tower and of the propensities. The policies take turns. */
 const explore = async ([k, rounds]) => {
   const { load } = await import('/package/index.js');
   const rec = await load('/bundle/');
@@ -40,7 +40,7 @@ const explore = async ([k, rounds]) => {
   for (let round = 0; round < rounds; round++) {
     for (const policy of rec.features().policies) {
       const { timings_us: us } = await rec.recommend({ k, explore: { policy, seed: round } });
-      // The first calls fill caches.
+      // The first calls are not counted, because they fill caches.
       if (round < 10) continue;
       stages[policy] ??= [];
       stages[policy].push([(us.filter + us.score + us.slate) / 1000, us.propensity / 1000]);
@@ -50,7 +50,7 @@ const explore = async ([k, rounds]) => {
   return { items, stages };
 };
 
-/** Rows of the task `explore` over a large catalog, one for each policy. */
+/** Result rows of the task `explore` on a large catalog, one for each policy. */
 export async function exploring(bundle) {
   const server = await serve(site(bundle));
   const context = await browser();
@@ -84,7 +84,7 @@ export async function exploring(bundle) {
   return rows;
 }
 
-/** Rows of the tasks `cold-start`, `warm-start` and `slate`, each over `count` visitors. */
+/** Result rows of the tasks `cold-start`, `warm-start` and `slate`, each over `count` visitors. */
 export async function visits(bundle, count) {
   const server = await serve(site(bundle));
   const all = { 'cold-start': [], 'warm-start': [], slate: [] };

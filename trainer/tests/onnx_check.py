@@ -1,6 +1,6 @@
 """Checks the graphs of a bundle with the official checker, and their numbers in onnxruntime.
 
-usage: python onnx_check.py BUNDLE EXPECTED.json     the numbers of the trainer's own forward pass
+usage: python onnx_check.py BUNDLE EXPECTED.json     EXPECTED.json has the numbers of the trainer's own forward pass
 """
 import json
 import os

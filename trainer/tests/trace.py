@@ -2,7 +2,7 @@
 
 usage: python trace.py > trace.json      PyTorch 2, CPU
 
-The towers are written here once more from their formulas, with PyTorch's own operators and its own autograd and AdamW.
+The towers are implemented here again from their formulas, with PyTorch's own operators, autograd and AdamW.
 """
 import json
 import math
@@ -17,7 +17,7 @@ STEPS, RATE, WARM_UP, CLIP, AVERAGE = 20, 2e-3, 5, 0.3, 0.98
 
 
 def number(seed, i):
-    """The i-th of a stream of numbers in -1..1: a linear congruence of 32 bits, the same in any language."""
+    """The i-th number, in -1..1, of a linear congruential generator of 32 bits. It is the same in any language."""
     x = (seed * 7919 + i * 104729 + 12345) % 2**32
     for _ in range(3):
         x = (x * 1664525 + 1013904223) % 2**32
@@ -46,7 +46,7 @@ def bag(table, slots):
 
 
 def windows():
-    """Three histories, each event (item, value, type, gap, run); a context bag a prefix; soft targets and masks a prefix."""
+    """Three histories. Events are (item, value, type, gap, run); each prefix has a context bag, soft targets and masks."""
     out = []
     for w, n in enumerate([6, 8, 10]):
         seed = 100 + 10 * w

@@ -1,4 +1,4 @@
-"""What `train --track` writes, opened with the real TensorBoard and MLflow. usage: tracking.py FORETASTE"""
+"""Opens the files that `train --track` writes with the real TensorBoard and MLflow. usage: tracking.py FORETASTE"""
 
 import json
 import os
@@ -15,7 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 def main(foretaste):
     foretaste = os.path.abspath(foretaste)
     with tempfile.TemporaryDirectory() as folder:
-        # MLflow leaves a database where it is run.
+        # MLflow writes a database to the current folder.
         os.chdir(folder)
         data, run, track = (os.path.join(folder, name) for name in ("data", "run", "track"))
         size = ["--users", "100", "--items", "40", "--events", "2000"]

@@ -1,4 +1,4 @@
-//! `foretaste ab`, from logs that devices wrote to its report.
+//! Tests of `foretaste ab`, from the logs of devices to the report.
 
 use std::fs;
 use std::path::Path;
@@ -22,7 +22,7 @@ fn number(report: &Value, pointer: &str) -> f64 {
     report.pointer(pointer).and_then(Value::as_f64).unwrap_or_else(|| panic!("{pointer}: {report}"))
 }
 
-/// Three hundred devices are assigned by the core, see slates and answer; those with the arm `thompson` answer twice as
+/// The core assigns three hundred devices, which see slates and click. Devices in the arm `thompson` click twice as
 /// often.
 #[test]
 fn devices_log_and_the_command_tells_the_arms_apart() {
@@ -34,7 +34,7 @@ fn devices_log_and_the_command_tells_the_arms_apart() {
     for visitor in 0..300 {
         recommender.clear();
         let mut rng = decision_rng(visitor, "visitor");
-        // Some come often, before and after: that is what CUPED looks at.
+        // Some visitors click often both before and during the experiment. CUPED uses this correlation.
         let eager = unit(&mut rng);
         let mut slates = |recommender: &mut foretaste::Recommender, arm: &str, chance: f64| {
             let mut clicks = 0.0;
@@ -97,13 +97,13 @@ fn devices_log_and_the_command_tells_the_arms_apart() {
     for part in ["a unit, CUPED", "a slate", "a unit, at any look", "sample ratio: chi-square"] {
         assert!(out.contains(part), "{part}: {out}");
     }
-    // Weights that the arms never had are a mismatch.
+    // Other weights than the assignment used are reported as a sample ratio mismatch.
     let (_, out, _) = ab(folder.path(), &["--experiment", "policy", "--weights", "control=3,thompson=1", "--metric", "view=2"]);
     assert!(out.contains("warning: sample ratio mismatch"), "{out}");
     let (code, _, error) = ab(folder.path(), &["--experiment", "polcy"]);
     assert!(code == Some(1) && error.contains("no experiment `polcy`; there are: `policy`"), "{error}");
 
-    // The other verbs read such logs too.
+    // The other commands read logs with assignments too.
     let log = folder.path().join("0.jsonl");
     let run = |args: &[&str]| Command::new(env!("CARGO_BIN_EXE_foretaste")).args(args).output().unwrap();
     let [log, bundle] = [log.to_str().unwrap(), bundle.to_str().unwrap()];
@@ -113,7 +113,7 @@ fn devices_log_and_the_command_tells_the_arms_apart() {
     assert!(run(&["recommend", bundle, "--events", log]).status.success());
 }
 
-/// Lines as they may come, in one log of four units.
+/// Valid and malformed assignment lines in one log of four units.
 #[test]
 fn lines_are_told_apart() {
     let folder = tempfile::tempdir().unwrap();
@@ -121,7 +121,7 @@ fn lines_are_told_apart() {
     let assigned =
         |unit: &str, arm: &str| format!(r#"{{"type":"assignment","experiment":"e","arm":"{arm}","unit":"{unit}"}}"#) + "\n";
     let four: String = [("u", "a"), ("v", "a"), ("w", "b"), ("x", "b")].iter().map(|(unit, arm)| assigned(unit, arm)).collect();
-    // A type of event may have the name of another line.
+    // The type of an event may be the name of another kind of line.
     fs::write(&file, format!("{four}{{\"item\":\"7\",\"type\":\"assignment\"}}\n{{\"item\":\"7\",\"type\":\"impression\"}}\n"))
         .unwrap();
     let (code, out, error) = ab(folder.path(), &["--experiment", "e"]);
@@ -146,7 +146,7 @@ fn lines_are_told_apart() {
     assert!(ab(folder.path(), &["--experiment", "e"]).2.contains("there are: none"));
 }
 
-/// An assignment is no event for the recommender: the same slates with it and without.
+/// The recommender ignores assignments: its slates are the same with and without one.
 #[test]
 fn assignments_change_no_slate() {
     let mut recommender = open_bundle(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/tiny")).unwrap();

@@ -1,4 +1,5 @@
-//! The command line from outside: forms of a history, exit codes, and what `verify` finds, on the packaged bundle.
+//! Runs the command on the packaged bundle: the forms of a history, the exit codes, and the faults that `verify`
+//! reports.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,14 +15,14 @@ fn run(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_foretaste")).args(args).output().unwrap()
 }
 
-/// Standard output of a call that works.
+/// The standard output of a call that must succeed.
 fn out(args: &[&str]) -> String {
     let output = run(args);
     assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Exit code, and standard error.
+/// The exit code and standard error of a call that must fail.
 fn refused(args: &[&str]) -> (Option<i32>, String) {
     let output = run(args);
     (output.status.code(), String::from_utf8(output.stderr).unwrap())
@@ -53,7 +54,7 @@ fn histories_in_all_their_forms() {
     assert_ne!(explored, plain);
 }
 
-/// A log as a page saves it: slates between the events.
+/// A log as a page exports it, with slates between the events.
 #[test]
 fn an_exported_log_is_a_history() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Generated data, and a training on it: short, but long enough to have learnt something.
+//! Generated data, and a training that is short but long enough to learn something.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use foretaste_trainer::export::{Planes, export};
 use foretaste_trainer::protocols::Split;
 use foretaste_trainer::training::{Config, Run, TrainOptions, train};
 
-/// Quick to train, and every setting another than the default's.
+/// Settings of a quick training. Each differs from its default.
 pub fn small() -> Config {
     Config {
         dim: 16,
@@ -21,7 +21,7 @@ pub fn small() -> Config {
     }
 }
 
-/// Generated data in a folder.
+/// Writes generated data to `folder/data` and reads it.
 pub fn generated(folder: &Path, users: u32, items: u32, events: u32) -> Dataset {
     let data = folder.join("data");
     std::fs::create_dir(&data).unwrap();

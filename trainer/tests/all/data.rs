@@ -1,4 +1,5 @@
-//! Data folders: every form, hostile files, bad rows, order, `data.toml`, and what `prepare` writes.
+//! Tests of data folders: every file format, hostile files, bad rows, the order of events, `data.toml`, and the output
+//! of `prepare`.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use foretaste::features::Value;
 use foretaste_trainer::data::{Dataset, Notes, ReadOptions, inspect_folder, read_folder, write_tables};
 use foretaste_trainer::report::data_report;
 
-/// A folder of files, gone at the end.
+/// A temporary folder with these files.
 fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (name, bytes) in files {
@@ -24,7 +25,7 @@ fn dataset(files: &[(&str, &[u8])]) -> Dataset {
     read(folder(files).path(), 0.0).unwrap().0
 }
 
-/// The reason why a folder is refused, which is one line.
+/// The error message for a folder that must be refused. It must be a single line.
 fn refused(files: &[(&str, &[u8])]) -> String {
     let error = format!("{:#}", read(folder(files).path(), 0.01).expect_err("a refusal"));
     assert!(!error.contains('\n'), "{error:?}");
@@ -37,11 +38,10 @@ fn gz(bytes: &[u8]) -> Vec<u8> {
     out.finish().unwrap()
 }
 
-/// (user, item, type, rating, time) by name.
-/// Names and contents.
+/// Names and contents of files.
 type Files<'a> = Vec<(&'a str, &'a [u8])>;
 
-/// User, item, type, rating, time.
+/// User, item, type, rating and time of an event.
 type Row<'a> = (&'a str, &'a str, &'a str, Option<f64>, Option<i64>);
 
 fn events(data: &Dataset) -> Vec<Row<'_>> {
@@ -76,8 +76,8 @@ const ITEMS_JSONL: &str = concat!(
     "\n"
 );
 
-/// Written by pyarrow 22: dictionary-encoded users, `timestamp[ms]`, a struct column that is left out, two row groups;
-/// lists, `float` and `int16` columns, data pages of version 2.
+/// Files written by pyarrow 22. The events have dictionary-encoded users, `timestamp[ms]`, a struct column that is
+/// ignored, and two row groups. The items have lists, `float` and `int16` columns, and data pages of version 2.
 fn parquet() -> [(&'static str, &'static [u8]); 2] {
     [("events.parquet", include_bytes!("../data/events.parquet")), ("items.parquet", include_bytes!("../data/items.parquet"))]
 }
@@ -116,7 +116,7 @@ fn every_form_gives_the_same_dataset() {
         ("tsv", ten(&tsv(EVENTS_CSV)), ten(&tsv(ITEMS_CSV))),
         ("tsv.gz", gz(tsv(EVENTS_CSV).as_bytes()), gz(tsv(ITEMS_CSV).as_bytes())),
         ("jsonl", ten(EVENTS_JSONL), ten(ITEMS_JSONL)),
-        // Two gzip members, one after the other.
+        // Two concatenated gzip members.
         (
             "jsonl.gz",
             [gz(&EVENTS_JSONL.as_bytes()[..99]), gz(&EVENTS_JSONL.as_bytes()[99..])].concat(),
@@ -259,7 +259,8 @@ fn bad_rows_are_counted_and_the_first_twenty_named() {
     assert_eq!(notes.tables[0].named, expected.map(|reason| format!("events.csv:{reason}")));
     assert_eq!((notes.tables[0].rows, notes.tables[0].bad), (16, 14));
 
-    // The same bad row again is bad again, not a repeat; one in a hundred passes, one more does not.
+    // A bad row that occurs again counts as bad, not as a repeat. Two bad rows of 202 are within the limit of 1 %,
+    // three of 203 are not.
     let with = |bad: usize| {
         let good: String = (0..200).map(|i| format!("u,i{i}\n")).collect();
         folder(&[("events.csv", format!("user,item\n{good}{}", "u,\n".repeat(bad)).as_bytes())])
@@ -292,7 +293,7 @@ fn rows_of_tables_are_checked_too() {
     ];
     assert_eq!(notes.tables[1].named, expected.map(|reason| format!("items.csv:{reason}")));
     assert_eq!((notes.tables[1].repeated, notes.unlisted_items, notes.idle_users), (1, 2, 1));
-    // A bad row takes the columns away, not the item.
+    // An item whose row is bad stays, but its columns are missing.
     assert_eq!((data.items.join(" "), data.users.join(" ")), ("a b c cold".into(), "u v".into()));
     let prices = [Value::Number(1.0), Value::Missing, Value::Missing, Value::Number(3.0)];
     assert_eq!(data.item_table.columns[0].values, prices);
@@ -304,7 +305,7 @@ fn exact_repeats_count_once() {
     let text = b"user,item,timestamp,note\nu,a,1,x\nu,a,1,x\nu,a,1,y\nu,a,2,x\nu,a,1,x\n";
     let (data, notes) = read(folder(&[("events.csv", text)]).path(), 0.0).unwrap();
     assert_eq!((data.events.len(), notes.tables[0].repeated), (3, 2));
-    // What differs only in columns that are not read stays apart in the prepared folder.
+    // Rows that differ only in an ignored column remain separate events in the prepared folder.
     let prepared = tempfile::tempdir().unwrap();
     write_tables(&data, prepared.path()).unwrap();
     let (again, notes) = read(prepared.path(), 0.0).unwrap();
@@ -381,7 +382,7 @@ fn ids_come_back_byte_for_byte() {
     let prepared = tempfile::tempdir().unwrap();
     write_tables(&data, prepared.path()).unwrap();
     assert_eq!(read(prepared.path(), 0.0).unwrap().0.items, sorted);
-    // Two whole numbers that are one in floating point.
+    // Two different integers that are equal as floats.
     let lines = concat!(r#"{"user":123456789012345678901234,"item":7}"#, "\n", r#"{"user":123456789012345678901235,"item":7}"#);
     assert_eq!(dataset(&[("events.jsonl", lines.as_bytes())]).users, ["123456789012345678901234", "123456789012345678901235"]);
 }

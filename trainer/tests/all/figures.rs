@@ -1,5 +1,5 @@
-//! The figures on MovieLens 100K: `make test-all` gets the data and names its folder in FORETASTE_ML_100K. About twenty
-//! minutes.
+//! The figures on MovieLens 100K. `make test-all` downloads the data and sets FORETASTE_ML_100K to its folder. Takes
+//! about twenty minutes.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -107,7 +107,7 @@ fn p1_is_as_good_as_the_best_factorisation() {
     }
 }
 
-/// Ratings that the bundle predicts: below guesses, means and biases.
+/// The bundle's predicted ratings have a lower RMSE than random guesses, means and biases.
 #[test]
 #[ignore = "needs MovieLens 100K: make test-all"]
 fn p2_rates_better_than_biases() {
@@ -120,7 +120,7 @@ fn p2_rates_better_than_biases() {
     assert!((rmse("bias") - 0.939).abs() < 0.005, "{report}");
 }
 
-/// The frozen bundle: people whom training knows and people who come later, all after the moment.
+/// The frozen bundle on events after the split time, for users in the training data and for new users.
 #[test]
 #[ignore = "needs MovieLens 100K: make test-all"]
 fn p5_beats_every_peer() {
@@ -139,7 +139,8 @@ fn scores(recommender: &Recommender, history: &[Event], context: &Fields) -> Vec
     recommender.scores(&recommender.user_vector(&recommender.encode(&query).unwrap()).unwrap())
 }
 
-/// Order, ratings and context act; masked ids beat random by three.
+/// Order, ratings and context change the scores. With masked ids, the recall is at least three times that of a random
+/// ranking.
 #[test]
 #[ignore = "needs MovieLens 100K: make test-all"]
 fn the_towers_are_towers() {

@@ -1,4 +1,4 @@
-//! Logs as pages export them, as other tools read them.
+//! Tests that convert exported logs to the formats of other tools.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-/// A visitor who saw two slates and answered three times.
+/// The log of a visitor who saw two slates and gave feedback three times.
 const LOG: &str = r#"{"id":"e0","item":"9","type":"view","time":874965757000}
 {"type":"impression","slate":"s1","time":874965758012,"model":"m","policy":"softmax","request":{"k":2,"context":{"hour":20},"explore":{"policy":"softmax"}},"context":"c0","slots":[{"item":"3","score":1.5,"propensity":0.25},{"item":"a,b","score":0.5,"propensity":0.125,"standard_error":0.01}]}
 {"id":"e1","item":"a,b","type":"like","slate":"s1","time":874965760000,"value":4}
@@ -98,7 +98,7 @@ fn parquet_has_a_row_a_slot() {
     assert_eq!([&rows[2][2], &rows[2][11], &rows[2][12]], ["time null", "reward 0E0", r#"answers "hide""#]);
 }
 
-/// `foretaste ope` on logs of the packaged bundle and on tables; without propensities it refuses.
+/// `foretaste ope` reads logs of the packaged bundle and tables, and refuses data without propensities.
 #[test]
 fn ope_speaks_of_logs_and_tables() {
     let folder = tempfile::tempdir().unwrap();
@@ -115,7 +115,7 @@ fn ope_speaks_of_logs_and_tables() {
         )
     };
     let liked = r#"{"item":"52","type":"like","slate":"a"}"#;
-    // The history of tests/fixtures/draws.json: 52 and 51 are the best two of the 58 that are left.
+    // The history of tests/fixtures/draws.json. Of the remaining 58 items, 52 and 51 score highest.
     let before = "{\"item\":\"50\",\"type\":\"like\",\"time\":1000}\n{\"item\":\"7\",\"type\":\"hide\",\"time\":2000}\n";
     fs::write(at("v.jsonl"), format!("{before}{}\n{liked}\n", shown("a", "0.5"))).unwrap();
     let (code, out, _) = ope(&["--log", &at("v.jsonl"), "--bundle", bundle.to_str().unwrap(), "--epsilon", "0.5", "--json"]);

@@ -1,4 +1,5 @@
-//! Exported graphs pass the official ONNX checker, and onnxruntime computes what the trainer's own forward pass does.
+//! Exported graphs pass the official ONNX checker, and onnxruntime computes the same numbers as the trainer's own
+//! forward pass.
 
 use std::path::Path;
 use std::process::Command;
@@ -15,7 +16,7 @@ use serde_json::json;
 
 use crate::common;
 
-/// Made by `.ci/setup python` from `requirements.txt`.
+/// The environment that `.ci/setup python` installs from `requirements.txt`.
 const PYTHON: &str = "target/python/bin/python";
 
 #[test]
@@ -35,7 +36,7 @@ fn the_checker_passes_and_onnxruntime_agrees() {
     }
 }
 
-/// Graphs that are valid ONNX and harmful are refused with a typed error before they take memory.
+/// Graphs that are valid ONNX but harmful are refused with a typed error before they allocate memory.
 #[test]
 fn hostile_graphs_are_refused() {
     type Build = fn(&mut GraphBuilder, &Value) -> Value;
@@ -85,7 +86,7 @@ fn hostile_graphs_are_refused() {
         assert_eq!(load(build).err().map(|e| e.code()), Some(code), "{name}");
     }
 
-    // A fault that depends on the inputs is an error of the run.
+    // A fault that depends on the inputs is reported by the run.
     let runtime = load(|g, x| {
         let to = g.constant_i64("to", &[2], &[-1, (LEN * DIM) as i64]);
         let flat = g.node("Reshape", &[x, &to], &[]);
@@ -129,7 +130,7 @@ fn check(bundle: &Path, expected: &Path) {
     assert!(worst <= 1e-4, "{worst}");
 }
 
-/// Inputs of both graphs by name, several in a batch, and the outputs that the trainer computes from them.
+/// Batches of inputs for both graphs, by name, and the outputs that the trainer computes from them.
 fn expected_numbers(run: &foretaste_trainer::training::Run, bundle: &Path) -> serde_json::Value {
     let recommender = open_bundle(bundle).unwrap();
     let golden: Golden = serde_json::from_slice(&std::fs::read(bundle.join("golden.json")).unwrap()).unwrap();

@@ -1,4 +1,4 @@
-//! Off-policy evaluation: against obp, against truths that are known, and through the recommender itself.
+//! Tests of off-policy evaluation: against obp, against known truths, and with logs of the recommender itself.
 
 use std::path::Path;
 
@@ -21,7 +21,7 @@ fn of(name: &str, shrinkage: Shrinkage, log: &[Logged]) -> Estimate {
     estimate(all.iter().find(|e| e.name() == name).unwrap().as_ref(), log, 1)
 }
 
-/// `expected.py` beside the tables says how the numbers were made.
+/// `expected.py` in the tables' folder computed the expected numbers.
 #[test]
 fn equals_obp() {
     let expected: serde_json::Value = serde_json::from_slice(&std::fs::read(fixture("expected.json")).unwrap()).unwrap();
@@ -38,7 +38,7 @@ fn equals_obp() {
         }
     }
     assert_eq!(compared, 12);
-    // Of obp 0.5.5, on the same slates.
+    // From obp 0.5.5, on the same slates.
     let log = read_table(&fixture("slates.csv.gz")).unwrap();
     for (name, value) in
         [("standard", 0.9087365998187508), ("independent", 0.9209709341826235), ("reward-interaction", 0.8860163448681321)]
@@ -56,7 +56,7 @@ fn the_ends_of_the_knobs() {
         assert_eq!(value(name, 0.0), dm, "{name}");
         assert!((value(name, f64::INFINITY) - dr).abs() < 1e-15, "{name}");
     }
-    // A weight of τ itself is used.
+    // A weight equal to τ is still used.
     let row = Logged {
         slate: 0,
         slot: 0,
@@ -70,7 +70,8 @@ fn the_ends_of_the_knobs() {
 
 const ACTIONS: usize = 6;
 
-/// A small world: chances of two policies and of a reward, by context, slot and action.
+/// A small simulated world: for each context, slot and action it sets the probability of a reward and of the action
+/// under each of two policies.
 fn chance(context: usize, slot: usize, action: usize) -> f64 {
     let spread = ((context * 7 + action * 3) % 11) as f64 / 11.0;
     (0.1 + 0.6 * spread) / (1.0 + 0.5 * slot as f64)
@@ -85,13 +86,13 @@ fn policy(target: bool, context: usize, left: &[usize]) -> Vec<f64> {
     weights.into_iter().map(|w| w / sum).collect()
 }
 
-/// What a model foretells that has learnt half of what there is.
+/// The predictions of a biased reward model: it has only half of the true differences.
 fn foretold(context: usize, slot: usize, action: usize) -> f64 {
     0.1 + 0.5 * chance(context, slot, action)
 }
 
-/// Slates of a log, Plackett–Luce or, where items may come again, slot by slot; rewards of a slot depend on its item
-/// and place alone.
+/// A log of simulated slates. They are drawn by Plackett–Luce or, if `again` allows repeated items, each slot
+/// independently. The reward of a slot depends only on its item and position.
 fn log_of(run: u64, slates: usize, slots: usize, again: bool) -> Vec<Logged> {
     let mut rng = decision_rng(run, "ope");
     let mut log = Vec::new();
@@ -119,7 +120,7 @@ fn log(run: u64, slates: usize, slots: usize) -> Vec<Logged> {
     log_of(run, slates, slots, false)
 }
 
-/// Expected reward of a slate under the policy in question.
+/// The expected reward of a slate under the target policy.
 fn truth(slots: usize, again: bool) -> f64 {
     fn of(context: usize, left: Vec<usize>, slot: usize, slots: usize, again: bool) -> f64 {
         if slot == slots {
@@ -136,13 +137,14 @@ fn truth(slots: usize, again: bool) -> f64 {
     (0..5).map(|context| of(context, (0..ACTIONS).collect(), 0, slots, again)).sum::<f64>() / 5.0
 }
 
-/// 200 logs: how often does the 95 % interval have the truth? 90 to 99 %, but for what the documentation of `dm` says.
+/// Over 200 logs, the 95 % intervals contain the truth in 90 to 99 % of cases. Those of `dm` do not, since its model is
+/// wrong.
 #[test]
 fn intervals_cover_the_truth() {
     for (slots, slates, again, names) in [
         (1, 400, false, &["ips", "snips", "dr", "sndr", "switch-dr", "dros"][..]),
         (3, 300, false, &["slate-standard", "slate-reward-interaction", "sn-slate-standard", "sn-slate-reward-interaction"][..]),
-        // Where slots are drawn by themselves.
+        // Here each slot is drawn independently.
         (3, 300, true, &["slate-independent", "sn-slate-independent"][..]),
     ] {
         let truth = truth(slots, again);
@@ -164,7 +166,7 @@ fn intervals_cover_the_truth() {
     }
 }
 
-/// A log of a large catalog that prefers some items: the planted curve lies in all intervals.
+/// In the log of a large catalog that prefers some items, every interval contains the true examination probability.
 #[test]
 fn the_examination_curve_is_recovered() {
     let (items, planted) = (300, [1.0, 0.7, 0.45, 0.3]);
@@ -172,7 +174,7 @@ fn the_examination_curve_is_recovered() {
     let mut log = Vec::new();
     for slate in 0..6_000 {
         for (slot, looked_at) in planted.into_iter().enumerate() {
-            // Half of the slots show the twenty best, which are wanted twice as often.
+            // Half of the slots show one of the twenty best items, which are clicked twice as often.
             let best = unit(&mut rng) < 0.5;
             let item = below(&mut rng, if best { 20 } else { items }) as usize;
             let propensity = 0.5 / items as f64 + if item < 20 { 0.5 / 20.0 } else { 0.0 };
@@ -203,7 +205,8 @@ fn checks_tell_what_is_wrong() {
     assert!(alone.effective_sample_size == 1.0 && alone.warnings.len() >= 2 && alone.no_overlap > 0.99, "{alone:?}");
 }
 
-/// Visitors of the packaged bundle: the policy that made a log has all weights 1, and another is told from it.
+/// A log of visitors of the packaged bundle. All weights of the policy that made it are 1, and the log can estimate
+/// another policy.
 #[test]
 fn a_log_of_the_page_is_replayed() {
     let mut recommender = open_bundle(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/tiny")).unwrap();
@@ -214,7 +217,7 @@ fn a_log_of_the_page_is_replayed() {
         ..Request::default()
     };
     let wild = request("epsilon-greedy", 0.6);
-    // The tower is right: its favourites are liked.
+    // Visitors like the items that the tower scores highest.
     let mut visitor = |seed: u64, request: &Request| {
         recommender.clear();
         let mut rng = decision_rng(seed, "visitor");
@@ -253,8 +256,8 @@ fn a_log_of_the_page_is_replayed() {
     assert!((told.value - online).abs() < 0.5 * (logged - online).abs(), "{told:?} online {online}, logged {logged}");
 }
 
-/// Visitors who click an item with a chance of its own: `stays` of 24 slates of one slot among eight items. What was
-/// clicked is not shown again.
+/// Simulates `stays` visitors, each with up to 24 slates of one slot among eight items. Each item has its own
+/// probability of a click. Clicked items are not shown again.
 fn stays(recommender: &mut foretaste::Recommender, policy: &Explore, stays: u64) -> (Vec<VisitorLog>, Vec<[f64; 2]>) {
     let exclude: Vec<String> = (9..=60).map(|item| item.to_string()).collect();
     let (mut visitors, mut earned) = (Vec::new(), vec![[0.0; 2]; 24]);
@@ -277,8 +280,8 @@ fn stays(recommender: &mut foretaste::Recommender, policy: &Explore, stays: u64)
     (visitors, earned)
 }
 
-/// A policy that reacts to clicks, told from the stays of another: within four standard errors of what it earns itself,
-/// decision by decision.
+/// The log of one policy estimates another policy that reacts to clicks. For each decision, the estimate is within four
+/// standard errors of that policy's own reward.
 #[test]
 fn rejection_sampling_gives_a_policys_own_stays() {
     let mut recommender = open_bundle(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../models/tiny"))).unwrap();

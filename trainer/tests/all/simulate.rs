@@ -1,4 +1,4 @@
-//! The feedback loop, in small: what is told of policies that are known to explore or not.
+//! Tests of the simulated feedback loop, on a small scale, with policies whose exploration is known.
 
 use foretaste::{Explore, Request};
 use foretaste_trainer::simulate::{Round, Setting, simulate};
@@ -31,7 +31,7 @@ fn who_shows_anything_covers_all_and_earns_little() {
     }
 }
 
-/// Who is nobody's acquaintance is shown what all are shown.
+/// The greedy policy shows all newcomers the same items, since it knows nothing about them.
 #[test]
 fn newcomers_are_shown_alike() {
     let [old, new] = [0.0, 1.0].map(|newcomers| rounds_of("greedy", 0.0, 1, newcomers)[3]);

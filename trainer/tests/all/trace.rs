@@ -1,4 +1,4 @@
-//! Twenty training steps against PyTorch: `trace.json`, written by `trace.py`.
+//! Compares twenty training steps with PyTorch. `trace.py` wrote the expected numbers to `trace.json`.
 
 use foretaste_trainer::losses::softmax::{self, Target};
 use foretaste_trainer::ops::Real;
@@ -36,7 +36,7 @@ struct Shape {
 
 #[derive(Deserialize)]
 struct Window {
-    /// Item, value, type, gap, run.
+    /// Item, value, type, gap and run of each event.
     events: Vec<[u16; 5]>,
     contexts: Vec<Vec<(u32, f32)>>,
     targets: Vec<Wanted>,
@@ -48,12 +48,12 @@ struct Wanted {
     masked: Vec<u32>,
 }
 
-/// The named lists in the order of a tower's tensors.
+/// Concatenates the named lists in the order of a tower's parameters.
 fn flat(layout: &[Parameter], lists: &BTreeMap<String, Vec<f64>>) -> Vec<f64> {
     layout.iter().filter(|t| !t.is_empty()).flat_map(|t| lists[&t.name].clone()).collect()
 }
 
-/// Losses of the steps, and the averages of both towers' numbers, in the precision of `T`.
+/// Replays the steps in the precision of `T`. Returns the loss of each step and the averaged numbers of both towers.
 fn replay<T: Real>(trace: &Trace) -> (Vec<f64>, [Vec<f64>; 2]) {
     let s = &trace.shape;
     let shape =
@@ -94,7 +94,7 @@ fn replay<T: Real>(trace: &Trace) -> (Vec<f64>, [Vec<f64>; 2]) {
     (losses, averages)
 }
 
-/// Largest difference, relative to 1 or the number.
+/// The largest difference, relative to the larger of 1 and the number.
 fn far(a: &[f64], b: &[f64]) -> f64 {
     assert_eq!(a.len(), b.len());
     a.iter().zip(b).map(|(a, b)| (a - b).abs() / b.abs().max(1.0)).fold(0.0, f64::max)
@@ -104,7 +104,7 @@ fn far(a: &[f64], b: &[f64]) -> f64 {
 fn twenty_steps_are_those_of_pytorch() {
     let trace: Trace = serde_json::from_str(include_str!("../trace.json")).unwrap();
     assert_eq!(trace.losses.len(), 20);
-    // Weights of bags and targets are f32 here, and f64 there: 1e-7 of them is lost.
+    // Weights of bags and targets are f32 here and f64 in PyTorch, so they differ by about 1e-7.
     for (got, tolerance) in [(replay::<f64>(&trace), 1e-6), (replay::<f32>(&trace), 1e-4)] {
         let (losses, [items, user]) = got;
         assert!(far(&losses, &trace.losses) < tolerance, "losses {losses:?}, PyTorch {:?}", trace.losses);
@@ -120,8 +120,8 @@ fn twenty_steps_are_those_of_pytorch() {
             })
             .layout
         });
-        // Adam divides by the gradient's size: where that is near 0, rounding shows more in the numbers than in the
-        // losses.
+        // Adam divides by the size of the gradient. Where it is near 0, rounding errors are larger in the numbers than
+        // in the losses.
         let looser = 10.0 * tolerance;
         assert!(far(&items, &flat(&layouts.0, &trace.average)) < looser, "item tower");
         assert!(far(&user, &flat(&layouts.1, &trace.average)) < looser, "user tower");

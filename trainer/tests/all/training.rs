@@ -1,4 +1,5 @@
-//! The way from events to figures on generated data: reproducible, resumable, and the bundle is what is evaluated.
+//! Tests of the way from events to figures, on generated data: trainings are reproducible and resumable, and the
+//! evaluation reads the bundle.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -48,7 +49,7 @@ fn mean(figures: &Figures, metric: &str) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
-/// Content of every file by name.
+/// The content of every file, by name.
 fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let entry = |e: std::io::Result<fs::DirEntry>| {
         let e = e.unwrap();
@@ -72,12 +73,12 @@ fn beats_popularity_and_masked_ids_beat_random() {
     let ndcg = |figures| mean(figures, "ndcg@100");
     assert!(ndcg(&shipped) > ndcg(&popularity) + 0.02, "{} against {}", ndcg(&shipped), ndcg(&popularity));
     assert!((ndcg(&shipped) - ndcg(&float)).abs() < 0.01, "int8 {} float {}", ndcg(&shipped), ndcg(&float));
-    // In so small a catalog a random list of a hundred hits half of all targets: `figures.rs` asks for three times as
-    // much.
+    // In a catalog this small a random list of a hundred items hits half of all targets, so the margin is small.
+    // `figures.rs` asks for three times the recall of a random list.
     assert!(ndcg(&masked) > ndcg(&random) + 0.1, "{} against {}", ndcg(&masked), ndcg(&random));
 }
 
-/// Hidden events are found and rated, by the bundle and by the unquantised vectors.
+/// The bundle and the unquantised vectors both find hidden events and predict their ratings.
 #[test]
 fn predicts_the_ratings_of_hidden_events() {
     let folder = tempfile::tempdir().unwrap();
@@ -114,7 +115,7 @@ fn a_bundle_of_another_split_is_refused() {
     assert!(check_fits(&recommender, &other, &f.split).unwrap_err().to_string().contains("other data"));
 }
 
-/// The figures are those of the files: a dimension set to zero, and hashed again, changes them.
+/// The figures are computed from the bundle's files: setting a dimension to zero, with a new hash, changes them.
 #[test]
 fn figures_follow_the_bundle() {
     let f = fixture();
@@ -140,8 +141,8 @@ fn figures_follow_the_bundle() {
     assert_ne!(figures(&f.folder.path().join("bundle")), figures(&changed));
 }
 
-/// Turning a rating from 5 to 1 lowers the mean score of the ten items nearest to the rated one; context changes the
-/// scores, and every field of it may be missing.
+/// Changing a rating from 5 to 1 lowers the mean score of the ten items nearest to the rated one. The context changes
+/// the scores, and each of its fields may be missing.
 #[test]
 fn ratings_and_context_act() {
     let f = fixture();
@@ -189,8 +190,8 @@ fn equal_seeds_give_equal_bytes_and_another_seed_another_bundle() {
     assert!(same, "one thread, and all; events in a file, and in memory");
 }
 
-/// Items that start from a factorisation and are frozen there keep its vectors but for a scale; those that are not move
-/// on.
+/// Items that start from a factorisation and are frozen keep its vectors up to a factor. Items that are not frozen move
+/// away from them.
 #[test]
 fn items_start_from_a_factorisation_and_stay_where_they_are_frozen() {
     let f = fixture();
@@ -207,7 +208,7 @@ fn items_start_from_a_factorisation_and_stay_where_they_are_frozen() {
         assert_eq!(factors.len(), f.data.items.len() * d);
         let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
         let cosine = |run: &Run| {
-            // The id table lies first; its row 0 is of unknown items.
+            // The id table comes first. Its row 0 stands for unknown items.
             let own: Vec<f64> = run.items.numbers[d..][..factors.len()].iter().map(|x| f64::from(*x)).collect();
             dot(&own, &factors) / (dot(&own, &own) * dot(&factors, &factors)).sqrt()
         };
@@ -216,8 +217,8 @@ fn items_start_from_a_factorisation_and_stay_where_they_are_frozen() {
     }
 }
 
-/// A linear model counts for what is best on validation, and ships so: the bundle has the figure that its share was
-/// chosen by.
+/// The share of the linear model is the best one on validation. The bundle reaches the validation figure by which it
+/// was chosen.
 #[test]
 fn a_linear_model_counts_for_its_share() {
     let folder = tempfile::tempdir().unwrap();
@@ -242,7 +243,8 @@ fn a_linear_model_counts_for_its_share() {
     assert!(chosen > alone && run.card.metrics["linear_share"] > 0.0, "{chosen} {alone}");
 }
 
-/// The curve of a report begins with the figures of the bundle as it is, and the lever shows more of the tail.
+/// The exposure curve of a report starts with the figures of the unchanged bundle; along the curve, more of the tail is
+/// shown.
 #[test]
 fn the_exposure_curve_goes_on_from_the_figures() {
     let f = fixture();
@@ -267,7 +269,7 @@ fn the_exposure_curve_goes_on_from_the_figures() {
     assert!(number(5, "tail") > number(0, "tail") && fs::read_to_string(page).unwrap().contains("What more exposure costs"));
 }
 
-/// Ctrl-C keeps the last checkpoint, and `--resume` ends with the same bytes.
+/// Ctrl-C keeps the last checkpoint, and `--resume` reaches the same bytes.
 #[cfg(unix)]
 #[test]
 fn a_stopped_training_goes_on_to_the_same_run() {
@@ -297,9 +299,7 @@ fn a_stopped_training_goes_on_to_the_same_run() {
     assert!(files(&run) == files(&f.folder.path().join("run")), "other bytes");
 }
 
-/// A run of one epoch against the whole training, and against itself.
-/// The best trial goes on as a training of its settings would: to the same towers; and it is no worse on validation
-/// than any other.
+/// The search continues its best trial to the same towers as a training with these settings alone.
 #[test]
 fn a_search_ends_as_a_training_of_the_settings_that_it_chose() {
     let f = fixture();
@@ -325,6 +325,7 @@ fn a_search_ends_as_a_training_of_the_settings_that_it_chose() {
     assert_eq!(files(&work.path().join("alone"))["towers.safetensors"], files(&out)["towers.safetensors"]);
 }
 
+/// Compares a run of one epoch with the whole training, and the whole training with itself.
 #[test]
 fn compare_says_which_run_is_better() {
     let f = fixture();

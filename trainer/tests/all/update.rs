@@ -1,4 +1,5 @@
-//! From a week of logs to the next version: it is better in truth, bots are stopped, and a way back is kept.
+//! Tests of an update from a week of logs: the next version has a higher true reward, an update from bots' logs is
+//! stopped, and a rollback stays possible.
 
 use std::path::Path;
 
@@ -30,7 +31,7 @@ fn next(versions: &Versions, before: &Site, log: &[VisitorLog]) -> Updated {
     update(versions, before.data(), log, options).unwrap()
 }
 
-/// Expected clicks a slate in truth, of the week to come.
+/// The true expected number of clicks per slate in the next week.
 fn reward(site: &Site, bundle: &Path) -> f64 {
     site.clone().serve(&mut open_bundle(bundle).unwrap(), &Request::default(), None).unwrap().reward
 }
@@ -61,7 +62,7 @@ fn a_week_makes_a_better_version_and_bots_none() {
     let second = live();
     assert_ne!(second, first);
 
-    // Bots of their own: a quarter as many as visitors, each with many clicks on one item that few know.
+    // Adds bots, a quarter as many as visitors. Half of each bot's clicks are on one rarely seen item.
     let bot = |i: usize| VisitorLog {
         name: format!("bot-{i}"),
         lines: (0..12)
@@ -80,13 +81,14 @@ fn a_week_makes_a_better_version_and_bots_none() {
     assert!(refused.contains("failed the gate"), "{refused}");
     assert_eq!(live(), second);
 
-    // Items alone: the user tower keeps its bytes, so little is to be fetched, and it is still better.
+    // An update of the items alone keeps the bytes of the user tower, so that pages fetch little. It still raises the
+    // reward.
     let options = Options { quiet: true, seed: SEED, items_only: true, ..Options::default() };
     assert_eq!(versions.rollback().unwrap().0, 1);
     let small = update(&versions, before.data(), &site.logs(), options).unwrap();
     let tower = |version: u32| {
         let files = std::fs::read_dir(versions.of(version).join("bundle")).unwrap();
-        // The name has the hash of the bytes.
+        // The file's name contains the hash of its bytes.
         let mut names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
         names.find(|name| name.starts_with("user_tower.")).unwrap()
     };
