@@ -70,13 +70,13 @@ fn the_ends_of_the_knobs() {
 
 const ACTIONS: usize = 6;
 
-/// A small simulated world: for each context, slot and action it sets the probability of a reward and of the action
-/// under each of two policies.
+/// The probability of a reward in a small simulated world, by context, slot and action.
 fn chance(context: usize, slot: usize, action: usize) -> f64 {
     let spread = ((context * 7 + action * 3) % 11) as f64 / 11.0;
     (0.1 + 0.6 * spread) / (1.0 + 0.5 * slot as f64)
 }
 
+/// The probability of each action in `left` under the target policy or under the policy that made the log.
 fn policy(target: bool, context: usize, left: &[usize]) -> Vec<f64> {
     let logit = |action: usize| {
         if target { ((context * 5 + action) % 4) as f64 * 0.5 } else { ((context + action * 2) % 3) as f64 * 0.4 }

@@ -31,7 +31,7 @@ fn who_shows_anything_covers_all_and_earns_little() {
     }
 }
 
-/// The greedy policy shows all newcomers the same items, since it knows nothing about them.
+/// The greedy policy shows newcomers much the same items, since it knows nothing about them.
 #[test]
 fn newcomers_are_shown_alike() {
     let [old, new] = [0.0, 1.0].map(|newcomers| rounds_of("greedy", 0.0, 1, newcomers)[3]);
