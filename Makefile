@@ -86,7 +86,7 @@ test-readme: ## run every code block of README.md and web/README.md
 	@.ci/test-readme
 	$(TOOK)
 
-smoke: build ## every benchmark and every other target on tiny inputs
+smoke: build ## every benchmark on tiny inputs, and each target that no test runs
 	@.ci/smoke
 	$(TOOK)
 

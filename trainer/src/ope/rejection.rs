@@ -9,7 +9,7 @@ use foretaste::profile::{Event, LogLine};
 use foretaste::{Recommender, Request};
 use serde::Serialize;
 
-use super::replay::{asked, worth};
+use super::replay::{evaluated_request, worth};
 use crate::log::{Rewards, Shown, VisitorLog};
 
 /// What the accepted decisions earned.
@@ -47,22 +47,22 @@ pub fn rejection(
     rewards: &Rewards,
     seed: u64,
 ) -> Result<Rejection> {
-    let stays: Vec<Vec<Shown>> = log.iter().map(VisitorLog::shown).collect();
+    let visits: Vec<Vec<Shown>> = log.iter().map(VisitorLog::shown).collect();
     let first = |shown: &Shown| shown.impression.slots.first().map_or(1.0, |slot| slot.propensity);
-    let least = stays.iter().flatten().map(first).fold(f64::MAX, f64::min);
+    let least = visits.iter().flatten().map(first).fold(f64::MAX, f64::min);
     ensure!(
         least > 0.0 && least <= 1.0,
         "{}",
         if least > 1.0 { "the log shows no slates" } else { "a slot has a propensity that is none" }
     );
     let mut earned: Vec<(usize, f64)> = Vec::new();
-    for (visitor, stay) in log.iter().zip(&stays) {
+    for (visitor, visit) in log.iter().zip(&visits) {
         recommender.clear();
         // Events that answer a slate are replayed only if its decision was accepted; all other events are known to any
         // policy.
         let answers: BTreeSet<*const Event> =
-            stay.iter().flat_map(|s| s.answers.iter().flatten().map(|e| std::ptr::from_ref(*e))).collect();
-        let (mut shown, mut kept, mut place) = (stay.iter(), BTreeSet::new(), 0);
+            visit.iter().flat_map(|s| s.answers.iter().flatten().map(|e| std::ptr::from_ref(*e))).collect();
+        let (mut shown, mut kept, mut place) = (visit.iter(), BTreeSet::new(), 0);
         let mut rng = decision_rng(seed, &format!("rejection {}", visitor.name));
         for line in &visitor.lines {
             match line {
@@ -71,7 +71,7 @@ pub fn rejection(
                     let luck = unit(&mut rng);
                     let known = recommender.bundle().catalog.row(&slot.item).is_some();
                     let item = std::slice::from_ref(&slot.item);
-                    let request = asked(policy, &Request { k: 1, ..impression.request.clone() });
+                    let request = evaluated_request(policy, &Request { k: 1, ..impression.request.clone() });
                     let target =
                         if known { recommender.appraise(&request, item)?.first().map_or(0.0, |a| a.propensity) } else { 0.0 };
                     if luck < target * least / slot.propensity {
@@ -100,7 +100,7 @@ pub fn rejection(
     let at = |place: usize| mean(&earned.iter().filter(|(p, _)| *p == place).map(|(_, reward)| *reward).collect::<Vec<f64>>());
     let places = earned.iter().map(|(place, _)| place + 1).max().unwrap_or(0);
     Ok(Rejection {
-        decisions: stays.iter().map(Vec::len).sum(),
+        decisions: visits.iter().map(Vec::len).sum(),
         accepted: values.len(),
         value,
         ci95: value.filter(|_| values.len() > 1).map(interval),

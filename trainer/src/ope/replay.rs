@@ -25,7 +25,7 @@ pub(super) fn worth(recommender: &Recommender, rewards: &Rewards, event: &Event)
 }
 
 /// A logged request, with the settings of the evaluated policy.
-pub(super) fn asked(policy: &Request, logged: &Request) -> Request {
+pub(super) fn evaluated_request(policy: &Request, logged: &Request) -> Request {
     Request { explore: policy.explore.clone(), diversity: policy.diversity, caps: policy.caps.clone(), ..logged.clone() }
 }
 
@@ -70,7 +70,7 @@ impl Replay {
 
     fn slate(&mut self, recommender: &Recommender, shown: &Shown, policy: &Request, rewards: &Rewards) -> Result<()> {
         let impression = shown.impression;
-        let request = asked(policy, &Request { k: impression.slots.len().max(1), ..impression.request.clone() });
+        let request = evaluated_request(policy, &Request { k: impression.slots.len().max(1), ..impression.request.clone() });
         // An item that this bundle lacks ends the slate: no policy over this bundle can show it.
         let known = |item: &String| recommender.bundle().catalog.row(item).is_some();
         let slate: Vec<String> = impression.slots.iter().map(|s| s.item.clone()).take_while(known).collect();

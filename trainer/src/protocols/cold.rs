@@ -28,13 +28,13 @@ pub(super) fn split(data: &Dataset, fold: u32) -> Split {
         (!events.is_empty()).then(|| Sequence { events: events.into(), ..sequence })
     };
     let warm_ones = |sequences: Vec<Sequence>| sequences.into_iter().filter_map(warm).collect();
-    // The test asks for cold items (`asked`); validation neither asks for them nor has them in its histories.
-    let query = |query: Query, asked: bool| {
+    // The test asks for cold items (`is_test`); validation neither asks for them nor has them in its histories.
+    let query = |query: Query, is_test: bool| {
         let history: Vec<_> = query.history.iter().filter(|e| !cold[e.item as usize]).copied().collect();
-        let targets: Vec<u32> = query.targets.iter().copied().filter(|t| cold[*t as usize] == asked).collect();
-        let removed = if asked { vec![] } else { query.removed.into_iter().filter(|i| !cold[*i as usize]).collect() };
+        let targets: Vec<u32> = query.targets.iter().copied().filter(|t| cold[*t as usize] == is_test).collect();
+        let removed = if is_test { vec![] } else { query.removed.into_iter().filter(|i| !cold[*i as usize]).collect() };
         let candidates =
-            if asked { cold.clone() } else { Arc::new(data.in_events.iter().zip(&*cold).map(|(e, c)| *e && !*c).collect()) };
+            if is_test { cold.clone() } else { Arc::new(data.in_events.iter().zip(&*cold).map(|(e, c)| *e && !*c).collect()) };
         let whole = Query { candidates: Some(candidates), ..Query::new(query.user, history, targets, removed) };
         (!whole.targets.is_empty()).then_some(whole)
     };
@@ -64,13 +64,13 @@ mod tests {
         let s = split(&data, 3);
         let is_warm = |s: &Sequence| s.events.iter().all(|e| !cold[e.item as usize]) && s.events.len() == 60 - count;
         assert!(s.train.iter().chain(s.refit.as_ref().unwrap()).all(is_warm));
-        for (queries, asked) in [(&s.test, true), (&s.valid, false)] {
+        for (queries, is_test) in [(&s.test, true), (&s.valid, false)] {
             assert!(!queries.is_empty());
             for q in queries {
                 assert!(q.history.iter().all(|e| !cold[e.item as usize]));
-                assert!(q.targets.iter().all(|t| cold[*t as usize] == asked && q.is_candidate(*t, &data.in_events)));
+                assert!(q.targets.iter().all(|t| cold[*t as usize] == is_test && q.is_candidate(*t, &data.in_events)));
                 let candidates = (0..60).filter(|i| q.is_candidate(*i, &data.in_events)).count();
-                assert_eq!(candidates, if asked { count } else { 60 - count - q.history.len() });
+                assert_eq!(candidates, if is_test { count } else { 60 - count - q.history.len() });
             }
         }
     }

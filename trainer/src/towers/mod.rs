@@ -11,4 +11,4 @@ pub use encoders::{Encoder, HEADS};
 pub use item_tower::{CatalogRows, ItemTower, encode_catalog};
 pub use linear::Linear;
 pub use params::{Parameter, total};
-pub use user_tower::{Activations, Input, UserShape, UserTower, event_indices};
+pub use user_tower::{Activations, UserInput, UserShape, UserTower, event_indices};

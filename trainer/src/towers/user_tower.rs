@@ -123,7 +123,7 @@ impl<S> Parts<S> {
 
 /// One history, with a request after each of its prefixes of at least `first` events.
 #[derive(Debug, Clone, Copy)]
-pub struct Input<'a, T> {
+pub struct UserInput<'a, T> {
     /// The events, oldest first; an event's item is a row of `vectors`.
     pub events: &'a [EventIndex],
     /// The item vectors that the history reads, `[items, d]`.
@@ -208,8 +208,8 @@ impl<T: Real> UserTower<T> {
     }
 
     /// Computes the visitor's vector for each prefix. `dropout` must have a seed of its own for each history.
-    pub fn forward(&self, input: Input<T>, dropout: Dropout) -> Activations<T> {
-        let Input { events, vectors, first, contexts } = input;
+    pub fn forward(&self, input: UserInput<T>, dropout: Dropout) -> Activations<T> {
+        let UserInput { events, vectors, first, contexts } = input;
         let (d, p, rows) = (self.shape.dim, self.parts(), events.len() + 1 - first);
         let (encoder, wide) = (self.shape.encoder, self.shape.encoder.parts() * d);
         let width = wide + d;
@@ -249,13 +249,13 @@ impl<T: Real> UserTower<T> {
     /// d]` is the gradient of the visitor's vectors, `dratings` the gradient of [`Activations::ratings`].
     pub fn backward(
         &self,
-        input: Input<T>,
+        input: UserInput<T>,
         a: &Activations<T>,
         [du, dratings]: [&[T]; 2],
         dvectors: &mut [T],
         gradient: &mut [T],
     ) {
-        let Input { events, vectors, first, contexts } = input;
+        let UserInput { events, vectors, first, contexts } = input;
         let (d, encoder, p) = (self.shape.dim, self.shape.encoder, self.parts());
         let (parts, wide) = (encoder.parts(), encoder.parts() * d);
         let width = wide + d;
@@ -306,7 +306,7 @@ impl UserTower {
         events.iter_mut().enumerate().for_each(|(i, event)| event.item = i as u32);
         events.reverse();
         let contexts = std::slice::from_ref(&query.context);
-        let a = self.forward(Input { events: &events, vectors, first: events.len(), contexts }, Dropout::NONE);
+        let a = self.forward(UserInput { events: &events, vectors, first: events.len(), contexts }, Dropout::NONE);
         let rating = a.head.as_ref().map(|head| self.parts().head.unscaled(&head.out));
         [a.u, rating.unwrap_or_default()]
     }
@@ -420,7 +420,7 @@ mod tests {
         let (v, bias) = items.forward(&ids, &bags);
         let dropout = Dropout { rate: 0.25, seed: 3 };
         let (events, contexts) = (events(), contexts());
-        let input = Input { events: &events, vectors: &v, first: 0, contexts: &contexts };
+        let input = UserInput { events: &events, vectors: &v, first: 0, contexts: &contexts };
         let a = user.forward(input, dropout);
         let target = |r: u32| Target {
             wanted: vec![(r % 3, 0.6), ((r + 1) % 3, 0.4)],
@@ -458,10 +458,10 @@ mod tests {
         for encoder in ENCODERS {
             let (_, user) = towers(encoder);
             let (v, events, contexts) = (numbers(12, 5), events(), contexts());
-            let input = Input { events: &events, vectors: &v, first: 0, contexts: &contexts };
+            let input = UserInput { events: &events, vectors: &v, first: 0, contexts: &contexts };
             let all = user.forward(input, Dropout::NONE).u;
             for p in 0..=events.len() {
-                let alone = Input { events: &events[..p], first: p, contexts: &contexts[p..=p], ..input };
+                let alone = UserInput { events: &events[..p], first: p, contexts: &contexts[p..=p], ..input };
                 let one = user.forward(alone, Dropout::NONE).u;
                 assert!(one.iter().zip(&all[p * 4..]).all(|(a, b)| (a - b).abs() < 1e-12), "{encoder:?}");
             }
@@ -473,7 +473,7 @@ mod tests {
         let user = UserTower::<f64>::start(shape(Encoder::Pools), [0.02, 0.08, 0.3, 1.0], 1);
         let (v, context) = (numbers(12, 5), vec![vec![(0, 1.0)]]);
         let vector = |events: &[EventIndex]| {
-            user.forward(Input { events, vectors: &v, first: events.len(), contexts: &context }, Dropout::NONE).u
+            user.forward(UserInput { events, vectors: &v, first: events.len(), contexts: &context }, Dropout::NONE).u
         };
         let (forward, mut reversed, mut rated) = (events(), events(), events());
         reversed.reverse();

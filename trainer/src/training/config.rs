@@ -15,7 +15,7 @@ use crate::towers::{Encoder, HEADS};
 /// A kind of input that the towers read beside items and their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Input {
+pub enum InputKind {
     /// Declared columns of items, users and requests.
     Columns,
     /// Gaps, runs, hour and weekday.
@@ -25,7 +25,8 @@ pub enum Input {
 }
 
 /// Lists of inputs by name, for the key `preset`.
-const PRESETS: [(&str, &[Input]); 2] = [("two-feature", &[]), ("full", &[Input::Columns, Input::Times, Input::Values])];
+const PRESETS: [(&str, &[InputKind]); 2] =
+    [("two-feature", &[]), ("full", &[InputKind::Columns, InputKind::Times, InputKind::Values])];
 
 /// Settings of a training. Unknown keys are refused.
 ///
@@ -51,7 +52,7 @@ pub struct Config {
     #[serde(default)]
     pub linear: usize,
     /// What the towers read beside items and their order: any of `columns`, `times`, `values`. Empty: ids alone.
-    pub inputs: Vec<Input>,
+    pub inputs: Vec<InputKind>,
     /// L: the newest events of the history, which the tower reads, 1 or more. 1 reads the last event alone; many cost
     /// time in the page.
     pub history_len: usize,
@@ -116,7 +117,8 @@ pub struct Config {
     /// Epochs without a better figure on validation before training ends, 1 or more. Few may end in a dip; many cost
     /// time.
     pub patience: u32,
-    /// Items above which the softmax runs over a sample.
+    /// Items above which the softmax runs over a sample. 0: always over a sample; at or above the size of the catalog:
+    /// never.
     pub full_softmax_items: usize,
     /// Items of that sample beside those of the batch, 0 to 2²⁴. 0: those of the batch alone. Large samples come close
     /// to the full softmax and cost time (Bengio and Senécal, 2008).
@@ -309,10 +311,10 @@ mod tests {
     fn presets_stand_for_inputs_and_other_keys_win() {
         assert_eq!(read("preset = 'two-feature'").unwrap(), Config { inputs: vec![], ..Config::of(Protocol::P3) });
         assert_eq!(read("preset = 'full'").unwrap(), Config::of(Protocol::P3));
-        let all = vec![Input::Columns, Input::Times, Input::Values];
+        let all = vec![InputKind::Columns, InputKind::Times, InputKind::Values];
         assert_eq!(read("").unwrap().inputs, all, "full is the default");
         let own = read("inputs = ['times']\npreset = 'two-feature'\nbatch = 8").unwrap();
-        assert_eq!(own, Config { inputs: vec![Input::Times], batch: 8, ..Config::of(Protocol::P3) });
+        assert_eq!(own, Config { inputs: vec![InputKind::Times], batch: 8, ..Config::of(Protocol::P3) });
         // A preset replaces inputs that are already set: `--search` draws presets this way.
         let drawn = own.with(&toml::from_str("preset = 'full'").unwrap()).unwrap();
         assert_eq!(drawn, Config { inputs: all, ..own });

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 use foretaste::features::{ColumnEncoding, ColumnKind, Encoding, EventType, History, Value, words};
 
-use super::{Config, Input};
+use super::{Config, InputKind};
 use crate::data::{self, Dataset, LongVec};
 use crate::protocols::Sequence;
 
@@ -26,7 +26,8 @@ const RUN_BUCKETS: usize = 8;
 /// # Errors
 /// A full disk, where the events are more than the memory holds.
 pub fn fit(data: &Dataset, sequences: &[Sequence], config: &Config) -> Result<Encoding> {
-    let [columns, times, values] = [Input::Columns, Input::Times, Input::Values].map(|input| config.inputs.contains(&input));
+    let [columns, times, values] =
+        [InputKind::Columns, InputKind::Times, InputKind::Values].map(|input| config.inputs.contains(&input));
     let times = times && data.has_times();
     let items: Vec<usize> = if columns { (0..data.items.len()).collect() } else { vec![] };
     let users: Vec<usize> = sequences.iter().filter(|_| columns).map(|s| s.user as usize).collect();

@@ -15,7 +15,7 @@ use crate::ops::dropout::Dropout;
 use crate::ops::event::EventIndex;
 use crate::protocols::Sequence;
 use crate::random::{mix, unit};
-use crate::towers::{CatalogRows, Input, event_indices};
+use crate::towers::{CatalogRows, UserInput, event_indices};
 
 /// The encoded histories of all users in the training data.
 pub struct Visitors {
@@ -82,8 +82,8 @@ pub struct Example {
 
 impl Example {
     /// The input of the user tower. `rows` are the rows of the candidates.
-    pub fn input<'a>(&'a self, rows: &'a CatalogRows) -> Input<'a, f32> {
-        Input { events: &self.events, vectors: rows.read(), first: self.first, contexts: &self.contexts }
+    pub fn input<'a>(&'a self, rows: &'a CatalogRows) -> UserInput<'a, f32> {
+        UserInput { events: &self.events, vectors: rows.read(), first: self.first, contexts: &self.contexts }
     }
 }
 

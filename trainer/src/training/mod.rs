@@ -18,7 +18,7 @@ mod validation;
 mod warm;
 
 pub use candidates::{Candidates, Sampler};
-pub use config::{Config, Input};
+pub use config::{Config, InputKind};
 pub use curve::{Epoch, Phase};
 pub use numbers::Numbers;
 pub use ratings::Ratings;
@@ -108,7 +108,7 @@ pub fn train_on(
     options: TrainOptions,
 ) -> Result<Run> {
     let config = &fitting(config, data);
-    let mut known = Known::new(data, split, config)?;
+    let mut known = Fitted::new(data, split, config)?;
     if let Some(Base { run, items_only: true }) = base {
         let Encoding { context, history, .. } = run.card.encoding.clone();
         known.encoding = Encoding { context, history, ..known.encoding };
@@ -178,7 +178,7 @@ fn probe(
     options: TrainOptions,
 ) -> Result<(Metric, f64)> {
     let config = &fitting(config, data);
-    let known = Known::new(data, split, config)?;
+    let known = Fitted::new(data, split, config)?;
     let trainer = Trainer::new(data, split, config, seed, &known, out)?;
     let mut state = trainer.state(split, options)?;
     let metric = trainer.validation.metric();
@@ -187,17 +187,17 @@ fn probe(
 }
 
 /// Encoding, ratings and catalog, which are fitted to the data before the first step.
-struct Known {
+struct Fitted {
     encoding: Encoding,
     ratings: Option<Ratings>,
     catalog: CatalogFile,
 }
 
-impl Known {
-    fn new(data: &Dataset, split: &Split, config: &Config) -> Result<Known> {
+impl Fitted {
+    fn new(data: &Dataset, split: &Split, config: &Config) -> Result<Fitted> {
         let encoding = encoding::fit(data, split.fitted(), config)?;
         let ratings = (config.rating_weight > 0.0).then(|| Ratings::of(split.fitted(), &encoding.history)).flatten();
-        Ok(Known { encoding, ratings, catalog: catalog_of(data) })
+        Ok(Fitted { encoding, ratings, catalog: catalog_of(data) })
     }
 }
 
@@ -219,7 +219,7 @@ struct Trainer<'a> {
 }
 
 impl<'a> Trainer<'a> {
-    fn new(data: &'a Dataset, split: &'a Split, config: &'a Config, seed: u64, known: &'a Known, out: &'a Path) -> Result<Self> {
+    fn new(data: &'a Dataset, split: &'a Split, config: &'a Config, seed: u64, known: &'a Fitted, out: &'a Path) -> Result<Self> {
         std::fs::create_dir_all(out).with_context(|| format!("{}: cannot be created", out.display()))?;
         let trained_on =
             TrainedOn { protocol: split.protocol.name().into(), fold: split.fold, data_sha256: data.sha256.clone(), seed };

@@ -33,9 +33,9 @@ impl<'a> Validation<'a> {
     /// The protocol is P2 and `ratings` is `None`: the data has no two different ratings, or the settings do not ask
     /// for ratings.
     pub fn new(data: &'a Dataset, split: &'a Split, encoding: &Encoding, ratings: Option<&Ratings>) -> Result<Self> {
-        let asked = split.protocol == Protocol::P2;
+        let predicts_ratings = split.protocol == Protocol::P2;
         ensure!(
-            !asked || ratings.is_some(),
+            !predicts_ratings || ratings.is_some(),
             "p2 predicts ratings: it needs events with different ratings and a rating_weight above 0"
         );
         let events = RowEvents::new(data, &encoding.history);
@@ -47,7 +47,7 @@ impl<'a> Validation<'a> {
             queries: split.valid.iter().map(encode).collect::<Result<_>>()?,
             universe: &data.in_events,
             protocol: split.protocol,
-            ratings: ratings.filter(|_| asked).map(|r| r.range),
+            ratings: ratings.filter(|_| predicts_ratings).map(|r| r.range),
         })
     }
 

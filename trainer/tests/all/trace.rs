@@ -5,7 +5,7 @@ use foretaste_trainer::ops::Real;
 use foretaste_trainer::ops::dropout::Dropout;
 use foretaste_trainer::ops::event::EventIndex;
 use foretaste_trainer::optimizer::{Moments, clip};
-use foretaste_trainer::towers::{Encoder, Input, ItemTower, Parameter, UserShape, UserTower};
+use foretaste_trainer::towers::{Encoder, ItemTower, Parameter, UserInput, UserShape, UserTower};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -75,7 +75,7 @@ fn replay<T: Real>(trace: &Trace) -> (Vec<f64>, [Vec<f64>; 2]) {
             let events: Vec<EventIndex> = window.events[..window.events.len() - 1].iter().map(event).collect();
             let target = |t: &Wanted| Target { wanted: t.wanted.clone(), masked: t.masked.clone() };
             let targets: Vec<Target> = window.targets.iter().map(target).collect();
-            let input = Input { events: &events, vectors: &v, first: 0, contexts: &window.contexts };
+            let input = UserInput { events: &events, vectors: &v, first: 0, contexts: &window.contexts };
             let a = user.forward(input, Dropout::NONE);
             let mut du = vec![T::ZERO; a.u.len()];
             let scale = T::of(1.0 / rows as f64);
