@@ -6,6 +6,7 @@
 ///
 /// `mix(seed, 0), mix(seed, 1), …` are independent draws of 64 uniform bits. `mix(seed, n)` can serve as a seed in
 /// turn.
+#[inline]
 pub fn mix(seed: u64, counter: u64) -> u64 {
     let mut z = seed ^ counter.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -17,11 +18,13 @@ pub fn mix(seed: u64, counter: u64) -> u64 {
 const STEPS: f64 = (1u64 << 53) as f64;
 
 /// The upper 53 bits of a word as a number x, 0 ≤ x < 1.
+#[inline]
 pub fn unit(word: u64) -> f64 {
     (word >> 11) as f64 / STEPS
 }
 
 /// The upper 53 bits of a word as a number x, 0 < x ≤ 1, so that its logarithm is finite.
+#[inline]
 pub fn positive_unit(word: u64) -> f64 {
     ((word >> 11) + 1) as f64 / STEPS
 }
