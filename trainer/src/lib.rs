@@ -9,7 +9,7 @@ pub mod data;
 pub mod evaluate;
 pub mod export;
 pub mod factors;
-mod files;
+pub mod files;
 pub mod log;
 pub mod losses;
 pub mod measure;
