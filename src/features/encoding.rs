@@ -6,7 +6,7 @@ use super::{Bag, ColumnEncoding, Fields, Value};
 use crate::error::{ErrorKind, Result, range};
 
 /// The most event types, and the most columns of a table.
-const MAX_NAMES: usize = 1024;
+pub const MAX_NAMES: usize = 1024;
 /// The most events that a tower may read and that a profile may keep.
 const MAX_HISTORY: usize = 65_536;
 
@@ -220,7 +220,7 @@ impl Encoding {
     ///
     /// # Errors
     /// `range` and `malformed`.
-    pub(crate) fn check(&self) -> Result<()> {
+    pub fn check(&self) -> Result<()> {
         self.history.check()?;
         for (part, columns) in [("encoding/items", &self.items), ("encoding/context", &self.context)] {
             if columns.len() > MAX_NAMES {

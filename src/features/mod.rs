@@ -8,7 +8,7 @@ mod text;
 mod value;
 
 pub use columns::{Bag, ColumnEncoding, ColumnKind};
-pub use encoding::{Encoding, EventType, History, TITLE};
+pub use encoding::{Encoding, EventType, History, MAX_NAMES, TITLE};
 pub use history::{EncodedHistory, RowEvent};
 pub use state::EncodedState;
 pub use text::words;

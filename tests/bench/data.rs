@@ -16,11 +16,11 @@ use foretaste::bundle::{CatalogFile, FORMAT_VERSION, Features, FileEntry, MAX_RO
 use foretaste::features::Fields;
 use foretaste::{Recommender, VisitorState};
 use foretaste_trainer::data::{event_of, read_folder};
-use foretaste_trainer::evaluate::open_bundle;
 use foretaste_trainer::export::{Planes, export, item_file};
 use foretaste_trainer::random::mix;
 use foretaste_trainer::towers::{CatalogRows, encode_catalog};
 use foretaste_trainer::training::Run;
+use foretaste_trainer::verify::open_bundle;
 use rayon::prelude::*;
 
 const TOP: usize = 100;

@@ -27,3 +27,4 @@ pub mod towers;
 pub mod tracking;
 pub mod training;
 pub mod update;
+pub mod verify;

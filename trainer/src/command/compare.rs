@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use foretaste_trainer::data::{Dataset, read_folder};
-use foretaste_trainer::evaluate::{Paired, Vectors, check_fits, measure_bundle, open_bundle};
+use foretaste_trainer::evaluate::{Paired, Vectors, check_fits, measure_bundle};
 use foretaste_trainer::export::{Planes, export};
 use foretaste_trainer::protocols::{Protocol, Split};
 use foretaste_trainer::training::Run;
+use foretaste_trainer::verify::open_bundle;
 use serde::Serialize;
 
 use super::output;

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use foretaste_trainer::data::read_folder;
-use foretaste_trainer::evaluate::{Experiment, Vectors, check_fits, examples, measure_bundle, measure_exposure, open_bundle};
+use foretaste_trainer::evaluate::{Experiment, Vectors, check_fits, examples, measure_bundle, measure_exposure};
 use foretaste_trainer::protocols::{Protocol, Split};
 use foretaste_trainer::report::experiment_report;
+use foretaste_trainer::verify::open_bundle;
 
 use super::output;
 use super::reading::Reading;

@@ -4,10 +4,10 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use foretaste_trainer::evaluate::open_bundle;
 use foretaste_trainer::log::{Rewards, VisitorLog};
 use foretaste_trainer::ope::{Estimate, Rejection, Replay, Report, Shrinkage, read_table, rejection};
 use foretaste_trainer::report::policy_report;
+use foretaste_trainer::verify::open_bundle;
 
 use super::explore::Exploring;
 use super::{output, usage};

@@ -12,8 +12,8 @@ use foretaste::profile::{Event, LogLine};
 use foretaste::{Recommender, Request, Slate};
 use foretaste_trainer::data::read_folder;
 use foretaste_trainer::data::{context_of, event_of};
-use foretaste_trainer::evaluate::open_bundle;
 use foretaste_trainer::log::VisitorLog;
+use foretaste_trainer::verify::open_bundle;
 
 use super::explore::Exploring;
 use super::reading::Reading;

@@ -99,8 +99,8 @@ mod tests {
     use foretaste::profile::Event;
     use foretaste::{Explore, Request, VisitorState};
 
-    use super::super::open_bundle;
     use super::*;
+    use crate::verify::open_bundle;
 
     /// The measured ranking is the slate that a request with the same boost gets.
     #[test]

@@ -6,7 +6,6 @@ mod cost;
 mod examples;
 mod experiment;
 mod exposure;
-mod open;
 mod paired;
 mod report;
 
@@ -16,6 +15,5 @@ pub use cost::{Stopwatch, cpu_seconds, peak_mb};
 pub use examples::{Example, ExampleItem, examples};
 pub use experiment::Experiment;
 pub use exposure::{BOOSTS, ExposurePoint, measure_exposure};
-pub use open::open_bundle;
 pub use paired::Paired;
 pub use report::{Cell, Cost, DataSummary, Difference, FORETASTE, Report};

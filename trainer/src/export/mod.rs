@@ -17,7 +17,10 @@ pub use self::items::{Planes, item_file};
 pub use self::publish::{Published, publish};
 use crate::files::write_atomically;
 use crate::training::Run;
+use crate::verify::verify;
 
+/// The file that is written last: a folder that has it is a whole bundle.
+const MANIFEST: &str = "manifest.json";
 /// Hexadecimal digits of a file's hash in its name.
 const HASH_DIGITS: usize = 16;
 
@@ -44,11 +47,13 @@ impl File {
 
 /// Writes the bundle of a run into the new or existing folder `out`.
 ///
-/// The manifest is written last, so an older bundle in the folder stays valid until then. Afterwards the files of the
-/// older bundle are removed.
+/// The bundle is first written to a folder inside `out`, where it has to pass every check of [`verify`]. Then its files
+/// are moved to their places, the manifest last, so an older bundle in the folder stays valid until then. Afterwards
+/// the files of the older bundle are removed.
 ///
 /// # Errors
-/// Numbers that are not finite, a folder that cannot be written, or a bundle that cannot be opened again.
+/// Numbers that are not finite, a folder that cannot be written, or a check that fails: it is named, and `out` is left
+/// as it was.
 pub fn export(run: &Run, out: &Path, planes: Planes) -> Result<()> {
     let encoding = &run.card.encoding;
     let (rows, linear) = (run.rows(), run.linear.as_ref());
@@ -75,15 +80,36 @@ pub fn export(run: &Run, out: &Path, planes: Planes) -> Result<()> {
     let rows = golden::rows(&open(&manifest(run, &files), &files)?)?;
     files.pop();
     files.push(golden(&rows)?);
-    let manifest = manifest(run, &files);
-    open(&manifest, &files)?;
+    place(&manifest(run, &files), &files, out)
+}
 
-    std::fs::create_dir_all(out).with_context(|| format!("{}: cannot be created", out.display()))?;
-    let before = std::fs::read(out.join("manifest.json")).ok().and_then(|bytes| Manifest::parse(&bytes).ok());
-    for file in &files {
-        write_atomically(&out.join(&file.entry.path), &file.bytes)?;
+/// Writes the files to a folder inside `out`, verifies them there, and moves them to `out`.
+fn place(manifest: &Manifest, files: &[File], out: &Path) -> Result<()> {
+    let is_new = !out.exists();
+    let named = || format!("{}: cannot be written", out.display());
+    std::fs::create_dir_all(out).with_context(named)?;
+    let staging = tempfile::Builder::new().prefix(".export-").tempdir_in(out).with_context(named)?;
+    let written = files.iter().map(|file| (file.entry.path.as_str(), file.bytes.as_slice()));
+    let text = serde_json::to_vec_pretty(manifest)?;
+    let written: Vec<(&str, &[u8])> = written.chain([(MANIFEST, text.as_slice())]).collect();
+    let checked = || -> Result<()> {
+        for (path, bytes) in &written {
+            write_atomically(&staging.path().join(path), bytes)?;
+        }
+        verify(staging.path())
+    };
+    if let Err(error) = checked() {
+        drop(staging);
+        if is_new {
+            // The error says more than a folder that stays.
+            _ = std::fs::remove_dir(out);
+        }
+        return Err(error);
     }
-    write_atomically(&out.join("manifest.json"), &serde_json::to_vec_pretty(&manifest)?)?;
+    let before = std::fs::read(out.join(MANIFEST)).ok().and_then(|bytes| Manifest::parse(&bytes).ok());
+    for (path, _) in &written {
+        std::fs::rename(staging.path().join(path), out.join(path)).with_context(named)?;
+    }
     let stays = |path: &str| manifest.files.iter().any(|f| f.path == path);
     for old in before.iter().flat_map(|m| &m.files).filter(|f| !stays(&f.path)) {
         // A file that cannot be removed does no harm: no manifest names it.
@@ -92,12 +118,17 @@ pub fn export(run: &Run, out: &Path, planes: Planes) -> Result<()> {
     Ok(())
 }
 
-fn manifest(run: &Run, files: &[File]) -> Manifest {
+/// The id of the model that these files make.
+fn model_id(files: &[File]) -> String {
     let hashes: String = files.iter().map(|f| f.entry.sha256.as_str()).collect();
+    sha256_hex(hashes.as_bytes())[..16].into()
+}
+
+fn manifest(run: &Run, files: &[File]) -> Manifest {
     let required = if run.card.config.untied || run.linear.is_some() { vec![HISTORY_VECTORS.to_owned()] } else { vec![] };
     Manifest {
         format_version: FORMAT_VERSION,
-        model_id: sha256_hex(hashes.as_bytes())[..16].into(),
+        model_id: model_id(files),
         name: run.card.name.clone(),
         dim: run.card.config.width(),
         items: run.catalog.ids.len(),
@@ -120,4 +151,43 @@ fn open(manifest: &Manifest, files: &[File]) -> Result<Recommender> {
     let mut recommender = Recommender::new(bundle, Box::new(|| 0.0));
     recommender.set_runtime(Box::new(runtime));
     Ok(recommender)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The packaged bundle with another first number in a golden row: whole, and not what its towers compute.
+    fn wrong() -> (Manifest, Vec<File>) {
+        let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/tiny");
+        let read = |name: &str| std::fs::read(tiny.join(name)).unwrap();
+        let manifest = Manifest::parse(&read(MANIFEST)).unwrap();
+        let file = |entry: &FileEntry| {
+            let mut bytes = read(&entry.path);
+            if entry.role == "golden" {
+                let mut golden: golden::Golden = serde_json::from_slice(&bytes).unwrap();
+                golden.rows[0].user[0] += 1.0;
+                bytes = serde_json::to_vec(&golden).unwrap();
+            }
+            File::named(entry.path.clone(), &entry.role, entry.rows, bytes)
+        };
+        let files: Vec<File> = manifest.files.iter().map(file).collect();
+        let entries = files.iter().map(|f| f.entry.clone()).collect();
+        (Manifest { files: entries, model_id: model_id(&files), ..manifest }, files)
+    }
+
+    #[test]
+    fn a_bundle_that_a_check_refuses_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (manifest, files) = wrong();
+        let out = folder.path().join("bundle");
+        let error = format!("{:#}", place(&manifest, &files, &out).unwrap_err());
+        assert!(error.contains("`golden rows replay`") && error.contains("row 0"), "{error}");
+        assert!(!out.exists());
+        std::fs::create_dir(&out).unwrap();
+        std::fs::write(out.join(MANIFEST), "of an older bundle").unwrap();
+        assert!(place(&manifest, &files, &out).is_err());
+        let left: Vec<_> = std::fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, [MANIFEST]);
+    }
 }

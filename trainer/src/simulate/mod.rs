@@ -23,10 +23,10 @@ use anyhow::Result;
 use foretaste::Request;
 
 use crate::data::Dataset;
-use crate::evaluate::open_bundle;
 use crate::export::{Planes, export};
 use crate::protocols::{Protocol, Split, histories};
 use crate::training::{Base, Config, Run, TrainOptions, train_on};
+use crate::verify::open_bundle;
 
 /// Size of a simulation.
 #[derive(Debug, Clone, Copy, PartialEq)]

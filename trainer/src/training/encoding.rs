@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use foretaste::features::{ColumnEncoding, ColumnKind, Encoding, EventType, History, Value, words};
 
 use super::{Config, InputKind};
@@ -24,7 +24,8 @@ const RUN_BUCKETS: usize = 8;
 /// Fits the encoding: columns over the whole catalog and the users of `sequences`, values over their events.
 ///
 /// # Errors
-/// A full disk, where the events are more than the memory holds.
+/// A full disk, where the events are more than the memory holds; constants that a bundle may not have, such as too many
+/// columns.
 pub fn fit(data: &Dataset, sequences: &[Sequence], config: &Config) -> Result<Encoding> {
     let [columns, times, values] =
         [InputKind::Columns, InputKind::Times, InputKind::Values].map(|input| config.inputs.contains(&input));
@@ -42,7 +43,7 @@ pub fn fit(data: &Dataset, sequences: &[Sequence], config: &Config) -> Result<En
     // A column of the data that has the name of a derived one takes its place.
     context.retain(|column| !names.contains(&column.name));
     context.extend(found);
-    Ok(Encoding {
+    let encoding = Encoding {
         history: History {
             len: config.history_len,
             cap: config.history_cap,
@@ -53,7 +54,9 @@ pub fn fit(data: &Dataset, sequences: &[Sequence], config: &Config) -> Result<En
         },
         items: data.item_table.columns.iter().filter_map(|column| fit_column(column, &items)).collect(),
         context,
-    })
+    };
+    encoding.check().context("a bundle cannot hold what the data has")?;
+    Ok(encoding)
 }
 
 fn trained_types(data: &Dataset, sequences: &[Sequence]) -> Vec<EventType> {

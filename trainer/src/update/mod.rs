@@ -12,10 +12,10 @@ pub use versions::Versions;
 use anyhow::{Result, ensure};
 
 use crate::data::Dataset;
-use crate::evaluate::open_bundle;
 use crate::export::{Planes, export};
 use crate::log::VisitorLog;
 use crate::training::{Base, Config, Run, TrainOptions, train_on};
+use crate::verify::open_bundle;
 
 /// How an update is made.
 #[derive(Debug, Clone, Copy, PartialEq)]

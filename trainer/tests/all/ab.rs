@@ -7,7 +7,7 @@ use std::process::Command;
 use foretaste::explore::{decision_rng, unit};
 use foretaste::profile::{Event, Experiment, LogLine};
 use foretaste::{Explore, Request};
-use foretaste_trainer::evaluate::open_bundle;
+use foretaste_trainer::verify::open_bundle;
 use serde_json::Value;
 
 fn ab(folder: &Path, args: &[&str]) -> (Option<i32>, String, String) {

@@ -193,8 +193,13 @@ fn hostile_files_are_refused_with_one_line() {
         let error = refused(&files);
         assert!(error.contains(expected), "{expected:?} expected, got {error:?}");
     }
-    let many: String = (0..1001).map(|i| format!("u,i,t{i}\n")).collect();
-    assert!(refused(&[("events.csv", format!("user,item,type\n{many}").as_bytes())]).contains("1001 types of event"));
+    // A bundle has at most 1,024 types, and `hide` and `like` are always among them.
+    let many = |n: usize| format!("user,item,type\n{}", (0..n).map(|i| format!("u,i,t{i}\n")).collect::<String>());
+    let declared = b"[types.t0]\n[types.buy]\n";
+    assert!(refused(&[("events.csv", many(1023).as_bytes())]).contains("1025 types of event"));
+    assert!(refused(&[("events.csv", many(1022).as_bytes()), ("data.toml", declared)]).contains("1025 types of event"));
+    let fits = folder(&[("events.csv", many(1021).as_bytes()), ("data.toml", declared)]);
+    assert_eq!(read(fits.path(), 0.0).unwrap().0.types.len(), 1024);
     assert!(format!("{:#}", read(&PathBuf::from("no/such/folder"), 0.0).unwrap_err()).contains("no such folder"));
 }
 

@@ -9,11 +9,12 @@ use foretaste::profile::Event;
 use foretaste::{Recommender, VisitorState};
 use foretaste_trainer::baselines;
 use foretaste_trainer::data::{Dataset, ReadOptions, context_of, event_of, read_folder};
-use foretaste_trainer::evaluate::{Vectors, measure_bundle, open_bundle};
+use foretaste_trainer::evaluate::{Vectors, measure_bundle};
 use foretaste_trainer::export::{Planes, export};
 use foretaste_trainer::measure::{Figures, measure};
 use foretaste_trainer::protocols::{Protocol, Split, write_split};
 use foretaste_trainer::training::{Config, TrainOptions, train};
+use foretaste_trainer::verify::open_bundle;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 

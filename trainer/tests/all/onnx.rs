@@ -7,11 +7,11 @@ use std::process::Command;
 use foretaste::golden::Golden;
 use foretaste::model::signature::{Shapes, USER_TOWER, UserInputs, UserOutputs};
 use foretaste::model::{Graph, ModelRuntime, TensorData, TractRuntime};
-use foretaste_trainer::evaluate::open_bundle;
 use foretaste_trainer::onnx::{Attribute, GraphBuilder, Value};
 use foretaste_trainer::protocols::{Protocol, Split};
 use foretaste_trainer::towers::{Encoder, encode_catalog};
 use foretaste_trainer::training::Config;
+use foretaste_trainer::verify::open_bundle;
 use serde_json::json;
 
 use crate::common;

@@ -5,11 +5,11 @@ use std::path::Path;
 use foretaste::explore::{below, decision_rng, unit};
 use foretaste::profile::{Event, LogLine};
 use foretaste::{Explore, Request};
-use foretaste_trainer::evaluate::open_bundle;
 use foretaste_trainer::log::{Rewards, VisitorLog};
 use foretaste_trainer::ope::{
     Estimate, Logged, Modelled, Replay, Shrinkage, checks, estimate, estimators, examination, read_table, rejection,
 };
+use foretaste_trainer::verify::open_bundle;
 
 fn fixture(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/ope").join(name)

@@ -12,12 +12,13 @@ use foretaste::features::{Fields, Value};
 use foretaste::{Recommender, VisitorState};
 use foretaste_trainer::baselines;
 use foretaste_trainer::data::{Dataset, ReadOptions, context_of, event_of, read_folder};
-use foretaste_trainer::evaluate::{Vectors, check_fits, measure_bundle, open_bundle};
+use foretaste_trainer::evaluate::{Vectors, check_fits, measure_bundle};
 use foretaste_trainer::factors::Factors;
 use foretaste_trainer::measure::{Figures, measure, measure_ratings, validation_quality};
 use foretaste_trainer::metrics;
 use foretaste_trainer::protocols::{self, Protocol, Split};
 use foretaste_trainer::training::{Config, Run, Space, TrainOptions, search, train};
+use foretaste_trainer::verify::open_bundle;
 use tempfile::TempDir;
 
 use crate::common;

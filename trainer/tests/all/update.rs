@@ -5,10 +5,10 @@ use std::path::Path;
 
 use foretaste::profile::{Event, LogLine};
 use foretaste::{Explore, Recommender, Request};
-use foretaste_trainer::evaluate::open_bundle;
 use foretaste_trainer::log::VisitorLog;
 use foretaste_trainer::simulate::{Setting, Site, learn};
 use foretaste_trainer::update::{Options, Updated, Versions, update};
+use foretaste_trainer::verify::open_bundle;
 
 const SEED: u64 = 5;
 

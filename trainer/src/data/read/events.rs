@@ -18,8 +18,6 @@ use crate::data::{DatasetEvent, LongVec, Notes, rows};
 const TIMES: RangeInclusive<i64> = -62_167_219_200..=253_402_300_799;
 /// Names of the columns that have a meaning of their own.
 const MEANINGS: [&str; 5] = ["user", "item", "timestamp", "rating", "type"];
-/// Most types of event that a file may have.
-const MAX_TYPES: usize = 1000;
 
 /// The events file as read: users, items and types are numbered in the order in which they first appear.
 pub(super) struct EventsFile {
@@ -46,7 +44,7 @@ pub(super) struct Line {
 /// Reads the events file and adds its counts to `notes`.
 ///
 /// # Errors
-/// No column for users or items, a column that `data.toml` names and the file lacks, too many bad rows or types, no
+/// No column for users or items, a column that `data.toml` names and the file lacks, too many bad rows, no
 /// good row.
 pub(super) fn read_events(path: &Path, declared: &Declared, options: &ReadOptions, notes: &mut Notes) -> Result<EventsFile> {
     let source = rows::open(path)?;
@@ -101,7 +99,7 @@ pub(super) fn read_events(path: &Path, declared: &Declared, options: &ReadOption
             Some(cell) => out.types.intern(&columns::text(cell)),
         };
         let (user, item) = (out.users.intern(&user), out.items.intern(&item));
-        // A number beyond u16 is clipped here; the check of `MAX_TYPES` below refuses such a file.
+        // A number beyond u16 is clipped here: `event_types` refuses so many.
         let event = DatasetEvent { user, item, kind: kind.min(u32::from(u16::MAX)) as u16, rating, time, weight: 1.0 };
         for column in &mut out.context {
             column.push(std::mem::replace(&mut cells[column.at], Cell::Missing));
@@ -111,13 +109,6 @@ pub(super) fn read_events(path: &Path, declared: &Declared, options: &ReadOption
     };
     notes.tables.push(read_good_rows(path, source.rows, options, line, |line| lines.push(line))?);
     out.lines = lines;
-    if out.types.names.len() > MAX_TYPES {
-        bail!(
-            "{}: {} types of event, at most {MAX_TYPES} expected: is `type` another thing?",
-            path.display(),
-            out.types.names.len()
-        );
-    }
     if out.lines.is_empty() {
         bail!("{}: no events", path.display());
     }

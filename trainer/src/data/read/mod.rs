@@ -8,8 +8,8 @@ mod table;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use anyhow::{Result, bail};
-use foretaste::features::EventType;
+use anyhow::{Context, Result, bail, ensure};
+use foretaste::features::{EventType, MAX_NAMES};
 
 use self::events::{Line, read_events};
 use self::order::{Ordered, ordered};
@@ -87,7 +87,7 @@ pub fn inspect_folder(folder: &Path, options: &ReadOptions) -> Result<(Dataset, 
     let mut universe = vec![false; item_ids.len()];
     item_rank[..in_events].iter().for_each(|i| universe[*i as usize] = true);
 
-    let (types, type_rank) = event_types(&declared, read.types);
+    let (types, type_rank) = event_types(&declared, read.types).with_context(|| path.display().to_string())?;
     for Line { event, .. } in read.lines.iter_mut() {
         event.user = user_rank[event.user as usize];
         event.item = item_rank[event.item as usize];
@@ -135,11 +135,19 @@ pub fn inspect_folder(folder: &Path, options: &ReadOptions) -> Result<(Dataset, 
 
 /// All types of event sorted by name (those of the events, those that `data.toml` declares, and [`PAGE_TYPES`]), and
 /// the index among them of each type that was `found` in the events.
-fn event_types(declared: &Declared, found: Names) -> (Vec<EventType>, Vec<u16>) {
+///
+/// # Errors
+/// More types than a bundle may have.
+fn event_types(declared: &Declared, found: Names) -> Result<(Vec<EventType>, Vec<u16>)> {
     let all: BTreeSet<&str> =
         (found.names.iter().map(String::as_str)).chain(declared.types.keys().map(String::as_str)).chain(PAGE_TYPES).collect();
+    ensure!(
+        all.len() <= MAX_NAMES,
+        "{} types of event, with those of data.toml and of pages; at most {MAX_NAMES} expected: is `type` another thing?",
+        all.len()
+    );
     let types: Vec<_> = all.iter().map(|name| declared.event_type(name, found.get(name).is_some())).collect();
     let place = |name: &String| types.iter().position(|t| t.name == *name).unwrap_or_default() as u16;
     let rank = found.names.iter().map(place).collect();
-    (types, rank)
+    Ok((types, rank))
 }
