@@ -77,7 +77,7 @@ fn main() -> Result<()> {
 
 /// The item vectors and visitors' vectors that the towers of the training compute.
 fn trained(args: &Args, run: &Run, recommender: &Recommender) -> Result<Set> {
-    let CatalogRows { vectors, biases, .. } = run.items.rows(&encode_catalog(&run.card.encoding, &run.catalog));
+    let CatalogRows { vectors, biases, .. } = run.items.rows(&encode_catalog(&run.card.encoding, &run.card.scales, &run.catalog));
     let data = read_folder(&args.data, &Default::default())?;
     let mut queries = Vec::new();
     for user in (0..data.users.len()).step_by(data.users.len() / args.queries).take(args.queries) {

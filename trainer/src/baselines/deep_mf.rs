@@ -113,7 +113,8 @@ impl<T: Real> Perceptron<T> {
         linear::forward(&hidden, second, bias, &mut directions);
         let mut lengths = Vec::with_capacity(rows.len());
         for row in directions.chunks_exact_mut(DIM) {
-            row.iter_mut().for_each(|x| *x = x.max(T::ZERO));
+            // Unlike `max`, this keeps NaN.
+            row.iter_mut().filter(|x| **x < T::ZERO).for_each(|x| *x = T::ZERO);
             let length = row.iter().map(|x| *x * *x).sum::<T>().sqrt().max(T::of(MARGIN));
             row.iter_mut().for_each(|x| *x /= length);
             lengths.push(length);

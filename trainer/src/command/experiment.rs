@@ -76,8 +76,13 @@ pub fn run(args: Args) -> Result<()> {
     let mut experiment = Experiment::new(&data, args.protocol);
     // The curve and the slates are those of the first training.
     let (mut curve, mut slates) = (Vec::new(), Vec::new());
+    let mut nobody = None;
     for fold in folds {
         let split = Split::of(&data, args.protocol, fold)?;
+        if let Err(why) = split.asked() {
+            nobody = Some(why);
+            continue;
+        }
         let (mut shipped, mut float, mut boosted) = (Vec::new(), Vec::new(), Vec::new());
         for seed in &seeds {
             let name = format!("{}-{}-{seed}", args.protocol.name(), split.fold.unwrap_or(0));
@@ -104,6 +109,11 @@ pub fn run(args: Args) -> Result<()> {
         experiment.add_ours(split.fold, &seeds, &shipped, &float);
         experiment.add_exposure(&boosted);
         experiment.add_baselines(&baselines, &split)?;
+    }
+    match (nobody, experiment.is_empty()) {
+        (Some(why), true) => return Err(why),
+        (Some(why), false) => eprintln!("note: {why}; folds like it are left out"),
+        _ => {}
     }
     let report = experiment.report();
     if let Some(file) = &args.report {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::Args as ClapArgs;
 use foretaste::bundle::Catalog;
-use foretaste::features::{Fields, Value};
+use foretaste::features::{ColumnKind, Encoding, Fields, Value};
 use foretaste::profile::{Event, LogLine};
 use foretaste::{Recommender, Request, Slate};
 use foretaste_trainer::data::read_folder;
@@ -76,7 +76,7 @@ pub fn run(args: Args) -> Result<()> {
     for event in events.iter().filter(|e| recommender.bundle().catalog.row(&e.item).is_none()) {
         eprintln!("note: `{}` is not in the catalog; it has no effect", event.item);
     }
-    let context = parse_context(args.context.as_deref().unwrap_or(""))?;
+    let context = given_context(&args, &recommender.bundle().manifest.encoding)?;
     let slate = slate(&args, &mut recommender, events, context)?;
     output::print(&json(&slate), args.json.as_deref(), || table(&slate))
 }
@@ -88,7 +88,7 @@ fn slate(args: &Args, recommender: &mut Recommender, events: Vec<Event>, context
 
 fn of_data(args: &Args, folder: &Path, recommender: &mut Recommender) -> Result<()> {
     let data = read_folder(folder, &args.reading.options(true))?;
-    let given = parse_context(args.context.as_deref().unwrap_or(""))?;
+    let given = given_context(args, &recommender.bundle().manifest.encoding)?;
     let users: Vec<usize> = match &args.user {
         Some(id) => {
             vec![data.users.iter().position(|u| u == id).with_context(|| format!("{}: no user `{id}`", folder.display()))?]
@@ -179,6 +179,28 @@ fn read_events(file: &Path) -> Result<Vec<Event>> {
         LogLine::Impression(_) | LogLine::Assignment(_) => None,
     };
     Ok(VisitorLog::read(file)?.lines.into_iter().filter_map(event).collect())
+}
+
+/// The values of `--context`, each of which its column can read.
+fn given_context(args: &Args, encoding: &Encoding) -> Result<Fields> {
+    let context = parse_context(args.context.as_deref().unwrap_or(""))?;
+    for column in &encoding.context {
+        let Some(value) = context.get(&column.name) else { continue };
+        let expected = match &column.kind {
+            ColumnKind::Vector { .. } => Some("nothing: a vector cannot be given here".to_owned()),
+            ColumnKind::Number { .. } if value.number().is_none() => Some("a number".to_owned()),
+            _ if column.is_derived() => {
+                let last = column.width() - 1;
+                let fits = value.number().is_some_and(|x| (0.0..=last as f64).contains(&x) && x.fract() == 0.0);
+                (!fits).then(|| format!("a whole number from 0 to {last}"))
+            }
+            _ => None,
+        };
+        if let Some(expected) = expected {
+            bail!("--context {}={}: expected {expected}", column.name, value.text().unwrap_or_default());
+        }
+    }
+    Ok(context)
 }
 
 fn parse_context(text: &str) -> Result<Fields> {

@@ -1,7 +1,12 @@
 //! `foretaste serve`.
 
+mod inside;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use axum::Router;
@@ -9,8 +14,29 @@ use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+use tokio::task::AbortHandle;
 use tower_http::services::ServeDir;
 
+use inside::Inside;
+
+/// A client that takes longer than this to send the head of a request is cut off. Clients close idle connections after
+/// 5 s.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(6);
+/// Most open connections. A file is open for each too, and some systems allow a process 256 of both together.
+const MOST_CONNECTIONS: usize = 100;
+/// Most bytes of a path with its query, and of one name in it.
+const MAX_PATH: usize = 1024;
+const MAX_NAME: usize = 255;
+/// Most headers of a request, and most bytes of them together.
+const MAX_HEADERS: usize = 64;
+const MAX_HEADER_BYTES: usize = 16 * 1024;
+/// Most bytes of a request's head. It is more than the limits above allow, so that what is too long is told why.
+const MAX_HEAD: usize = 128 * 1024;
 /// Hexadecimal digits of the hash in a file's name, as `export` writes it.
 const HASH_DIGITS: usize = 16;
 
@@ -31,21 +57,78 @@ pub struct Args {
 /// Runs the verb until Ctrl-C.
 pub fn run(args: Args) -> Result<()> {
     ensure!(args.dir.is_dir(), "{}: no such folder", args.dir.display());
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(serve(args))
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let result = runtime.block_on(serve(args));
+    // Open connections and reads end with the process.
+    runtime.shutdown_background();
+    result
 }
 
 async fn serve(args: Args) -> Result<()> {
+    let root = args.dir.canonicalize().with_context(|| args.dir.display().to_string())?;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));
-    let listener = tokio::net::TcpListener::bind(address)
+    let listener = TcpListener::bind(address)
         .await
         .with_context(|| format!("port {} cannot be used; choose another with --port", args.port))?;
     println!("serving {} at http://{}/ (Ctrl-C ends it)", args.dir.display(), listener.local_addr()?);
-    let files = Router::new().fallback_service(ServeDir::new(&args.dir)).layer(from_fn(own_host)).layer(from_fn(headers));
-    let stop = async {
+    let files = ServeDir::with_backend(&root, Inside::new(&root));
+    let layers = Router::new().fallback_service(files).layer(from_fn(bounded)).layer(from_fn(own_host)).layer(from_fn(headers));
+    tokio::select! {
         // If no handler can be set, Ctrl-C ends the process and the server with it.
-        _ = tokio::signal::ctrl_c().await;
-    };
-    Ok(axum::serve(listener, files).with_graceful_shutdown(stop).await?)
+        Ok(()) = tokio::signal::ctrl_c() => Ok(()),
+        () = accept(listener, layers) => Ok(()),
+    }
+}
+
+/// An open connection.
+struct Connection {
+    task: AbortHandle,
+    /// Whether the client has sent a whole request.
+    asked: Arc<AtomicBool>,
+}
+
+/// Accepts connections without end. Each has [`HEAD_TIMEOUT`] to send a request. Above [`MOST_CONNECTIONS`] the oldest
+/// one that has sent none gives way, else the oldest.
+async fn accept(listener: TcpListener, files: Router) {
+    let mut open: Vec<Connection> = Vec::new();
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_headers(MAX_HEADERS).max_buf_size(MAX_HEAD);
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            // Such as too many open files: some are closed in a moment.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        open.retain(|connection| !connection.task.is_finished());
+        if open.len() >= MOST_CONNECTIONS {
+            let idle = open.iter().position(|connection| !connection.asked.load(Ordering::Relaxed));
+            open.remove(idle.unwrap_or(0)).task.abort();
+        }
+        let asked = Arc::new(AtomicBool::new(false));
+        let (files, flag) = (TowerToHyperService::new(files.clone()), asked.clone());
+        let service = service_fn(move |request| {
+            flag.store(true, Ordering::Relaxed);
+            files.call(request)
+        });
+        let task = tokio::spawn(http.serve_connection(TokioIo::new(stream), service)).abort_handle();
+        open.push(Connection { task, asked });
+    }
+}
+
+/// Answers only requests whose path and headers are of a usual size.
+async fn bounded(request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let all = request.uri().path_and_query().map_or(0, |all| all.as_str().len());
+    // Three characters of a path, such as %20, are one byte of the name.
+    let name = path.split('/').map(|name| name.len() - 2 * name.matches('%').count().min(name.len() / 3)).max();
+    let header_bytes: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if all > MAX_PATH || name.is_some_and(|bytes| bytes > MAX_NAME) {
+        StatusCode::URI_TOO_LONG.into_response()
+    } else if header_bytes > MAX_HEADER_BYTES {
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.into_response()
+    } else {
+        next.run(request).await
+    }
 }
 
 /// Answers only requests to the names of this machine. Any other name belongs to a page elsewhere whose DNS was pointed

@@ -42,8 +42,9 @@ pub fn check_fits(recommender: &Recommender, data: &Dataset, split: &Split) -> R
 /// The figures of the bundle on the test queries.
 ///
 /// # Errors
-/// Those of the towers; P2 with a bundle that predicts no ratings.
+/// Those of the towers; a split that asks nobody; P2 with a bundle that predicts no ratings.
 pub fn measure_bundle(recommender: &Recommender, data: &Dataset, split: &Split, vectors: Vectors) -> Result<Figures> {
+    let asked = split.asked()?;
     let rows = match vectors {
         Vectors::Shipped => None,
         Vectors::Float | Vectors::MaskedIds => {
@@ -57,7 +58,7 @@ pub fn measure_bundle(recommender: &Recommender, data: &Dataset, split: &Split, 
             recommender.bundle().manifest.ratings.is_some(),
             "the bundle predicts no ratings: train it for p2, or with a rating_weight"
         );
-        return measure_ratings(data, &split.test, |query| {
+        return measure_ratings(data, asked, |query| {
             let user = user_of(recommender, data, query)?;
             let rating = |row: &u32| match &rows {
                 None => recommender.rating(&user, *row),
@@ -66,7 +67,7 @@ pub fn measure_bundle(recommender: &Recommender, data: &Dataset, split: &Split, 
             Ok(query.targets.iter().filter_map(rating).map(f64::from).collect())
         });
     }
-    measure(data, split, &split.test, |query| {
+    measure(data, split, asked, |query| {
         let user = user_of(recommender, data, query)?.vector;
         Ok(match &rows {
             None => recommender.scores(&user),

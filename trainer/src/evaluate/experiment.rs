@@ -18,6 +18,8 @@ pub struct Experiment<'a> {
     seeds: Vec<u64>,
     /// By model: the figures of each fold.
     models: BTreeMap<String, Vec<Figures>>,
+    /// By model without figures: why it has none.
+    absent: BTreeMap<String, String>,
     /// By fold: our figures with unquantised vectors.
     float: Vec<Figures>,
     /// By fold: our figures with each of [`BOOSTS`].
@@ -43,10 +45,16 @@ impl<'a> Experiment<'a> {
             folds: vec![],
             seeds: vec![],
             models: BTreeMap::new(),
+            absent: BTreeMap::new(),
             float: vec![],
             boosted: vec![],
             cost: BTreeMap::new(),
         }
+    }
+
+    /// Whether no figures have been added.
+    pub fn is_empty(&self) -> bool {
+        self.models.is_empty()
     }
 
     /// Runs a part of the work and adds what it cost.
@@ -79,20 +87,31 @@ impl<'a> Experiment<'a> {
         self.boosted.push((0..points).map(point).collect());
     }
 
-    /// Fits the named baselines on a fold and adds their figures.
+    /// Fits the named baselines on a fold and adds their figures. One that diverges has figures of no fold; the report
+    /// says so.
     ///
     /// # Errors
-    /// Those of [`baselines::fit`].
+    /// Those of [`baselines::fit`]; a split that asks nobody.
     pub fn add_baselines(&mut self, names: &[String], split: &Split) -> Result<()> {
+        let asked = split.asked()?;
         for name in names {
+            if self.absent.contains_key(name) {
+                continue;
+            }
             let figures = if self.protocol == Protocol::P2 {
                 let model = baselines::ratings::fit(name, self.data, split)?;
-                measure_ratings(self.data, &split.test, |query| Ok(model.predict(query)))?
+                measure_ratings(self.data, asked, |query| Ok(model.predict(query)))
             } else {
                 let model = baselines::fit(name, self.data, split)?;
-                measure(self.data, split, &split.test, |query| Ok(model.scores(query)))?
+                measure(self.data, split, asked, |query| Ok(model.scores(query)))
             };
-            self.models.entry(name.clone()).or_default().push(figures);
+            match figures {
+                Ok(figures) => self.models.entry(name.clone()).or_default().push(figures),
+                Err(why) => {
+                    self.models.remove(name);
+                    self.absent.insert(name.clone(), format!("{why:#}"));
+                }
+            }
         }
         Ok(())
     }
@@ -123,6 +142,7 @@ impl<'a> Experiment<'a> {
             folds: self.folds.clone(),
             seeds: self.seeds.clone(),
             models: BTreeMap::new(),
+            absent: self.absent.clone(),
             goal: self.protocol.goal().name(),
             slices: self.models.iter().map(|(name, folds)| (name.clone(), cells(join(folds, |f| &f.slices)))).collect(),
             exposure: self

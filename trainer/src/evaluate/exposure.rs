@@ -59,13 +59,13 @@ impl ExposurePoint {
 /// bundle that does not say how often its items occurred in training.
 ///
 /// # Errors
-/// Those of the towers.
+/// Those of the towers; a split that asks nobody.
 pub fn measure_exposure(recommender: &Recommender, data: &Dataset, split: &Split) -> Result<Vec<Figures>> {
     let rarities = recommender.bundle().rows.rarities();
     if split.protocol == Protocol::P2 || rarities.iter().all(|rarity| *rarity == 0.0) {
         return Ok(Vec::new());
     }
-    let queries = &split.test;
+    let queries = split.asked()?;
     let style =
         ProgressStyle::with_template("exposure {bar:30} {pos}/{len} lists, {eta} left").expect("the template is constant");
     let lists = (BOOSTS.len() * queries.len()) as u64;

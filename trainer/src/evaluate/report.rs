@@ -97,6 +97,9 @@ pub struct Report {
     pub seeds: Vec<u64>,
     /// Figures by model and metric.
     pub models: BTreeMap<String, BTreeMap<String, Cell>>,
+    /// Models that have no figures, and why.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub absent: BTreeMap<String, String>,
     /// The protocol's goal: the metric by which settings are chosen.
     pub goal: String,
     /// The goal by model and group of users.
@@ -163,6 +166,7 @@ impl Report {
             }
         }
         out.push('\n');
+        self.absent.iter().for_each(|(name, why)| out.push_str(&format!("{name}: no figures: {why}\n")));
         out
     }
 }

@@ -1,5 +1,7 @@
 //! Golden rows: what the bundle computes for invented visitors. No user of the data gets into the bundle.
 
+use std::collections::BTreeMap;
+
 use anyhow::Result;
 use foretaste::Recommender;
 use foretaste::features::{ColumnEncoding, ColumnKind, Encoding, Fields, Value};
@@ -8,18 +10,19 @@ use foretaste::golden::{GoldenInput, GoldenRow};
 use foretaste::profile::Event;
 
 use crate::random::mix;
+use crate::towers::VectorScale;
 
 /// Sunday, 2023-11-05 13:20:00 UTC.
 const START_MS: i64 = 1_699_190_400_000;
 /// Lengths of the histories: empty, one event, a few, and more events than a tower reads.
 const LENGTHS: [usize; 7] = [0, 1, 2, 5, 20, 60, 450];
 
-/// Makes one row for each length. Every second visitor has a context.
-pub(super) fn rows(recommender: &Recommender) -> Result<Golden> {
+/// Makes one row for each length. Every second visitor has a context. `scales` are those of its vector columns.
+pub(super) fn rows(recommender: &Recommender, scales: &BTreeMap<String, VectorScale>) -> Result<Golden> {
     let encoding = &recommender.bundle().manifest.encoding;
     let row = |(i, len): (usize, &usize)| {
         let history = history(recommender, *len, i as u64);
-        let context = if i % 2 == 1 { context(encoding, i as u64) } else { Fields::new() };
+        let context = if i % 2 == 1 { context(encoding, scales, i as u64) } else { Fields::new() };
         let time = (i == 0).then_some(START_MS);
         Ok(GoldenRow::make(recommender, GoldenInput { history, context, time, tz_offset_min: (i == 3).then_some(-90) })?)
     };
@@ -50,7 +53,7 @@ fn history(recommender: &Recommender, len: usize, seed: u64) -> Vec<Event> {
 }
 
 /// A value for every context column that a page states. Columns that are derived from the time have none.
-fn context(encoding: &Encoding, seed: u64) -> Fields {
+fn context(encoding: &Encoding, scales: &BTreeMap<String, VectorScale>, seed: u64) -> Fields {
     let value = |(i, column): (usize, &ColumnEncoding)| {
         let pick = |words: &[String]| words.get((mix(seed, i as u64) % (words.len() as u64 + 1)) as usize).cloned();
         let value = match &column.kind {
@@ -59,7 +62,12 @@ fn context(encoding: &Encoding, seed: u64) -> Fields {
             }
             ColumnKind::Set { vocabulary } => Value::Set(pick(vocabulary).into_iter().chain(["unknown".into()]).collect()),
             ColumnKind::Number { mean, sd, .. } => Value::Number(mean + sd * (mix(seed, i as u64) % 7) as f64 - 3.0 * sd),
-            ColumnKind::Vector { dim } => Value::Vector((0..*dim).map(|j| (j % 3) as f64 - 1.0).collect()),
+            ColumnKind::Vector { dim } => {
+                let number = |j: usize| (j % 3) as f64 - 1.0;
+                let usual = |s: &VectorScale, j: usize| s.mean[j] + s.spread / libm::sqrt(*dim as f64) * number(j);
+                let scale = scales.get(&column.name);
+                Value::Vector((0..*dim).map(|j| scale.map_or(number(j), |scale| usual(scale, j))).collect())
+            }
             _ => return None,
         };
         Some((column.name.clone(), value))

@@ -55,7 +55,7 @@ impl File {
 /// Numbers that are not finite, a folder that cannot be written, or a check that fails: it is named, and `out` is left
 /// as it was.
 pub fn export(run: &Run, out: &Path, planes: Planes) -> Result<()> {
-    let encoding = &run.card.encoding;
+    let (encoding, scales) = (&run.card.encoding, &run.card.scales);
     let (rows, linear) = (run.rows(), run.linear.as_ref());
     ensure!(
         rows.vectors.iter().chain(&rows.biases).chain(rows.read()).chain(&run.user.numbers).all(|x| x.is_finite()),
@@ -67,9 +67,9 @@ pub fn export(run: &Run, out: &Path, planes: Planes) -> Result<()> {
             "user_tower",
             "onnx",
             None,
-            run.user.onnx(encoding.history.len, encoding.context_slots(), linear),
+            run.user.onnx(encoding.history.len, encoding.context_slots(), &scales.context_slots(encoding), linear),
         ),
-        File::hashed("item_tower", "item_tower", "onnx", None, run.items.onnx(encoding, linear)),
+        File::hashed("item_tower", "item_tower", "onnx", None, run.items.onnx(encoding, &scales.item_slots(encoding), linear)),
     ];
     files.extend(items::files(&run.catalog, run.card.config.width(), &rows, &run.counts, planes)?);
     let golden = |rows: &golden::Golden| {
@@ -77,7 +77,7 @@ pub fn export(run: &Run, out: &Path, planes: Planes) -> Result<()> {
     };
     files.push(golden(&golden::Golden::default())?);
     // The golden rows are computed from the bundle as it is shipped, opened as a page opens it.
-    let rows = golden::rows(&open(&manifest(run, &files), &files)?)?;
+    let rows = golden::rows(&open(&manifest(run, &files), &files)?, &scales.context)?;
     files.pop();
     files.push(golden(&rows)?);
     place(&manifest(run, &files), &files, out)

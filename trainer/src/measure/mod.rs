@@ -6,11 +6,11 @@ pub use groups::TAIL;
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 
 use self::groups::Groups;
 use crate::data::Dataset;
-use crate::metrics::{AllLists, Formula, ItemGroups, ItemUsers, List, ranks, top};
+use crate::metrics::{AllLists, Formula, ItemGroups, ItemUsers, List, cut, ranks, top};
 use crate::protocols::{LIST_LEN, Model, Protocol, Query, ReportedMetric, Split, Targets, distinct};
 
 /// Values of one model by metric: one value a query, in the same order of queries for every model.
@@ -29,16 +29,21 @@ pub struct Figures {
     pub exposure: BTreeMap<String, f64>,
 }
 
+/// Why a model has no figures.
+const DIVERGED: &str = "the model has diverged: it gives numbers that are not finite";
+
 /// Most queries by which a setting is chosen; of more, every n-th is taken.
 const CHOOSING: usize = 1000;
 
 /// Returns a function that gives the quality of a model: the sum of the protocol's goal over at most 1,000 queries of
-/// the validation part.
+/// the validation part, −∞ for a model that has diverged.
 pub fn validation_quality(data: &Dataset, split: &Split) -> impl Fn(&dyn Model) -> f64 {
     let queries: Vec<Query> = split.valid.iter().step_by(split.valid.len() / CHOOSING + 1).cloned().collect();
     let goal = split.protocol.goal();
     move |model| {
-        let figures = measure_metrics(data, split, &queries, &[goal], |query| Ok(model.scores(query))).unwrap_or_default();
+        let Ok(figures) = measure_metrics(data, split, &queries, &[goal], |query| Ok(model.scores(query))) else {
+            return f64::NEG_INFINITY;
+        };
         figures.values.get(&goal.name()).map_or(0.0, |values| values.iter().sum::<f64>())
     }
 }
@@ -47,7 +52,7 @@ pub fn validation_quality(data: &Dataset, split: &Split) -> impl Fn(&dyn Model) 
 /// scores of all items for a query: `[items]`, higher is better.
 ///
 /// # Errors
-/// Those of `score`.
+/// Those of `score`; a score that is not finite.
 pub fn measure(
     data: &Dataset,
     split: &Split,
@@ -78,6 +83,7 @@ fn measure_metrics(
     let mut figures = Figures::default();
     for query in queries {
         let scores = score(query)?;
+        ensure!(scores.iter().all(|score| score.is_finite()), DIVERGED);
         let universe = query.universe(&data.in_events);
         let ranking = Ranking::new(&scores, data, split.protocol, query, metrics.iter().any(|metric| metric.keeps_history));
         let history = distinct(&query.history);
@@ -192,21 +198,23 @@ fn item_groups(data: &Dataset) -> Option<ItemGroups> {
 }
 
 /// Measures predicted ratings (P2) over some queries. `predict` gives one rating for each target of a query; ratings
-/// outside the range of those in the data are clipped to it.
+/// outside the range of those in the data are cut to it.
 ///
 /// # Errors
-/// Those of `predict`.
+/// Those of `predict`; a rating that is not finite.
 pub fn measure_ratings(
     data: &Dataset,
     queries: &[Query],
     mut predict: impl FnMut(&Query) -> Result<Vec<f64>>,
 ) -> Result<Figures> {
     let ratings = || data.events.iter().filter_map(|e| e.rating);
-    let (least, most) = (ratings().fold(f64::MAX, f64::min), ratings().fold(f64::MIN, f64::max));
+    let range = [ratings().fold(f64::MAX, f64::min), ratings().fold(f64::MIN, f64::max)];
     let mut errors = Vec::new();
     for query in queries {
         let predicted = predict(query)?;
-        errors.extend(predicted.iter().zip(&query.ratings).map(|(p, r)| p.max(least).min(most) - r));
+        for (predicted, rating) in predicted.iter().zip(&query.ratings) {
+            errors.push(cut(*predicted, range).context(DIVERGED)? - rating);
+        }
     }
     let values = |metric: ReportedMetric| match metric.metric.formula {
         Formula::RatingErrors(formula) => Some((metric.name(), formula(&errors))),
@@ -283,9 +291,24 @@ mod tests {
         let mut data = dataset(&[&[0, 1, 2, 3]]);
         data.events.change(|events| (events[0].rating, events[1].rating) = (Some(1.0), Some(5.0)));
         let query = Query { ratings: vec![1.0, 4.0, 5.0], ..Query::new(0, vec![], vec![0, 2, 1], vec![]) };
-        // The prediction 9 is clipped to 5.
-        let figures = measure_ratings(&data, &[query], |_| Ok(vec![2.0, 4.0, 9.0])).unwrap();
+        // The prediction 9 is cut to 5.
+        let figures = measure_ratings(&data, std::slice::from_ref(&query), |_| Ok(vec![2.0, 4.0, 9.0])).unwrap();
         let mean = |metric: &str| figures.values[metric].iter().sum::<f64>() / 3.0;
         assert!((mean("rmse") - (1.0f64 / 3.0).sqrt()).abs() < 1e-12 && (mean("mae") - 1.0 / 3.0).abs() < 1e-12);
+        for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            let error = measure_ratings(&data, std::slice::from_ref(&query), |_| Ok(vec![2.0, bad, 9.0])).unwrap_err();
+            assert!(error.to_string().contains("diverged"), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn scores_that_are_no_numbers_have_no_figures() {
+        let data = dataset(&[&[0, 1, 2, 3, 4]]);
+        let query = [Query::new(0, vec![], vec![3], vec![])];
+        let with = |bad| measure(&data, &split(Protocol::P4), &query, |_| Ok(vec![5.0, 4.0, 3.0, 2.0, bad]));
+        assert!(with(1.0).is_ok());
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            assert!(with(bad).unwrap_err().to_string().contains("diverged"), "{bad}");
+        }
     }
 }

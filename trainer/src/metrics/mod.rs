@@ -42,7 +42,7 @@ pub use novelty::{NOVELTY, novelty};
 pub use popularity_lift::{POPULARITY_LIFT, popularity_lift};
 pub use precision::{PRECISION, precision};
 pub use rank::{ranks, top};
-pub use rating_error::{MAE, RMSE, absolute_errors, rmse_contributions};
+pub use rating_error::{MAE, RMSE, absolute_errors, cut, rmse_contributions};
 pub use recall::{RECALL, recall};
 pub use reciprocal_rank::{RECIPROCAL_RANK, reciprocal_rank};
 pub use serendipity::{SERENDIPITY, serendipity};

@@ -20,6 +20,11 @@ pub const MAE: Metric = Metric {
     formula: Formula::RatingErrors(absolute_errors),
 };
 
+/// A predicted rating, cut to the range of the ratings; `None` for one that is not finite: its model has diverged.
+pub fn cut(predicted: f64, [least, most]: [f64; 2]) -> Option<f64> {
+    predicted.is_finite().then(|| predicted.max(least).min(most))
+}
+
 /// One value for each error e, whose mean is the root mean squared error R: R + (e² − R²) / 2R; all 0 if R is 0.
 ///
 /// The spread of the values gives the interval of R (the delta method), and the spread of their differences that of the
@@ -47,5 +52,11 @@ mod tests {
         assert!((mean(rmse_contributions(&errors)) - (2.0f64 / 3.0).sqrt()).abs() < 1e-12);
         assert!((mean(absolute_errors(&errors)) - 2.0 / 3.0).abs() < 1e-12);
         assert_eq!(rmse_contributions(&[0.0]), [0.0]);
+    }
+
+    #[test]
+    fn what_is_not_finite_is_not_cut() {
+        assert_eq!([9.0, -9.0, 2.0].map(|p| cut(p, [1.0, 5.0])), [Some(5.0), Some(1.0), Some(2.0)]);
+        assert_eq!([f64::NAN, f64::INFINITY, f64::NEG_INFINITY].map(|p| cut(p, [1.0, 5.0])), [None; 3]);
     }
 }

@@ -183,6 +183,20 @@ impl Split {
         }
     }
 
+    /// The queries whose figures are reported.
+    ///
+    /// # Errors
+    /// There are none.
+    pub fn asked(&self) -> Result<&[Query]> {
+        let fold = self.fold.map(|fold| format!(" fold {fold}")).unwrap_or_default();
+        let why = match self.protocol {
+            Protocol::All => "it learns from every event; p1 to p5 and cold hold some back",
+            _ => "no user has enough events to hold some back",
+        };
+        ensure!(!self.test.is_empty(), "{}{fold} asks nobody: {why}", self.protocol.name());
+        Ok(&self.test)
+    }
+
     /// The events that the reported model is fitted on.
     pub fn fitted(&self) -> &[Sequence] {
         self.refit.as_ref().unwrap_or(&self.train)
@@ -243,6 +257,17 @@ pub(crate) mod tests {
         }
         data.events = events.into();
         data
+    }
+
+    #[test]
+    fn a_protocol_that_asks_nobody_says_so() {
+        let asked = |histories: &[&[u32]], protocol| {
+            let split = Split::of(&dataset(histories), protocol, None).unwrap();
+            split.asked().map(<[Query]>::len).map_err(|error| error.to_string())
+        };
+        assert_eq!(asked(&[&[0, 1, 2, 3]], Protocol::P3), Ok(1));
+        assert!(asked(&[&[0], &[1]], Protocol::P3).unwrap_err().contains("p3 asks nobody"));
+        assert!(asked(&[&[0, 1, 2, 3]], Protocol::All).unwrap_err().contains("every event"));
     }
 
     #[test]

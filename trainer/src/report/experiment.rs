@@ -101,9 +101,11 @@ fn comparison(report: &Report) -> String {
         let cells: String = models.iter().map(cell).collect();
         _ = write!(rows, "<tr><th>{}{}</th>{cells}</tr>", escape(metric), reads.unwrap_or_default());
     }
+    let absent = |(name, why): (&String, &String)| format!("<p>{}: no figures: {}</p>", escape(name), escape(why));
+    let absent: String = report.absent.iter().map(absent).collect();
     format!(
         "<section><h2>Beside the baselines</h2><p class='licence'>Means over visitors, and half of their 95 % intervals. Marked: what is better than \
-         ours.</p><table><tr><th>metric</th>{head}</tr>{rows}</table></section>"
+         ours.</p><table><tr><th>metric</th>{head}</tr>{rows}</table>{absent}</section>"
     )
 }
 
@@ -198,6 +200,7 @@ mod tests {
             folds: vec![],
             seeds: vec![0],
             models: models(ours, theirs),
+            absent: BTreeMap::from([("<svd>".to_owned(), "it has diverged".to_owned())]),
             goal: "ndcg@10".into(),
             slices: models(ours, theirs),
             exposure: BTreeMap::from([(FORETASTE.to_owned(), BTreeMap::from([("tail".to_owned(), 0.125)]))]),
@@ -224,6 +227,7 @@ mod tests {
                 && page.contains("class='hit'>x ✓")
                 && page.contains("&lt;i&gt;")
         );
+        assert!(page.contains("&lt;svd&gt;: no figures: it has diverged"));
         assert_eq!((page.matches("<figure>").count(), page.contains("n less")), (5, false));
         assert!(
             page.contains("<td>4</td><td class='n'>0.2000<span class='half'> ±0.0100</span></td><td class='n'>15.0 %</td>"),

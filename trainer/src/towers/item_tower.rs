@@ -14,8 +14,8 @@ use foretaste::features::{Bag, Encoding};
 use foretaste::model::Graph;
 use foretaste::model::signature::{ItemInputs, ItemOutputs, Shapes};
 
-use super::Linear;
 use super::params::{Parameter, fill_normal, split, split_mut, total};
+use super::{Linear, Scales, SlotScale};
 use crate::onnx::{Attribute, GraphBuilder};
 use crate::ops::{Real, bag};
 
@@ -233,14 +233,15 @@ impl ItemTower {
 
     /// The tower as an ONNX file with the inputs and outputs of
     /// [`ITEM_TOWER`](foretaste::model::signature::ITEM_TOWER). The graph has the output `input` if histories read item
-    /// vectors of their own. `linear` adds its dimensions to d.
-    pub fn onnx(&self, encoding: &Encoding, linear: Option<&Linear>) -> Vec<u8> {
+    /// vectors of their own. `scale` is that of the columns' slots. `linear` adds its dimensions to d.
+    pub fn onnx(&self, encoding: &Encoding, scale: &SlotScale, linear: Option<&Linear>) -> Vec<u8> {
         let (d, p) = (self.dim, self.parts());
         let wide = d + linear.map_or(0, |linear| linear.dim);
         let shapes = Shapes { dim: wide, len: 0, context: 0, item: encoding.item_slots() };
         let mut g = GraphBuilder::new(Graph::ItemTower.name());
         let ItemInputs { id, slots, weights } = ItemInputs::each(|port| g.input(port, &shapes));
         let outputs = ItemOutputs::each(|port| port);
+        let weights = scale.onnx(&mut g, "scale", &slots, &weights, shapes.item);
         let axis = g.constant_i64("bias.last", &[1], &[1]);
         let sum = |g: &mut GraphBuilder, name: &str, table: &[f32], columns: &[f32], d: usize| {
             let ids = g.constant_f32(&format!("{name}.ids"), &[table.len() / d, d], table);
@@ -265,10 +266,16 @@ impl ItemTower {
     }
 }
 
-/// Encodes the columns of every item of a catalog as a bag of slots.
-pub fn encode_catalog(encoding: &Encoding, catalog: &CatalogFile) -> Vec<Bag> {
+/// Encodes the columns of every item of a catalog as a bag of slots, as the item tower reads it.
+pub fn encode_catalog(encoding: &Encoding, scales: &Scales, catalog: &CatalogFile) -> Vec<Bag> {
+    let scale = scales.item_slots(encoding);
     let value = |column: &str, row: usize| catalog.columns.get(column).map(|values| &values[row]);
-    (0..catalog.ids.len()).map(|row| encoding.encode_row(catalog.titles[row].as_deref(), |column| value(column, row))).collect()
+    let bag = |row: usize| {
+        let mut bag = encoding.encode_row(catalog.titles[row].as_deref(), |column| value(column, row));
+        scale.apply(&mut bag);
+        bag
+    };
+    (0..catalog.ids.len()).map(bag).collect()
 }
 
 #[cfg(test)]

@@ -5,10 +5,12 @@ mod item_tower;
 mod linear;
 mod params;
 mod rating_head;
+mod scale;
 mod user_tower;
 
 pub use encoders::{Encoder, HEADS};
 pub use item_tower::{CatalogRows, ItemTower, encode_catalog};
 pub use linear::Linear;
 pub use params::{Parameter, total};
+pub use scale::{Scales, SlotScale, VectorScale};
 pub use user_tower::{Activations, UserInput, UserShape, UserTower, event_indices};

@@ -10,10 +10,10 @@ use foretaste::model::Graph;
 use foretaste::model::signature::{Shapes, UserInputs, UserOutputs};
 use serde::{Deserialize, Serialize};
 
-use super::Linear;
 use super::encoders::{Encoded, Encoder};
 use super::params::{Parameter, fill_uniform, split, split_mut, total};
 use super::rating_head::{self, Head};
+use super::{Linear, SlotScale};
 use crate::onnx::{Attribute, GraphBuilder, Value};
 use crate::ops::decay_pool::RATES;
 use crate::ops::dropout::Dropout;
@@ -313,9 +313,9 @@ impl UserTower {
 
     /// The tower as an ONNX file with the inputs and outputs of
     /// [`USER_TOWER`](foretaste::model::signature::USER_TOWER), for histories of `len` events and contexts of
-    /// `context_slots` slots. The graph has the output `rating` if the tower has a rating head. `linear` adds its
-    /// dimensions to d.
-    pub fn onnx(&self, len: usize, context_slots: usize, linear: Option<&Linear>) -> Vec<u8> {
+    /// `context_slots` slots with the scale `scale`. The graph has the output `rating` if the tower has a rating head.
+    /// `linear` adds its dimensions to d.
+    pub fn onnx(&self, len: usize, context_slots: usize, scale: &SlotScale, linear: Option<&Linear>) -> Vec<u8> {
         let (d, p) = (self.shape.dim, self.parts());
         let wide = d + linear.map_or(0, |linear| linear.dim);
         let shapes = Shapes { dim: wide, len, context: context_slots, item: 0 };
@@ -334,6 +334,7 @@ impl UserTower {
         let normed = layer_norm::onnx(&mut g, "pool.norm", &pools, d, None);
         let flat = g.constant_i64("pool.flat", &[2], &[-1, (encoder.parts() * d) as i64]);
         let normed = g.node("Reshape", &[&normed, &flat], &[]);
+        let context_weights = scale.onnx(&mut g, "context.scale", &context_slots, &context_weights, shapes.context);
         let context = bag::onnx(&mut g, "context", p.context, d, &context_slots, &context_weights);
         let x = g.node("Concat", &[&normed, &context], &[("axis", Attribute::Int(1))]);
         let hidden = linear::onnx(&mut g, "first", &x, p.w1, p.b1);

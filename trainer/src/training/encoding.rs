@@ -8,6 +8,7 @@ use foretaste::features::{ColumnEncoding, ColumnKind, Encoding, EventType, Histo
 use super::{Config, InputKind};
 use crate::data::{self, Dataset, LongVec};
 use crate::protocols::Sequence;
+use crate::towers::{Scales, VectorScale};
 
 /// Rows that a word, category or member must occur in, to have a slot of its own.
 const LEAST_ROWS: usize = 3;
@@ -21,12 +22,13 @@ const VALUE_BUCKETS: usize = 20;
 const GAP_BUCKETS: usize = 32;
 const RUN_BUCKETS: usize = 8;
 
-/// Fits the encoding: columns over the whole catalog and the users of `sequences`, values over their events.
+/// Fits the encoding and the scales of its vector columns: columns over the whole catalog and the users of `sequences`,
+/// values over their events.
 ///
 /// # Errors
 /// A full disk, where the events are more than the memory holds; constants that a bundle may not have, such as too many
 /// columns.
-pub fn fit(data: &Dataset, sequences: &[Sequence], config: &Config) -> Result<Encoding> {
+pub fn fit(data: &Dataset, sequences: &[Sequence], config: &Config) -> Result<(Encoding, Scales)> {
     let [columns, times, values] =
         [InputKind::Columns, InputKind::Times, InputKind::Values].map(|input| config.inputs.contains(&input));
     let times = times && data.has_times();
@@ -39,10 +41,11 @@ pub fn fit(data: &Dataset, sequences: &[Sequence], config: &Config) -> Result<En
     });
     let of_users = data.user_table.columns.iter().map(|column| fit_column(column, &users));
     let mut names = BTreeSet::new();
-    let found: Vec<ColumnEncoding> = declared.chain(of_users).flatten().filter(|c| names.insert(c.name.clone())).collect();
+    let (found, of_context) = parted(declared.chain(of_users).flatten().filter(|(c, _)| names.insert(c.name.clone())));
     // A column of the data that has the name of a derived one takes its place.
     context.retain(|column| !names.contains(&column.name));
     context.extend(found);
+    let (of_items, item_scales) = parted(data.item_table.columns.iter().filter_map(|column| fit_column(column, &items)));
     let encoding = Encoding {
         history: History {
             len: config.history_len,
@@ -52,11 +55,22 @@ pub fn fit(data: &Dataset, sequences: &[Sequence], config: &Config) -> Result<En
             gap_buckets: if times { GAP_BUCKETS } else { 2 },
             run_buckets: if times { RUN_BUCKETS } else { 1 },
         },
-        items: data.item_table.columns.iter().filter_map(|column| fit_column(column, &items)).collect(),
+        items: of_items,
         context,
     };
     encoding.check().context("a bundle cannot hold what the data has")?;
-    Ok(encoding)
+    Ok((encoding, Scales { items: item_scales, context: of_context }))
+}
+
+/// Columns, and the scales of those that have one, by name.
+fn parted(columns: impl Iterator<Item = FittedColumn>) -> (Vec<ColumnEncoding>, BTreeMap<String, VectorScale>) {
+    let mut scales = BTreeMap::new();
+    let mut encoding = |(column, scale): FittedColumn| {
+        scales.extend(scale.map(|scale| (column.name.clone(), scale)));
+        column
+    };
+    let encodings = columns.map(&mut encoding).collect();
+    (encodings, scales)
 }
 
 fn trained_types(data: &Dataset, sequences: &[Sequence]) -> Vec<EventType> {
@@ -90,9 +104,13 @@ fn derived(times: bool, sequences: &[Sequence], config: &Config) -> Vec<ColumnEn
     out
 }
 
+/// A column, and its scale if it is one of vectors.
+type FittedColumn = (ColumnEncoding, Option<VectorScale>);
+
 /// A column over the given rows; none where they hold nothing to learn from.
-fn fit_column(column: &data::Column, rows: &[usize]) -> Option<ColumnEncoding> {
+fn fit_column(column: &data::Column, rows: &[usize]) -> Option<FittedColumn> {
     let values = || rows.iter().map(|row| &column.values[*row]);
+    let mut scale = None;
     let kind = match column.kind {
         "category" => ColumnKind::Category { vocabulary: vocabulary(values().map(|v| v.text().into_iter().collect())).0 },
         "set" => ColumnKind::Set { vocabulary: vocabulary(values().map(|v| v.set().into_iter().collect())).0 },
@@ -112,7 +130,11 @@ fn fit_column(column: &data::Column, rows: &[usize]) -> Option<ColumnEncoding> {
             ColumnKind::Number { edges: edges(&mut numbers, NUMBER_BUCKETS), mean, sd }
         }
         _ => {
-            let dim = values().find_map(|v| if let Value::Vector(xs) = v { Some(xs.len()) } else { None })?;
+            let vectors = values().filter_map(|v| if let Value::Vector(xs) = v { Some(xs.as_slice()) } else { None });
+            let dim = vectors.clone().next()?.len();
+            // The others count as missing.
+            let read = vectors.filter(|xs| xs.len() == dim && xs.iter().all(|x| (*x as f32).is_finite()));
+            scale = Some(VectorScale::of(read)?);
             ColumnKind::Vector { dim }
         }
     };
@@ -122,7 +144,7 @@ fn fit_column(column: &data::Column, rows: &[usize]) -> Option<ColumnEncoding> {
         }
         _ => false,
     };
-    (!empty).then(|| ColumnEncoding { name: column.name.clone(), kind })
+    (!empty).then(|| (ColumnEncoding { name: column.name.clone(), kind }, scale))
 }
 
 /// What occurs in [`LEAST_ROWS`] rows, in order of bytes, and whether [`MAX_VOCABULARY`] cut it: the most frequent
@@ -178,7 +200,13 @@ mod tests {
         assert_eq!(fit_column(&column("number", &[one.clone(), one.clone(), one.clone()]), &rows), None);
         assert_eq!(fit_column(&column("text", &[Value::Missing, Value::Missing, Value::Missing]), &rows), None);
         assert_eq!(fit_column(&column("vector", &[Value::Missing, Value::Missing, Value::Missing]), &rows), None);
-        let number = fit_column(&column("number", &[one.clone(), two, one]), &rows).unwrap();
-        assert!(matches!(number.kind, ColumnKind::Number { edges, .. } if edges == [1.5]));
+        let (number, scale) = fit_column(&column("number", &[one.clone(), two, one]), &rows).unwrap();
+        assert!(matches!(number.kind, ColumnKind::Number { edges, .. } if edges == [1.5]) && scale.is_none());
+        let vector = |xs: &[f64]| Value::Vector(xs.to_vec());
+        let same = [vector(&[1.0, 2.0]), vector(&[1.0, 2.0]), vector(&[9.0])];
+        assert_eq!(fit_column(&column("vector", &same), &rows), None, "vectors of another length are missing");
+        let two = [vector(&[1.0, 2.0]), vector(&[f64::MAX, 2.0]), vector(&[5.0, 2.0])];
+        let (_, scale) = fit_column(&column("vector", &two), &rows).unwrap();
+        assert_eq!(scale, Some(VectorScale { mean: vec![3.0, 2.0], spread: 2.0 }));
     }
 }

@@ -15,7 +15,7 @@ use crate::ops::dropout::Dropout;
 use crate::ops::event::EventIndex;
 use crate::protocols::Sequence;
 use crate::random::{mix, unit};
-use crate::towers::{CatalogRows, UserInput, event_indices};
+use crate::towers::{CatalogRows, SlotScale, UserInput, event_indices};
 
 /// The encoded histories of all users in the training data.
 pub struct Visitors {
@@ -24,6 +24,7 @@ pub struct Visitors {
     ends: Vec<usize>,
     fields: Vec<Fields>,
     requests: Vec<Vec<Fields>>,
+    scale: SlotScale,
 }
 
 /// One encoded event, with everything that training needs to know of it.
@@ -52,6 +53,8 @@ pub struct Visitor<'a> {
     fields: &'a Fields,
     /// The declared context of each event; empty if the data has no context.
     requests: &'a [Fields],
+    /// The scale of the context's slots.
+    scale: &'a SlotScale,
 }
 
 /// Part of a visitor's history: `len` events from `start` on.
@@ -89,13 +92,21 @@ impl Example {
 
 impl Visitors {
     /// Encodes the sequences. Leaves out those with fewer than two usable events, which have no event to predict.
+    /// `scale` is that of the context's slots.
     ///
     /// # Errors
     /// If the events do not fit in memory and the disk is full.
-    pub fn of(data: &Dataset, sequences: &[Sequence], encoding: &Encoding, ratings: Option<&Ratings>) -> Result<Visitors> {
+    pub fn of(
+        data: &Dataset,
+        sequences: &[Sequence],
+        encoding: &Encoding,
+        scale: &SlotScale,
+        ratings: Option<&Ratings>,
+    ) -> Result<Visitors> {
         let spec = &encoding.history;
         let rows = RowEvents::new(data, spec);
-        let mut out = Visitors { events: LongVec::new(data.events.most()), ends: vec![], fields: vec![], requests: vec![] };
+        let events = LongVec::new(data.events.most());
+        let mut out = Visitors { events, ends: vec![], fields: vec![], requests: vec![], scale: scale.clone() };
         for sequence in sequences {
             let events = rows.of(&sequence.events);
             // Every event is encoded, however long the history.
@@ -133,7 +144,7 @@ impl Visitors {
     pub fn get(&self, visitor: usize) -> Visitor<'_> {
         let start = if visitor == 0 { 0 } else { self.ends[visitor - 1] };
         let events = &self.events[start..self.ends[visitor]];
-        Visitor { events, fields: &self.fields[visitor], requests: &self.requests[visitor] }
+        Visitor { events, fields: &self.fields[visitor], requests: &self.requests[visitor], scale: &self.scale }
     }
 }
 
@@ -250,7 +261,9 @@ impl Visitor<'_> {
         }
         fields.extend(dropped.iter().map(|c| (c.name.clone(), Value::Missing)));
         let time = self.events[at.saturating_sub(1)].time;
-        encoding.encode_context(&fields, time, 0, known).expect("fields are those of the encoding")
+        let mut bag = encoding.encode_context(&fields, time, 0, known).expect("fields are those of the encoding");
+        self.scale.apply(&mut bag);
+        bag
     }
 
     /// The target of the request before event `at`. The next target gets `next_weight`; the rest is spread over the
@@ -279,6 +292,7 @@ impl Visitor<'_> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::sync::LazyLock;
 
     use super::*;
 
@@ -297,7 +311,8 @@ mod tests {
 
     fn visitor(events: &[HistoryEvent]) -> Visitor<'_> {
         static NONE: Fields = Fields::new();
-        Visitor { events, fields: &NONE, requests: &[] }
+        static UNSCALED: LazyLock<SlotScale> = LazyLock::new(SlotScale::default);
+        Visitor { events, fields: &NONE, requests: &[], scale: &UNSCALED }
     }
 
     #[test]

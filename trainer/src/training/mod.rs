@@ -40,7 +40,7 @@ use crate::measure::validation_quality;
 use crate::metrics::Metric;
 use crate::protocols::{Sequence, Split};
 use crate::random::mix;
-use crate::towers::{ItemTower, Linear, UserShape, UserTower, encode_catalog};
+use crate::towers::{ItemTower, Linear, Scales, SlotScale, UserShape, UserTower, encode_catalog};
 use crate::tracking::{Subject, Tracker};
 use example::{Visitors, Window};
 use progress::Progress;
@@ -113,6 +113,9 @@ pub fn train_on(
         let Encoding { context, history, .. } = run.card.encoding.clone();
         known.encoding = Encoding { context, history, ..known.encoding };
     }
+    if let Some(Base { run, .. }) = base {
+        warm::take_over_scales(run, &known.encoding, &mut known.scales);
+    }
     let trainer = Trainer { base, ..Trainer::new(data, split, config, seed, &known, out)? };
     let mut state = trainer.state(split, options)?;
     let revision = revision();
@@ -152,6 +155,7 @@ pub fn train_on(
         licence: data.licence.clone(),
         config: config.clone(),
         encoding: known.encoding.clone(),
+        scales: known.scales.clone(),
         trained_on: trainer.trained_on,
         ratings: known.ratings.as_ref().map(|r| r.range),
         metrics,
@@ -186,18 +190,25 @@ fn probe(
     Ok((metric, state.best.unwrap_or(f64::NEG_INFINITY)))
 }
 
-/// Encoding, ratings and catalog, which are fitted to the data before the first step.
+/// Encoding, scales, ratings and catalog, which are fitted to the data before the first step.
 struct Fitted {
     encoding: Encoding,
+    scales: Scales,
     ratings: Option<Ratings>,
     catalog: CatalogFile,
 }
 
 impl Fitted {
     fn new(data: &Dataset, split: &Split, config: &Config) -> Result<Fitted> {
-        let encoding = encoding::fit(data, split.fitted(), config)?;
-        let ratings = (config.rating_weight > 0.0).then(|| Ratings::of(split.fitted(), &encoding.history)).flatten();
-        Ok(Fitted { encoding, ratings, catalog: catalog_of(data) })
+        let (encoding, scales) = encoding::fit(data, split.fitted(), config)?;
+        let weight = config.rating_weight;
+        let ratings = (weight > 0.0).then(|| Ratings::of(split.fitted(), &encoding.history)).map(|ratings| {
+            ratings.with_context(|| {
+                format!("rating_weight is {weight}, but the events have no two different ratings to learn from: set it to 0")
+            })
+        });
+        let ratings = ratings.transpose()?;
+        Ok(Fitted { encoding, scales, ratings, catalog: catalog_of(data) })
     }
 }
 
@@ -209,6 +220,8 @@ struct Trainer<'a> {
     trained_on: TrainedOn,
     encoding: &'a Encoding,
     bags: Vec<Bag>,
+    /// The scale of the context's slots.
+    context_scale: SlotScale,
     ratings: Option<&'a Ratings>,
     validation: Validation<'a>,
     out: &'a Path,
@@ -224,14 +237,16 @@ impl<'a> Trainer<'a> {
         let trained_on =
             TrainedOn { protocol: split.protocol.name().into(), fold: split.fold, data_sha256: data.sha256.clone(), seed };
         let (encoding, ratings) = (&known.encoding, known.ratings.as_ref());
+        let context_scale = known.scales.context_slots(encoding);
         Ok(Trainer {
             data,
             config,
             seed,
             encoding,
-            bags: encode_catalog(encoding, &known.catalog),
+            bags: encode_catalog(encoding, &known.scales, &known.catalog),
             ratings,
-            validation: Validation::new(data, split, encoding, ratings)?,
+            validation: Validation::new(data, split, encoding, &context_scale, ratings)?,
+            context_scale,
             out,
             fingerprint: serde_json::to_string(&(&trained_on, config))?,
             trained_on,
@@ -279,7 +294,7 @@ impl<'a> Trainer<'a> {
     /// Runs the phase until it has `epochs` epochs or validation stops improving, and writes a checkpoint after each
     /// epoch.
     fn run(&self, state: &mut State, sequences: &[Sequence], epochs: u32, progress: &mut Progress) -> Result<()> {
-        let visitors = Visitors::of(self.data, sequences, self.encoding, self.ratings)?;
+        let visitors = Visitors::of(self.data, sequences, self.encoding, &self.context_scale, self.ratings)?;
         ensure!(visitors.len() > 0, "nothing to learn from: no user has two events of a known meaning");
         let sampler = Sampler::new(&counts(self.data, sequences), self.config.full_softmax_items, self.config.samples);
         let material =
@@ -290,7 +305,7 @@ impl<'a> Trainer<'a> {
         progress.phase(state.phase, most, state.epoch, steps);
         while state.epoch < most && !self.is_over(state) {
             let loss = self.epoch(state, &material, progress)?;
-            let (valid, valid_half) = if state.phase == Phase::Search { self.validate(state) } else { None }.unzip();
+            let (valid, valid_half) = if state.phase == Phase::Search { self.validate(state)? } else { None }.unzip();
             state.curve.push(Epoch { phase: state.phase, epoch: state.epoch, steps: state.steps, loss, valid, valid_half });
             progress.epoch(state)?;
             state.write(self.out, &self.fingerprint)?;
@@ -340,10 +355,11 @@ impl<'a> Trainer<'a> {
         let (rows, parts) = (items.rows(&self.bags), Ease::parts(self.data.items.len(), sequences, self.config.linear)?);
         let judged = |share: f64| {
             let linear = Linear::new(self.config.linear, &parts, share, rows.read());
-            let (quality, valid_half) = self.validation.quality(&user, &rows, Some(&linear));
-            (quality, Share { share, valid: self.validation.metric().value(quality), valid_half })
+            let (quality, valid_half) = self.validation.quality(&user, &rows, Some(&linear))?;
+            Ok((quality, Share { share, valid: self.validation.metric().value(quality), valid_half }))
         };
-        Ok(SHARES.into_iter().map(judged).reduce(|a, b| if b.0 > a.0 { b } else { a }).map(|best| best.1))
+        let all = SHARES.into_iter().map(judged).collect::<Result<Vec<_>>>()?;
+        Ok(all.into_iter().reduce(|a, b| if b.0 > a.0 { b } else { a }).map(|best| best.1))
     }
 
     /// Fits the linear model with the weight `share`, if the settings ask for one.
@@ -358,14 +374,14 @@ impl<'a> Trainer<'a> {
 
     /// Validates the averaged towers, keeps them if they are the best so far, and returns the figure and half the width
     /// of its 95 % interval.
-    fn validate(&self, state: &mut State) -> Option<(f64, f64)> {
+    fn validate(&self, state: &mut State) -> Result<Option<(f64, f64)>> {
         if self.validation.is_empty() {
-            return None;
+            return Ok(None);
         }
         let (items, user) = state.averaged();
-        let (quality, half) = self.validation.quality(&user, &items.rows(&self.bags), None);
+        let (quality, half) = self.validation.quality(&user, &items.rows(&self.bags), None)?;
         state.judge(quality);
-        Some((self.validation.metric().value(quality), half))
+        Ok(Some((self.validation.metric().value(quality), half)))
     }
 }
 

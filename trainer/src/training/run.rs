@@ -14,7 +14,7 @@ use super::numbers::Numbers;
 use super::{Config, Epoch};
 use crate::data::Dataset;
 use crate::files::write_atomically;
-use crate::towers::{CatalogRows, ItemTower, Linear, UserShape, UserTower, encode_catalog};
+use crate::towers::{CatalogRows, ItemTower, Linear, Scales, UserShape, UserTower, encode_catalog};
 
 const CARD: &str = "run.json";
 const CATALOG: &str = "catalog.json";
@@ -36,6 +36,9 @@ pub struct RunCard {
     pub config: Config,
     /// All constants of the encoding.
     pub encoding: Encoding,
+    /// The scales of vector columns. They are part of the graphs.
+    #[serde(default, skip_serializing_if = "Scales::is_empty")]
+    pub scales: Scales,
     /// Data, split and seed.
     pub trained_on: TrainedOn,
     /// Least and greatest rating, if the user tower predicts ratings.
@@ -105,7 +108,7 @@ impl Run {
     /// The item vectors of the catalog, in row order. The dimensions of the linear model, if there is one, follow those
     /// of the tower.
     pub fn rows(&self) -> CatalogRows {
-        let rows = self.items.rows(&encode_catalog(&self.card.encoding, &self.catalog));
+        let rows = self.items.rows(&encode_catalog(&self.card.encoding, &self.card.scales, &self.catalog));
         match &self.linear {
             Some(linear) => linear.beside(rows),
             None => rows,

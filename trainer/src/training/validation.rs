@@ -11,7 +11,7 @@ use crate::data::{Dataset, context_of};
 use crate::losses::squared_error;
 use crate::metrics::{self, Metric, NDCG, RMSE};
 use crate::protocols::{Protocol, Query, Split};
-use crate::towers::{CatalogRows, Linear, UserTower};
+use crate::towers::{CatalogRows, Linear, SlotScale, UserTower};
 
 /// Length of the list that NDCG is computed of.
 const TOP: usize = 100;
@@ -27,12 +27,18 @@ pub struct Validation<'a> {
 }
 
 impl<'a> Validation<'a> {
-    /// Encodes the validation queries of a split.
+    /// Encodes the validation queries of a split. `scale` is that of the context's slots.
     ///
     /// # Errors
     /// The protocol is P2 and `ratings` is `None`: the data has no two different ratings, or the settings do not ask
     /// for ratings.
-    pub fn new(data: &'a Dataset, split: &'a Split, encoding: &Encoding, ratings: Option<&Ratings>) -> Result<Self> {
+    pub fn new(
+        data: &'a Dataset,
+        split: &'a Split,
+        encoding: &Encoding,
+        scale: &SlotScale,
+        ratings: Option<&Ratings>,
+    ) -> Result<Self> {
         let predicts_ratings = split.protocol == Protocol::P2;
         ensure!(
             !predicts_ratings || ratings.is_some(),
@@ -41,7 +47,9 @@ impl<'a> Validation<'a> {
         let events = RowEvents::new(data, &encoding.history);
         let encode = |query: &'a Query| {
             let context = context_of(data, query.user as usize, encoding);
-            Ok((encoding.encode_state(&events.of(&query.history), &context, None, 0)?, query))
+            let mut state = encoding.encode_state(&events.of(&query.history), &context, None, 0)?;
+            scale.apply(&mut state.context);
+            Ok((state, query))
         };
         Ok(Validation {
             queries: split.valid.iter().map(encode).collect::<Result<_>>()?,
@@ -64,7 +72,10 @@ impl<'a> Validation<'a> {
 
     /// Returns the quality of the user tower over a catalog, with or without a linear model, and half the width of the
     /// figure's 95 % interval.
-    pub fn quality(&self, user: &UserTower, rows: &CatalogRows, linear: Option<&Linear>) -> (f64, f64) {
+    ///
+    /// # Errors
+    /// A score or rating that is not finite.
+    pub fn quality(&self, user: &UserTower, rows: &CatalogRows, linear: Option<&Linear>) -> Result<(f64, f64)> {
         let d = user.shape.dim;
         let CatalogRows { vectors, biases, .. } = rows;
         let vector = |row: u32| &vectors[row as usize * d..][..d];
@@ -77,7 +88,7 @@ impl<'a> Validation<'a> {
             if let Some(range) = self.ratings {
                 let error = |(item, rated): (&u32, &f64)| {
                     let predicted = f64::from(squared_error::predict(&rating, vector(*item)));
-                    predicted.max(range.least).min(range.most) - rated
+                    metrics::cut(predicted, [range.least, range.most]).map_or(f64::NAN, |p| p - rated)
                 };
                 let squares = query.targets.iter().zip(&query.ratings).map(error).map(|e| e * e);
                 return (squares.sum(), query.ratings.len() as f64);
@@ -86,6 +97,9 @@ impl<'a> Validation<'a> {
             let mut scores: Vec<f32> = vectors.chunks_exact(d).zip(biases).map(score).collect();
             if let Some(linear) = linear {
                 linear.add_to(&mut scores, &linear.vector(history));
+            }
+            if !scores.iter().all(|score| score.is_finite()) {
+                return (f64::NAN, 1.0);
             }
             let ranks = metrics::ranks(&scores, query.universe(self.universe), &query.removed, &query.targets);
             match self.protocol {
@@ -96,9 +110,10 @@ impl<'a> Validation<'a> {
         let sums: Vec<(f64, f64)> = self.queries.par_iter().map(one).collect();
         let (sum, n) = sums.iter().fold((0.0, 0.0), |(sum, n), one| (sum + one.0, n + one.1));
         let mean = sum / n;
+        ensure!(mean.is_finite(), "the towers give numbers that are not finite: a smaller learning_rate may help");
         // The variance of a ratio of sums, by the delta method.
         let squares = sums.iter().map(|(s, m)| (s - mean * m) * (s - mean * m)).sum::<f64>();
         let half = 1.96 * squares.sqrt() / n;
-        if self.ratings.is_some() { (-mean.sqrt(), half / (2.0 * mean.sqrt()).max(f64::MIN_POSITIVE)) } else { (mean, half) }
+        Ok(if self.ratings.is_some() { (-mean.sqrt(), half / (2.0 * mean.sqrt()).max(f64::MIN_POSITIVE)) } else { (mean, half) })
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use foretaste::features::{ColumnEncoding, ColumnKind, Encoding};
 
 use super::Run;
-use crate::towers::{ItemTower, Parameter, UserTower};
+use crate::towers::{ItemTower, Parameter, Scales, UserTower};
 
 /// Copies the numbers of an earlier run that still have the same meaning: rows of items by id, rows of slots, types and
 /// values by what they stand for, and every other tensor if its shape is equal. All other numbers keep their start.
@@ -26,6 +26,22 @@ pub(super) fn take_over(base: &Run, encoding: &Encoding, ids: &[String], items: 
         "values" | "gain" | "rating_values" => Some(&values),
         _ => None,
     });
+}
+
+/// Gives vector columns that an earlier run has too the scale that they had there, which its numbers fit.
+pub(super) fn take_over_scales(base: &Run, encoding: &Encoding, scales: &mut Scales) {
+    let (old, from) = (&base.card.encoding, &base.card.scales);
+    for (columns, old, from, scales) in [
+        (&encoding.items, &old.items, &from.items, &mut scales.items),
+        (&encoding.context, &old.context, &from.context, &mut scales.context),
+    ] {
+        for column in columns.iter().filter(|column| old.contains(column)) {
+            match from.get(&column.name) {
+                Some(scale) => _ = scales.insert(column.name.clone(), scale.clone()),
+                None => _ = scales.remove(&column.name),
+            }
+        }
+    }
 }
 
 /// The old row of each new row; `None` for a row without a counterpart.

@@ -9,7 +9,7 @@ use foretaste::model::signature::{Shapes, USER_TOWER, UserInputs, UserOutputs};
 use foretaste::model::{Graph, ModelRuntime, TensorData, TractRuntime};
 use foretaste_trainer::onnx::{Attribute, GraphBuilder, Value};
 use foretaste_trainer::protocols::{Protocol, Split};
-use foretaste_trainer::towers::{Encoder, encode_catalog};
+use foretaste_trainer::towers::{Encoder, Scales, encode_catalog};
 use foretaste_trainer::training::Config;
 use foretaste_trainer::verify::open_bundle;
 use serde_json::json;
@@ -165,7 +165,9 @@ fn expected_numbers(run: &foretaste_trainer::training::Run, bundle: &Path) -> se
 
     let rows_of = run.rows();
     let mut items = (vec![], vec![]);
-    encode_catalog(encoding, &run.catalog).iter().for_each(|bag| push_bag(bag, encoding.item_slots(), &mut items));
+    encode_catalog(encoding, &Scales::default(), &run.catalog)
+        .iter()
+        .for_each(|bag| push_bag(bag, encoding.item_slots(), &mut items));
     let [types, values, gaps, runs] = rows;
     json!({
         "user_tower": {

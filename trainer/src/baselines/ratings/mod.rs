@@ -62,8 +62,9 @@ pub fn fit(name: &str, data: &Dataset, split: &Split) -> Result<Box<dyn RatingBa
 fn chosen<S: Copy, M: RatingBaseline>(data: &Dataset, split: &Split, settings: &[S], fit: impl Fn(&[Sequence], S) -> M) -> M {
     let error = |setting| {
         let model = fit(&split.train, setting);
+        // A model that has diverged has no figures.
         let figures = measure_ratings(data, &split.valid, |query| Ok(model.predict(query))).unwrap_or_default();
-        figures.values.get("rmse").map_or(f64::MAX, |v| v.iter().sum::<f64>() / v.len() as f64)
+        figures.values.get("rmse").map_or(f64::INFINITY, |v| v.iter().sum::<f64>() / v.len() as f64)
     };
     let best = settings.iter().map(|s| (error(*s), *s)).reduce(|a, b| if b.0 < a.0 { b } else { a });
     fit(split.fitted(), best.map_or(settings[0], |(_, setting)| setting))
@@ -73,6 +74,13 @@ fn chosen<S: Copy, M: RatingBaseline>(data: &Dataset, split: &Split, settings: &
 fn mean_rating(fitted: &[Sequence]) -> f64 {
     let (sum, n) = ratings(fitted).fold((0.0, 0.0), |(sum, n), (.., r)| (sum + r, n + 1.0));
     if n > 0.0 { sum / n } else { 0.0 }
+}
+
+/// Mean and standard deviation of all ratings; 0 if there are none.
+fn moments(fitted: &[Sequence]) -> [f64; 2] {
+    let mean = mean_rating(fitted);
+    let (squares, n) = ratings(fitted).fold((0.0, 0.0), |(sum, n), (.., r)| (sum + (r - mean) * (r - mean), n + 1.0));
+    [mean, if n > 0.0 { (squares / n).sqrt() } else { 0.0 }]
 }
 
 /// (index of the sequence, item, rating) of every rated event.
