@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help setup build page demo quick test test-all test-native test-wasm test-wasm-core test-web test-readme lint format smoke \
-  bench bench-browser bench-train tiny package clean
+  fuzz bench bench-browser bench-train tiny package clean
 
 BIN := target/release/foretaste
 SEED := 1
@@ -84,6 +84,12 @@ test-web: ## the package and the page in Node and Chromium
 
 test-readme: ## run every code block of README.md and web/README.md
 	@.ci/test-readme
+	$(TOOK)
+
+# TARGET: one of the targets (TARGETS in tests/fuzz/targets/mod.rs), else all, one after the other. TIME: seconds for each.
+TIME ?= 600
+fuzz: ## search for inputs that break a parser, guided by coverage (TARGET=json TIME=600); they are kept in tests/fuzz/crashers
+	@.ci/fuzz '$(TARGET)' '$(TIME)'
 	$(TOOK)
 
 smoke: build ## every benchmark on tiny inputs, and each target that no test runs
