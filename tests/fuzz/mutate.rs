@@ -52,6 +52,9 @@ const TOKENS: [&str; 40] = [
     "\"",
 ];
 
+/// How many of the tokens are numbers.
+const NUMBERS: usize = 24;
+
 /// Changes bytes, without regard to what they mean.
 pub fn bytes(input: &mut Vec<u8>, other: &[u8], random: &mut Random) {
     for _ in 0..=random.below(4) {
@@ -75,8 +78,18 @@ pub fn text(input: &mut Vec<u8>, other: &[u8], random: &mut Random) {
         return bytes(input, other, random);
     }
     for _ in 0..=random.below(4) {
-        let (from, to) = token(input, random);
-        match random.below(6) {
+        let (mut from, mut to) = token(input, random);
+        match random.below(8) {
+            6 | 7 => {
+                // Few tokens of a text are numbers, and most faults need one.
+                for _ in 0..20 {
+                    if input[from..to].first().is_some_and(|b| b.is_ascii_digit() || *b == b'-') {
+                        break;
+                    }
+                    (from, to) = token(input, random);
+                }
+                _ = input.splice(from..to, random.pick(&TOKENS[..NUMBERS]).bytes());
+            }
             0 => _ = input.splice(from..to, random.pick(&TOKENS).bytes()),
             1 => _ = input.splice(from..from, random.pick(&TOKENS).bytes()),
             2 => _ = input.drain(from..to),

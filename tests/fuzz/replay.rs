@@ -120,7 +120,9 @@ fn run(target: &Target, seconds: f64) -> ExitCode {
     let (seeds, seed) = (inputs.len(), number("FUZZ_SEED", 1.0) as u64);
     let mut random = Random::new(seed);
     while start.elapsed().as_secs_f64() < seconds {
-        let mut input = random.pick(&inputs).clone();
+        // Half of them come from the seeds, because inputs that were accepted drift to empty ones.
+        let among = if random.below(2) == 0 { seeds } else { inputs.len() };
+        let mut input = random.pick(&inputs[..among]).clone();
         let other = random.below(inputs.len());
         (target.mutate)(&mut input, &inputs[other], &mut random);
         input.truncate(MAX_BYTES);

@@ -43,6 +43,7 @@ extern "C" fn LLVMFuzzerInitialize(_: *const i32, _: *const *const *const u8) ->
 
 /// Runs one input. libFuzzer's wrapper ends the process after a panic, and libFuzzer writes the input.
 #[unsafe(no_mangle)]
+#[allow(improper_ctypes_definitions)] // Both sides are Rust.
 extern "C" fn rust_fuzzer_test_input(input: &[u8]) -> i32 {
     if target().case(input) {
         let mut accepted = ACCEPTED.lock().unwrap_or_else(PoisonError::into_inner);
