@@ -33,7 +33,7 @@ extern "C" fn LLVMFuzzerInitialize(_: *const i32, _: *const *const *const u8) ->
         TARGETS.iter().for_each(|target| println!("{}", target.name));
         std::process::exit(0);
     }
-    let folder = checkout().join("target/fuzz").join(target().name);
+    let folder = checkout().join("target/fuzz/corpus").join(target().name);
     std::fs::create_dir_all(&folder).expect("the folder of inputs");
     for (path, input) in target().inputs() {
         std::fs::write(folder.join(path.file_name().expect("a name")), input).expect("a seed");

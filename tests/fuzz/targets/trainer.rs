@@ -96,6 +96,14 @@ pub fn log(input: &[u8]) -> bool {
     let Some(log) = taken(VisitorLog::read(&written("visitor.jsonl", input))) else { return false };
     let shown = log.shown().len();
     assert_eq!(shown, log.lines.iter().filter(|line| matches!(line, LogLine::Impression(_))).count());
+    // A score beyond the range of f32 is infinite, and JSON has no text for it.
+    let finite = |line: &LogLine| match line {
+        LogLine::Impression(impression) => impression.slots.iter().all(|slot| slot.score.is_finite()),
+        _ => true,
+    };
+    if !log.lines.iter().all(finite) {
+        return true;
+    }
     let line = |line: &LogLine| serde_json::to_string(line).expect("a line can be written") + "\n";
     let text: String = log.lines.iter().map(line).collect();
     let again = VisitorLog::read(&written("visitor.jsonl", text.as_bytes())).expect("a written log is read");
