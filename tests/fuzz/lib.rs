@@ -40,6 +40,8 @@ pub struct Target {
     pub mutate: mutate::Mutate,
     /// Most megabytes that a case may allocate at once. Inputs have at most 64 KiB.
     pub megabytes: usize,
+    /// The longest that a case may take.
+    pub seconds: u64,
 }
 
 impl Target {

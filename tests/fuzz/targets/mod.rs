@@ -29,13 +29,13 @@ pub const TARGETS: &[Target] = &[
 ];
 
 const fn text(name: &'static str, run: fn(&[u8]) -> bool, files: &'static [&'static str], megabytes: usize) -> Target {
-    Target { name, files, run, mutate: mutate::text, megabytes }
+    Target { name, files, run, mutate: mutate::text, megabytes, seconds: 2 }
 }
 
 const fn binary(name: &'static str, run: fn(&[u8]) -> bool, files: &'static [&'static str], megabytes: usize) -> Target {
-    Target { name, files, run, mutate: mutate::bytes, megabytes }
+    Target { name, files, run, mutate: mutate::bytes, megabytes, seconds: 2 }
 }
 
 const fn graph(name: &'static str, run: fn(&[u8]) -> bool, files: &'static [&'static str]) -> Target {
-    Target { name, files, run, mutate: onnx::mutate, megabytes: 700 }
+    Target { name, files, run, mutate: onnx::mutate, megabytes: 700, seconds: 5 }
 }
