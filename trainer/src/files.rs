@@ -71,8 +71,8 @@ pub fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>, most: usize) -> 
 /// A file that cannot be written; the error names it.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     let beside = path.with_extension("partial");
-    std::fs::write(&beside, bytes)
-        .and_then(|()| std::fs::rename(&beside, path))
+    fs::write(&beside, bytes)
+        .and_then(|()| fs::rename(&beside, path))
         .with_context(|| format!("{}: cannot be written", path.display()))
 }
 
@@ -127,12 +127,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.json");
         write_atomically(&path, b"old").unwrap();
-        std::fs::create_dir(path.with_extension("partial")).unwrap();
+        fs::create_dir(path.with_extension("partial")).unwrap();
         assert!(write_atomically(&path, b"new").is_err());
-        assert_eq!(std::fs::read(&path).unwrap(), b"old");
-        std::fs::remove_dir(path.with_extension("partial")).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        fs::remove_dir(path.with_extension("partial")).unwrap();
         write_atomically(&path, b"new").unwrap();
-        assert_eq!(std::fs::read(&path).unwrap(), b"new");
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

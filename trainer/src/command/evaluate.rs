@@ -10,7 +10,7 @@ use foretaste_trainer::report::experiment_report;
 use foretaste_trainer::verify::open_bundle;
 
 use super::output;
-use super::reading::Reading;
+use super::reading::{Reading, meet_bundle};
 
 /// Measure a bundle under a protocol, through the code that the page runs.
 ///
@@ -53,6 +53,7 @@ pub fn run(args: Args) -> Result<()> {
     let baselines = output::baselines(&args.baselines, args.protocol)?;
     let mut recommender = open_bundle(&args.bundle)?;
     let data = read_folder(&args.data, &args.reading.options(true))?;
+    meet_bundle(&data, recommender.bundle())?;
     let split = Split::of(&data, args.protocol, args.fold)?;
     check_fits(&recommender, &data, &split)?;
     let mut experiment = Experiment::new(&data, args.protocol);

@@ -10,14 +10,16 @@ use foretaste::bundle::Catalog;
 use foretaste::features::{ColumnKind, Encoding, Fields, Value};
 use foretaste::profile::{Event, LogLine};
 use foretaste::{Recommender, Request, Slate};
-use foretaste_trainer::data::read_folder;
-use foretaste_trainer::data::{context_of, event_of};
+use foretaste_trainer::data::{Met, context_of, event_of, read_folder, shown};
 use foretaste_trainer::log::VisitorLog;
 use foretaste_trainer::verify::open_bundle;
 
 use super::explore::Exploring;
-use super::reading::Reading;
+use super::reading::{Reading, ids, meet_bundle};
 use super::{output, usage};
+
+/// How many unknown items of a history are named.
+const NAMED: usize = 5;
 
 /// Recommend from a bundle, with the same code that a page runs.
 ///
@@ -73,9 +75,7 @@ pub fn run(args: Args) -> Result<()> {
         (_, Some(file)) => read_events(file)?,
         _ => return Err(usage("expected --history, --events or --data; `--history ''` is a new visitor")),
     };
-    for event in events.iter().filter(|e| recommender.bundle().catalog.row(&e.item).is_none()) {
-        eprintln!("note: `{}` is not in the catalog; it has no effect", event.item);
-    }
+    say_unknown(&events, &recommender.bundle().catalog);
     let context = given_context(&args, &recommender.bundle().manifest.encoding)?;
     let slate = slate(&args, &mut recommender, events, context)?;
     output::print(&json(&slate), args.json.as_deref(), || table(&slate))
@@ -88,6 +88,7 @@ fn slate(args: &Args, recommender: &mut Recommender, events: Vec<Event>, context
 
 fn of_data(args: &Args, folder: &Path, recommender: &mut Recommender) -> Result<()> {
     let data = read_folder(folder, &args.reading.options(true))?;
+    meet_bundle(&data, recommender.bundle())?;
     let given = given_context(args, &recommender.bundle().manifest.encoding)?;
     let users: Vec<usize> = match &args.user {
         Some(id) => {
@@ -97,9 +98,15 @@ fn of_data(args: &Args, folder: &Path, recommender: &mut Recommender) -> Result<
         None => return Err(usage("--data needs --user or --all-users")),
     };
     let mut slates = BTreeMap::new();
+    let (mut strangers, asked) = (0, users.len());
     for user in users {
         let history = data.history(user);
-        let events = history.iter().map(|e| event_of(&data, e)).collect();
+        let events: Vec<Event> = history.iter().map(|e| event_of(&data, e)).collect();
+        let catalog = &recommender.bundle().catalog;
+        strangers += usize::from(events.iter().all(|event| catalog.row(&event.item).is_none()));
+        if args.user.is_some() {
+            say_unknown(&events, catalog);
+        }
         let mut context = context_of(&data, user, &recommender.bundle().manifest.encoding);
         context.extend(given.clone());
         let slate = slate(args, recommender, events, context)?;
@@ -115,10 +122,27 @@ fn of_data(args: &Args, folder: &Path, recommender: &mut Recommender) -> Result<
             (None, false) => output::print(&json(&slate), args.json.as_deref(), || table(&slate))?,
         }
     }
+    if strangers > 0 {
+        eprintln!("users with no item that is in the catalog: {strangers} of {asked}; their slate is that of a new visitor");
+    }
     if let Some(out) = &args.out {
         foretaste_trainer::data::write_slates(out, &data.users, &slates)?;
     }
     Ok(())
+}
+
+/// Says which events of a history have no effect, because the catalog lacks their items, and how many these are.
+fn say_unknown(events: &[Event], catalog: &Catalog) {
+    let mut items: Vec<&str> = events.iter().map(|event| event.item.as_str()).collect();
+    items.sort_unstable();
+    items.dedup();
+    let unknown: Vec<&str> = items.iter().copied().filter(|item| catalog.row(item).is_none()).collect();
+    for item in unknown.iter().take(NAMED) {
+        eprintln!("note: {} is not in the catalog; it has no effect", shown(item));
+    }
+    if !unknown.is_empty() {
+        Met::of("items of the history in the catalog", items, |id| catalog.row(id).is_some(), || ids(catalog)).say(false);
+    }
 }
 
 /// Reads `ID[:RATING][@UNIX],…`. A text that is an id of the catalog is that id, even if it contains commas, colons or

@@ -52,7 +52,7 @@ pub struct Args {
     /// `MLFLOW_ALLOW_FILE_STORE=true mlflow ui --backend-store-uri DIR/mlruns`.
     #[arg(long, value_name = "DIR")]
     track: Option<PathBuf>,
-    /// Print no progress.
+    /// Print no progress and no notes on the data. Bad rows and warnings are printed nevertheless.
     #[arg(long)]
     quiet: bool,
     #[command(flatten)]
@@ -64,7 +64,7 @@ pub fn run(args: Args) -> Result<()> {
     stop_on_ctrl_c();
     let watch = Stopwatch::start();
     let mut config = Config::read(args.config.as_deref(), args.protocol)?;
-    let data = read_folder(&args.data, &args.reading.options(args.quiet))?;
+    let data = read_folder(&args.data, &args.reading.to_learn(args.quiet))?;
     let split = Split::of(&data, args.protocol, args.fold)?;
     let mut options = TrainOptions { resume: args.resume, quiet: args.quiet, track: args.track.as_deref() };
     if args.search {

@@ -1,6 +1,14 @@
 //! Rows and cells of a table, in any file format.
 
+use std::borrow::Cow;
+
 use anyhow::Result;
+
+/// Most columns of a table.
+pub(super) const MOST_COLUMNS: usize = 8192;
+
+/// Most members of a list in a cell.
+pub(super) const LONGEST_LIST: usize = 1 << 16;
 
 /// One cell of a row.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,6 +23,17 @@ pub(super) enum Cell {
     List(Vec<String>),
     /// A list of finite numbers.
     Vector(Vec<f64>),
+    /// A value that no kind of column can have. It makes a row bad only if its column is read.
+    Opaque(Opaque),
+}
+
+/// A value that no kind of column can have: an object, or bytes that are no text.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Opaque {
+    /// What it is, as a message says it.
+    pub why: Cow<'static, str>,
+    /// The bytes of the file, by which rows are compared.
+    pub bytes: Vec<u8>,
 }
 
 impl Cell {
@@ -27,12 +46,29 @@ impl Cell {
     pub fn list(members: Vec<String>) -> Cell {
         if members.is_empty() { Cell::Missing } else { Cell::List(members) }
     }
+
+    /// Bytes that should be a text; if they are not UTF-8, an opaque cell.
+    pub fn utf8(bytes: Vec<u8>) -> Cell {
+        match String::from_utf8(bytes) {
+            Ok(text) => Cell::of(text),
+            Err(error) => Cell::opaque("not UTF-8", error.into_bytes()),
+        }
+    }
+
+    /// A value that no kind of column can have.
+    pub fn opaque(why: impl Into<Cow<'static, str>>, bytes: Vec<u8>) -> Cell {
+        Cell::Opaque(Opaque { why: why.into(), bytes })
+    }
 }
 
-/// One row: its line (the first line of the file, the header, is 1), and one cell for each column or why they cannot be
-/// read.
+/// One row.
 pub(super) struct Row {
+    /// Line of the file that the row starts on; the first line, the header, is 1. In Parquet the position of the row,
+    /// from 1.
     pub line: u64,
+    /// Over how many lines the longest field in quotes goes; 1 if none goes over more.
+    pub field_lines: u64,
+    /// One cell for each column, or why they cannot be read.
     pub cells: Result<Vec<Cell>, String>,
 }
 
@@ -40,5 +76,11 @@ pub(super) struct Row {
 /// the file.
 pub(super) struct Rows {
     pub columns: Vec<String>,
+    /// For each column, whether the file itself says that it holds numbers or times; empty if the form has no types.
+    pub numbers: Vec<bool>,
+    /// Columns of the file that are not among `columns`, because no kind of column has such values.
+    pub structures: Vec<String>,
+    /// How the file was read, if that was told from its content: "fields separated by `;`".
+    pub told: Option<String>,
     pub rows: Box<dyn Iterator<Item = Result<Row>>>,
 }

@@ -7,6 +7,12 @@ use anyhow::{Context, Result, anyhow, bail};
 use foretaste::features::EventType;
 use serde::Deserialize;
 
+use super::plain;
+use crate::files;
+
+/// Most bytes of `data.toml`.
+const MOST_BYTES: u64 = 1 << 26;
+
 /// The content of `data.toml`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -118,10 +124,10 @@ impl Declared {
     /// Reads the `data.toml` of a folder; without one nothing is declared.
     pub fn read(folder: &Path) -> Result<Declared> {
         let path = folder.join("data.toml");
-        if !path.exists() {
+        if path.symlink_metadata().is_err() {
             return Ok(Declared::default());
         }
-        let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        let text = files::read_text(&path, MOST_BYTES)?;
         Declared::parse(&text).with_context(|| path.display().to_string())
     }
 
@@ -131,7 +137,7 @@ impl Declared {
             anyhow!("line {line}: {}", error.message().replace('\n', " "))
         })?;
         if let Some((name, _)) = declared.types.iter().find(|(_, t)| t.weight.is_some_and(|w| !(w >= 0.0 && w.is_finite()))) {
-            bail!("[types.{name}] weight: a finite number, 0 or more, expected");
+            bail!("[types.{}] weight: a finite number, 0 or more, expected", plain(name));
         }
         if let Some(kind) = declared.items.get("title").map(|c| c.kind)
             && !matches!(kind, ColumnKind::Text | ColumnKind::Ignore)

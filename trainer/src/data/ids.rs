@@ -4,6 +4,33 @@ use std::collections::HashMap;
 
 use foretaste::bundle::{by_number, is_whole};
 
+/// What programs write for a missing value. As an id it is likely to be a mistake.
+const MISSING: [&str; 18] = [
+    "nan",
+    "NaN",
+    "NAN",
+    "-nan",
+    "null",
+    "Null",
+    "NULL",
+    "(null)",
+    "<null>",
+    "None",
+    "NA",
+    "N/A",
+    "n/a",
+    "#N/A",
+    "<NA>",
+    "NaT",
+    "\\N",
+    "undefined",
+];
+
+/// Whether a text is what programs write for a missing value: `nan`, `NULL`, `None` and the like.
+pub(super) fn is_missing_marker(text: &str) -> bool {
+    MISSING.contains(&text)
+}
+
 /// Texts numbered in the order in which they first appear.
 #[derive(Default)]
 pub(super) struct Names {
@@ -26,6 +53,11 @@ impl Names {
     /// The number of a text; `None` for a text that has not appeared.
     pub fn get(&self, name: &str) -> Option<u32> {
         self.index.get(name).copied()
+    }
+
+    /// The names, in the order in which they first appeared.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(String::as_str)
     }
 
     /// The names in ascending order (as numbers if all are whole numbers, else by bytes), and the new number of each

@@ -146,25 +146,39 @@ pub fn shown(text: &str) -> String {
     format!("{cut:?}{}", if cut.len() < text.len() { "…" } else { "" })
 }
 
+/// A name as shown in messages: as it is if it is short and on one line, else as [`shown`].
+pub fn plain(name: &str) -> String {
+    let quoted = shown(name);
+    if quoted.get(1..quoted.len() - 1) == Some(name) && !name.contains([',', '`']) { name.to_owned() } else { quoted }
+}
+
 /// The form that joins most of the `missing` ids with ids that are `there`, with one of the missing ids. It must join a
 /// tenth of them.
 fn cause<'a>(missing: &[&str], there: impl Iterator<Item = &'a str>) -> Option<(String, Cause)> {
     let by_form: Vec<HashMap<Cow<str>, &str>> =
         FORMS.iter().map(|(_, form)| missing.iter().map(|id| (form(id), *id)).collect()).collect();
-    let mut joined: Vec<(HashSet<&str>, Option<(&str, &str)>)> = vec![Default::default(); FORMS.len()];
+    let mut joined: Vec<Joined> = FORMS.iter().map(|_| Joined::default()).collect();
     for id in there {
-        for (((_, form), wanted), (found, first)) in FORMS.iter().zip(&by_form).zip(&mut joined) {
+        for (((_, form), wanted), joined) in FORMS.iter().zip(&by_form).zip(&mut joined) {
             if let Some(missing) = wanted.get(form(id).as_ref()) {
-                found.insert(missing);
-                first.get_or_insert((missing, id));
+                joined.missing.insert(missing);
+                joined.first.get_or_insert((missing, id));
             }
         }
     }
     // Of forms that join as many ids the first, which is the simplest, is taken.
-    let best = (0..FORMS.len()).rev().max_by_key(|i| joined[*i].0.len())?;
-    let (found, Some((id, beside))) = &joined[best] else { return None };
-    let cause = Cause { beside: (*beside).to_owned(), reason: FORMS[best].0 };
-    (found.len() * 10 >= missing.len()).then(|| ((*id).to_owned(), cause))
+    let best = (0..FORMS.len()).rev().max_by_key(|i| joined[*i].missing.len())?;
+    let (id, beside) = joined[best].first?;
+    let cause = Cause { beside: beside.to_owned(), reason: FORMS[best].0 };
+    (joined[best].missing.len() * 10 >= missing.len()).then(|| (id.to_owned(), cause))
+}
+
+/// What a form joins.
+#[derive(Default)]
+struct Joined<'m, 't> {
+    missing: HashSet<&'m str>,
+    /// A missing id, and the id that is there.
+    first: Option<(&'m str, &'t str)>,
 }
 
 #[cfg(test)]

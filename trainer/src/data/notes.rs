@@ -1,6 +1,8 @@
 //! What was noticed while reading a folder.
 
-/// How many bad rows of a file are named.
+use super::{Met, plain};
+
+/// How many bad rows of a file, and how many columns that are not read, are named.
 pub const NAMED: usize = 20;
 
 /// What was noticed in one file.
@@ -16,6 +18,10 @@ pub struct TableNotes {
     pub named: Vec<String>,
     /// Number of rows that are left out because they repeat an earlier row exactly.
     pub repeated: u64,
+    /// Columns that are not read.
+    pub unread: Vec<String>,
+    /// How the file was read, as far as its content decided it: "fields separated by `;`".
+    pub told: Vec<String>,
 }
 
 /// What was noticed in a folder.
@@ -31,6 +37,64 @@ pub struct Notes {
     pub unlisted_items: usize,
     /// Number of users in the users table without events; they are left out.
     pub idle_users: usize,
+    /// How many ids of one file another one has.
+    pub met: Vec<Met>,
+    /// What else is worth knowing, a line each.
+    pub notes: Vec<String>,
+    /// What is likely to be a mistake, a line each.
+    pub warnings: Vec<String>,
+    /// Print the warnings alone.
+    #[serde(skip)]
+    pub(super) quiet: bool,
+}
+
+impl Notes {
+    /// Adds a note, and prints it on standard error unless `quiet`.
+    pub(super) fn note(&mut self, text: String) {
+        self.detail(text.clone());
+        self.notes.push(text);
+    }
+
+    /// Prints what is kept in another field on standard error, unless `quiet`.
+    pub(super) fn detail(&self, text: String) {
+        if !self.quiet {
+            eprintln!("{text}");
+        }
+    }
+
+    /// Adds a warning and prints it on standard error.
+    pub(super) fn warn(&mut self, text: String) {
+        eprintln!("warning: {text}");
+        self.warnings.push(text);
+    }
+
+    /// Adds how two files meet, and prints it on standard error: as a warning if few ids are known, else as a note.
+    ///
+    /// # Errors
+    /// Files that do not belong together ([`Met::check`]); `way_out` is what to do about it.
+    pub(super) fn meet(&mut self, met: Met, way_out: &str) -> anyhow::Result<()> {
+        met.check().map_err(|error| anyhow::anyhow!("{error}; {way_out}"))?;
+        met.say(self.quiet);
+        self.met.push(met);
+        Ok(())
+    }
+
+    /// Says how the file of a table was read, and which of its columns were not.
+    pub(super) fn table(&mut self, table: TableNotes) {
+        let file = &table.file;
+        table.told.iter().for_each(|told| self.detail(format!("{file}: {told}")));
+        if !table.unread.is_empty() {
+            self.detail(format!("{file}: not read: {}", list(&table.unread)));
+        }
+        self.tables.push(table);
+    }
+}
+
+/// Names, separated by commas; of many the first ones.
+pub(super) fn list(names: &[String]) -> String {
+    let first: Vec<String> = names.iter().take(NAMED).map(|name| plain(name)).collect();
+    let more = if names.len() > NAMED { format!(" and {} more", names.len() - NAMED) } else { String::new() };
+    format!("{}{more}", first.join(", "))
 }
 
 impl TableNotes {

@@ -18,8 +18,7 @@ pub fn write_tables(data: &Dataset, folder: &Path) -> Result<()> {
     }
     let events = &data.events;
     let context = texts(&data.context_table);
-    let taken = |name: &str| data.context_table.columns.iter().any(|c| c.name == name);
-    let row = std::iter::successors(Some("row".to_owned()), |name| Some(format!("{name}_"))).find(|name| !taken(name));
+    let row = row_column(data);
     let columns = |range: Range<usize>| {
         let events = &events[range.clone()];
         let mut columns = vec![
@@ -28,7 +27,7 @@ pub fn write_tables(data: &Dataset, folder: &Path) -> Result<()> {
             ("type", Written::Texts(events.iter().map(|e| Some(data.types[usize::from(e.kind)].name.as_str())).collect())),
             // Rows may have differed only in columns that are left out; their number keeps them from being dropped as
             // repeats.
-            (row.as_deref().unwrap_or("row"), Written::Ranks(range.clone().map(|row| row as i64).collect())),
+            (row.as_str(), Written::Ranks(range.clone().map(|row| row as i64).collect())),
         ];
         if data.has_times() {
             columns.push(("timestamp", Written::Whole(events.iter().map(|e| e.time).collect())));
@@ -63,6 +62,15 @@ pub fn write_tables(data: &Dataset, folder: &Path) -> Result<()> {
         write(folder, "users.parquet", data.users.len(), columns)?;
     }
     fs::write(folder.join("data.toml"), data_toml(data)).context("data.toml")
+}
+
+/// The name of the column with the numbers of rows: one that no other column has.
+fn row_column(data: &Dataset) -> String {
+    let mut name = "row".to_owned();
+    while data.context_table.columns.iter().any(|column| column.name == name) {
+        name.push('_');
+    }
+    name
 }
 
 /// Whether the data set has titles that are not a column, because `title` is declared as `ignore`.
@@ -116,6 +124,7 @@ fn data_toml(data: &Dataset) -> String {
             out += &format!("\n[{part}.{}]\nkind = \"{}\"\n", quoted(&column.name), column.kind);
         }
     }
+    out += &format!("\n[context.{}]\nkind = \"ignore\"\n", quoted(&row_column(data)));
     if hidden_title(data) {
         out += "\n[items.title]\nkind = \"ignore\"\n";
     }

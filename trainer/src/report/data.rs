@@ -67,7 +67,7 @@ fn numbers(data: &Dataset) -> String {
     tiles(numbers)
 }
 
-/// Bad and repeated rows, columns without values, and ids that one table has and another lacks.
+/// Bad and repeated rows, columns that are not read, ids that one table has and another lacks, and warnings.
 fn left_out(notes: &Notes) -> String {
     let mut out = String::new();
     for table in notes.tables.iter().filter(|t| t.bad > 0) {
@@ -83,18 +83,24 @@ fn left_out(notes: &Notes) -> String {
             grouped(table.repeated)
         );
     }
-    if notes.unlisted_items > 0 {
-        _ = write!(
-            out,
-            "<p>Items with events but without a row in the items table: {}.</p>",
-            grouped(notes.unlisted_items as u64)
-        );
+    for table in &notes.tables {
+        table.told.iter().for_each(|told| out += &format!("<p><b>{}</b>: {}.</p>", escape(&table.file), escape(told)));
+        if !table.unread.is_empty() {
+            let names: Vec<String> = table.unread.iter().map(|name| format!("<code>{}</code>", escape(name))).collect();
+            _ = write!(out, "<p><b>{}</b>: not read: {}.</p>", escape(&table.file), names.join(", "));
+        }
+    }
+    for warning in &notes.warnings {
+        _ = write!(out, "<p><b>Warning</b>: {}.</p>", escape(warning));
+    }
+    for met in notes.met.iter().filter(|met| met.known < met.of) {
+        _ = write!(out, "<p>{}.</p>", escape(&met.to_string()));
     }
     if notes.idle_users > 0 {
         _ = write!(out, "<p>Users of the users table without events, left out: {}.</p>", grouped(notes.idle_users as u64));
     }
-    for column in &notes.empty {
-        _ = write!(out, "<p><b>{}</b> has no values and is left out.</p>", escape(column));
+    for note in &notes.notes {
+        _ = write!(out, "<p>{}.</p>", escape(note));
     }
     if out.is_empty() {
         return "<p class='well'>No row is bad or repeated.</p>".to_owned();

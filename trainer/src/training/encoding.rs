@@ -6,12 +6,10 @@ use anyhow::{Context, Result};
 use foretaste::features::{ColumnEncoding, ColumnKind, Encoding, EventType, History, Value, words};
 
 use super::{Config, InputKind};
-use crate::data::{self, Dataset, LongVec};
+use crate::data::{self, Dataset, LEAST_ROWS, LongVec};
 use crate::protocols::Sequence;
 use crate::towers::{Scales, VectorScale};
 
-/// Rows that a word, category or member must occur in, to have a slot of its own.
-const LEAST_ROWS: usize = 3;
 /// Most entries of a vocabulary; words beyond it are hashed.
 const MAX_VOCABULARY: usize = 20_000;
 const HASH_BUCKETS: usize = 4096;

@@ -20,6 +20,7 @@ pub use ml_100k::ML_100K;
 
 use super::write::csv_line;
 use super::{digest, fetch};
+use crate::files;
 
 /// Most bytes of a file that is unpacked.
 const MAX_BYTES: u64 = 64 << 20;
@@ -131,9 +132,9 @@ impl Release {
     }
 
     fn in_archive(&self, path: &Path) -> Result<Tables> {
-        let mut archive = ZipArchive::new(BufReader::new(File::open(path)?)).context("not a zip archive")?;
+        let mut archive = ZipArchive::new(BufReader::new(files::open(path)?.0)).context("not a zip archive")?;
         if let Some(expected) = self.archive {
-            let got = digest::hex(&Sha256::digest(fs::read(path)?));
+            let got = digest::hex(&Sha256::digest(files::read(path, MAX_BYTES)?));
             if got != expected {
                 bail!("SHA-256 of the archive {expected} expected, got {got}");
             }

@@ -2,6 +2,7 @@
 
 mod events;
 mod good_rows;
+mod names;
 mod order;
 mod table;
 
@@ -11,12 +12,12 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use foretaste::features::{EventType, MAX_NAMES};
 
-use self::events::{Line, read_events};
+use self::events::{EventsFile, Line, read_events};
 use self::order::{Ordered, ordered};
-use self::table::{finish_columns, finish_table, read_table};
+use self::table::{RawTable, finish_columns, finish_table, read_table};
 use super::declared::Declared;
-use super::ids::Names;
-use super::{Dataset, Notes, Table, digest, rows};
+use super::ids::{Names, is_missing_marker};
+use super::{Dataset, Met, Notes, Table, digest, plain, rows, shown};
 
 /// Types of event that a page may record even if the data has none of them.
 const PAGE_TYPES: [&str; 2] = ["hide", "like"];
@@ -26,25 +27,29 @@ const PAGE_TYPES: [&str; 2] = ["hide", "like"];
 pub struct ReadOptions {
     /// Largest share of bad rows that a file may have, 0 to 1. At 0 one bad row is an error; at 1 no number of them is.
     pub max_bad: f64,
-    /// Do not print the kinds that were chosen for columns; bad rows are still named.
+    /// Print no notes, such as the kinds that were chosen for columns. Bad rows and warnings are still printed.
     pub quiet: bool,
     /// Most bytes of events that are held in memory; beyond that they lie in a temporary file.
     pub in_memory: usize,
+    /// Fewest events that the folder may have. Nothing can be learnt from one event, and a file of one row is usually
+    /// cut off.
+    pub least_events: usize,
 }
 
 impl Default for ReadOptions {
     fn default() -> Self {
-        ReadOptions { max_bad: 0.01, quiet: false, in_memory: 1 << 28 }
+        ReadOptions { max_bad: 0.01, quiet: false, in_memory: 1 << 28, least_events: 1 }
     }
 }
 
 /// Reads and checks a data folder, or a folder that `prepare` wrote.
 ///
-/// Bad rows, repeated rows, and the kinds chosen for undeclared columns are printed on standard error.
+/// Bad rows, repeated rows, the kinds chosen for undeclared columns, columns that are not read, and how the tables meet
+/// are printed on standard error.
 ///
 /// # Errors
-/// No events, a declared column that the file lacks, an unknown key of `data.toml`, a file that cannot be read to its
-/// end, a larger share of bad rows than `max_bad`.
+/// Fewer events than `least_events`, a declared column that the file lacks, an unknown key of `data.toml`, a file that
+/// cannot be read to its end, a larger share of bad rows than `max_bad`, a table with none of the ids of the events.
 pub fn read_folder(folder: &Path, options: &ReadOptions) -> Result<Dataset> {
     inspect_folder(folder, options).map(|(data, _)| data)
 }
@@ -58,7 +63,7 @@ pub fn inspect_folder(folder: &Path, options: &ReadOptions) -> Result<(Dataset, 
         bail!("{}: no such folder", folder.display());
     }
     let declared = Declared::read(folder)?;
-    let mut notes = Notes::default();
+    let mut notes = Notes { quiet: options.quiet, ..Notes::default() };
     let Some(path) = rows::find(folder, "events")? else {
         bail!("{}: no events.csv, .tsv, .jsonl (or these with .gz) or events.parquet", folder.display());
     };
@@ -73,14 +78,25 @@ pub fn inspect_folder(folder: &Path, options: &ReadOptions) -> Result<(Dataset, 
     };
     for (part, table, columns) in [("items", &items, &declared.items), ("users", &users, &declared.users)] {
         if let (None, Some(column)) = (table, columns.keys().next()) {
-            bail!("data.toml: [{part}.{column}]: there is no {part} table");
+            bail!("data.toml: [{part}.{}]: there is no {part} table", plain(column));
         }
     }
     // Items of the table get the numbers after those of the events.
     let in_events = read.items.names.len();
+    warn_of_markers(&read, &mut notes);
+    meet_types(&declared, &read.types, &mut notes);
     if let Some(items) = &items {
+        let met = meet(&read.items, items, "items");
+        notes.unlisted_items = met.of - met.known;
+        notes.meet(met, "mend the ids, or take the table out of the folder")?;
         items.ids.names.iter().for_each(|id| _ = read.items.intern(id));
-        notes.unlisted_items = read.items.names[..in_events].iter().filter(|id| items.ids.get(id).is_none()).count();
+    }
+    if let Some(users) = &users {
+        notes.meet(meet(&read.users, users, "users"), "mend the ids, or take the table out of the folder")?;
+        notes.idle_users = users.ids.names.iter().filter(|id| read.users.get(id).is_none()).count();
+        if notes.idle_users > 0 {
+            notes.detail(format!("users of {} without events, left out: {}", users.file, notes.idle_users));
+        }
     }
     let (user_ids, user_rank) = read.users.ordered();
     let (item_ids, item_rank) = read.items.ordered();
@@ -95,24 +111,21 @@ pub fn inspect_folder(folder: &Path, options: &ReadOptions) -> Result<(Dataset, 
     }
     let Ordered { events, offsets, rows, repeated } = ordered(read.lines, user_ids.len(), !read.context.is_empty())?;
     notes.tables[0].repeats(repeated);
+    if events.len() < options.least_events {
+        let (count, told) = (if events.len() == 1 { "one event" } else { "too few events" }, notes.tables[0].told.join("; "));
+        let told = if told.is_empty() { told } else { format!(" ({told})") };
+        bail!("{}: {count}, {} or more expected: nothing can be learnt from it{told}", path.display(), options.least_events);
+    }
 
     let (titles, item_table) = match items {
         Some(items) => finish_table(items, &item_ids, "items", &mut notes),
         None => (vec![None; item_ids.len()], Table::default()),
     };
     let user_table = match users {
-        Some(users) => {
-            let active = user_ids.iter().filter(|id| users.ids.get(id).is_some()).count();
-            notes.idle_users = users.ids.names.len() - active;
-            finish_table(users, &user_ids, "users", &mut notes).1
-        }
+        Some(users) => finish_table(users, &user_ids, "users", &mut notes).1,
         None => Table::default(),
     };
     let context_table = finish_columns(read.context, &rows, "context", &mut notes);
-    if !options.quiet {
-        notes.chosen.iter().for_each(|(column, kind)| eprintln!("{column}: {kind} (by its values)"));
-        notes.empty.iter().for_each(|column| eprintln!("{column}: left out, it has no values"));
-    }
     let fallback = || folder.canonicalize().ok().and_then(|p| Some(p.file_name()?.to_string_lossy().into_owned()));
     let mut data = Dataset {
         name: declared.name.or_else(fallback).unwrap_or_else(|| "data".to_owned()),
@@ -150,4 +163,37 @@ fn event_types(declared: &Declared, found: Names) -> Result<(Vec<EventType>, Vec
     let place = |name: &String| types.iter().position(|t| t.name == *name).unwrap_or_default() as u16;
     let rank = found.names.iter().map(place).collect();
     Ok((types, rank))
+}
+
+/// How many of the ids of the events a table has; `what` is `items` or `users`.
+fn meet(ids: &Names, table: &RawTable, what: &str) -> Met {
+    let what = format!("{what} of the events in {}", table.file);
+    Met::of(what, ids.iter(), |id| table.ids.get(id).is_some(), || table.ids.iter())
+}
+
+/// Says which types of `data.toml` no event has.
+fn meet_types(declared: &Declared, found: &Names, notes: &mut Notes) {
+    let names = declared.types.keys().map(String::as_str).filter(|name| !PAGE_TYPES.contains(name));
+    let met = Met::of("types of data.toml in the events", names, |name| found.get(name).is_some(), || found.iter());
+    if met.known < met.of {
+        met.say(notes.quiet);
+        notes.met.push(met);
+    }
+}
+
+/// Warns of ids that programs write for a missing value.
+fn warn_of_markers(read: &EventsFile, notes: &mut Notes) {
+    warn_of_markers_among(&read.users, "user", read, |line| line.event.user, notes);
+    warn_of_markers_among(&read.items, "item", read, |line| line.event.item, notes);
+}
+
+fn warn_of_markers_among(ids: &Names, what: &str, read: &EventsFile, id_of: fn(&Line) -> u32, notes: &mut Notes) {
+    for (number, marker) in ids.iter().enumerate().filter(|(_, id)| is_missing_marker(id)) {
+        let count = read.lines.iter().filter(|line| id_of(line) as usize == number).count();
+        let (file, of) = (&notes.tables[0].file, read.lines.len());
+        notes.warn(format!(
+            "{file}: {count} of {of} events have the {what} {}: if it stands for a missing value, leave these rows out",
+            shown(marker)
+        ));
+    }
 }

@@ -1,0 +1,8 @@
+//! Reads and writes Parquet tables, column by column: texts, numbers, times, and lists of them.
+
+mod leaf;
+mod read;
+mod write;
+
+pub(in crate::data) use read::rows;
+pub(crate) use write::{Written, write};
