@@ -184,7 +184,8 @@ impl Recommender {
         self.log = EventLog::default();
     }
 
-    /// The rating that a visitor would give, clipped to the range of ratings; `None` if the bundle predicts no ratings.
+    /// The rating that a visitor would give, clipped to the range of ratings; `None` if the bundle predicts no ratings,
+    /// or if it is beyond the range of f32.
     ///
     /// # Panics
     /// If the row is past the end.
@@ -193,7 +194,7 @@ impl Recommender {
         let mut vector = vec![0.0; self.bundle.manifest.dim];
         self.bundle.rows.vector_into(row, &mut vector);
         let predicted = rating[0] + rating[1..].iter().zip(&vector).map(|(w, v)| w * v).sum::<f32>();
-        Some(predicted.max(range.least as f32).min(range.most as f32))
+        predicted.is_finite().then(|| predicted.max(range.least as f32).min(range.most as f32))
     }
 
     /// Scores of all items for a visitor's vector `[d]`: `[n]`, in logits, in row order.

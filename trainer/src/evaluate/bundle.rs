@@ -64,7 +64,8 @@ pub fn measure_bundle(recommender: &Recommender, data: &Dataset, split: &Split, 
                 None => recommender.rating(&user, *row),
                 Some(rows) => user.rating.as_ref().map(|rating| squared_error::predict(rating, &rows[*row as usize].0)),
             };
-            Ok(query.targets.iter().filter_map(rating).map(f64::from).collect())
+            // A rating that is none is no number, and `measure_ratings` says so.
+            Ok(query.targets.iter().map(|row| rating(row).map_or(f64::NAN, f64::from)).collect())
         });
     }
     measure(data, split, asked, |query| {
