@@ -184,6 +184,26 @@ mod tests {
         let d = Difference::of(&[1.0, 2.0, 3.0], &[0.0, 2.0, 1.0]);
         assert_eq!(d.diff, 1.0);
         assert!((d.ci95[1] - (1.0 + 1.96 / 3.0f64.sqrt())).abs() < 1e-12);
+        let mut report = Report {
+            data: DataSummary { name: "d".into(), sha256: String::new(), users: 0, items: 0, events: 0 },
+            protocol: Protocol::P2,
+            folds: vec![],
+            seeds: vec![],
+            models: BTreeMap::new(),
+            absent: BTreeMap::new(),
+            goal: "rmse".into(),
+            slices: BTreeMap::new(),
+            exposure: BTreeMap::new(),
+            exposure_curve: vec![],
+            paired: BTreeMap::new(),
+            float: BTreeMap::new(),
+            seconds: BTreeMap::new(),
+            cpu_seconds: BTreeMap::new(),
+            peak_mb: 0.0,
+        };
+        assert!(!report.table(false).contains("no figures") && !serde_json::to_string(&report).unwrap().contains("absent"));
+        report.absent.insert("svd".into(), "it has diverged".into());
+        assert!(report.table(false).ends_with("svd: no figures: it has diverged\n"));
         assert_eq!(Cell::of(&[]), Cell { mean: 0.0, sd: 0.0, ci95: [0.0, 0.0], n: 0 });
     }
 }

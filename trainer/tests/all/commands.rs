@@ -126,6 +126,43 @@ fn usage_is_2_and_anything_else_is_1() {
     assert!(!Path::new("nowhere-else/run.json").exists());
 }
 
+/// Errors that name what is missing, where a row of zeros would say nothing.
+#[test]
+fn what_tells_nothing_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let events = |name: &str, each: u32| {
+        fs::create_dir(at(name)).unwrap();
+        let rows: String =
+            (0..8).flat_map(|user| (0..each).map(move |i| format!("{user},{},{},4\n", (user + i) % 5, user * 100 + i))).collect();
+        fs::write(folder.path().join(name).join("events.csv"), format!("user,item,timestamp,rating\n{rows}")).unwrap();
+        at(name)
+    };
+    let (single, several) = (events("single", 1), events("several", 5));
+    fs::write(at("rates.toml"), "rating_weight = 0.5\nmax_epochs = 1\n").unwrap();
+    fs::write(at("short.toml"), "max_epochs = 1\ndim = 8\nhidden = 8\n").unwrap();
+    let [rates, short, out] = ["rates.toml", "short.toml", "out"].map(at);
+    for (args, named) in [
+        (&["train", "--data", &several, "--config", &rates, "--out", &out][..], "rating_weight is 0.5"),
+        (&["experiment", "--data", &several, "--config", &short, "--protocol", "all"], "all asks nobody"),
+        (&["experiment", "--data", &single, "--config", &short, "--protocol", "p3", "--baselines", "all"], "p3 asks nobody"),
+        (&["experiment", "--data", &single, "--config", &short, "--protocol", "p4"], "asks nobody"),
+    ] {
+        let (code, error) = refused(args);
+        assert!(code == Some(1) && error.trim_end().lines().last().unwrap().contains(named), "{args:?}: {error}");
+    }
+    // Of ten folds some ask nobody: the others are measured.
+    let json = out_of_experiment(&several, &short);
+    let folds = json["folds"].as_array().unwrap().len();
+    assert!((1..10).contains(&folds), "{json}");
+    assert!(json["models"]["foretaste"]["recall@20"]["n"].as_u64().unwrap() >= folds as u64);
+}
+
+fn out_of_experiment(data: &str, config: &str) -> Value {
+    let args = ["experiment", "--data", data, "--config", config, "--protocol", "p4", "--json", "--quiet"];
+    serde_json::from_str(&out(&args)).unwrap()
+}
+
 #[test]
 fn verify_names_what_is_wrong() {
     let folder = tempfile::tempdir().unwrap();
