@@ -2,8 +2,8 @@
 
 use std::cell::RefCell;
 
-use foretaste::profile::Event;
-use foretaste::{ErrorKind, Recommender, Request, VisitorState};
+use foretaste::profile::{Event, LogLine};
+use foretaste::{ErrorKind, Explore, Recommender, Request, VisitorState};
 use serde::de::DeserializeOwned;
 
 use super::bundle::{ready, refused, sound};
@@ -80,4 +80,25 @@ pub fn request(input: &[u8]) -> bool {
             _ => panic!("the same request is taken and refused"),
         }
     })
+}
+
+/// The core goes on from a log: it replays each line or restores what it refuses, and draws a slate that learns from
+/// it.
+pub fn go_on(lines: &[LogLine]) {
+    READY.with_borrow_mut(|recommender| {
+        recommender.clear();
+        for line in lines {
+            if let Err(error) = recommender.replay(line.clone()) {
+                refused(&error);
+                recommender.restore(line.clone());
+            }
+        }
+        assert_eq!(recommender.log().lines().count(), lines.len(), "every line is kept");
+        let explore = Explore { policy: "thompson".into(), ignored: 1.0, ..Explore::default() };
+        let request = Request { k: 5, explore, ..Request::default() };
+        match recommender.recommend(&request) {
+            Ok(slate) => sound(recommender, &request, &slate),
+            Err(error) => panic!("a log that was taken makes no slate: {error}"),
+        }
+    });
 }

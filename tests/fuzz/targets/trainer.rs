@@ -12,6 +12,7 @@ use foretaste_trainer::protocols::Protocol;
 use foretaste_trainer::training::{Config, Space};
 use tempfile::TempDir;
 
+use super::page::go_on;
 use super::text::one_line;
 
 thread_local!(static SCRATCH: TempDir = {
@@ -91,7 +92,8 @@ fn read(folder: &Path) -> bool {
     true
 }
 
-/// A log: the trainer reads it, takes it to the forms of other tools, and reads its own lines again as the same.
+/// A log: the trainer reads it, takes it to the forms of other tools, and reads its own lines again as the same; the
+/// core goes on from it.
 pub fn log(input: &[u8]) -> bool {
     let Some(log) = taken(VisitorLog::read(&written("visitor.jsonl", input))) else { return false };
     let shown = log.shown().len();
@@ -108,6 +110,7 @@ pub fn log(input: &[u8]) -> bool {
     let text: String = log.lines.iter().map(line).collect();
     let again = VisitorLog::read(&written("visitor.jsonl", text.as_bytes())).expect("a written log is read");
     assert_eq!(again.lines, log.lines, "a log is read again as it was");
+    go_on(&log.lines);
     let visitors = [log];
     _ = (dsjson(&visitors), ga4(&visitors), obp(&visitors));
     true
