@@ -51,6 +51,20 @@ impl Default for Request {
     }
 }
 
+/// The latest time and, negative, the earliest, in milliseconds UTC: those of a JavaScript `Date`.
+const MAX_TIME: u64 = 8_640_000_000_000_000;
+
+/// Checks that a time can be one in milliseconds. A log with another one could not be read again.
+///
+/// # Errors
+/// `range`.
+pub(crate) fn check_time(time: Option<i64>, part: &str) -> Result<()> {
+    match time {
+        Some(time) if time.unsigned_abs() > MAX_TIME => Err(range("milliseconds, at most 8.64e15", time).at(part)),
+        _ => Ok(()),
+    }
+}
+
 impl Request {
     /// Checks all values and gives the chosen policy.
     ///
@@ -60,6 +74,7 @@ impl Request {
         if self.k == 0 {
             return Err(range("1 or more", 0).at("recommend.k"));
         }
+        check_time(self.time, "recommend.time")?;
         if !(0.0..=1.0).contains(&self.diversity) {
             let got = if self.diversity.is_finite() { shortest(self.diversity) } else { "no number".into() };
             return Err(range("0 to 1", got).at("recommend.diversity"));

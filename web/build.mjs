@@ -6,6 +6,7 @@ import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 import { build, transform } from 'esbuild';
+import { withShortImports } from './imports.mjs';
 
 const root = import.meta.dirname;
 const at = (...parts) => join(root, ...parts);
@@ -67,11 +68,13 @@ function optimized(input, features) {
 /** Copies a module and its glue into the package. */
 function addModule({ name, from = name, glue, features }) {
   const out = (file) => at('dist/package/wasm', file);
-  fs.cpSync(optimized(at('pkg', from, `${glue}_bg.wasm`), features), out(`${name}.wasm`));
+  const optimal = fs.readFileSync(optimized(at('pkg', from, `${glue}_bg.wasm`), features));
+  const short = withShortImports(optimal, read(at('pkg', from, `${glue}.js`)));
+  fs.writeFileSync(out(`${name}.wasm`), short.wasm);
   // The package always passes the module's address. Without this change bundlers would look for a file that does not
   // exist.
   const noDefault = [/module_or_path = new URL\([^)]*\);/, "throw new Error('no module given');"];
-  const text = read(at('pkg', from, `${glue}.js`)).replace(...noDefault);
+  const text = short.glue.replace(...noDefault);
   if (fs.existsSync(out(`${glue}.js`)) && read(out(`${glue}.js`)) !== text) {
     throw new Error(`${name} needs different glue from the other builds of ${glue}`);
   }
@@ -81,16 +84,51 @@ function addModule({ name, from = name, glue, features }) {
   fs.writeFileSync(out(`${glue}.d.ts`), types);
 }
 
-/**
- * Adds `forget` to the tower's glue. After a trap it drops the old instance, so that the next init starts a new one.
- */
-function addForget() {
-  const glue = at('dist/package/wasm/tower.js');
-  const known = /^let wasm\w*(, wasm\w*)*;/m.test(read(glue)) && read(glue).includes('__wbg_init_promise = undefined');
-  if (!known) throw new Error('the glue of wasm-bindgen has another form than `forget` expects');
-  fs.appendFileSync(glue, '\nexport function forget() {\n    wasm = undefined;\n    __wbg_init_promise = undefined;\n}\n');
-  const declaration = '\n/** Makes the next init start a new instance. */\nexport function forget(): void;\n';
-  fs.appendFileSync(at('dist/package/wasm/tower.d.ts'), declaration);
+/** Changes of the glue of wasm-bindgen. */
+const GLUE = [
+  // An object of an instance that was dropped must not free its address in the next one when it is collected, so each
+  // notes its instance. Engines that run the modules have `FinalizationRegistry`, and `encodeInto`.
+  [
+    /\(typeof FinalizationRegistry === 'undefined'\)\s+\? .*\s+: new FinalizationRegistry\(ptr => (wasm\.\w+)\(ptr, 1\)\)/g,
+    'new FinalizationRegistry(([ptr, of]) => of === instance && $1(ptr, 1))',
+  ],
+  [/Finalization\.register\((\w+), \1\.__wbg_ptr, \1\)/g, 'Finalization.register($1, [$1.__wbg_ptr, instance], $1)'],
+  [/if \(!\('encodeInto' in cachedTextEncoder\)\) \{[\s\S]*?\n\}\n/, ''],
+  [/ {4}if \(realloc === undefined\) \{[\s\S]*?\n {4}\}\n/, ''],
+  [/^if \(Symbol\.dispose\) .*\n/gm, ''],
+  // Lets the page end an instance and start another one, which the glue itself cannot.
+  [
+    /^let wasmModule, wasmInstance, wasm;\n/m,
+    `let wasmModule, wasmInstance, wasm, instance = 0;
+export function forget() {
+    wasm = wasmInstance = __wbg_init_promise = undefined;
+    instance += 1;
+}
+export async function start(module) {
+    const made = await WebAssembly.instantiate(module, __wbg_get_imports());
+    return __wbg_finalize_init(made.instance ?? made, module);
+}
+`,
+  ],
+];
+
+/** Makes those changes. */
+function changeGlue(name) {
+  const glue = at('dist/package/wasm', `${name}.js`);
+  const change = (text, [pattern, by]) => {
+    if (text.search(pattern) < 0) throw new Error(`the glue of wasm-bindgen has another form than ${pattern}`);
+    return text.replace(pattern, by);
+  };
+  fs.writeFileSync(glue, GLUE.reduce(change, read(glue)));
+  fs.appendFileSync(
+    at('dist/package/wasm', `${name}.d.ts`),
+    `
+/** Starts an instance of the module. */
+export function start(module: WebAssembly.Module): Promise<InitOutput>;
+/** Drops the instance. Nothing of it may be used or freed afterwards. */
+export function forget(): void;
+`,
+  );
 }
 
 for (const name of ['package', 'page', 'index.html', 'style.css']) {
@@ -98,7 +136,7 @@ for (const name of ['package', 'page', 'index.html', 'style.css']) {
 }
 fs.mkdirSync(at('dist/package/wasm'), { recursive: true });
 MODULES.forEach(addModule);
-addForget();
+new Set(MODULES.map((module) => module.glue)).forEach(changeGlue);
 
 run('tsc', '-p', 'tsconfig.json');
 for (const name of fs.readdirSync(at('dist/package')).filter((name) => name.endsWith('.js'))) {

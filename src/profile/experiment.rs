@@ -1,5 +1,7 @@
 //! Experiments: which arm a unit gets. A hash decides, so no server has to keep it.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -51,7 +53,9 @@ impl<'a> Experiment<'a> {
         name_of(experiment, "experiment.name")?;
         name_of(unit, "experiment.unit")?;
         arms.iter().try_for_each(|name| name_of(name, "experiment.arms"))?;
-        let alike = arms.iter().enumerate().any(|(i, name)| arms[..i].contains(name));
+        // A loop, because `collect` would bring the code of a sort into the module.
+        let mut names = BTreeSet::new();
+        let alike = !arms.iter().all(|name| names.insert(name.as_str()));
         if arms.len() < 2 || arms.len() != weights.len() || alike || experiment.contains('\0') {
             return Err(ErrorKind::Argument("expected two arms or more, of different names".into()).at("experiment"));
         }

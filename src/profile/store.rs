@@ -2,6 +2,7 @@
 
 use super::Event;
 use crate::error::{ErrorKind, Result, range};
+use crate::request::check_time;
 
 /// The most bytes of an id or the name of a type.
 const MAX_NAME: usize = 4096;
@@ -31,7 +32,7 @@ impl Profile {
     ///
     /// # Errors
     /// `argument` for a name that is empty or longer than 4,096 bytes and for an id that is there already; `range` for
-    /// a value that is not finite.
+    /// a value that is not finite and for a time that is none in milliseconds.
     pub fn record(&mut self, mut event: Event) -> Result<&Event> {
         check(&event)?;
         let is_there = |id: &str| self.events.iter().any(|e| e.id.as_deref() == Some(id));
@@ -91,6 +92,8 @@ fn check(event: &Event) -> Result<()> {
     name_of(&event.item, "event.item")?;
     name_of(&event.kind, "event.type")?;
     event.id.iter().try_for_each(|id| name_of(id, "event.id"))?;
+    event.slate.iter().filter(|slate| !slate.is_empty()).try_for_each(|slate| name_of(slate, "event.slate"))?;
+    check_time(event.time, "event.time")?;
     match event.value {
         Some(v) if !v.is_finite() => Err(range("a finite number", "another").at("event.value")),
         _ => Ok(()),
@@ -130,6 +133,12 @@ mod tests {
         let mut profile = Profile::new(2);
         profile.record(event("a")).unwrap();
         assert_eq!(profile.record(Event { value: Some(f64::NAN), ..event("b") }).unwrap_err().code(), "range");
+        // Nanoseconds: no JSON reader of a page keeps all their digits.
+        for time in [1_700_000_000_000_000_000, i64::MIN, i64::MAX] {
+            assert_eq!(profile.record(Event { time: Some(time), ..event("b") }).unwrap_err().code(), "range");
+        }
+        let long = Event { slate: Some("x".repeat(MAX_NAME + 1)), ..event("b") };
+        assert_eq!(profile.record(long).unwrap_err().code(), "argument");
         assert_eq!(profile.import(vec![event("c"), event("")]).unwrap_err().code(), "argument");
         assert_eq!(items(&profile), ["a"]);
     }

@@ -1,6 +1,6 @@
-//! The core module's classes: `Core`, the recommender, and `PendingSlate`, a slate whose rows are still being searched.
+//! The core module's class `Core`: a bundle while it loads, then the recommender.
 
-use js_sys::{Float32Array, Function, Object, Uint8Array, Uint32Array};
+use js_sys::{Float32Array, Float64Array, Function, Object, Uint8Array, Uint32Array};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_wasm_bindgen::Serializer;
@@ -17,7 +17,7 @@ use crate::golden::Golden;
 use crate::json;
 use crate::model::Shapes;
 use crate::profile::{Assignment, Event, Experiment, Impression, LogLine, Slot};
-use crate::recommender::{self, Clock, Recommender};
+use crate::recommender::{Clock, PendingSlate, Recommender};
 use crate::request::Request;
 use crate::retrieve::{Effort, search_part};
 
@@ -28,6 +28,8 @@ const EFFORTS: [Effort; 3] = [Effort::Accurate, Effort::Fast, Effort::Pool];
 #[wasm_bindgen]
 pub struct Core {
     state: State,
+    /// Slates whose rows are still being searched, by number.
+    pending: Vec<Option<PendingSlate>>,
 }
 
 enum State {
@@ -43,31 +45,24 @@ enum State {
 impl Core {
     /// Starts to load the bundle of a `manifest.json`. A bundle of more than `max_bytes` is refused.
     #[wasm_bindgen(constructor)]
-    pub fn new(manifest: &[u8], max_bytes: Option<f64>) -> JsResult<Core> {
+    pub fn new(manifest: &Uint8Array, max_bytes: Option<f64>) -> JsResult<Core> {
         let limit = max_bytes.map_or(DEFAULT_MAX_BYTES, |b| b as u64);
-        let reader = BundleReader::new(manifest, limit).map_err(to_js_error)?;
-        Ok(Core { state: State::Loading(Box::new(reader)) })
+        let reader = BundleReader::new(&manifest.to_vec(), limit).map_err(to_js_error)?;
+        Ok(Core { state: State::Loading(Box::new(reader)), pending: Vec::new() })
     }
 
-    /// The names of the policies.
-    pub fn policies() -> Vec<String> {
-        POLICIES.map(Into::into).to_vec()
-    }
-
-    /// The files of the bundle: `{ path, role, bytes, sha256 }[]`.
-    pub fn files(&self) -> JsResult<JsValue> {
-        to_js(&self.manifest()?.used_files().collect::<Vec<_>>())
-    }
-
-    /// The sizes of the graphs' inputs, as `new Tower` takes them: `[dim, len, context, item]`.
-    pub fn shapes(&self) -> JsResult<Vec<u32>> {
-        let Shapes { dim, len, context, item } = self.manifest()?.shapes();
-        Ok([dim, len, context, item].map(|n| n as u32).to_vec())
-    }
-
-    /// An estimate of the memory that the open bundle takes, in bytes.
-    pub fn memory(&self) -> JsResult<f64> {
-        Ok(self.manifest()?.memory() as f64)
+    /// What a page has to know of the bundle: `files`, `{ path, role, bytes, sha256 }[]`; `shapes`, the sizes of the
+    /// graphs' inputs as `new Tower` takes them, `[dim, len, context, item]`; `memory`, an estimate of the bytes that
+    /// the open bundle takes; `policies`, the names of the policies.
+    pub fn plan(&self) -> JsResult<JsValue> {
+        let manifest = self.manifest()?;
+        let Shapes { dim, len, context, item } = manifest.shapes();
+        let plan = Object::new().into();
+        set(&plan, "files", &to_js(&manifest.used_files().collect::<Vec<_>>())?);
+        set(&plan, "shapes", &to_js(&[dim, len, context, item][..])?);
+        set(&plan, "memory", &(manifest.memory() as f64).into());
+        set(&plan, "policies", &to_js(&POLICIES[..])?);
+        Ok(plan)
     }
 
     /// Starts a file: makes room for it, or discards what has arrived of it.
@@ -86,25 +81,21 @@ impl Core {
     }
 
     /// Where the bytes of a file are in the module's memory, `[address, length]`; valid until the next call.
-    pub fn place(&mut self, path: &str) -> JsResult<Vec<f64>> {
+    pub fn place(&mut self, path: &str) -> JsResult<JsValue> {
         let bytes = self.reader("place")?.so_far(path).map_err(to_js_error)?;
-        Ok(vec![bytes.as_ptr() as usize as f64, bytes.len() as f64])
+        to_js(&[bytes.as_ptr() as usize, bytes.len()][..])
     }
 
     /// Ends a file: checks its length and SHA-256 and keeps the parts that the core needs. Computes the hash if it is
     /// missing.
-    pub fn finish(&mut self, path: &str, sha256: Option<Vec<u8>>) -> JsResult<()> {
+    pub fn finish(&mut self, path: &str, sha256: Option<Uint8Array>) -> JsResult<()> {
+        let sha256 = sha256.map(|hash| hash.to_vec());
         self.reader("finish")?.finish(path, sha256.as_deref()).map_err(to_js_error)
     }
 
-    /// Checks the length and SHA-256 of a file that the core does not read.
-    pub fn check(&self, path: &str, length: usize, sha256: &[u8]) -> JsResult<()> {
-        self.manifest()?.check_file(path, length, sha256).map_err(to_js_error)
-    }
-
     /// SHA-256 of any bytes.
-    pub fn sha256(bytes: &[u8]) -> Vec<u8> {
-        bundle::sha256(bytes)
+    pub fn sha256(bytes: &Uint8Array) -> Vec<u8> {
+        bundle::sha256(&bytes.to_vec())
     }
 
     /// Opens the item files that have arrived as one shard of a catalog, which can only be searched.
@@ -146,8 +137,8 @@ impl Core {
 
     /// Replays the rows of `golden.json` and returns the differences, `string[]`.
     #[wasm_bindgen(js_name = replayGolden)]
-    pub fn replay_golden(&self, golden: &[u8]) -> JsResult<JsValue> {
-        to_js(&Golden::replay(self.get()?, golden).map_err(to_js_error)?)
+    pub fn replay_golden(&self, golden: &Uint8Array) -> JsResult<JsValue> {
+        to_js(&Golden::replay(self.get()?, &golden.to_vec()).map_err(to_js_error)?)
     }
 
     /// Adds an event, given as JSON, and returns it as it is kept.
@@ -157,12 +148,13 @@ impl Core {
         to_js(&kept)
     }
 
-    /// The arm of a unit in an experiment, which is written to the log. There is one weight for each arm; `time` is in
-    /// milliseconds UTC.
-    pub fn assign(&mut self, experiment: &str, unit: &str, arms: Vec<String>, weights: &[f64], time: f64) -> JsResult<String> {
-        let experiment = Experiment { name: experiment, arms: &arms, weights };
-        let arm = self.get_mut()?.assign(&experiment, unit, Some(time as i64)).map_err(to_js_error)?;
-        Ok(arm.into())
+    /// The arm of a unit in an experiment, which is written to the log. `texts` are name and unit of the experiment and
+    /// its arms, as JSON; there is one weight for each arm; `time` is in milliseconds UTC.
+    pub fn assign(&mut self, texts: &str, weights: &Float64Array, time: Option<f64>) -> JsResult<JsValue> {
+        let texts = texts_of(texts, "experiment")?;
+        let [name, unit, arms @ ..] = &texts[..] else { return Err(argument("expected name and unit", "experiment")) };
+        let experiment = Experiment { name, arms, weights: &weights.to_vec() };
+        Ok(self.get_mut()?.assign(&experiment, unit, time.map(|time| time as i64)).map_err(to_js_error)?.into())
     }
 
     /// Removes the event with an id and returns whether there was one.
@@ -170,21 +162,13 @@ impl Core {
         Ok(self.get_mut()?.remove(event_id))
     }
 
-    /// The kept events, oldest first.
-    pub fn profile(&self) -> JsResult<JsValue> {
-        to_js(self.get()?.profile().events())
-    }
-
-    /// The number of kept events.
-    pub fn count(&self) -> JsResult<usize> {
-        Ok(self.get()?.profile().events().len())
-    }
-
-    /// Replaces the kept events by others, given as a JSON array.
+    /// Replaces the kept events by others, given as a JSON array. Returns those that are kept, oldest first.
     #[wasm_bindgen(js_name = importProfile)]
-    pub fn import_profile(&mut self, events: &str) -> JsResult<()> {
+    pub fn import_profile(&mut self, events: &str) -> JsResult<JsValue> {
         let events: Vec<Event> = from_json(events, "events")?;
-        self.get_mut()?.import_profile(events).map_err(to_js_error)
+        let recommender = self.get_mut()?;
+        recommender.import_profile(events).map_err(to_js_error)?;
+        to_js(recommender.profile().events())
     }
 
     /// Erases profile and log.
@@ -200,16 +184,30 @@ impl Core {
         to_js(&slate)
     }
 
-    /// The first half of `recommend`, up to the search, for a page whose shards search.
-    pub fn ask(&self, request: &str) -> JsResult<PendingSlate> {
+    /// The first half of `recommend`, up to the search, for a page whose shards search. Returns what to search for, as
+    /// the arguments of `search`, and the number of the slate: `{ slate, vector, k, effort, lift, removed }`.
+    pub fn ask(&mut self, request: &str) -> JsResult<JsValue> {
         let pending = self.get()?.ask(from_json(request, "request")?).map_err(to_js_error)?;
-        Ok(PendingSlate { pending })
+        let Lift { length, rarity } = pending.lift();
+        let effort = EFFORTS.iter().position(|effort| *effort == pending.effort()).unwrap_or_default();
+        let slate = self.pending.iter().position(Option::is_none).unwrap_or(self.pending.len());
+        let asked = Object::new().into();
+        set(&asked, "slate", &slate.into());
+        set(&asked, "vector", &Float32Array::from(pending.vector()).into());
+        set(&asked, "k", &pending.k().into());
+        set(&asked, "effort", &effort.into());
+        set(&asked, "lift", &Float32Array::from([length, rarity].as_slice()).into());
+        set(&asked, "removed", &Uint32Array::from(pending.removed()).into());
+        self.pending.resize_with(self.pending.len().max(slate + 1), || None);
+        self.pending[slate] = Some(pending);
+        Ok(asked)
     }
 
-    /// The second half of `recommend`: the slate from the best rows of all shards, best first.
-    pub fn answer(&mut self, pending: PendingSlate, rows: &[u32], scores: &[f32]) -> JsResult<JsValue> {
-        let best = scores.iter().copied().zip(rows.iter().copied()).collect();
-        let slate = self.get_mut()?.answer(pending.pending, best).map_err(to_js_error)?;
+    /// The second half of `recommend`: the slate with a number, from the best rows of all shards, best first.
+    pub fn answer(&mut self, slate: usize, rows: &Uint32Array, scores: &Float32Array) -> JsResult<JsValue> {
+        let pending = self.pending.get_mut(slate).and_then(Option::take).ok_or_else(|| argument("no such slate", "answer"))?;
+        let best = scores.to_vec().into_iter().zip(rows.to_vec()).collect();
+        let slate = self.get_mut()?.answer(pending, best).map_err(to_js_error)?;
         to_js(&slate)
     }
 
@@ -220,11 +218,11 @@ impl Core {
     /// search for a policy's pool. `lift`: length and rarity, or empty for none.
     pub fn search(
         &self,
-        vector: &[f32],
+        vector: &Float32Array,
         k: usize,
         effort: u8,
-        lift: &[f32],
-        removed: &[u32],
+        lift: &Float32Array,
+        removed: &Uint32Array,
         files: Option<usize>,
     ) -> JsResult<JsValue> {
         let rows: &Rows = match &self.state {
@@ -232,8 +230,12 @@ impl Core {
             _ => &self.get()?.bundle().rows,
         };
         let effort = EFFORTS.get(usize::from(effort)).copied().unwrap_or_default();
-        let lift = lift.first_chunk().map_or(Lift::default(), |[length, rarity]| Lift { length: *length, rarity: *rarity });
-        let best = search_part(rows, vector, k, effort, lift, removed, files.unwrap_or(usize::MAX)).map_err(to_js_error)?;
+        let lift = match lift.to_vec()[..] {
+            [length, rarity] => Lift { length, rarity },
+            _ => Lift::default(),
+        };
+        let (vector, removed) = (vector.to_vec(), removed.to_vec());
+        let best = search_part(rows, &vector, k, effort, lift, &removed, files.unwrap_or(usize::MAX)).map_err(to_js_error)?;
         let (scores, rows): (Vec<f32>, Vec<u32>) = best.into_iter().unzip();
         let found = Object::new().into();
         set(&found, "rows", &Uint32Array::from(rows.as_slice()).into());
@@ -242,16 +244,17 @@ impl Core {
     }
 
     /// The items of rows, with the given scores. Rows that the catalog does not have are left out.
-    pub fn items(&self, rows: &[u32], scores: &[f32]) -> JsResult<JsValue> {
+    pub fn items(&self, rows: &Uint32Array, scores: &Float32Array) -> JsResult<JsValue> {
         let recommender = self.get()?;
-        let exists = |(row, _): &(&u32, &f32)| (**row as usize) < recommender.bundle().rows.len();
-        to_js(&rows.iter().zip(scores).filter(exists).map(|(row, score)| recommender.item(*row, *score)).collect::<Vec<_>>())
+        let exists = |(row, _): &(u32, f32)| (*row as usize) < recommender.bundle().rows.len();
+        let found = rows.to_vec().into_iter().zip(scores.to_vec()).filter(exists);
+        to_js(&found.map(|(row, score)| recommender.item(row, score)).collect::<Vec<_>>())
     }
 
-    /// The given items, best first.
-    pub fn rank(&self, ids: Vec<String>, request: &str) -> JsResult<JsValue> {
-        let items = self.get()?.rank(&ids, &from_json(request, "request")?).map_err(to_js_error)?;
-        to_js(&items)
+    /// The given items, best first. Ids and request are given as JSON.
+    pub fn rank(&self, ids: &str, request: &str) -> JsResult<JsValue> {
+        let ids = texts_of(ids, "ids")?;
+        to_js(&self.get()?.rank(&ids, &from_json(request, "request")?).map_err(to_js_error)?)
     }
 
     /// The `k` items most similar to an item.
@@ -269,26 +272,33 @@ impl Core {
         to_js(&self.get()?.log().since(written).collect::<Vec<_>>())
     }
 
-    /// Adds a log line of an earlier visit or of another tab. Does nothing before the bundle is open.
-    ///
-    /// `texts` are the fields that later slates and assignments need: the items of an impression, the item of an event,
-    /// or experiment, arm and unit of an assignment. A reader of whole lines would add many bytes to the module.
-    pub fn restore(&mut self, kind: &str, texts: Vec<String>) {
-        let State::Open(recommender) = &mut self.state else { return };
-        let mut texts = texts.into_iter();
-        recommender.restore(match kind {
-            "impression" => {
-                let slots = texts.map(|item| Slot { item, ..Slot::default() }).collect();
-                LogLine::Impression(Box::new(Impression { slots, ..Impression::default() }))
-            }
-            "assignment" => {
-                let mut next = || texts.next().unwrap_or_default();
-                let (experiment, arm, unit) = (next(), next(), next());
-                LogLine::Assignment(Assignment { kind: kind.into(), experiment, arm, unit, time: None })
-            }
-            _ => LogLine::Event(Event { item: texts.next().unwrap_or_default(), ..Event::default() }),
-        });
+    /// Adds a log line of an earlier visit or of another tab. Of the line it takes the kind and the texts that later
+    /// slates and assignments need, as JSON: the items of an `impression`, the item of an `event`, or experiment, arm
+    /// and unit of an `assignment`. A reader of whole lines would add many bytes to the module.
+    pub fn restore(&mut self, line: &str) -> JsResult<()> {
+        let line = line_of(texts_of(line, "log")?);
+        let recommender = self.get_mut()?;
+        line.into_iter().for_each(|line| recommender.restore(line));
+        Ok(())
     }
+}
+
+/// The log line of a kind and its texts; texts that are missing are empty.
+fn line_of(parts: Vec<String>) -> Option<LogLine> {
+    let mut texts = parts.into_iter();
+    let kind = texts.next()?;
+    let mut next = || texts.next().unwrap_or_default();
+    Some(match kind.as_str() {
+        "impression" => {
+            let slots = texts.map(|item| Slot { item, ..Slot::default() }).collect();
+            LogLine::Impression(Box::new(Impression { slots, ..Impression::default() }))
+        }
+        "assignment" => {
+            let (experiment, arm, unit) = (next(), next(), next());
+            LogLine::Assignment(Assignment { kind, experiment, arm, unit, time: None })
+        }
+        _ => LogLine::Event(Event { item: next(), ..Event::default() }),
+    })
 }
 
 impl Core {
@@ -324,46 +334,6 @@ impl Core {
     }
 }
 
-/// A slate whose rows are still being searched: what to search for.
-#[wasm_bindgen]
-pub struct PendingSlate {
-    pending: recommender::PendingSlate,
-}
-
-#[wasm_bindgen]
-impl PendingSlate {
-    /// The vector to search for, `[dim]`.
-    #[wasm_bindgen(getter)]
-    pub fn vector(&self) -> Vec<f32> {
-        self.pending.vector().to_vec()
-    }
-
-    /// How many rows to find.
-    #[wasm_bindgen(getter)]
-    pub fn k(&self) -> usize {
-        self.pending.k()
-    }
-
-    /// The effort, as `search` takes it.
-    #[wasm_bindgen(getter)]
-    pub fn effort(&self) -> u8 {
-        EFFORTS.iter().position(|effort| *effort == self.pending.effort()).unwrap_or_default() as u8
-    }
-
-    /// The lift, as `search` takes it.
-    #[wasm_bindgen(getter)]
-    pub fn lift(&self) -> Vec<f32> {
-        let Lift { length, rarity } = self.pending.lift();
-        vec![length, rarity]
-    }
-
-    /// The rows that must not be found.
-    #[wasm_bindgen(getter)]
-    pub fn removed(&self) -> Vec<u32> {
-        self.pending.removed().to_vec()
-    }
-}
-
 #[wasm_bindgen]
 extern "C" {
     /// Pages, workers and Node all have this global; only pages have a `window`.
@@ -395,6 +365,14 @@ fn from_json<T: DeserializeOwned>(text: &str, part: &str) -> JsResult<T> {
     })
 }
 
+/// A list of texts. Its one reader serves all calls.
+#[inline(never)]
+fn texts_of(json: &str, part: &str) -> JsResult<Vec<String>> {
+    from_json(json, part)
+}
+
+/// A value as plain objects and lists. Maps become a `Map`: setting the key `__proto__` of an object would not add it.
 fn to_js<T: Serialize + ?Sized>(value: &T) -> JsResult<JsValue> {
-    value.serialize(&Serializer::json_compatible()).map_err(|e| to_js_error(ErrorKind::Malformed(e.to_string()).at("result")))
+    let serializer = Serializer::json_compatible().serialize_maps_as_objects(false);
+    value.serialize(&serializer).map_err(|e| to_js_error(ErrorKind::Malformed(e.to_string()).at("result")))
 }

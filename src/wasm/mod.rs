@@ -10,6 +10,6 @@ mod imported;
 mod tower;
 
 #[cfg(feature = "wasm-core")]
-pub use self::core::{Core, PendingSlate};
+pub use self::core::Core;
 #[cfg(feature = "wasm-tower")]
 pub use tower::Tower;

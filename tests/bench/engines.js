@@ -42,7 +42,7 @@ export async function coreOf(set, files = (all) => all) {
   const { default: init, Core } = await import('/dist/package/wasm/core.js');
   const { memory } = await init({ module_or_path: `/dist/package/wasm/core-${instructionSet()}.wasm` });
   const core = new Core(await bytesOf(set.at('manifest.json')));
-  for (const file of files(core.files().filter((f) => f.role === 'items' || f.role === 'catalog'))) {
+  for (const file of files(core.plan().files.filter((f) => f.role === 'items' || f.role === 'catalog'))) {
     core.begin(file.path);
     const reader = (await fetch(set.at(file.path))).body.getReader();
     for (let next = await reader.read(); !next.done; next = await reader.read()) core.append(file.path, next.value);

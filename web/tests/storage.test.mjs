@@ -220,17 +220,138 @@ describe('kept on the device', () => {
     await context.close();
   });
 
-  test('the last records are kept even if the page goes away at once', async () => {
+  /** Changes what is stored by `change(profiles, log)`, in a page of the context. */
+  async function changeStored(context, change) {
+    const page = await context.newPage();
+    await page.goto(`${server.address}empty.html`);
+    await page.evaluate(`(async () => {
+      const database = await new Promise(
+        (resolve) => (indexedDB.open('foretaste').onsuccess = ({ target }) => resolve(target.result)),
+      );
+      const transaction = database.transaction(['profiles', 'log'], 'readwrite');
+      (${change})(transaction.objectStore('profiles'), transaction.objectStore('log'));
+      await new Promise((resolve) => (transaction.oncomplete = resolve));
+      database.close();
+    })()`);
+    await page.close();
+  }
+  const profile = (page) => page.evaluate(async () => (await window.rec.profile.get()).map(({ item }) => item));
+  const setAside = (page) => page.evaluate(() => window.rec.features().setAside);
+
+  test('one unreadable event is set aside, and the others are there', async () => {
+    for (const worker of [false, true]) {
+      const context = await chrome.newContext();
+      const page = await tab(context, { worker });
+      await page.evaluate(() => window.rec.profile.import(['1', '2', '3'].map((item) => ({ id: item, item, type: 'view' }))));
+      await like(page, '4');
+      await changeStored(context, (profiles) => {
+        const bad = [
+          7,
+          null,
+          'x',
+          { item: '5', type: 'view' },
+          { id: 'n', item: 6, type: 'view' },
+          { id: 'd', item: '7', type: 'view', time: new Date() },
+        ];
+        const strange = [
+          { id: 't', item: '8', type: 'view', time: 1.7e18 },
+          { id: 'k', item: '9', type: 'view', later: 1 },
+        ];
+        profiles.get('default').onsuccess = ({ target }) =>
+          profiles.put([...target.result, ...bad, ...strange, { id: '1', item: 'twice', type: 'view' }], 'default');
+      });
+      for (let visit = 0; visit < 2; visit++) {
+        await page.reload();
+        await reopened(page, { worker });
+        assert.deepEqual(await profile(page), ['1', '2', '3', '4'], `visit ${visit}`);
+        assert.equal(await setAside(page), 8);
+      }
+      await page.evaluate(() => window.rec.profile.remove('2'));
+      await like(page, '5');
+      assert.deepEqual(await profile(await tab(context, { worker })), ['1', '3', '4', '5']);
+      // A later version that can read some of them has them again.
+      await changeStored(context, (profiles) => {
+        profiles.get(['default', 'aside']).onsuccess = ({ target }) => {
+          if (target.result.length !== 8) throw new Error('they are not kept');
+          target.result.at(-1).later = undefined;
+          profiles.put(target.result, ['default', 'aside']);
+        };
+      });
+      const later = await tab(context, { worker });
+      assert.deepEqual([await profile(later), await setAside(later)], [['9', '1', '3', '4', '5'], 7]);
+      await later.evaluate(() => window.rec.profile.clear());
+      assert.equal(await setAside(later), 0);
+      await context.close();
+    }
+  });
+
+  test('a profile that is none, and lines that a later version wrote, stay as they are', async () => {
     const context = await chrome.newContext();
     const page = await tab(context);
-    await page.evaluate(() => {
-      void window.rec.record({ item: '1', type: 'like' });
-      void window.rec.record({ item: '2', type: 'like' });
-      location.href = '/empty.html?next';
+    await like(page, '1');
+    await changeStored(context, (profiles, log) => {
+      profiles.put({ not: 'a list' }, 'default');
+      const strange = [
+        '{"type":"view","item":5}',
+        '{"type":"impression","slots":[{"item":5}]}',
+        '{"type":"later","of":{}}',
+        '["later"]',
+        'null',
+        '[',
+      ];
+      for (const line of [...strange, '{"type":"assignment","experiment":"e"}', '{"item":"\\ud800"}'])
+        log.put({ namespace: 'default', line });
+      for (const line of [5, { a: 1 }, undefined]) log.put({ namespace: 'default', line });
+      for (let i = 0; i < 3000; i++) log.put({ namespace: 'default', line: '{"type":"impression","slots":[{"item":5}]}' });
     });
-    await page.waitForURL(/next/);
+    await page.reload();
     await reopened(page);
-    assert.deepEqual(await lines(page), ['1', '2']);
+    assert.deepEqual(await profile(page), ['1']);
+    assert.equal(await setAside(page), 1 + 8 + 3000);
+    const text = await page.evaluate(() => window.rec.exportLog());
+    assert.ok(text.includes('\n{"type":"later","of":{}}\n') && text.includes('\n[\n'), 'exported as they are');
+    assert.equal(text.split('\n').length - 1, 1 + 8 + 3000);
+    assert.equal(await page.evaluate(async () => (await window.rec.recommend({ k: 3 })).items.length), 3);
+    await like(page, '2');
+    assert.deepEqual(await profile(await tab(context)), ['1', '2']);
+    await context.close();
+  });
+
+  test('two tabs that record one event keep one', async () => {
+    const context = await chrome.newContext();
+    const [one, two] = [await tab(context), await tab(context, { worker: true })];
+    const record = (page) => page.evaluate(() => window.rec.record({ id: 'same', item: '1' }).catch((error) => error.code));
+    await Promise.all([record(one), record(two)]);
+    await one.waitForFunction(async () => (await window.rec.profile.get()).length === 1);
+    assert.deepEqual(await profile(await tab(context)), ['1']);
+    assert.equal(await record(one), 'argument');
+    await context.close();
+  });
+
+  test('many records: events and lines of several visits and tabs come together', async () => {
+    const context = await chrome.newContext();
+    const page = await tab(context);
+    const other = await tab(context);
+    const record = (page, count, start) =>
+      page.evaluate(
+        async ([count, start]) => {
+          const calls = [];
+          for (let i = 0; i < count; i++) calls.push(window.rec.record({ id: `e${start + i}`, item: `${i % 60}`, type: 'view' }));
+          await Promise.all(calls);
+        },
+        [count, start],
+      );
+    await record(page, 300, 0);
+    await record(other, 5, 300);
+    await page.reload();
+    await reopened(page);
+    await record(page, 300, 305);
+    const ids = (page) => page.evaluate(async () => (await window.rec.profile.get()).map(({ id }) => id));
+    const cap = await page.evaluate(async () => (await window.rec.info()).encoding.history.cap);
+    const expected = Array.from({ length: 605 }, (_, i) => `e${i}`).slice(-cap);
+    assert.deepEqual(await ids(page), expected);
+    assert.deepEqual(await ids(await tab(context)), expected);
+    assert.equal((await lines(page)).length, 605);
     await context.close();
   });
 

@@ -90,6 +90,19 @@ export function withOptionalFeature(bundle) {
   );
 }
 
+/** A copy of a bundle whose catalog has other names of columns. */
+export function renamedColumns(bundle, names) {
+  return changed(bundle, (folder) =>
+    editManifest(folder, (manifest) => {
+      const file = manifest.files.find(({ role }) => role === 'catalog');
+      const rename = (text) => Object.entries(names).reduce((text, [from, to]) => text.replace(`"${from}":`, `"${to}":`), text);
+      const text = rename(readFileSync(join(folder, file.path), 'utf8'));
+      writeFileSync(join(folder, file.path), text);
+      Object.assign(file, { bytes: Buffer.byteLength(text), sha256: createHash('sha256').update(text).digest('hex') });
+    }),
+  );
+}
+
 /** A copy of a bundle with its one item file split in two. The first has `rows` rows, a multiple of 16. */
 export function inTwoFiles(bundle, rows) {
   return changed(bundle, (folder) =>
@@ -132,6 +145,39 @@ export function inTwoFiles(bundle, rows) {
       rmSync(join(folder, whole.path));
     }),
   );
+}
+
+/** The code of the error that a promise ends with; `accepted` if there is none. */
+export const codeOf = async (promise) =>
+  promise.then(
+    () => 'accepted',
+    (error) => (error?.name === 'AbortError' ? error.name : (error?.code ?? `untyped ${error?.name}: ${error?.message}`)),
+  );
+
+/**
+ * Makes functions of the WASM modules trap: the next call of the export `next` does. Only for instances that are made
+ * later. Counts the instances of each module.
+ */
+export function trapping() {
+  const traps = { next: undefined, instances: { core: 0, tower: 0 } };
+  const { instantiate } = WebAssembly;
+  WebAssembly.instantiate = async (...args) => {
+    const made = await instantiate(...args);
+    const { exports } = made;
+    // Node has modules of its own.
+    if (!exports?.tower_run && !exports?.core_new) return made;
+    traps.instances[exports.tower_run ? 'tower' : 'core'] += 1;
+    const trapped = (name, call) => {
+      if (traps.next !== name) return call;
+      traps.next = undefined;
+      throw new WebAssembly.RuntimeError('unreachable');
+    };
+    const wrapped = Object.entries(exports).map(([name, value]) =>
+      typeof value === 'function' ? [name, (...args) => trapped(name, value)(...args)] : [name, value],
+    );
+    return { instance: { exports: Object.fromEntries(wrapped) }, module: args[0] };
+  };
+  return traps;
 }
 
 /** Starts `foretaste serve` on a free port; `stop` ends it. */

@@ -15,6 +15,12 @@ describe('in workers', () => {
     );
     const { cpSync } = await import('node:fs');
     cpSync(spoilt, join(folder, 'spoilt'), { recursive: true });
+    // The package with shards that take their files and then fail each search.
+    cpSync(join(folder, 'package'), join(folder, 'failing'), { recursive: true });
+    const shard = `onmessage = ({ data: { id, do: what } }) => {
+      if (id !== undefined) postMessage(what === 'seal' ? { id } : { id, error: 'unreachable' });
+    };`;
+    writeFileSync(join(folder, 'failing/shard.js'), shard);
     writeFileSync(join(folder, 'empty.html'), '<!doctype html><title>empty</title>');
     [chrome, server] = [await browser(), await serve(folder)];
     ({ page, messages } = await watchedPage(chrome));
@@ -123,6 +129,29 @@ describe('in workers', () => {
       'disposed recommender',
       'disposed recommender',
     ]);
+  });
+
+  test('fields have no prototype, and a worker without its shards searches alone', async () => {
+    const own = await watchedPage(chrome);
+    await own.page.goto(`${server.address}empty.html`);
+    const seen = await own.page.evaluate(async () => {
+      const { load } = await import('/failing/index.js');
+      const rec = await load('/bundle/', { worker: 2 });
+      const before = rec.features().workers;
+      const ids = ({ items }) => items.map(({ id }) => id);
+      const [one, two] = [await rec.recommend({ k: 60 }), await rec.recommend({ k: 60 })];
+      const alone = await load('/bundle/');
+      return {
+        workers: [before, rec.features().workers],
+        expected: ids(await alone.recommend({ k: 60 })),
+        lists: [ids(one), ids(two)],
+        prototypes: [one.items[0], (await rec.similar('5'))[0]].map(({ fields }) => Object.getPrototypeOf(fields)),
+      };
+    });
+    assert.deepEqual(seen.workers, [2, 1]);
+    assert.deepEqual(seen.lists, [seen.expected, seen.expected]);
+    assert.deepEqual(seen.prototypes, [null, null]);
+    await own.page.close();
   });
 
   test('page and worker share the kept events', async () => {

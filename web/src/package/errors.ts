@@ -15,6 +15,7 @@ export type ErrorCode =
   | 'argument'
   | 'no-model'
   | 'model'
+  | 'trap'
   | 'network'
   | 'disposed';
 
@@ -33,21 +34,36 @@ export class ForetasteError extends Error {
   }
 }
 
-/** Calls the core and turns its errors into `ForetasteError`s. */
-export function typed<T>(call: () => T): T {
+/** An error in words. A page may throw anything, and not everything can be printed. */
+export function said(error: unknown): string {
   try {
-    return call();
-  } catch (error) {
-    throw asTyped(error);
+    return String(error);
+  } catch {
+    return typeof error;
   }
 }
 
-function asTyped(error: unknown): unknown {
-  if (error instanceof Error && 'code' in error && typeof error.code === 'string') {
-    const part = 'part' in error && typeof error.part === 'string' ? error.part : '';
-    return new ForetasteError(error.code as ErrorCode, error.message, part, { cause: error });
+/** What the core or the tower says is wrong; undefined if they did not say it. */
+export function known(error: unknown): ForetasteError | undefined {
+  if (error instanceof ForetasteError) return error;
+  if (!(error instanceof Error && 'code' in error && typeof error.code === 'string')) return undefined;
+  const part = 'part' in error && typeof error.part === 'string' ? error.part : '';
+  return new ForetasteError(error.code as ErrorCode, error.message, part, { cause: error });
+}
+
+/** The result of a call to the core; undefined if something is wrong with its argument. */
+export function allowed<T>(call: () => T): T | undefined {
+  try {
+    return call();
+  } catch (error) {
+    if (known(error)) return undefined;
+    throw error;
   }
-  return error;
+}
+
+/** The error of every call after `dispose`. */
+export function disposed(): ForetasteError {
+  return new ForetasteError('disposed', 'the recommender was disposed of', 'recommender');
 }
 
 /** An error as a worker sends it: the structured clone of an `Error` would lose `code` and `part`. */
@@ -56,7 +72,7 @@ export type PlainError = { name: string; message: string; code?: string; part?: 
 /** Converts an error for `postMessage`. */
 export function toPlain(error: unknown): PlainError {
   if (error instanceof ForetasteError) return { name: error.name, message: error.message, code: error.code, part: error.part };
-  return error instanceof Error ? { name: error.name, message: error.message } : { name: 'Error', message: String(error) };
+  return error instanceof Error ? { name: error.name, message: error.message } : { name: 'Error', message: said(error) };
 }
 
 /** The error that a worker sent. */

@@ -1,68 +1,70 @@
+import { refused } from './arguments.js';
 import type { FileCache } from './cache.js';
-import { typed } from './errors.js';
+import { ForetasteError, said } from './errors.js';
 import { type BundleFile, readAll, readChunks, type TakeChunk } from './fetch.js';
-import { sha256 } from './modules.js';
-import type { Shards } from './shards.js';
+import type { ToShard } from './messages.js';
+import { type Handle, sha256 } from './modules.js';
 import type { LoadOptions } from './types.js';
 import type { Core } from './wasm/core.js';
 
+/** Hears what a core is told of a file. */
+export type Tell = (message: Extract<ToShard, { path: string }>) => void;
+
 /** Fetches the files of one bundle and reports their progress as one sum. */
 export class Fetcher {
-  private loaded = 0;
+  /** The bytes of each file that have arrived. */
+  private readonly loaded = new Map<string, number>();
   private readonly total: number;
-  private readonly bundleMemory: number;
 
   constructor(
-    readonly core: Core,
-    /** The core's memory, where the browser hashes files. */
-    private readonly coreMemory: WebAssembly.Memory,
-    private readonly shards: Shards | undefined,
     private readonly cache: FileCache,
     /** The files that will be fetched. */
-    readonly files: BundleFile[],
+    files: BundleFile[],
+    /** An estimate of the bytes that the open bundle takes. */
+    private readonly memory: number,
     private readonly signal: AbortSignal,
     private readonly onProgress: LoadOptions['onProgress'],
   ) {
     this.total = files.reduce((sum, file) => sum + file.bytes, 0);
-    this.bundleMemory = typed(() => core.memory());
-    this.count(0);
+    this.report();
   }
 
-  private count(bytes: number): void {
-    this.loaded += bytes;
-    if (!this.signal.aborted) this.onProgress?.({ loaded: this.loaded, total: this.total, memory: this.bundleMemory });
+  private report(): void {
+    if (this.signal.aborted) return;
+    const loaded = [...this.loaded.values()].reduce((sum, bytes) => sum + bytes, 0);
+    try {
+      this.onProgress?.({ loaded, total: this.total, memory: this.memory });
+    } catch (error) {
+      throw refused('options.onProgress', said(error), 'argument', error);
+    }
   }
 
-  /** Streams a file into the memory of the core, which checks it, and into the shard that searches it. */
-  intoCore(file: BundleFile): Promise<void> {
-    const { core, shards } = this;
+  /** Streams a file into a core with its memory, which checks it. `tell` hears what the core is told. */
+  intoCore(core: Handle<Core>, memory: WebAssembly.Memory, file: BundleFile, tell: Tell): Promise<void> {
     const { path } = file;
     return this.fetch(file, 'auto', async (response, take) => {
-      typed(() => core.begin(path));
-      shards?.send({ do: 'begin', path });
+      core.call((core) => core.begin(path));
+      tell({ do: 'begin', path });
       await readChunks(response, path, file.bytes, (chunk) => {
         this.signal.throwIfAborted();
-        typed(() => core.append(path, chunk));
-        shards?.send({ do: 'append', path, chunk });
+        core.call((core) => core.append(path, chunk));
+        tell({ do: 'append', path, chunk });
         take(chunk);
       });
       this.signal.throwIfAborted();
-      const [start = 0, length = 0] = typed(() => core.place(path));
-      const hash = await sha256(new Uint8Array(this.coreMemory.buffer as ArrayBuffer, start, length));
+      const [start = 0, length = 0] = core.call((core) => core.place(path));
+      const hash = await sha256(new Uint8Array(memory.buffer as ArrayBuffer, start, length));
       this.signal.throwIfAborted();
-      typed(() => core.finish(path, hash));
-      shards?.send({ do: 'finish', path, hash });
+      core.call((core) => core.finish(path, hash));
+      tell({ do: 'finish', path, hash });
     });
   }
 
-  /** The bytes of a file that the core checks but does not keep. */
+  /** The bytes of a file that the core does not keep. */
   bytes(file: BundleFile): Promise<Uint8Array<ArrayBuffer>> {
-    const { core } = this;
     return this.fetch(file, 'low', async (response, take) => {
-      const bytes = await readAll(response, file.path, file.bytes, take);
-      const hash = await sha256(bytes);
+      const bytes = await readChecked(response, file, take);
       this.signal.throwIfAborted();
-      typed(() => core.check(file.path, bytes.length, hash));
       return bytes;
     });
   }
@@ -77,15 +79,29 @@ export class Fetcher {
   ): Promise<T> {
     return this.cache.with(file, { signal: this.signal, priority }, async (response) => {
       let bytes = 0;
+      const count = (more: number) => {
+        bytes += more;
+        this.loaded.set(file.path, bytes);
+        this.report();
+      };
       try {
-        return await use(response, (chunk) => {
-          bytes += chunk.length;
-          this.count(chunk.length);
-        });
+        return await use(response, (chunk) => count(chunk.length));
       } catch (error) {
-        this.count(-bytes);
+        count(-bytes);
         throw error;
       }
     });
   }
+}
+
+/** Reads a file of the manifest whole and checks its length and SHA-256. */
+export async function readChecked(response: Response, file: BundleFile, take?: TakeChunk): Promise<Uint8Array<ArrayBuffer>> {
+  const { path } = file;
+  const bytes = await readAll(response, path, file.bytes, take);
+  if (bytes.length < file.bytes) {
+    throw new ForetasteError('length', `${path}: expected ${file.bytes} bytes, got ${bytes.length}`, path);
+  }
+  const hash = Array.from(await sha256(bytes), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  if (hash !== file.sha256) throw new ForetasteError('hash', `${path}: expected SHA-256 ${file.sha256}, got ${hash}`, path);
+  return bytes;
 }

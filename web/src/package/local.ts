@@ -1,68 +1,101 @@
 import { FileCache } from './cache.js';
-import { ForetasteError, typed } from './errors.js';
+import { ForetasteError, said } from './errors.js';
 import { type BundleFile, fetchFile, readAll } from './fetch.js';
-import { Fetcher } from './fetcher.js';
-import { coreInstance, loadCore, loadTower, sha256, Towers } from './modules.js';
+import { Fetcher, readChecked } from './fetcher.js';
+import { Log } from './log.js';
+import { coreModule, type GraphInput, type Handle, LastingCore, sha256, Towers, towerModule } from './modules.js';
+import { CORE_ROLES, Opener, type Plan } from './opener.js';
+import { LocalProfile } from './profile.js';
 import { LocalRecommender } from './recommender.js';
-import { restore } from './restore.js';
 import { Shards } from './shards.js';
 import { Store } from './store.js';
 import type { Info, LoadOptions, Recommender } from './types.js';
 import type { Core } from './wasm/core.js';
 
-/** Roles of the files that the core reads. */
-const CORE_ROLES = ['items', 'catalog'];
 /** Roles of the files that a page fetches. It needs no item tower, because it has the items' rows. */
 const PAGE_ROLES = [...CORE_ROLES, 'user_tower'];
 const MAX_MANIFEST_BYTES = 64 << 20;
 
 /** Opens the bundle in `folder`, an absolute address that ends in `/`, in this thread: a page, a worker or Node. */
 export async function loadLocal(folder: URL, options: LoadOptions): Promise<Recommender> {
-  const { worker = false, tower = true } = options;
-  // If one file is refused, the fetches of all others end.
-  const failed = new AbortController();
-  const signal = options.signal ? AbortSignal.any([options.signal, failed.signal]) : failed.signal;
+  const { worker = false, tower = true, maxBytes } = options;
+  // If one file is refused, the fetches of all others end; and so they do at `dispose`.
+  const ended = new AbortController();
+  const signal = options.signal ? AbortSignal.any([options.signal, ended.signal]) : ended.signal;
   const opening = FileCache.open(folder, options.cache ?? true);
   const roles = tower ? PAGE_ROLES : CORE_ROLES;
-  const fetched = Promise.all([fetchManifest(folder, opening, roles, signal), loadCore(options.wasm?.core)]);
-  const towerModule = tower ? loadTower(options.wasm?.tower) : undefined;
-  towerModule?.catch(() => {});
-  let created: Core | undefined;
-  let shards: Shards | undefined;
+  const fetched = Promise.all([fetchManifest(folder, opening, roles, signal), coreModule.start(options.wasm?.core)]);
+  const towerStarted = tower ? towerModule.start(options.wasm?.tower) : undefined;
+  towerStarted?.catch(() => {});
+  const undo: (() => void)[] = [() => ended.abort()];
   try {
-    const [manifest, CoreClass] = await fetched;
+    const [manifest] = await fetched;
     await checkIntegrity(manifest, options.integrity);
-    const core = typed(() => new CoreClass(manifest, options.maxBytes));
-    created = core;
-    const files = typed(() => core.files() as BundleFile[]);
-    const items = files.filter((file) => file.role === 'items');
-    const { module, memory } = await coreInstance();
-    if (worker && typeof Worker !== 'undefined') {
-      shards = Shards.open(worker, items, { do: 'open', module, manifest, maxBytes: options.maxBytes });
-    }
-    const cache = await opening;
-    cache.deltas = parsed(manifest).files;
-    const wanted = files.filter((file) => roles.includes(file.role));
-    const fetcher = new Fetcher(core, memory, shards, cache, wanted, signal, options.onProgress);
-    const towers = towerModule && loadTowers(fetcher, towerModule);
-    towers?.catch(() => {});
-    await Promise.all(files.filter((file) => CORE_ROLES.includes(file.role)).map((file) => fetcher.intoCore(file)));
-    typed(() => core.open());
-    await shards?.sealed();
-    const { store, storageError } = await openStorage(options);
-    const restoredLines = store ? await restore(core, store) : 0;
-    void Promise.resolve(towers)
-      .then(() => cache.prune(files))
-      .catch(() => {});
-    const golden = async () => readAll(await fetchFile(folder, 'golden.json', {}), 'golden.json', Infinity);
+    // It runs, unless another recommender's call has trapped meanwhile.
+    const { module } = await coreModule.start();
+    const opener = new Opener(manifest, maxBytes);
+    const { plan } = opener;
     const info = parsed(manifest);
-    return new LocalRecommender({ core, info, towers, store, storageError, restoredLines, golden, shards });
+    const cache = await opening;
+    cache.deltas = info.files;
+    const shardsOf = worker && typeof Worker !== 'undefined' ? worker : false;
+    const shards = Shards.open(shardsOf, opener.files(['items']), { do: 'open', module, manifest, maxBytes });
+    undo.push(() => shards?.stop());
+    const fetcher = new Fetcher(cache, opener.files(roles), plan.memory, signal, options.onProgress);
+    const towers = towerStarted && loadTowers(fetcher, plan, towerStarted);
+    towers?.catch(() => {});
+
+    // The core is opened while the storage is.
+    let first = true;
+    const core: LastingCore = new LastingCore(async () => {
+      const again = new Fetcher(cache, [], 0, ended.signal, undefined);
+      const handle = await (first
+        ? opener.open(fetcher, (message) => shards?.send(message), prepare)
+        : opener.open(again, () => {}, prepare));
+      first = false;
+      return handle;
+    });
+    undo.push(() => core.dispose());
+    const { cap } = info.encoding.history;
+    const kept = openStorage(options, cap).then(({ store, storageError }) => {
+      const log = new Log(core, store);
+      return { store, storageError, log, profile: new LocalProfile(core, cap, store, log) };
+    });
+    undo.push(() => void kept.then(({ store }) => store?.close()));
+    const run = runOf(towers);
+    const prepare = async (handle: Handle<Core>) => {
+      const { log, profile } = await kept;
+      const lines = await log.lines();
+      handle.call((core) => {
+        if (run) core.setRuntime(run);
+        log.restore(core, lines);
+        profile.restore(core);
+      });
+    };
+    await core.use(() => {});
+    await shards?.sealed();
+    const { store, profile } = await kept;
+    if (store) await profile.setAside(store, await profile.refresh(store));
+    void Promise.resolve(towers)
+      .then(() => cache.prune(plan.files))
+      .catch(() => {});
+    const golden = () => fetchGolden(folder, opener.files(['golden'])[0], ended.signal);
+    const stop = () => ended.abort();
+    return new LocalRecommender({ ...(await kept), core, info, policies: plan.policies, towers, golden, shards, stop });
   } catch (error) {
-    failed.abort();
-    shards?.stop();
-    created?.free();
+    undo.forEach((step) => step());
     throw error;
   }
+}
+
+/** Runs a graph of the towers, once they are there. Undefined if there will be none. */
+function runOf(towers: Promise<Towers> | undefined): ((graph: string, inputs: GraphInput[]) => unknown) | undefined {
+  let loaded: Towers | undefined;
+  towers?.then(
+    (towers) => (loaded = towers),
+    () => {},
+  );
+  return towers && ((graph, inputs) => loaded?.run(graph, inputs));
 }
 
 /**
@@ -87,21 +120,30 @@ function parsed(manifest: Uint8Array): Info & { files: BundleFile[] } {
   return JSON.parse(new TextDecoder().decode(manifest)) as Info & { files: BundleFile[] };
 }
 
-async function loadTowers(fetcher: Fetcher, module: Promise<WebAssembly.Module>): Promise<Towers> {
-  const shapes = typed(() => fetcher.core.shapes());
-  const graph = fetcher.files.find((file) => file.role === 'user_tower');
-  const [user, compiled] = await Promise.all([graph ? fetcher.bytes(graph) : new Uint8Array(), module]);
-  return new Towers(compiled, { user, shapes });
+async function loadTowers(fetcher: Fetcher, { files, shapes }: Plan, started: Promise<unknown>): Promise<Towers> {
+  const graph = files.find((file) => file.role === 'user_tower');
+  const [user] = await Promise.all([graph ? fetcher.bytes(graph) : new Uint8Array(), started]);
+  // Another bundle's tower may have trapped meanwhile.
+  await towerModule.start();
+  return new Towers({ user, shapes });
 }
 
-/** The store that the options ask for, or why it could not be opened. */
-async function openStorage(options: LoadOptions): Promise<{ store: Store | undefined; storageError: string | undefined }> {
-  if (options.storage !== 'indexeddb') return { store: undefined, storageError: undefined };
+async function fetchGolden(folder: URL, file: BundleFile | undefined, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+  if (!file) throw new ForetasteError('missing', 'manifest.json: there are no golden rows', 'golden');
+  return readChecked(await fetchFile(folder, file.path, { signal }), file);
+}
+
+/** The store that the options ask for, or why it could not be opened. `cap` is the most events. */
+async function openStorage(
+  { storage, namespace = 'default' }: LoadOptions,
+  cap: number,
+): Promise<{ store: Store | undefined; storageError: string | undefined }> {
+  if (storage !== 'indexeddb') return { store: undefined, storageError: undefined };
   try {
-    return { store: await Store.open(options.namespace ?? 'default'), storageError: undefined };
+    return { store: await Store.open(namespace, cap), storageError: undefined };
   } catch (error) {
     // Private windows and strict settings deny storage; the page still recommends.
-    return { store: undefined, storageError: String(error) };
+    return { store: undefined, storageError: said(error) };
   }
 }
 

@@ -1,7 +1,9 @@
+import { refused } from './arguments.js';
 import { compileWasm } from './compile.js';
-import { ForetasteError, fromPlain } from './errors.js';
+import { disposed, ForetasteError, fromPlain, said } from './errors.js';
+import { bareFields } from './items.js';
 import type { FromWorker, ToWorker } from './messages.js';
-import type { Features, LoadOptions, Recommender, WasmSource } from './types.js';
+import type { Features, Item, LoadOptions, Recommender, Slate, WasmSource } from './types.js';
 
 /** The methods of a recommender that return promises, and those of its profile. */
 const METHODS = [
@@ -47,7 +49,7 @@ export async function loadRemote(url: string, options: LoadOptions): Promise<Rec
   let nextId = 0;
 
   const call = (method: string, args: unknown[]): Promise<unknown> => {
-    if (ended) return Promise.reject(new ForetasteError('disposed', 'the recommender was disposed of', 'recommender'));
+    if (ended) return Promise.reject(disposed());
     const id = nextId++;
     return new Promise((resolve, reject) => {
       pending.set(id, { resolve, reject });
@@ -55,7 +57,7 @@ export async function loadRemote(url: string, options: LoadOptions): Promise<Rec
         worker.postMessage({ id, call: method, args } satisfies ToWorker);
       } catch (error) {
         pending.delete(id);
-        reject(new ForetasteError('argument', `${method}: ${String(error)}`, method, { cause: error }));
+        reject(refused(method, said(error), 'argument', error));
       }
     });
   };
@@ -71,11 +73,18 @@ export async function loadRemote(url: string, options: LoadOptions): Promise<Rec
       const caller = pending.get(data.id);
       pending.delete(data.id);
       if (data.error) caller?.reject(fromPlain(data.error));
-      else caller?.resolve(data.result);
-    } else if (data.news === 'progress') onProgress?.(data.progress);
+      else caller?.resolve(bareResult(data.result));
+    } else if (data.news === 'progress') report(data.progress);
     else if (data.news === 'features') features = data.features;
   };
 
+  const report: NonNullable<typeof onProgress> = (progress) => {
+    try {
+      onProgress?.(progress);
+    } catch (error) {
+      end(refused('options.onProgress', said(error), 'argument', error));
+    }
+  };
   const abort = () => end(signal?.reason);
   signal?.addEventListener('abort', abort);
   try {
@@ -98,8 +107,15 @@ export async function loadRemote(url: string, options: LoadOptions): Promise<Rec
     profile: methods(PROFILE_METHODS, 'profile.') as unknown as Recommender['profile'],
     ready,
     features: () => structuredClone(features as Features),
-    dispose: () => end(new ForetasteError('disposed', 'the recommender was disposed of', 'recommender')),
+    dispose: () => end(disposed()),
   };
+}
+
+/** A worker's result: a message gives the fields of items a prototype. */
+function bareResult(result: unknown): unknown {
+  const items = (result as Slate | undefined)?.items ?? result;
+  if (Array.isArray(items) && (items[0] as Item | undefined)?.fields) bareFields(items as Item[]);
+  return result;
 }
 
 /** A module's source in a form that can be sent: addresses become absolute, a response is compiled here. */

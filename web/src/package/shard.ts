@@ -1,6 +1,6 @@
 // The script of a worker that searches one shard of a catalog: a core that has the rows of some item files.
 import type { Found, FromShard, ToShard } from './messages.js';
-import initCore, { Core } from './wasm/core.js';
+import { Core, start } from './wasm/core.js';
 
 let core: Core;
 
@@ -9,7 +9,7 @@ async function run(message: ToShard): Promise<Found | undefined> {
     case 'search':
       return core.search(message.vector, message.k, message.effort, message.lift, message.removed) as Found;
     case 'open':
-      await initCore({ module_or_path: message.module });
+      await start(message.module);
       core = new Core(message.manifest, message.maxBytes);
       break;
     case 'begin':

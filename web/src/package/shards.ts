@@ -1,7 +1,7 @@
-import { ForetasteError, typed } from './errors.js';
+import { ForetasteError } from './errors.js';
 import type { BundleFile } from './fetch.js';
 import type { Found, FromShard, Search, ToShard } from './messages.js';
-import type { Core } from './wasm/core.js';
+import type { LastingCore } from './modules.js';
 
 /** Rows from which one more worker pays for its messages: two workers search 400,000 rows faster than one. */
 const ROWS_PER_WORKER = 200_000;
@@ -59,9 +59,9 @@ export class Shards {
   private constructor(
     /** The shard of each item file that is not searched here, by path. */
     private readonly shardOf: Map<string, Shard>,
-    private readonly shards: Shard[],
-    /** How many item files are searched here. */
-    private readonly filesHere: number,
+    private shards: Shard[],
+    /** How many item files are searched here; undefined: all. */
+    private filesHere: number | undefined,
   ) {}
 
   /** Workers that search, counting this one. */
@@ -115,8 +115,8 @@ export class Shards {
     await Promise.all(this.shards.map((shard) => shard.call({ do: 'seal' })));
   }
 
-  /** The best rows of all shards, best first, ties by row. */
-  async search(core: Core, { vector, k, effort, lift, removed }: Search): Promise<Found> {
+  /** The best rows of all shards, best first, ties by row. If a shard fails, this thread goes on alone. */
+  async search(core: LastingCore, { vector, k, effort, lift, removed }: Search): Promise<Found> {
     const elsewhere = this.shards.map(async (shard) => {
       const inShard = removed
         .filter((row) => row >= shard.first && row < shard.first + shard.count)
@@ -127,10 +127,17 @@ export class Shards {
         scores: found?.scores ?? new Float32Array(),
       };
     });
-    // If the search below throws, the shards fail for the same reason; that is reported once.
     elsewhere.forEach((found) => found.catch(() => {}));
-    const here = typed(() => core.search(vector, k, effort, lift, removed, this.filesHere) as Found);
-    return (await Promise.all(elsewhere)).reduce((a, b) => merge(a, b, k), here);
+    // If this throws, the shards fail for the same reason.
+    const here = await core.use((core) => core.search(vector, k, effort, lift, removed, this.filesHere) as Found);
+    try {
+      return (await Promise.all(elsewhere)).reduce((a, b) => merge(a, b, k), here);
+    } catch {
+      this.stop();
+      this.shards = [];
+      this.filesHere = undefined;
+      return core.use((core) => core.search(vector, k, effort, lift, removed) as Found);
+    }
   }
 
   stop(): void {

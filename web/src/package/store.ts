@@ -1,13 +1,22 @@
-import type { KeptEvent } from './types.js';
-
 /** What another tab did: it wrote these lines to the log, it changed the kept events, or it erased everything. */
 export type News = { lines: string[] } | 'changed' | 'cleared';
+
+/**
+ * What is stored of a profile, oldest first. Other versions of this package may have written it, so an event may be
+ * anything.
+ */
+export type Stored = {
+  events: unknown[];
+  /** Events that some version could not read. */
+  aside: unknown[];
+};
 
 const DATABASE = 'foretaste';
 const VERSION = 2;
 /**
- * Object store since version 1: the events of a namespace under its name, its experiment id under `[namespace,
- * 'unit']`.
+ * Object store since version 1, by namespace: the events up to some line of the log under the namespace itself, that
+ * line's key under `[namespace, 'upto']`, events set aside under `[namespace, 'aside']`, the experiment id under
+ * `[namespace, 'unit']`. Namespaces are strings, so no namespace is one of the other keys.
  */
 const PROFILES = 'profiles';
 /**
@@ -15,43 +24,44 @@ const PROFILES = 'profiles';
  * namespace.
  */
 const LOG = 'log';
-type Line = { namespace: string; line: string };
+/** A line of the log. `recorded`: it is an event of the profile too, unless it lies before `upto`. */
+type Line = { namespace: string; line: string; recorded?: true };
 /** Log lines that a namespace keeps: as many as the core keeps. */
-const CAPACITY = 20_000;
-/** Lines to append before lines over the capacity are deleted. */
-const TRIM_AFTER = 256;
+export const LOG_CAPACITY = 20_000;
+/** Lines to read or to append before the store is tidied. */
+const TIDY_AFTER = 256;
 
 /**
  * The events, log and experiment id of one namespace in the IndexedDB of this origin.
  *
- * Each change is one transaction, so tabs never overwrite each other's changes. No method fails: if IndexedDB does, the
- * recommender keeps working in memory and `error` says why.
+ * An event is kept by the one line that it has in the log: neither can be lost without the other, and nothing has to be
+ * read before it is written. Each change is one transaction, so tabs never overwrite each other's changes. No method
+ * fails: if IndexedDB does, the recommender keeps working in memory and `error` says why.
  */
 export class Store {
   private readonly channel: BroadcastChannel;
-  /** The key of the experiment id. Namespaces are strings, so no namespace has this key. */
-  private readonly unitKey: [string, 'unit'];
   private fault: string | undefined;
   private closed = false;
   /** Lines that IndexedDB did not take. */
-  private readonly unwritten: string[] = [];
+  private readonly unwritten: Line[] = [];
   /** Adds lines to the transaction that the current task has started; undefined if it has started none. */
-  private addToBatch: ((lines: string[]) => void) | undefined;
-  private appendedSinceTrim = 0;
+  private addToBatch: ((lines: Line[]) => Promise<void>) | undefined;
+  private untidy = 0;
 
   private constructor(
     private readonly database: IDBDatabase,
     private readonly namespace: string,
+    /** Most events. */
+    private readonly cap: number,
   ) {
     this.channel = new BroadcastChannel(`${DATABASE}:${namespace}`);
-    this.unitKey = [namespace, 'unit'];
     // A page of a later version that wants to upgrade the database must not wait for this one.
     database.onversionchange = () => database.close();
   }
 
   /** Opens the store of a namespace. Rejects if the visitor or the browser denies IndexedDB. */
-  static async open(namespace: string): Promise<Store> {
-    return new Store(await openDatabase(), namespace);
+  static async open(namespace: string, cap: number): Promise<Store> {
+    return new Store(await openDatabase(), namespace, cap);
   }
 
   /** The first error since the store was opened. */
@@ -59,58 +69,50 @@ export class Store {
     return this.fault;
   }
 
-  /** The kept events, oldest first. */
-  async events(): Promise<KeptEvent[]> {
-    const read = (t: IDBTransaction) => t.objectStore(PROFILES).get(this.namespace) as IDBRequest<KeptEvent[] | undefined>;
-    return (await this.within('readonly', PROFILES, read)) ?? [];
+  /** The kept events, each id once, and those set aside. */
+  async stored(): Promise<Stored> {
+    const read = await this.within('readonly', [PROFILES, LOG], (t) => this.read(t));
+    const { events, aside, tail } = read ?? { events: [], aside: [], tail: 0 };
+    if (tail > TIDY_AFTER) void this.tidy();
+    return { events: unique([...events, ...recordedIn(this.unwritten)]), aside };
   }
 
-  /** Replaces the kept events by what `change` makes of them, and tells the other tabs. */
-  async update(change: (events: KeptEvent[]) => KeptEvent[]): Promise<void> {
-    await this.within('readwrite', PROFILES, (t) => {
-      const profiles = t.objectStore(PROFILES);
-      const request = profiles.get(this.namespace) as IDBRequest<KeptEvent[] | undefined>;
-      request.onsuccess = () => {
-        const events = change(request.result ?? []);
-        if (events.length > 0) profiles.put(events, this.namespace);
-        else profiles.delete(this.namespace);
-      };
-      return request;
-    });
+  /** Replaces what is stored by what `change` makes of it, and tells the other tabs. */
+  async update(change: (stored: Stored) => Partial<Stored>): Promise<void> {
+    await this.within('readwrite', [PROFILES, LOG], (t) => this.rewrite(t, change));
     this.tell('changed');
   }
 
   /** The log lines of all tabs, oldest first. Lines of this tab that could not be written come last. */
   async lines(): Promise<string[]> {
-    const read = (t: IDBTransaction) => linesOf(t).getAll(this.namespace) as IDBRequest<Line[]>;
+    const read = (t: IDBTransaction) => answer(linesOf(t).getAll(this.namespace) as IDBRequest<Line[]>);
     const lines = (await this.within('readonly', LOG, read)) ?? [];
-    return [...lines.map(({ line }) => line), ...this.unwritten].slice(-CAPACITY);
+    const texts = [...lines, ...this.unwritten].map(({ line }) => line);
+    return texts.filter((line) => typeof line === 'string').slice(-LOG_CAPACITY);
   }
 
   /**
-   * Adds lines to the log and tells the other tabs. The transaction starts within this call, so the page may go away at
-   * once.
+   * Adds lines to the log, if `recorded` as events of the profile too, and tells the other tabs. The transaction starts
+   * within this call, so the page may go away at once. Resolves when it is complete.
    */
-  append(lines: string[]): void {
-    if (lines.length === 0) return;
+  append(lines: string[], recorded: boolean): Promise<void> {
+    if (lines.length === 0) return Promise.resolve();
     this.tell({ lines });
-    if (this.addToBatch) this.addToBatch(lines);
-    else void this.write(lines);
-    this.appendedSinceTrim += lines.length;
-    if (this.appendedSinceTrim < TRIM_AFTER) return;
-    this.appendedSinceTrim = 0;
-    void this.within('readwrite', LOG, (t) => this.trim(t, CAPACITY));
+    const all = lines.map((line): Line => ({ namespace: this.namespace, line, ...(recorded && { recorded }) }));
+    this.untidy += lines.length;
+    const written = this.addToBatch?.(all) ?? this.write(all);
+    if (this.untidy >= TIDY_AFTER) void this.tidy();
+    return written;
   }
 
   /** The visitor's id for experiments; `fresh` becomes the id if there is none yet. */
   async unit(fresh: string): Promise<string> {
-    const unit = await this.within('readwrite', PROFILES, (t) => {
+    const unit = await this.within('readwrite', PROFILES, async (t) => {
       const profiles = t.objectStore(PROFILES);
-      const request = profiles.get(this.unitKey) as IDBRequest<string | undefined>;
-      request.onsuccess = () => {
-        if (request.result === undefined) profiles.put(fresh, this.unitKey);
-      };
-      return request;
+      const kept = (await answer(profiles.get(this.key('unit')))) as unknown;
+      if (typeof kept === 'string' && kept !== '') return kept;
+      profiles.put(fresh, this.key('unit'));
+      return fresh;
     });
     return unit ?? fresh;
   }
@@ -119,8 +121,8 @@ export class Store {
   async clear(): Promise<void> {
     this.unwritten.length = 0;
     await this.within('readwrite', [PROFILES, LOG], (t) => {
-      t.objectStore(PROFILES).delete(this.namespace);
-      t.objectStore(PROFILES).delete(this.unitKey);
+      for (const key of [this.namespace, ...(['upto', 'aside', 'unit'] as const).map((name) => this.key(name))])
+        t.objectStore(PROFILES).delete(key);
       return this.trim(t, 0);
     });
     this.tell('cleared');
@@ -141,61 +143,149 @@ export class Store {
     if (!this.closed) this.channel.postMessage(news);
   }
 
+  private key(name: 'upto' | 'aside' | 'unit'): IDBValidKey {
+    return [this.namespace, name];
+  }
+
   /**
-   * The result of the request that `work` makes, once its transaction is complete; undefined if that fails. The
-   * transaction starts within this call.
+   * The result of `work` in a transaction, once that is complete; undefined if it fails. The transaction and the work
+   * start within this call.
    */
   private async within<T>(
     mode: IDBTransactionMode,
     stores: string | string[],
-    work: (transaction: IDBTransaction) => IDBRequest<T> | undefined,
+    work: (transaction: IDBTransaction) => T | Promise<T>,
   ): Promise<T | undefined> {
+    let transaction: IDBTransaction | undefined;
     try {
-      return await new Promise((resolve, reject) => {
-        const transaction = this.database.transaction(stores, mode);
-        const request = work(transaction);
-        transaction.oncomplete = () => resolve(request?.result);
-        transaction.onerror = transaction.onabort = () => reject(transaction.error);
+      const started = this.database.transaction(stores, mode);
+      transaction = started;
+      const complete = new Promise<void>((resolve, reject) => {
+        started.oncomplete = () => resolve();
+        started.onabort = () => reject(started.error);
       });
+      const [result] = await Promise.all([(async () => work(started))(), complete]);
+      return result;
     } catch (error) {
       if (!this.closed) this.fault ??= String(error);
+      attempt(() => transaction?.abort());
       return undefined;
     }
+  }
+
+  /** The stored events, and how many lines of the log were read for them. */
+  private async read(transaction: IDBTransaction): Promise<Stored & { tail: number }> {
+    const profiles = transaction.objectStore(PROFILES);
+    const keys = [this.namespace, this.key('aside'), this.key('upto')];
+    const [events, aside, upto] = await Promise.all(keys.map((key) => answer(profiles.get(key) as IDBRequest<unknown>)));
+    const request =
+      typeof upto === 'number'
+        ? transaction.objectStore(LOG).getAll(IDBKeyRange.lowerBound(upto, true))
+        : linesOf(transaction).getAll(this.namespace);
+    const tail = await answer(request as IDBRequest<Line[]>);
+    const own = tail.filter((line) => line?.namespace === this.namespace);
+    return { events: unique([...listOf(events), ...recordedIn(own)]), aside: listOf(aside), tail: tail.length };
+  }
+
+  private async rewrite(transaction: IDBTransaction, change: (stored: Stored) => Partial<Stored>): Promise<void> {
+    const stored = await this.read(transaction);
+    const { events = stored.events, aside = stored.aside } = change(stored);
+    const last = await answer(transaction.objectStore(LOG).openKeyCursor(null, 'prev'));
+    const profiles = transaction.objectStore(PROFILES);
+    const put = (value: unknown[], key: IDBValidKey) => (value.length > 0 ? profiles.put(value, key) : profiles.delete(key));
+    put(events.slice(-this.cap), this.namespace);
+    put(aside, this.key('aside'));
+    if (last) profiles.put(last.key, this.key('upto'));
+  }
+
+  /** Gathers the events of the log's last lines and deletes lines over the capacity. */
+  private async tidy(): Promise<void> {
+    this.untidy = 0;
+    await this.within('readwrite', [PROFILES, LOG], async (t) => {
+      await this.rewrite(t, (stored) => stored);
+      await this.trim(t, LOG_CAPACITY);
+    });
   }
 
   /**
    * Writes lines in one transaction, together with all that `addToBatch` adds before the current task ends. A second
    * transaction would wait for the first one and be lost if the page goes away meanwhile.
    */
-  private async write(lines: string[]): Promise<void> {
-    const batch = [...lines];
-    const key = await this.within('readwrite', LOG, (t) => {
-      const put = (line: string) => t.objectStore(LOG).put({ namespace: this.namespace, line } satisfies Line);
-      this.addToBatch = (more) => {
+  private async write(lines: Line[]): Promise<void> {
+    const batch: Line[] = [];
+    const written = this.within('readwrite', LOG, (t) => {
+      const put = (more: Line[]) => {
         batch.push(...more);
-        more.forEach(put);
+        for (const line of more) t.objectStore(LOG).put(line);
+        return true;
+      };
+      this.addToBatch = (more) => {
+        if (!attempt(() => put(more))) t.abort();
+        return done;
       };
       // Commits without waiting for the answers: the page may be gone before one comes.
       queueMicrotask(() => {
         this.addToBatch = undefined;
-        t.commit();
+        attempt(() => t.commit());
       });
-      return lines.map(put)[0];
+      return put(lines);
     });
-    if (key !== undefined) return;
-    this.unwritten.push(...batch);
-    this.unwritten.splice(0, this.unwritten.length - CAPACITY);
+    const done = written.then((complete) => {
+      if (!complete) {
+        this.unwritten.push(...(batch.length > 0 ? batch : lines));
+        this.unwritten.splice(0, this.unwritten.length - LOG_CAPACITY);
+      } else if (batch.some(({ recorded }) => recorded)) this.tell('changed');
+    });
+    return done;
   }
 
   /** Deletes all but the last `most` lines of the log. */
-  private trim(transaction: IDBTransaction, most: number): IDBRequest<IDBValidKey[]> {
-    const request = linesOf(transaction).getAllKeys(this.namespace);
-    request.onsuccess = () => {
-      const old = request.result.slice(0, Math.max(0, request.result.length - most));
-      old.forEach((key) => transaction.objectStore(LOG).delete(key));
-    };
-    return request;
+  private async trim(transaction: IDBTransaction, most: number): Promise<void> {
+    const keys = await answer(linesOf(transaction).getAllKeys(this.namespace));
+    for (const key of keys.slice(0, Math.max(0, keys.length - most))) transaction.objectStore(LOG).delete(key);
   }
+}
+
+/** The result of a request. The transaction stays open for what follows at once. */
+function answer<T>(request: IDBRequest<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+}
+
+function attempt<T>(work: () => T): T | undefined {
+  try {
+    return work();
+  } catch {
+    return undefined;
+  }
+}
+
+function listOf(value: unknown): unknown[] {
+  if (value === undefined) return [];
+  return Array.isArray(value) ? value : [value];
+}
+
+/** The events of the lines that are also events of the profile. */
+function recordedIn(lines: Line[]): unknown[] {
+  const events = lines.filter(({ recorded }) => recorded).map(({ line }) => attempt(() => JSON.parse(line) as unknown));
+  return events.filter((event) => event !== undefined);
+}
+
+/** The id of a stored event; undefined if it has none. */
+export function idOf(event: unknown): string | undefined {
+  const id = (event as { id?: unknown } | null | undefined)?.id;
+  return typeof id === 'string' ? id : undefined;
+}
+
+/** The events without those whose id an earlier one has: two tabs may have recorded the same event. */
+function unique(events: unknown[]): unknown[] {
+  const ids = new Set<string>();
+  return events.filter((event) => {
+    const id = idOf(event);
+    return id === undefined || (!ids.has(id) && ids.add(id));
+  });
 }
 
 /** The log's index by namespace. */

@@ -217,6 +217,8 @@ export interface Features {
   storage: 'memory' | 'indexeddb';
   /** Set when IndexedDB could not be opened or failed later. The recommender keeps working in memory. */
   storageError?: string;
+  /** Number of stored events and log lines that this version cannot read. They stay on the device. */
+  setAside: number;
   /** `ready` once `recommend` answers at once; `none` if the load asked for no tower. */
   model: 'loading' | 'ready' | 'failed' | 'none';
   policies: string[];

@@ -6,13 +6,17 @@ import type { LoadOptions, Recommender } from './types.js';
 
 const send = (message: FromWorker) => postMessage(message);
 
-let recommender: Recommender;
-/** The storage error that the page knows of. */
-let sentError: string | undefined;
+let recommender: Recommender | undefined;
+/** The features that the page knows of, as JSON. */
+let sent = '';
 
+/** Tells the page what has changed. */
 function sendFeatures(): void {
-  const features = recommender.features();
-  sentError = features.storageError;
+  const features = recommender?.features();
+  if (!features) return;
+  const text = JSON.stringify(features);
+  if (text === sent) return;
+  sent = text;
   send({ news: 'features', features: { ...features, workers: Math.max(1, features.workers) } });
 }
 
@@ -20,11 +24,11 @@ async function run(call: string, args: unknown[]): Promise<unknown> {
   if (call === 'load') {
     const [url, options] = args as [string, LoadOptions];
     recommender = await loadLocal(new URL(url), { ...options, onProgress: (progress) => send({ news: 'progress', progress }) });
-    sendFeatures();
     // The page hears that the model is ready before its own `ready` settles.
-    recommender.ready.then(sendFeatures, sendFeatures);
+    void recommender.ready.then(sendFeatures, sendFeatures);
     return undefined;
   }
+  if (!recommender) throw new Error('the bundle is not loaded');
   if (call === 'ready') return recommender.ready;
   const [target, method] = call.startsWith('profile.')
     ? [recommender.profile, call.slice('profile.'.length)]
@@ -35,9 +39,10 @@ async function run(call: string, args: unknown[]): Promise<unknown> {
 self.onmessage = async ({ data: { id, call, args } }: MessageEvent<ToWorker>) => {
   try {
     const result = await run(call, args);
-    if (recommender.features().storageError !== sentError) sendFeatures();
+    sendFeatures();
     send({ id, result });
   } catch (error) {
+    sendFeatures();
     send({ id, error: toPlain(error) });
   }
 };

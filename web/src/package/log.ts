@@ -1,0 +1,110 @@
+import { allowed } from './errors.js';
+import { LOG_CAPACITY, type Store } from './store.js';
+import type { KeptEvent } from './types.js';
+import type { Core } from './wasm/core.js';
+
+/** A line of the core's log, whose maps are `Map`s, or an event. */
+type Line = KeptEvent | { request?: Record<string, unknown>; slots?: { score: number }[] };
+
+/** The log: JSON lines in the store, or lines here where there is none. The core may have only parts of them. */
+export class Log {
+  /** Lines that this version cannot read. */
+  unreadable = 0;
+  private own: Line[] = [];
+  /** Lines that the core has written or was given. */
+  private taken = 0;
+
+  constructor(
+    /** Makes calls to the core: `LastingCore`. */
+    private readonly core: { use<T>(work: (core: Core) => T): Promise<T> },
+    private readonly store: Store | undefined,
+  ) {}
+
+  /** Makes a call to the core that may write lines, and keeps these lines. */
+  writing<T>(work: (core: Core) => T): Promise<T> {
+    return this.core.use((core) => {
+      const result = work(core);
+      const lines = core.log(this.taken) as Line[];
+      this.taken += lines.length;
+      void this.keep(lines);
+      return result;
+    });
+  }
+
+  /** Keeps the line of an event that the core has just recorded. Resolves when the device has it. */
+  recorded(event: KeptEvent): Promise<void> | undefined {
+    this.taken += 1;
+    return this.keep([event], true);
+  }
+
+  private keep(lines: Line[], recorded = false): Promise<void> | undefined {
+    if (this.store) return this.store.append(lines.map(textOf), recorded);
+    this.own.push(...lines);
+    if (this.own.length > LOG_CAPACITY) this.own = this.own.slice(-LOG_CAPACITY);
+    return undefined;
+  }
+
+  /** All lines, oldest first; with a store those of all tabs. */
+  async lines(): Promise<string[]> {
+    return this.store ? this.store.lines() : this.own.map(textOf);
+  }
+
+  /** Gives a new core all lines. */
+  restore(core: Core, lines: string[]): void {
+    this.taken = restoreLines(core, lines);
+    this.unreadable = lines.length - this.taken;
+  }
+
+  /** Gives the core lines that another tab has written. */
+  take(core: Core, lines: string[]): void {
+    this.taken += restoreLines(core, lines);
+  }
+
+  /** Forgets the lines; the core has forgotten them already. */
+  forget(): void {
+    this.own = [];
+    this.taken = this.unreadable = 0;
+  }
+}
+
+/** A line as JSON. Scores and vectors are f32, so nine digits say all of them. */
+function textOf(line: Line): string {
+  if (!('slots' in line)) return JSON.stringify(line);
+  const short = (x: number) => Number(x.toPrecision(9));
+  const { slots = [], request = {} } = line;
+  for (const slot of slots) slot.score = short(slot.score);
+  if (request.vector) request.vector = (request.vector as number[]).map(short);
+  for (const [key, value] of Object.entries(request)) if (value instanceof Map) request[key] = Object.fromEntries(value);
+  return JSON.stringify(line);
+}
+
+/**
+ * Adds log lines to those of a core. It gets only what later slates and assignments need. Returns how many lines it
+ * took: those that this version can read.
+ */
+function restoreLines(core: Core, lines: unknown[]): number {
+  let taken = 0;
+  for (const parts of lines.map(partsOf)) {
+    if (!parts) continue;
+    allowed(() => {
+      core.restore(JSON.stringify(parts));
+      taken += 1;
+    });
+  }
+  return taken;
+}
+
+/** What the core takes of a line: its kind and texts. Undefined for a line that this version cannot read. */
+function partsOf(line: unknown): string[] | undefined {
+  try {
+    const { type, item, slots, experiment, arm, unit } = JSON.parse(line as string) as Record<string, unknown>;
+    const parts = [];
+    // A line with an item is an event, whatever its type says.
+    if (item !== undefined) parts.push('event', item);
+    else if (type === 'impression') parts.push(type, ...(slots as { item: unknown }[]).map((slot) => slot.item));
+    else if (type === 'assignment') parts.push(type, experiment, arm, unit);
+    return parts.length > 0 && parts.every((part) => typeof part === 'string') ? parts : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,172 @@
+import { now, plain, plainObject, text } from './arguments.js';
+import { allowed, ForetasteError, said } from './errors.js';
+import type { Log } from './log.js';
+import type { LastingCore } from './modules.js';
+import { idOf, type Store, type Stored } from './store.js';
+import type { Event, KeptEvent, Profile } from './types.js';
+import type { Core } from './wasm/core.js';
+
+/** The kept events: the core's, and here again, because a trap takes those of the core. */
+export class LocalProfile implements Profile {
+  /** Stored events that this version cannot read. */
+  unreadable: unknown[] = [];
+  private events: KeptEvent[] = [];
+  /** How often the visitor has changed the events here. */
+  private changes = 0;
+  /** The visitor's id for experiments where there is no store. */
+  private ownUnit: string | undefined;
+
+  constructor(
+    private readonly core: LastingCore,
+    /** Most events. */
+    private readonly cap: number,
+    private readonly store: Store | undefined,
+    private readonly log: Log,
+  ) {
+    store?.onNews((news) => {
+      const taken =
+        news === 'changed'
+          ? this.refresh(store)
+          : core.use((core) => (news === 'cleared' ? this.forget(core) : log.take(core, news.lines)));
+      // The recommender may be gone, or its core not come back: then nobody waits for news.
+      taken.catch(() => {});
+    });
+  }
+
+  /** How many events are kept. */
+  get size(): number {
+    return this.events.length;
+  }
+
+  async add(event: Event): Promise<KeptEvent> {
+    this.core.check();
+    const given = plainObject(event, 'event');
+    const type = given.value === undefined ? 'view' : 'rate';
+    const tz_offset_min = -new Date().getTimezoneOffset();
+    const asked = JSON.stringify({ id: freshId(), type, time: now(), tz_offset_min, ...given });
+    let stored: Promise<void> | undefined;
+    const kept = await this.core.use((core) => {
+      const kept = core.record(asked) as KeptEvent;
+      this.events.push(kept);
+      if (this.events.length > this.cap) this.events.shift();
+      this.changes += 1;
+      stored = this.log.recorded(kept);
+      return kept;
+    });
+    if (stored) await stored;
+    return { ...kept };
+  }
+
+  /** The visitor's id for experiments. */
+  async unit(): Promise<string> {
+    this.ownUnit ??= freshId();
+    return (await this.store?.unit(this.ownUnit)) ?? this.ownUnit;
+  }
+
+  async get(): Promise<KeptEvent[]> {
+    this.core.check();
+    return this.events.map((event) => ({ ...event }));
+  }
+
+  async remove(eventId: string): Promise<boolean> {
+    const id = text(eventId, 'eventId');
+    const others = (events: unknown[]) => events.filter((event) => (event as KeptEvent | null)?.id !== id);
+    const removed = await this.core.use((core) => {
+      const removed = core.remove(id);
+      this.set(others(this.events) as KeptEvent[]);
+      return removed;
+    });
+    await this.store?.update(({ events }) => ({ events: others(events) }));
+    return removed;
+  }
+
+  async export(): Promise<string> {
+    return JSON.stringify(await this.get());
+  }
+
+  async import(events: string | Event[]): Promise<void> {
+    const given = JSON.stringify(plain(typeof events === 'string' ? parse(events) : events, 'events'));
+    await this.core.use((core) => this.set(core.importProfile(given) as KeptEvent[]));
+    const kept = [...this.events];
+    await this.store?.update(() => ({ events: kept }));
+  }
+
+  async clear(): Promise<void> {
+    await this.core.use((core) => this.forget(core));
+    await this.store?.clear();
+  }
+
+  private set(events: KeptEvent[]): void {
+    this.events = events;
+    this.changes += 1;
+  }
+
+  /** Gives the events to a new core. */
+  restore(core: Core): void {
+    this.events = restoreEvents(core, this.events).events;
+  }
+
+  /** Takes the events of the store. */
+  async refresh(store: Store): Promise<Stored> {
+    for (;;) {
+      const before = this.changes;
+      const stored = await store.stored();
+      const taken = await this.core.use((core) => {
+        // What was recorded meanwhile is in the store, but not in what was read.
+        if (before !== this.changes) return false;
+        const { events, unreadable } = restoreEvents(core, [...stored.aside, ...stored.events]);
+        [this.events, this.unreadable] = [events, unreadable];
+        return true;
+      });
+      if (taken) return stored;
+    }
+  }
+
+  /** Sets aside in the store what this version cannot read, and takes back what it can. Once a visit is enough. */
+  async setAside(store: Store, { events, aside }: Stored): Promise<void> {
+    const ids = new Set([undefined, ...this.unreadable.map(idOf)]);
+    const isUnreadable = (event: unknown) => ids.has(idOf(event));
+    if (!events.some(isUnreadable) && aside.every(isUnreadable)) return;
+    await store.update((now) => {
+      const all = [...now.aside, ...now.events];
+      return { events: all.filter((event) => !isUnreadable(event)), aside: all.filter(isUnreadable) };
+    });
+  }
+
+  private forget(core: Core): void {
+    core.clear();
+    this.log.forget();
+    this.set([]);
+    this.unreadable = [];
+    this.ownUnit = undefined;
+  }
+}
+
+/**
+ * Replaces the events of a core by stored ones. Returns the events as it keeps them, and those that it cannot read or
+ * that have no id.
+ */
+function restoreEvents(core: Core, stored: unknown[]): { events: KeptEvent[]; unreadable: unknown[] } {
+  const load = (events: unknown[]) => {
+    if (events.some((event) => idOf(event) === undefined)) return undefined;
+    return allowed(() => core.importProfile(JSON.stringify(plain(events, 'events'))) as KeptEvent[]);
+  };
+  const all = load(stored);
+  if (all) return { events: all, unreadable: [] };
+  const unreadable = new Set(stored.filter((event) => !load([event])));
+  return { events: load(stored.filter((event) => !unreadable.has(event))) ?? [], unreadable: [...unreadable] };
+}
+
+/** A random id, also where the page's address is not secure and the browser makes none. */
+function freshId(): string {
+  const hex = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (b) => b.toString(16).padStart(2, '0')).join('');
+  return globalThis.crypto.randomUUID?.() ?? hex();
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new ForetasteError('malformed', `the text is not a profile: ${said(error)}`, 'profile', { cause: error });
+  }
+}
