@@ -32,20 +32,19 @@ impl Collected {
     /// Why a cell does not fit the declared kind; `None` if it fits.
     pub fn fault(&self, cell: &Cell) -> Option<String> {
         let declared = self.declared?;
+        let because = |why: String| Some(format!("{}: {why}", meet::plain(&self.name)));
         if let Cell::Opaque(opaque) = cell {
-            return Some(format!("{}: {}", self.name, opaque.why));
+            return because(opaque.why.to_string());
         }
         match declared {
             ColumnKind::Number => match number(cell) {
                 None if self.numbers && is_nan(cell) => None,
-                None if *cell != Cell::Missing => Some(format!("{}: {} is not a finite number", self.name, shown(cell))),
+                None if *cell != Cell::Missing => because(format!("{} is not a finite number", shown(cell))),
                 _ => None,
             },
             ColumnKind::Vector => match (vector(cell), self.dim) {
-                (None, _) if *cell != Cell::Missing => Some(format!("{}: {} is not a vector of numbers", self.name, shown(cell))),
-                (Some(xs), Some(dim)) if xs.len() != dim => {
-                    Some(format!("{}: {dim} numbers expected, got {}", self.name, xs.len()))
-                }
+                (None, _) if *cell != Cell::Missing => because(format!("{} is not a vector of numbers", shown(cell))),
+                (Some(xs), Some(dim)) if xs.len() != dim => because(format!("{dim} numbers expected, got {}", xs.len())),
                 _ => None,
             },
             _ => None,

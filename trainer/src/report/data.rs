@@ -7,7 +7,7 @@ use foretaste::features::Value;
 
 use super::chart::{bars, escape, grouped, ranks};
 use super::{figure, page, tiles};
-use crate::data::{Column, Dataset, Notes};
+use crate::data::{Column, Dataset, Notes, plain};
 use crate::time::day;
 
 /// Most bars of the chart over time.
@@ -185,7 +185,7 @@ fn columns(data: &Dataset, notes: &Notes) -> String {
     let mut rows = String::new();
     for (part, table) in [("items", &data.item_table), ("users", &data.user_table), ("context", &data.context_table)] {
         for column in &table.columns {
-            let name = format!("{part}.{}", column.name);
+            let name = format!("{part}.{}", plain(&column.name));
             let chosen = notes.chosen.iter().any(|(chosen, _)| *chosen == name);
             let filled = column.values.iter().filter(|v| **v != Value::Missing).count();
             let share = 100.0 * filled as f64 / column.values.len().max(1) as f64;
