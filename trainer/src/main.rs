@@ -69,7 +69,7 @@ fn main() -> std::process::ExitCode {
     match result {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", command::output::plain(&format!("{error:#}")));
             std::process::ExitCode::from(if error.is::<command::Usage>() { 2 } else { 1 })
         }
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use foretaste::profile::LogLine;
 use foretaste_trainer::data::{ReadOptions, read_folder, write_tables};
-use foretaste_trainer::log::{VisitorLog, dsjson, ga4, obp};
+use foretaste_trainer::log::{Logs, dsjson, ga4, obp};
 use foretaste_trainer::ope::read_table;
 use foretaste_trainer::protocols::Protocol;
 use foretaste_trainer::training::{Config, Space};
@@ -95,32 +95,25 @@ fn read(folder: &Path) -> bool {
 /// A log: the trainer reads it, takes it to the forms of other tools, and reads its own lines again as the same; the
 /// core goes on from it.
 pub fn log(input: &[u8]) -> bool {
-    let Some(log) = taken(VisitorLog::read(&written("visitor.jsonl", input))) else { return false };
+    let read = |bytes: &[u8]| foretaste_trainer::log::read(&[written("visitor.jsonl", bytes)], 0.0);
+    let Some(Logs { visitors, .. }) = taken(read(input)) else { return false };
+    let log = &visitors[0];
     let shown = log.shown().len();
     assert_eq!(shown, log.lines.iter().filter(|line| matches!(line, LogLine::Impression(_))).count());
-    // A score beyond the range of f32 is infinite, and JSON has no text for it.
-    let finite = |line: &LogLine| match line {
-        LogLine::Impression(impression) => impression.slots.iter().all(|slot| slot.score.is_finite()),
-        _ => true,
-    };
-    if !log.lines.iter().all(finite) {
-        return true;
-    }
     let line = |line: &LogLine| serde_json::to_string(line).expect("a line can be written") + "\n";
     let text: String = log.lines.iter().map(line).collect();
-    let again = VisitorLog::read(&written("visitor.jsonl", text.as_bytes())).expect("a written log is read");
-    assert_eq!(again.lines, log.lines, "a log is read again as it was");
+    let again = read(text.as_bytes()).expect("a written log is read");
+    assert_eq!(again.visitors[0].lines, log.lines, "a log is read again as it was");
     go_on(&log.lines);
-    let visitors = [log];
     _ = (dsjson(&visitors), ga4(&visitors), obp(&visitors));
     true
 }
 
 /// A table of a logged policy.
 pub fn table(input: &[u8]) -> bool {
-    let rows = taken(read_table(&written("table.csv", input)));
-    rows.is_some_and(|rows| {
-        assert!(rows.iter().all(|row| row.propensity > 0.0 && row.propensity <= 1.0 && row.reward.is_finite()));
+    let table = taken(read_table(&written("table.csv", input)));
+    table.is_some_and(|table| {
+        assert!(table.rows.iter().all(|row| row.propensity > 0.0 && row.propensity <= 1.0 && row.reward.is_finite()));
         true
     })
 }

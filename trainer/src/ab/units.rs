@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use foretaste::profile::{Assignment, LogLine};
 
-use crate::log::{Rewards, VisitorLog};
+use crate::log::{Rewards, VisitorLog, time};
 
 /// A unit of an experiment.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -36,8 +36,7 @@ pub fn experiments(visitors: &[VisitorLog]) -> BTreeSet<&str> {
 /// The units of an experiment with their rewards.
 ///
 /// The lines of a log belong to the unit that was assigned last; the lines before the first assignment belong to the
-/// first unit. Parts of one unit in several logs are joined in the order of their first known times. Exports may
-/// overlap, so equal lines with a time count once.
+/// first unit. Parts of one unit in several logs are joined in the order of their first known times.
 pub fn units(visitors: &[VisitorLog], experiment: &str, rewards: &Rewards) -> Units {
     let of = |line: &LogLine| given(line).filter(|given| given.experiment == experiment).is_some();
     let mut parts: BTreeMap<&str, Vec<&[LogLine]>> = BTreeMap::new();
@@ -53,7 +52,7 @@ pub fn units(visitors: &[VisitorLog], experiment: &str, rewards: &Rewards) -> Un
     let mut found = Units::default();
     for mut parts in parts.into_values() {
         parts.sort_by_key(|part| part.iter().find_map(time));
-        let lines = distinct(parts.concat());
+        let lines = parts.concat();
         let arms: BTreeSet<&str> =
             lines.iter().filter(|line| of(line)).filter_map(given).map(|given| given.arm.as_str()).collect();
         let mut arms = arms.into_iter();
@@ -73,23 +72,9 @@ fn given(line: &LogLine) -> Option<&Assignment> {
     if let LogLine::Assignment(given) = line { Some(given) } else { None }
 }
 
-fn distinct(mut lines: Vec<LogLine>) -> Vec<LogLine> {
-    let mut known = BTreeSet::new();
-    lines.retain(|line| time(line).is_none() || known.insert(serde_json::json!(line).to_string()));
-    lines
-}
-
-fn time(line: &LogLine) -> Option<i64> {
-    match line {
-        LogLine::Impression(impression) => impression.time,
-        LogLine::Event(event) => event.time,
-        LogLine::Assignment(given) => given.time,
-    }
-}
-
 /// Sum of rewards and number of slates in some lines.
 fn earned(lines: &[LogLine], rewards: &Rewards) -> (f64, usize) {
-    let visitor = VisitorLog { name: String::new(), lines: lines.to_vec() };
+    let visitor = VisitorLog::new("", lines.to_vec());
     let shown = visitor.shown();
     // The sum of no values is −0; adding 0 makes it 0.
     (0.0 + shown.iter().flat_map(|shown| &shown.answers).map(|answers| rewards.of(answers)).sum::<f64>(), shown.len())
@@ -116,7 +101,7 @@ mod tests {
     }
 
     fn found(logs: &[Vec<LogLine>], rewards: &[(&str, f64)]) -> Units {
-        let visitors: Vec<VisitorLog> = logs.iter().map(|lines| VisitorLog { name: "v".into(), lines: lines.clone() }).collect();
+        let visitors: Vec<VisitorLog> = logs.iter().map(|lines| VisitorLog::new("v", lines.clone())).collect();
         let named = rewards.iter().map(|(name, worth)| (name.to_string(), *worth)).collect();
         units(&visitors, "e", &Rewards { named })
     }
@@ -152,26 +137,6 @@ mod tests {
         let later = [vec![assigned("other", "b", 8)], later].concat();
         let expected = [unit("a", 0.0, 1, 1.0), unit("b", 1.0, 1, 0.0)];
         assert_eq!(found(&[later, first], &[]).units, expected);
-    }
-
-    #[test]
-    fn overlapping_exports_count_once() {
-        let at = |line: LogLine, time: i64| match line {
-            LogLine::Event(event) => LogLine::Event(Event { time: Some(time), ..event }),
-            LogLine::Impression(shown) => LogLine::Impression(Box::new(Impression { time: Some(time), ..*shown })),
-            other => other,
-        };
-        let lines = [
-            assigned("u", "a", 1),
-            at(shown("s", "1"), 2),
-            at(answer("1", "view"), 3),
-            at(answer("1", "buy"), 4),
-            at(shown("t", "2"), 5),
-        ];
-        let worth = [("view", 1.0), ("buy", 2.0)];
-        let once = found(&[lines.to_vec()], &worth);
-        assert_eq!(once.units, [unit("a", 3.0, 2, 0.0)]);
-        assert_eq!(found(&[lines.to_vec(), lines[..3].to_vec()], &worth), once);
     }
 
     #[test]

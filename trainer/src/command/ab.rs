@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use foretaste_trainer::ab::{Difference, Report, Setting, experiments, report, units};
-use foretaste_trainer::log::{Rewards, VisitorLog};
+use foretaste_trainer::log::Rewards;
 
-use super::{output, usage};
+use super::{logs, output, usage};
 
 /// Compare the arms of an experiment: which one earned more.
 ///
@@ -63,15 +63,17 @@ pub fn run(args: Args) -> Result<()> {
     }
     let rewards = Rewards { named: output::pairs("--metric", args.metric.as_deref())? };
     let weights = output::pairs("--weights", args.weights.as_deref())?;
-    let visitors: Vec<VisitorLog> = args.log.iter().map(|file| VisitorLog::read(file)).collect::<Result<_>>()?;
-    let known = experiments(&visitors);
+    let mut logs = logs::visitors(&args.log, 0.0)?;
+    logs::check_rewards(&mut logs, "--metric", &rewards);
+    let known = experiments(&logs.visitors);
     if !known.contains(args.experiment.as_str()) {
         let known: Vec<String> = known.into_iter().map(|name| format!("`{name}`")).collect();
         let known = if known.is_empty() { "none".into() } else { known.join(", ") };
         bail!("the logs have no experiment `{}`; there are: {known}", args.experiment);
     }
     let setting = Setting { control: args.control, weights, alpha: args.alpha, planned: args.planned };
-    let found = report(&args.experiment, &units(&visitors, &args.experiment, &rewards), &setting)?;
+    let mut found = report(&args.experiment, &units(&logs.visitors, &args.experiment, &rewards), &setting)?;
+    found.warnings.extend(logs.warnings);
     output::print(&found, args.json.as_deref(), || table(&found))
 }
 

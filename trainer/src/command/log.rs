@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::{Subcommand, ValueEnum};
-use foretaste_trainer::log::{VisitorLog, dsjson, ga4, obp, parquet};
+use foretaste_trainer::log::{dsjson, ga4, obp, parquet};
+
+use super::{logs, output};
 
 /// Work with the logs that pages export.
 #[derive(clap::Args)]
@@ -22,7 +24,8 @@ enum Verb {
 #[derive(clap::Args)]
 #[command(after_help = "example: foretaste log convert visitors/*.jsonl --to parquet --out slots.parquet")]
 struct Convert {
-    /// Exported logs (JSON lines), one file for each visitor.
+    /// Exported logs (JSON lines, also .gz), one file for each visitor: its name, or that of its folder, is the
+    /// visitor.
     #[arg(required = true, value_name = "FILE.jsonl")]
     logs: Vec<PathBuf>,
     /// The form to write.
@@ -37,7 +40,8 @@ struct Convert {
 enum Form {
     /// A Parquet table with one row for each slot.
     Parquet,
-    /// JSON lines for Vowpal Wabbit, one for each slot.
+    /// JSON lines for Vowpal Wabbit, one for each slot. Each decision has one action, the shown one: use them to learn,
+    /// and do not read the average loss or other estimates that Vowpal Wabbit prints.
     Dsjson,
     /// CSV for Open Bandit Pipeline, one line for each slot.
     Obp,
@@ -47,8 +51,9 @@ enum Form {
 
 /// Runs the verb.
 pub fn run(args: Args) -> Result<()> {
-    let Verb::Convert(Convert { logs, to, out }) = args.verb;
-    let visitors = logs.iter().map(|file| VisitorLog::read(file)).collect::<Result<Vec<_>>>()?;
+    let Verb::Convert(Convert { logs: files, to, out }) = args.verb;
+    let logs = logs::visitors(&files, 0.0)?;
+    let visitors = logs.visitors;
     match to {
         Form::Parquet => parquet(&visitors, &out)?,
         Form::Dsjson => write(&out, &dsjson(&visitors))?,
@@ -57,6 +62,13 @@ pub fn run(args: Args) -> Result<()> {
     }
     let slates: usize = visitors.iter().map(|v| v.shown().len()).sum();
     eprintln!("converted: {slates} slates of {} visitors: {}", visitors.len(), out.display());
+    logs.warnings.iter().for_each(|warning| output::warn(warning));
+    if matches!(to, Form::Dsjson) {
+        output::warn(
+            "each decision has one action, the shown one, so the average loss and other estimates that Vowpal Wabbit prints mean \
+             nothing; use `foretaste ope`",
+        );
+    }
     Ok(())
 }
 

@@ -8,6 +8,7 @@ pub mod experiment;
 pub mod explore;
 pub mod export;
 pub mod log;
+pub mod logs;
 pub mod ope;
 pub mod output;
 pub mod prepare;

@@ -4,13 +4,14 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use foretaste_trainer::log::{Rewards, VisitorLog};
+use foretaste_trainer::data::Met;
+use foretaste_trainer::log::{Rewards, items};
 use foretaste_trainer::ope::{Estimate, Rejection, Replay, Report, Shrinkage, read_table, rejection};
 use foretaste_trainer::report::policy_report;
 use foretaste_trainer::verify::open_bundle;
 
 use super::explore::Exploring;
-use super::{output, usage};
+use super::{logs, output, usage};
 
 /// Estimate what another policy would have earned, from a log with propensities.
 ///
@@ -18,7 +19,8 @@ use super::{output, usage};
 /// policy to evaluate.
 ///
 /// With --table the log is a table instead. Its columns are `reward`, `propensity` (the probability under the logged
-/// policy) and `target` (the probability under the policy to evaluate); `slate` and `slot` if there are slates;
+/// policy) and `target` (the probability under the policy to evaluate); `slate` and `slot` (counted from 0 or 1) if
+/// there are slates;
 /// `estimate` and `value` if there is a model of rewards. A log without propensities is refused.
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -26,7 +28,7 @@ examples:
   foretaste ope --log visitors/*.jsonl --bundle next --policy thompson
   foretaste ope --table decisions.csv.gz --tau 5 --json")]
 pub struct Args {
-    /// Exported logs, one file for each visitor.
+    /// Exported logs (JSON lines, also .gz), one file for each visitor.
     #[arg(long, value_name = "FILE.jsonl", num_args = 1.., requires = "bundle", required_unless_present = "table")]
     log: Vec<PathBuf>,
     /// The bundle of the policy to evaluate. It may be another one than that of the log.
@@ -68,26 +70,44 @@ pub fn run(args: Args) -> Result<()> {
             return Err(usage(format!("{name} {x}: expected 0 or more")));
         }
     }
-    let mut stays = None;
+    let (mut stays, mut warnings) = (None, Vec::new());
     let log = match (&args.table, &args.bundle) {
-        (Some(table), _) => read_table(table)?,
+        (Some(table), _) => {
+            let table = read_table(table)?;
+            if table.first_slot > 0 {
+                warnings.push(format!("the table has no slot 0: its slots are counted from {}", table.first_slot));
+            }
+            table.rows
+        }
         (None, Some(bundle)) => {
             let (mut recommender, mut replay) = (open_bundle(bundle)?, Replay::default());
             let (policy, rewards) =
                 (args.exploring.request(1)?, Rewards { named: output::pairs("--rewards", args.rewards.as_deref())? });
-            let visitors = args.log.iter().map(|file| VisitorLog::read(file)).collect::<Result<Vec<_>>>()?;
-            for visitor in &visitors {
+            let mut logs = logs::visitors(&args.log, 0.0)?;
+            logs::check_rewards(&mut logs, "--rewards", &rewards);
+            let catalog = &recommender.bundle().catalog;
+            let met = Met::of(
+                "items of the logs in the bundle's catalog",
+                items(&logs.visitors),
+                |id| catalog.row(id).is_some(),
+                || (0..catalog.len()).map(|row| catalog.id(row as u32)),
+            );
+            met.check()?;
+            logs.warnings.extend((met.known < met.of).then(|| met.to_string()));
+            for visitor in &logs.visitors {
                 replay.add(&mut recommender, visitor, &policy, &rewards)?;
             }
             if args.rejection {
-                stays = Some(rejection(&mut recommender, &visitors, &policy, &rewards, args.exploring.seed())?);
+                stays = Some(rejection(&mut recommender, &logs.visitors, &policy, &rewards, args.exploring.seed())?);
             }
+            warnings = logs.warnings;
             replay.finish()?
         }
         (None, None) => return Err(usage("--log needs --bundle")),
     };
     let mut report = Report::of(&log, Shrinkage { tau: args.tau, lambda: args.lambda }, args.exploring.seed());
     report.rejection = stays;
+    report.checks.warnings.extend(warnings);
     if let Some(file) = &args.report {
         let policy = args.table.as_ref().map_or_else(|| args.exploring.policy().to_owned(), |table| table.display().to_string());
         output::page(file, &policy_report(&report, &policy))?;

@@ -1,5 +1,6 @@
 //! Output that verbs share: a table for people and one JSON object for scripts, and the reading of list arguments.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::Path;
@@ -15,15 +16,31 @@ use super::Usage;
 /// Prints a report of an evaluation. The table has colours if standard output is a terminal and NO_COLOR is not set.
 pub fn write(report: &Report, json: Option<&Path>) -> Result<()> {
     let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    print(report, json, || report.table(colour))
+    show(report, json, || report.table(colour))
 }
 
 /// Prints a result. `--json` alone (`-`) prints JSON instead of the table. `--json FILE` writes the JSON to the file
-/// and prints the table too.
+/// and prints the table too. The table may hold names from data: control characters in them are replaced.
 ///
 /// # Errors
 /// A file that cannot be written.
 pub fn print(result: &impl Serialize, json: Option<&Path>, table: impl Fn() -> String) -> Result<()> {
+    show(result, json, || table().split('\n').map(plain).collect::<Vec<_>>().join("\n"))
+}
+
+/// Prints a warning to standard error, as one line.
+pub fn warn(text: &str) {
+    eprintln!("warning: {}", plain(text));
+}
+
+/// A text from data, such as a title, for one line of a terminal: control characters, and those that turn the direction
+/// of the text after them, are replaced by `�`.
+pub fn plain(text: &str) -> Cow<'_, str> {
+    let acts = |c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if text.contains(acts) { text.replace(acts, "�").into() } else { text.into() }
+}
+
+fn show(result: &impl Serialize, json: Option<&Path>, table: impl Fn() -> String) -> Result<()> {
     match json {
         Some(path) if path == Path::new("-") => println!("{}", serde_json::to_string(result)?),
         Some(path) => {
@@ -100,6 +117,14 @@ pub fn pairs(flag: &str, list: Option<&str>) -> Result<BTreeMap<String, f64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_text_of_the_data_acts_on_the_terminal() {
+        assert_eq!(plain("a\x1b[31mb\nc\td\u{9b}e\u{202e}f\x7f"), "a�[31mb�c�d�e�f�");
+        for kept in ["", "Amélie – “日本語” 👩‍👩‍👧", "שלום"] {
+            assert!(matches!(plain(kept), Cow::Borrowed(same) if same == kept));
+        }
+    }
 
     #[test]
     fn list_arguments_are_read_or_refused() {

@@ -11,7 +11,7 @@ use foretaste::features::{ColumnKind, Encoding, Fields, Value};
 use foretaste::profile::{Event, LogLine};
 use foretaste::{Recommender, Request, Slate};
 use foretaste_trainer::data::{Met, context_of, event_of, read_folder, shown};
-use foretaste_trainer::log::VisitorLog;
+use foretaste_trainer::log::read;
 use foretaste_trainer::verify::open_bundle;
 
 use super::explore::Exploring;
@@ -202,7 +202,9 @@ fn read_events(file: &Path) -> Result<Vec<Event>> {
         LogLine::Event(event) => Some(event),
         LogLine::Impression(_) | LogLine::Assignment(_) => None,
     };
-    Ok(VisitorLog::read(file)?.lines.into_iter().filter_map(event).collect())
+    let logs = read(&[file.to_owned()], 0.0)?;
+    logs.warnings.iter().for_each(|warning| output::warn(warning));
+    Ok(logs.visitors.into_iter().flat_map(|visitor| visitor.lines).filter_map(event).collect())
 }
 
 /// The values of `--context`, each of which its column can read.
@@ -255,8 +257,8 @@ fn table(slate: &Slate) -> String {
     let mut text = String::new();
     for (i, item) in slate.items.iter().enumerate() {
         let explored = item.propensity.filter(|p| *p < 1.0).map(|p| format!("  p {p:.4}")).unwrap_or_default();
-        let title = item.title.as_deref().unwrap_or("");
-        _ = writeln!(text, "{:>4}  {:>8.3}  {:<8}  {title}{explored}", i + 1, item.score, item.id);
+        let title = output::plain(item.title.as_deref().unwrap_or(""));
+        _ = writeln!(text, "{:>4}  {:>8.3}  {:<8}  {title}{explored}", i + 1, item.score, output::plain(&item.id));
     }
     let t = slate.timings_us;
     _ = writeln!(

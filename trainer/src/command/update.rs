@@ -4,13 +4,15 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use foretaste_trainer::data::read_folder;
-use foretaste_trainer::log::VisitorLog;
 use foretaste_trainer::training::{Run, stop_on_ctrl_c};
 use foretaste_trainer::update::{Bounds, Options, Updated, Versions, update};
 
 use super::promote::promoted;
 use super::reading::Reading;
-use super::{output, usage};
+use super::{logs, output, usage};
+
+/// Largest share of logs with a fault that an update leaves out. A fault of the page itself is in nearly every log.
+const MOST_BAD: f64 = 0.2;
 
 /// Make the next version of a bundle from exported logs.
 ///
@@ -36,7 +38,8 @@ pub struct Args {
     /// A data folder with all items, users and events, including those since the last version.
     #[arg(long, value_name = "DATA", requires = "log", required_unless_present = "run")]
     data: Option<PathBuf>,
-    /// Exported logs, one file for each visitor: the visitor's latest export.
+    /// Exported logs (JSON lines, also .gz), one file for each visitor. Exports that overlap count once. Logs with a
+    /// fault are left out with a warning; if more than a fifth have one, the update is refused.
     #[arg(long, value_name = "FILE.jsonl", num_args = 1..)]
     log: Vec<PathBuf>,
     /// Number of epochs over data and log: small values keep what the champion has learned, large values follow the
@@ -92,9 +95,9 @@ pub fn run(args: Args) -> Result<()> {
         let text = || format!("version 1 is the champion: serve {}\n", versions.live().display());
         return output::print(&serde_json::json!({ "version": 1, "champion": 1 }), args.json.as_deref(), text);
     };
+    let logs = logs::visitors(&args.log, MOST_BAD)?;
     let versions = Versions::open(&args.versions)?;
     let data = read_folder(data, &args.reading.options(args.quiet))?;
-    let log = args.log.iter().map(|file| VisitorLog::read(file)).collect::<Result<Vec<_>>>()?;
     let options = Options {
         epochs: args.epochs,
         max_weight: args.max_weight,
@@ -103,7 +106,8 @@ pub fn run(args: Args) -> Result<()> {
         seed: args.seed,
         quiet: args.quiet,
     };
-    let updated = update(&versions, data, &log, options)?;
+    let mut updated = update(&versions, data, &logs.visitors, options)?;
+    updated.warnings.extend(logs.warnings);
     let promotion =
         if args.promote && updated.gate.passed { Some(versions.promote(Some(updated.version), false)?) } else { None };
     output::print(&updated, args.json.as_deref(), || table(&updated) + &promotion.as_ref().map_or_else(String::new, promoted))
@@ -125,5 +129,6 @@ fn table(updated: &Updated) -> String {
     } else {
         "it failed the gate: visitors keep the champion\n"
     };
+    updated.warnings.iter().for_each(|warning| text += &format!("warning: {warning}\n"));
     text
 }

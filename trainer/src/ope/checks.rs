@@ -31,15 +31,19 @@ pub struct Checks {
 pub fn checks(log: &[Logged]) -> Checks {
     let n = log.len() as f64;
     let sum = |of: &dyn Fn(&Logged) -> f64| log.iter().map(of).sum::<f64>();
-    let (weights, squares) = (sum(&Logged::weight), sum(&|row| row.weight() * row.weight()));
-    let mean = weights / n;
+    let most = log.iter().map(Logged::weight).fold(0.0, f64::max);
+    // Sums over w / `most`, because the square of a large w may be infinite.
+    let scaled = |row: &Logged| if most > 0.0 { row.weight() / most } else { 0.0 };
+    let (weights, squares) = (sum(&scaled), sum(&|row| scaled(row) * scaled(row)));
+    let share = weights / n;
+    let mean = most * share;
     let effective = if squares > 0.0 { weights * weights / squares } else { 0.0 };
     let mut found = Checks {
         effective_sample_size: effective,
         effective_share: effective / n,
-        max_weight: log.iter().map(Logged::weight).fold(0.0, f64::max),
+        max_weight: most,
         mean_weight: mean,
-        mean_weight_error: ((squares / n - mean * mean).max(0.0) / n).sqrt(),
+        mean_weight_error: most * ((squares / n - share * share).max(0.0) / n).sqrt(),
         min_propensity: log.iter().map(|row| row.propensity).fold(1.0, f64::min),
         no_overlap: sum(&|row| f64::from(u8::from(row.target == 0.0))) / n,
         warnings: Vec::new(),
@@ -48,7 +52,7 @@ pub fn checks(log: &[Logged]) -> Checks {
         let text = format!("{effective:.0} rows of equal weight would say as much as these {n}: trust no estimate with weights");
         found.warnings.push(text);
     }
-    if found.max_weight > 0.1 * weights && log.len() > 10 {
+    if most > 0.0 && 0.1 * weights < 1.0 && log.len() > 10 {
         found.warnings.push(format!("one row has a tenth of all weight ({:.1})", found.max_weight));
     }
     if (mean - 1.0).abs() > 4.0 * found.mean_weight_error.max(1e-9) {

@@ -20,6 +20,13 @@ pub struct Estimate {
     pub of: &'static str,
 }
 
+impl Estimate {
+    /// Whether the value and its interval are finite.
+    pub fn is_finite(&self) -> bool {
+        [self.value, self.ci95[0], self.ci95[1]].iter().all(|x| x.is_finite())
+    }
+}
+
 /// The estimated value of the evaluated policy. `seed` decides all draws.
 pub fn estimate(estimator: &dyn Estimator, log: &[Logged], seed: u64) -> Estimate {
     let terms: Vec<Vec<[f64; 2]>> = slates(log).map(|slate| estimator.terms(slate)).collect();
@@ -36,7 +43,7 @@ pub fn estimate(estimator: &dyn Estimator, log: &[Logged], seed: u64) -> Estimat
 fn value<'a>(terms: impl Iterator<Item = &'a Vec<[f64; 2]>>) -> f64 {
     let mut sums: Vec<[f64; 2]> = Vec::new();
     for slate in terms {
-        sums.resize(slate.len(), [0.0; 2]);
+        sums.resize(sums.len().max(slate.len()), [0.0; 2]);
         for (sum, term) in sums.iter_mut().zip(slate) {
             (sum[0], sum[1]) = (sum[0] + term[0], sum[1] + term[1]);
         }

@@ -20,7 +20,7 @@ pub use interval::{Estimate, estimate};
 pub use rejection::{Rejection, rejection};
 pub use replay::Replay;
 pub use report::{Earned, Report};
-pub use table::read_table;
+pub use table::{Table, read_table};
 
 /// One slot of a logged slate.
 #[derive(Debug, Clone, Copy, PartialEq)]

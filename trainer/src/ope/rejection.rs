@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use foretaste::explore::{decision_rng, unit};
 use foretaste::profile::{Event, LogLine};
 use foretaste::{Recommender, Request};
@@ -39,7 +39,8 @@ pub struct Rejection {
 /// the policy would.
 ///
 /// # Errors
-/// No slates, a propensity outside 0 < p ≤ 1, and the errors of the recommender and the policy.
+/// No slates, a propensity outside 0 < p ≤ 1, and the errors of the recommender and the policy, with the place of the
+/// line.
 pub fn rejection(
     recommender: &mut Recommender,
     log: &[VisitorLog],
@@ -64,7 +65,8 @@ pub fn rejection(
             visit.iter().flat_map(|s| s.answers.iter().flatten().map(|e| std::ptr::from_ref(*e))).collect();
         let (mut shown, mut kept, mut place) = (visit.iter(), BTreeSet::new(), 0);
         let mut rng = decision_rng(seed, &format!("rejection {}", visitor.name));
-        for line in &visitor.lines {
+        for (number, line) in visitor.lines.iter().enumerate() {
+            let at = || visitor.at(number);
             match line {
                 LogLine::Impression(impression) => {
                     let (Some(shown), Some(slot)) = (shown.next(), impression.slots.first()) else { continue };
@@ -72,12 +74,15 @@ pub fn rejection(
                     let known = recommender.bundle().catalog.row(&slot.item).is_some();
                     let item = std::slice::from_ref(&slot.item);
                     let request = evaluated_request(policy, &Request { k: 1, ..impression.request.clone() });
-                    let target =
-                        if known { recommender.appraise(&request, item)?.first().map_or(0.0, |a| a.propensity) } else { 0.0 };
+                    let target = if known {
+                        recommender.appraise(&request, item).with_context(at)?.first().map_or(0.0, |a| a.propensity)
+                    } else {
+                        0.0
+                    };
                     if luck < target * least / slot.propensity {
                         let mut cut = impression.clone();
                         cut.slots.truncate(1);
-                        recommender.replay(LogLine::Impression(cut))?;
+                        recommender.replay(LogLine::Impression(cut)).with_context(at)?;
                         kept.extend(shown.answers[0].iter().map(|event| std::ptr::from_ref(*event)));
                         earned.push((place, shown.answers[0].iter().map(|event| worth(recommender, rewards, event)).sum()));
                         place += 1;
@@ -85,7 +90,7 @@ pub fn rejection(
                 }
                 LogLine::Event(event)
                     if answers.contains(&std::ptr::from_ref(event)) && !kept.contains(&std::ptr::from_ref(event)) => {}
-                _ => recommender.replay(line.clone())?,
+                _ => recommender.replay(line.clone()).with_context(at)?,
             }
         }
     }
@@ -97,13 +102,16 @@ pub fn rejection(
         let half = 1.96 * (variance / values.len() as f64).sqrt();
         [value - half, value + half]
     };
-    let at = |place: usize| mean(&earned.iter().filter(|(p, _)| *p == place).map(|(_, reward)| *reward).collect::<Vec<f64>>());
-    let places = earned.iter().map(|(place, _)| place + 1).max().unwrap_or(0);
+    let mut by_place: Vec<Vec<f64>> = Vec::new();
+    for (place, reward) in earned {
+        by_place.resize(by_place.len().max(place + 1), Vec::new());
+        by_place[place].push(reward);
+    }
     Ok(Rejection {
         decisions: visits.iter().map(Vec::len).sum(),
         accepted: values.len(),
         value,
         ci95: value.filter(|_| values.len() > 1).map(interval),
-        by_place: (0..places).map(at).collect(),
+        by_place: by_place.iter().map(|values| mean(values)).collect(),
     })
 }

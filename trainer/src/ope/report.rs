@@ -42,19 +42,25 @@ impl Report {
     /// estimators with a reward model need its predictions in every row. `seed` decides all draws.
     pub fn of(log: &[Logged], shrinkage: Shrinkage, seed: u64) -> Report {
         let modelled = log.iter().all(|row| row.model.is_some());
-        let slots = log.iter().map(|row| row.slot + 1).max().unwrap_or(1);
         let whole = slates(log).any(|slate| slate.len() > 1);
         let fits = |e: &dyn Estimator| (modelled || !e.needs_model()) && (whole || !e.of_slates());
-        let all = estimators(shrinkage, slots);
+        let all = estimators(shrinkage);
         let fitting = all.iter().map(AsRef::as_ref).filter(|e| fits(*e));
         let (rows, slates) = (log.len(), slates(log).count());
         let earned: f64 = log.iter().map(|row| row.reward).sum();
+        let (estimates, infinite): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            fitting.map(|e| (e.name(), estimate(e, log, seed))).partition(|(_, found)| found.is_finite());
+        let mut checks = checks(log);
+        if !infinite.is_empty() {
+            let names: Vec<&str> = infinite.into_keys().collect();
+            checks.warnings.push(format!("weights are too large for a number: no estimate by {}", names.join(", ")));
+        }
         Report {
             rows,
             slates,
             logged: Earned { slot: earned / rows as f64, slate: earned / slates as f64 },
-            estimates: fitting.map(|e| (e.name(), estimate(e, log, seed))).collect(),
-            checks: checks(log),
+            estimates,
+            checks,
             examination: examination(log, seed),
             rejection: None,
         }

@@ -47,8 +47,7 @@ impl Site {
 
     /// The logs that the visitors' pages would export.
     pub fn logs(&self) -> Vec<VisitorLog> {
-        let visitor =
-            |(user, lines): (usize, &Vec<LogLine>)| VisitorLog { name: format!("visitor-{user}"), lines: lines.clone() };
+        let visitor = |(user, lines): (usize, &Vec<LogLine>)| VisitorLog::new(format!("visitor-{user}"), lines.clone());
         self.logs[..self.society.visitors(self.round).end].iter().enumerate().map(visitor).collect()
     }
 

@@ -9,11 +9,13 @@ pub use gate::{Bounds, Check, Gate};
 pub use logged::{Joined, join};
 pub use versions::Versions;
 
+use std::collections::HashSet;
+
 use anyhow::{Result, ensure};
 
-use crate::data::Dataset;
+use crate::data::{Dataset, Met};
 use crate::export::{Planes, export};
-use crate::log::VisitorLog;
+use crate::log::{VisitorLog, items};
 use crate::training::{Base, Config, Run, TrainOptions, train_on};
 use crate::verify::open_bundle;
 
@@ -56,6 +58,8 @@ pub struct Updated {
     pub unknown: usize,
     /// Results of the checks.
     pub gate: Gate,
+    /// Warnings for people, such as visitors that were left out; empty if nothing is wrong.
+    pub warnings: Vec<String>,
 }
 
 /// Makes the next version from the champion, the data and a log. If it passes the gate, it becomes the challenger.
@@ -67,6 +71,9 @@ pub struct Updated {
 pub fn update(versions: &Versions, data: Dataset, log: &[VisitorLog], options: Options) -> Result<Updated> {
     let champion = versions.champion()?;
     let base = Run::load(&versions.of(champion).join("run"))?;
+    let known: HashSet<&str> = data.items.iter().map(String::as_str).collect();
+    let met = Met::of("items of the logs in the data", items(log), |id| known.contains(id), || known.iter().copied());
+    met.check()?;
     let joined = join(data, log, options.max_weight, options.seed)?;
     let events = joined.data.events.len() - joined.data.offsets[joined.first];
     ensure!(events > 0, "no event of the log is about an item of the data ({} are about other items)", joined.unknown);
@@ -79,7 +86,8 @@ pub fn update(versions: &Versions, data: Dataset, log: &[VisitorLog], options: O
     export(&run, &staging.join("bundle"), Planes::Auto)?;
     let (old, new) = (open_bundle(&versions.of(champion).join("bundle"))?, open_bundle(&staging.join("bundle"))?);
     let gate = gate::gate(&joined, &split, &old, &new, options.bounds)?;
+    let warnings = (met.known < met.of).then(|| met.to_string()).into_iter().collect();
     let description = format!("From version {champion} and {events} events of {} visitors.", log.len());
     let version = versions.add(&description, Some(&gate))?;
-    Ok(Updated { version, champion, visitors: log.len(), events, unknown: joined.unknown, gate })
+    Ok(Updated { version, champion, visitors: log.len(), events, unknown: joined.unknown, gate, warnings })
 }

@@ -55,12 +55,14 @@ fn devices_log_and_the_command_tells_the_arms_apart() {
         slates(&mut recommender, "before", 0.6 * eager);
         let name = format!("visitor {visitor}");
         let arm = recommender
-            .assign(&Experiment { name: "policy", arms: &arms, weights: &weights }, &name, Some(1_000))
+            .assign(&Experiment { name: "policy", arms: &arms, weights: &weights }, &name, Some(1_735_700_001_000))
             .unwrap()
             .to_owned();
         let lines = recommender.log().lines().count();
         assert_eq!(
-            recommender.assign(&Experiment { name: "policy", arms: &arms, weights: &weights }, &name, Some(2_000)).unwrap(),
+            recommender
+                .assign(&Experiment { name: "policy", arms: &arms, weights: &weights }, &name, Some(1_735_700_002_000))
+                .unwrap(),
             arm
         );
         assert_eq!(recommender.log().lines().count(), lines, "asked again, nothing is written");
@@ -144,6 +146,37 @@ fn lines_are_told_apart() {
     }
     fs::write(&file, "").unwrap();
     assert!(ab(folder.path(), &["--experiment", "e"]).2.contains("there are: none"));
+}
+
+/// A metric of a type that no log has, overlapping exports, and a made-up time of an assignment are told.
+#[test]
+fn what_looks_like_a_mistake_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = |units: std::ops::Range<usize>| -> String {
+        let unit = |unit: usize| {
+            let time = 1_735_700_000_000_i64 + 10_000 * unit as i64;
+            let shown = format!(
+                r#"{{"type":"impression","slate":"s{unit}","time":{time},"model":"m","policy":"p","context":"c","slots":[{{"item":"1","score":1,"propensity":1}}]}}"#
+            );
+            let assigned =
+                format!(r#"{{"type":"assignment","experiment":"e","arm":"{}","unit":"u{unit}","time":1}}"#, ["a", "b"][unit % 2]);
+            format!("{assigned}\n{shown}\n{{\"item\":\"1\",\"type\":\"view\",\"time\":{}}}\n", time + 1000)
+        };
+        units.map(unit).collect()
+    };
+    fs::write(folder.path().join("all.jsonl"), text(0..80)).unwrap();
+    let metric = |types: &str| ab(folder.path(), &["--experiment", "e", "--metric", types]).1;
+    let once = metric("view=1");
+    assert!(once.contains("80 units") && once.contains("80 assignments have a time that is none"), "{once}");
+    assert!(!once.contains("no event"));
+    let said = metric("purchse=1");
+    assert!(said.contains("warning: --metric: no event of the log has the type `purchse`; there are: `view`"), "{said}");
+    // The last half again, in another file.
+    fs::write(folder.path().join("more.jsonl"), text(40..80)).unwrap();
+    let twice = metric("view=1");
+    assert!(twice.contains("120 lines stand more than once") && twice.contains("`more` with `all`"), "{twice}");
+    let figures = |text: &str| text.lines().filter(|line| !line.starts_with("warning")).map(String::from).collect::<Vec<_>>();
+    assert_eq!(figures(&once), figures(&twice));
 }
 
 /// The recommender ignores assignments: its slates are the same with and without one.

@@ -1,6 +1,7 @@
 //! Tests that convert exported logs to the formats of other tools.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
@@ -116,7 +117,8 @@ fn ope_speaks_of_logs_and_tables() {
     };
     let liked = r#"{"item":"52","type":"like","slate":"a"}"#;
     // The history of tests/fixtures/draws.json. Of the remaining 58 items, 52 and 51 score highest.
-    let before = "{\"item\":\"50\",\"type\":\"like\",\"time\":1000}\n{\"item\":\"7\",\"type\":\"hide\",\"time\":2000}\n";
+    let before =
+        "{\"item\":\"50\",\"type\":\"like\",\"time\":1735776001000}\n{\"item\":\"7\",\"type\":\"hide\",\"time\":1735776002000}\n";
     fs::write(at("v.jsonl"), format!("{before}{}\n{liked}\n", shown("a", "0.5"))).unwrap();
     let (code, out, _) = ope(&["--log", &at("v.jsonl"), "--bundle", bundle.to_str().unwrap(), "--epsilon", "0.5", "--json"]);
     let report: Value = serde_json::from_str(&out).unwrap();
@@ -131,7 +133,7 @@ fn ope_speaks_of_logs_and_tables() {
 
     fs::write(at("v.jsonl"), shown("a", "0")).unwrap();
     let (code, _, error) = ope(&["--log", &at("v.jsonl"), "--bundle", bundle.to_str().unwrap()]);
-    assert!(code == Some(1) && error.contains("propensity 0"), "{error}");
+    assert!(code == Some(1) && error.contains("v.jsonl:1: slate `a`, slot 0: propensity: expected 0 < p <= 1, got 0"), "{error}");
     fs::write(at("t.csv"), "reward,target\n1,0.5\n").unwrap();
     let (code, _, error) = ope(&["--table", &at("t.csv")]);
     assert!(code == Some(1) && error.contains("no column `propensity`"), "{error}");
@@ -151,4 +153,203 @@ fn ope_speaks_of_logs_and_tables() {
     assert!(code == Some(0) && out.contains("snips") && !out.contains("dr ") && !out.contains("slate-"), "{out}");
     assert_eq!(ope(&["--table", &at("t.csv"), "--tau", "-1"]).0, Some(2));
     assert_eq!(ope(&[]).0, Some(2));
+}
+
+const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/tiny");
+
+/// The log of a visitor of the packaged bundle: a slate of two, and two answers. Slates and ids carry the name.
+fn visit(name: &str) -> Vec<String> {
+    vec![
+        format!(
+            r#"{{"type":"impression","slate":"{name}-s","time":1735700000000,"model":"m","policy":"p","context":"c","slots":[{{"item":"52","score":1,"propensity":0.5}},{{"item":"51","score":1,"propensity":0.25}}]}}"#
+        ),
+        format!(r#"{{"id":"{name}-0","item":"52","type":"view","slate":"{name}-s","time":1735700001000}}"#),
+        format!(r#"{{"id":"{name}-1","item":"51","type":"like","slate":"{name}-s","time":1735700002000}}"#),
+    ]
+}
+
+fn foretaste(args: &[&str]) -> (Option<i32>, String, String) {
+    let done = Command::new(env!("CARGO_BIN_EXE_foretaste")).args(args).output().unwrap();
+    let [out, error] = [done.stdout, done.stderr].map(|text| String::from_utf8(text).unwrap());
+    (done.status.code(), out, error)
+}
+
+/// Converts logs to the table of Open Bandit Pipeline; returns the table and what was said.
+fn table(folder: &Path, logs: &[&str]) -> (String, String) {
+    let out = folder.join("table.csv");
+    let paths: Vec<String> = logs.iter().map(|log| folder.join(log).to_str().unwrap().to_owned()).collect();
+    let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+    let args = [&["log", "convert"], &paths[..], &["--to", "obp", "--out", out.to_str().unwrap()]].concat();
+    let (code, _, said) = foretaste(&args);
+    assert_eq!(code, Some(0), "{said}");
+    (fs::read_to_string(out).unwrap(), said)
+}
+
+/// All verbs read a log with one reader: each refuses each fault, with file and line.
+#[test]
+fn every_verb_refuses_a_faulty_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let log = at("ann.jsonl");
+    let [shown, answer, last] = <[String; 3]>::try_from(visit("ann")).unwrap();
+    let slots = vec![r#"{"item":"1","score":1,"propensity":1}"#; 1001].join(",");
+    let many = format!(r#"{{"type":"impression","slate":"s","model":"m","policy":"p","context":"c","slots":[{slots}]}}"#);
+    for (line, says) in [
+        (shown.replace("0.25", "25"), "slot 1: propensity: expected 0 < p <= 1, got 25.0: it looks like per cent"),
+        (shown.replace("0.25", "0"), "propensity: expected 0 < p <= 1, got 0"),
+        (shown.replace("0.25", "-0.5"), "propensity: expected 0 < p <= 1, got -0.5"),
+        (shown.replace("1735700000000", "1735700000"), "it looks like seconds, so multiply it by 1,000"),
+        (last.replace("1735700002000", "1735700002000000000"), "it looks like nanoseconds"),
+        (last.replace("1735700002000", "100000000000000000"), "expected Unix milliseconds of the years 1990 to 2200"),
+        (last.replace("\"51\"", "\"\""), "event.item: expected 1 to 4096 bytes"),
+        (last.replace("\"like\"", "7"), "invalid type"),
+        ("[".repeat(100_000), "expected one JSON object on each line"),
+        ("{\"a\":".repeat(100_000), "not a line of an exported log"),
+        ("\0".to_owned(), "expected one JSON object on each line"),
+        (many, "1001 slots; a slate has at most 1000"),
+        (last.replace("like", &"x".repeat(17 << 20)), "a line of more than"),
+        (answer[..40].to_owned(), "not a line of an exported log"),
+    ] {
+        fs::write(&log, format!("{}\n{line}\n", visit("before").join("\n"))).unwrap();
+        for verb in [
+            &["ope", "--bundle", TINY, "--log", &log][..],
+            &["ab", "--experiment", "e", "--log", &log],
+            &["update", "versions", "--data", "data", "--log", &log],
+            &["log", "convert", "--to", "dsjson", "--out", &at("out"), &log],
+            &["recommend", TINY, "--events", &log],
+        ] {
+            let (code, out, error) = foretaste(verb);
+            let named = error.contains("ann.jsonl:4") && error.contains(says);
+            assert!(code == Some(1) && named && out.is_empty() && error.lines().count() == 1, "{verb:?}: {error}");
+        }
+    }
+    fs::write(&log, [b"{\"item\":\"", &[0xff][..], b"\"}"].concat()).unwrap();
+    assert!(foretaste(&["ope", "--bundle", TINY, "--log", &log]).2.contains("ann.jsonl:1: the line is not UTF-8"));
+    for device in ["/dev/zero", folder.path().to_str().unwrap()] {
+        assert!(foretaste(&["ope", "--bundle", TINY, "--log", device]).2.contains("a regular file expected"));
+    }
+    // A file of zeros that takes no room on the disk.
+    fs::File::create(&log).unwrap().set_len(1 << 40).unwrap();
+    assert!(foretaste(&["ope", "--bundle", TINY, "--log", &log]).2.contains("ann.jsonl:1: a line of more than"));
+}
+
+/// The request of the slate has a vector of another length than the bundle's: only the replay can tell.
+#[test]
+fn a_fault_that_the_replay_finds_has_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("ann.jsonl");
+    let vector = visit("ann")[0].replace("\"slots\"", "\"request\":{\"vector\":[1,2]},\"slots\"");
+    fs::write(&log, format!("\n{}\n{vector}\n", visit("before").join("\n"))).unwrap();
+    let (code, _, error) = foretaste(&["ope", "--bundle", TINY, "--policy", "softmax", "--log", log.to_str().unwrap()]);
+    assert!(code == Some(1) && error.contains("ann.jsonl:5: "), "{error}");
+}
+
+#[test]
+fn lines_that_were_delivered_twice_count_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let once = visit("ann").join("\n");
+    let twice: String = visit("ann").iter().map(|line| format!("{line}\n{line}\n")).collect();
+    for (name, text) in [("once/ann.jsonl", once), ("twice/ann.jsonl", twice)] {
+        fs::create_dir_all(folder.path().join(name).parent().unwrap()).unwrap();
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    let (expected, said) = table(folder.path(), &["once/ann.jsonl"]);
+    assert!(!said.contains("warning"), "{said}");
+    let (found, said) = table(folder.path(), &["twice/ann.jsonl"]);
+    assert_eq!(found, expected);
+    assert!(said.contains("warning: 3 lines stand more than once in the logs; each counts once"), "{said}");
+    let report = |log: &str| {
+        let log = folder.path().join(log);
+        let (code, out, error) = foretaste(&["ope", "--bundle", TINY, "--json", "--log", log.to_str().unwrap()]);
+        assert_eq!(code, Some(0), "{error}");
+        serde_json::from_str::<Value>(&out).unwrap()
+    };
+    let [once, twice] = ["once/ann.jsonl", "twice/ann.jsonl"].map(report);
+    assert_eq!((&once["rows"], &once["logged"], &once["estimates"]), (&twice["rows"], &twice["logged"], &twice["estimates"]));
+    assert!(twice["checks"]["warnings"].to_string().contains("3 lines stand more than once"), "{twice}");
+}
+
+/// A file that is given twice is read once, and an export that holds an earlier one is joined with it.
+#[test]
+fn exports_of_one_visitor_count_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = visit("ann");
+    let text = |lines: &[String]| lines.join("\n") + "\n";
+    fs::write(folder.path().join("monday.jsonl"), text(&whole[..2])).unwrap();
+    fs::write(folder.path().join("sunday.jsonl"), text(&whole)).unwrap();
+    fs::write(folder.path().join("bob.jsonl"), text(&visit("bob"))).unwrap();
+    let (expected, _) = table(folder.path(), &["bob.jsonl", "sunday.jsonl"]);
+    let (found, said) = table(folder.path(), &["bob.jsonl", "sunday.jsonl", "monday.jsonl", "./bob.jsonl"]);
+    assert_eq!(found, expected);
+    assert!(said.contains("warning: 1 exports overlap others and are joined with them: `monday` with `sunday`"), "{said}");
+    assert!(said.contains("converted: 2 slates of 2 visitors"), "{said}");
+}
+
+#[test]
+fn a_folder_a_visitor_names_the_visitor() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["ann", "bob"] {
+        fs::create_dir(folder.path().join(name)).unwrap();
+        fs::write(folder.path().join(name).join("log.jsonl"), visit(name).join("\n")).unwrap();
+    }
+    let (found, _) = table(folder.path(), &["ann/log.jsonl", "bob/log.jsonl"]);
+    let visitors: Vec<&str> = found.lines().skip(1).map(|line| line.rsplit(',').next().unwrap()).collect();
+    assert_eq!(visitors, ["ann", "ann", "bob", "bob"]);
+}
+
+#[test]
+fn logs_may_be_compressed_or_have_a_byte_order_mark() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = visit("ann").join("\r\n");
+    fs::create_dir(folder.path().join("plain")).unwrap();
+    fs::write(folder.path().join("plain/ann.jsonl"), &text).unwrap();
+    let (expected, _) = table(folder.path(), &["plain/ann.jsonl"]);
+    fs::write(folder.path().join("ann.jsonl"), format!("\u{feff}{text}")).unwrap();
+    assert_eq!(table(folder.path(), &["ann.jsonl"]).0, expected);
+    let file = fs::File::create(folder.path().join("ann.jsonl.gz")).unwrap();
+    let mut packed = flate2::write::GzEncoder::new(file, flate2::Compression::default());
+    write!(packed, "\u{feff}{text}").unwrap();
+    packed.finish().unwrap();
+    assert_eq!(table(folder.path(), &["ann.jsonl.gz"]).0, expected);
+}
+
+#[test]
+fn decisions_of_one_action_are_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let [log, out] = ["ann.jsonl", "out"].map(|name| folder.path().join(name).to_str().unwrap().to_owned());
+    fs::write(&log, visit("ann").join("\n")).unwrap();
+    let said = foretaste(&["log", "convert", &log, "--to", "dsjson", "--out", &out]).2;
+    assert!(
+        said.contains("warning: each decision has one action")
+            && foretaste(&["log", "convert", "--help"]).1.contains("one action")
+    );
+    assert!(!foretaste(&["log", "convert", &log, "--to", "obp", "--out", &out]).2.contains("warning"));
+}
+
+/// Sources that do not meet are told: answers and slates, rewards and types, items and the catalog.
+#[test]
+fn what_does_not_meet_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("ann.jsonl");
+    let log = log.to_str().unwrap();
+    let told = |text: String, more: &[&str]| {
+        fs::write(log, text).unwrap();
+        let (code, out, error) = foretaste(&[&["ope", "--bundle", TINY, "--log", log], more].concat());
+        (code, out + &error)
+    };
+    let text = visit("ann").join("\n");
+    let (code, said) = told(text.replace("\"view\",\"slate\":\"ann-s\"", "\"view\",\"slate\":\"ANN-S\""), &[]);
+    assert!(code == Some(0) && said.contains("warning: 1 of 2 answers join no slate of the log"), "{said}");
+    let (code, said) = told(text.clone(), &["--rewards", "purchse=1,view=2"]);
+    assert!(said.contains("warning: --rewards: no event of the log has the type `purchse`; there are: `like`, `view`"), "{said}");
+    assert_eq!(code, Some(0));
+    let (code, said) = told(text.replace("\"51\"", "\"51.0\""), &[]);
+    assert!(
+        code == Some(0) && said.contains("warning: items of the logs in the bundle's catalog: 1 of 2 (not \"51.0\" but \"51\""),
+        "{said}"
+    );
+    let (code, said) = told(text.replace("\"51\"", "\"51.0\"").replace("\"52\"", "\"52.0\""), &[]);
+    assert!(code == Some(1) && said.contains("0 of 2 (not") && said.contains("a join made floats of whole numbers"), "{said}");
+    let (code, said) = told(text, &[]);
+    assert!(code == Some(0) && !said.contains("join no slate") && !said.contains("items of the logs"), "{said}");
 }

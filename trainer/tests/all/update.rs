@@ -63,15 +63,13 @@ fn a_week_makes_a_better_version_and_bots_none() {
     assert_ne!(second, first);
 
     // Adds bots, a quarter as many as visitors. Half of each bot's clicks are on one rarely seen item.
-    let bot = |i: usize| VisitorLog {
-        name: format!("bot-{i}"),
-        lines: (0..12)
-            .map(|click| {
-                let item = if click % 2 == 0 { "7".to_owned() } else { ((i * 31 + click) % 40 + 1).to_string() };
-                let time = Some(1_704_000_000_000 + click as i64 * 60_000);
-                LogLine::Event(Event { item, kind: "view".into(), time, ..Event::default() })
-            })
-            .collect(),
+    let bot = |i: usize| {
+        let lines = (0..12).map(|click| {
+            let item = if click % 2 == 0 { "7".to_owned() } else { ((i * 31 + click) % 40 + 1).to_string() };
+            let time = Some(1_704_000_000_000 + click as i64 * 60_000);
+            LogLine::Event(Event { item, kind: "view".into(), time, ..Event::default() })
+        });
+        VisitorLog::new(format!("bot-{i}"), lines.collect())
     };
     let poisoned: Vec<VisitorLog> = site.logs().into_iter().chain((0..60).map(bot)).collect();
     let updated = next(&versions, &before, &poisoned);

@@ -43,7 +43,7 @@ pub trait Estimator {
         false
     }
 
-    /// The pairs (a_k, b_k) of one slate; every slate has the same number of them.
+    /// The pairs (a_k, b_k) of one slate, whose rows are in the order of their slots; pairs of 0 at the end are left out.
     fn terms(&self, slate: &[Logged]) -> Vec<[f64; 2]>;
 }
 
@@ -63,10 +63,10 @@ impl Default for Shrinkage {
     }
 }
 
-/// All estimators for slates of at most `slots` slots.
-pub fn estimators(shrinkage: Shrinkage, slots: usize) -> Vec<Box<dyn Estimator>> {
+/// All estimators.
+pub fn estimators(shrinkage: Shrinkage) -> Vec<Box<dyn Estimator>> {
     use slate::{Interaction, Slate};
-    let slate = |interaction, normalised| Box::new(Slate { interaction, normalised, slots }) as Box<dyn Estimator>;
+    let slate = |interaction, normalised| Box::new(Slate { interaction, normalised }) as Box<dyn Estimator>;
     vec![
         Box::new(dm::DirectMethod),
         Box::new(ips::Ips),

@@ -26,8 +26,6 @@ pub struct Slate {
     pub interaction: Interaction,
     /// Whether to divide by the sum of weights in place of the number of slates.
     pub normalised: bool,
-    /// Number of slots of the longest slate.
-    pub slots: usize,
 }
 
 impl Estimator for Slate {
@@ -63,7 +61,7 @@ impl Estimator for Slate {
             (false, _) => vec![[reward, 1.0]],
             (true, Interaction::Standard) => vec![[reward, whole]],
             (true, _) => {
-                let mut terms = vec![[0.0; 2]; self.slots];
+                let mut terms = vec![[0.0; 2]; slate.last().map_or(0, |row| row.slot + 1)];
                 slate.iter().zip(slots).for_each(|(row, term)| terms[row.slot] = term);
                 terms
             }
