@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::features::{EncodedState, Fields};
 use crate::json::from_json;
 use crate::profile::Event;
@@ -11,6 +11,8 @@ use crate::recommender::{Recommender, VisitorState};
 
 /// How many items are in the list of a row.
 const TOP: usize = 10;
+/// The most rows.
+const MAX_ROWS: usize = 1000;
 /// Two targets may round the numbers of the tower differently, by at most this, relative to numbers above 1.
 const TOWER_TOLERANCE: f32 = 1e-4;
 /// Items may change places if their scores differ by at most this, relative to the larger.
@@ -70,13 +72,28 @@ pub struct GoldenItem {
 }
 
 impl Golden {
-    /// Replays the rows of `golden.json` and describes each difference. The list is empty if this target computes what
-    /// the trainer did.
+    /// Reads `golden.json`.
     ///
     /// # Errors
-    /// `malformed` if the bytes are not such a file, and those of [`GoldenRow::make`].
-    pub fn replay(recommender: &Recommender, bytes: &[u8]) -> Result<Vec<String>> {
+    /// `malformed` and `unknown-key` if the bytes are not such a file, `limit` for more than 1,000 rows.
+    pub fn read(bytes: &[u8]) -> Result<Golden> {
         let golden: Golden = from_json(bytes).map_err(|kind| kind.at("golden.json"))?;
+        match golden.rows.len() {
+            n if n > MAX_ROWS => Err(ErrorKind::Limit { limit: MAX_ROWS as u64, got: n as u64 }.at("golden.json/rows")),
+            _ => Ok(golden),
+        }
+    }
+
+    /// Replays the rows of `golden.json` and describes each difference. The list is empty if this target computes what
+    /// the trainer did. That there is no row is a difference too.
+    ///
+    /// # Errors
+    /// Those of [`Golden::read`] and [`GoldenRow::make`].
+    pub fn replay(recommender: &Recommender, bytes: &[u8]) -> Result<Vec<String>> {
+        let golden = Golden::read(bytes)?;
+        if golden.rows.is_empty() {
+            return Ok(vec!["there is no row to replay".into()]);
+        }
         let replay = |(i, row): (usize, &GoldenRow)| Ok(row.replay(recommender)?.map(|fault| format!("row {i}: {fault}")));
         golden.rows.iter().enumerate().filter_map(|row| replay(row).transpose()).collect()
     }

@@ -15,20 +15,35 @@ use crate::error::ErrorKind;
 
 /// The most lists and objects inside each other.
 const MAX_DEPTH: usize = 64;
+/// What a member of a list or an object takes in memory at most, beside the letters of its texts, in bytes. `0,` is two
+/// bytes of a text, and a value of twenty-four.
+const MEMBER_BYTES: usize = 64;
+/// The most memory for the content of a text, in bytes, unless the caller has another limit.
+const MAX_MEMORY: usize = 256 << 20;
 
 /// Reads a value.
 ///
 /// # Errors
-/// `unknown-key` and `malformed`. The message says so if the text is HTML, because many hosts answer a missing file
-/// with a page.
+/// Same errors as [`from_json_within`], with a limit of 256 MiB.
 pub(crate) fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ErrorKind> {
+    from_json_within(bytes, &mut MAX_MEMORY.clone())
+}
+
+/// Reads a value whose members may take `memory` bytes: 64 each, and the letters of texts. What they take is taken off.
+///
+/// # Errors
+/// `limit`, `unknown-key` and `malformed`. The message says so if the text is HTML, because many hosts answer a missing
+/// file with a page.
+pub(crate) fn from_json_within<T: DeserializeOwned>(bytes: &[u8], memory: &mut usize) -> Result<T, ErrorKind> {
     let text = std::str::from_utf8(bytes).map_err(|e| ErrorKind::Malformed(e.to_string()))?;
-    let mut reader = Reader { text, at: 0, depth: 0 };
+    let limit = *memory;
+    let mut reader = Reader { text, at: 0, depth: 0, memory };
     let value = T::deserialize(&mut reader).and_then(|value| match reader.next() {
         None => Ok(value),
         Some(_) => Err(reader.fault("the end")),
     });
     value.map_err(|Fault(fault)| match fault {
+        _ if *reader.memory == 0 => ErrorKind::Limit { limit: limit as u64, got: limit as u64 + 1 },
         _ if text.trim_ascii_start().starts_with('<') => {
             ErrorKind::Malformed("found HTML where JSON was expected: does the address lead to the bundle?".into())
         }
@@ -81,10 +96,12 @@ fn named(got: Unexpected) -> &'static str {
 type Read<T> = Result<T, Fault>;
 
 /// Reads the text from a place on.
-struct Reader<'a> {
+struct Reader<'a, 'm> {
     text: &'a str,
     at: usize,
     depth: usize,
+    /// How much memory is left for the content; 0 after the limit was passed.
+    memory: &'m mut usize,
 }
 
 /// Reads a number, correctly rounded. The caller has checked its form.
@@ -96,7 +113,13 @@ pub(crate) fn number(text: &str) -> Option<f64> {
     text.parse().ok()
 }
 
-impl<'a> Reader<'a> {
+impl<'a> Reader<'a, '_> {
+    /// Counts memory of the content.
+    fn take_memory(&mut self, bytes: usize) -> Read<()> {
+        *self.memory = self.memory.saturating_sub(bytes);
+        if *self.memory == 0 { Err(self.fault("less content")) } else { Ok(()) }
+    }
+
     fn byte(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
@@ -165,10 +188,12 @@ impl<'a> Reader<'a> {
     fn string<'b>(&mut self, scratch: &'b mut String) -> Read<Text<'a, 'b>> {
         self.take(b'"', "a text")?;
         let mut start = self.at;
+        let begin = start;
         loop {
             match self.byte() {
                 Some(b'"') => {
                     let rest = &self.text[start..self.at];
+                    self.take_memory(self.at - begin)?;
                     self.at += 1;
                     if scratch.is_empty() {
                         return Ok(Text::Whole(rest));
@@ -278,7 +303,7 @@ macro_rules! numbers {
     )* };
 }
 
-impl<'de> Deserializer<'de> for &mut Reader<'de> {
+impl<'de> Deserializer<'de> for &mut Reader<'de, '_> {
     type Error = Fault;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
@@ -384,12 +409,12 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
 }
 
 /// The members of a list or an object.
-struct Members<'r, 'de> {
-    reader: &'r mut Reader<'de>,
+struct Members<'r, 'de, 'm> {
+    reader: &'r mut Reader<'de, 'm>,
     first: bool,
 }
 
-impl<'de> SeqAccess<'de> for &mut Members<'_, 'de> {
+impl<'de> SeqAccess<'de> for &mut Members<'_, 'de, '_> {
     type Error = Fault;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Read<Option<T::Value>> {
@@ -398,17 +423,19 @@ impl<'de> SeqAccess<'de> for &mut Members<'_, 'de> {
             return Ok(None);
         }
         self.reader.another(b']', &mut self.first)?;
+        self.reader.take_memory(MEMBER_BYTES)?;
         seed.deserialize(&mut *self.reader).map(Some)
     }
 }
 
-impl<'de> MapAccess<'de> for Members<'_, 'de> {
+impl<'de> MapAccess<'de> for Members<'_, 'de, '_> {
     type Error = Fault;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Read<Option<K::Value>> {
         if !self.reader.another(b'}', &mut self.first)? {
             return Ok(None);
         }
+        self.reader.take_memory(MEMBER_BYTES)?;
         let key = match self.reader.string(&mut String::new())? {
             Text::Whole(text) => seed.deserialize(StrDeserializer::<Fault>::new(text)),
             Text::Unescaped(text) => seed.deserialize(StrDeserializer::<Fault>::new(text)),
@@ -423,7 +450,7 @@ impl<'de> MapAccess<'de> for Members<'_, 'de> {
 }
 
 /// A variant of an enum without content, by its name.
-impl<'de> EnumAccess<'de> for &mut Reader<'de> {
+impl<'de> EnumAccess<'de> for &mut Reader<'de, '_> {
     type Error = Fault;
     type Variant = Self;
 
@@ -432,7 +459,7 @@ impl<'de> EnumAccess<'de> for &mut Reader<'de> {
     }
 }
 
-impl<'de> VariantAccess<'de> for &mut Reader<'de> {
+impl<'de> VariantAccess<'de> for &mut Reader<'de, '_> {
     type Error = Fault;
 
     fn unit_variant(self) -> Read<()> {
@@ -488,6 +515,20 @@ mod tests {
 
     const EVERY: &str = r#" {"whole": -5, "small":255,"single":0.1, "text":"a\u00e9\n\ud83d\ude00\"z", "choice":"that-one", "pair":[3,4],
         "maybe":[1, 2.5, -1e-3], "named":{"x":true,"y" : false}} "#;
+
+    #[test]
+    fn the_content_is_counted_before_it_is_kept() {
+        let zeros = format!("[{}0]", "0,".repeat(999));
+        let read = |text: &str, mut memory: usize| {
+            let result = from_json_within::<Value>(text.as_bytes(), &mut memory).map_err(|kind| kind.code());
+            result.map(|_| memory)
+        };
+        assert_eq!(read(&zeros, 64_001), Ok(1));
+        assert_eq!(read(&zeros, 64_000), Err("limit"));
+        assert_eq!(read(r#"{"key":["four","a\n"]}"#, 1000), Ok(1000 - 3 * 64 - "key".len() - "four".len() - r"a\n".len()));
+        assert_eq!(read(&format!("[\"{}\"]", "x".repeat(1000)), 1000), Err("limit"));
+        assert_eq!(read("[1,", 1000), Err("malformed"));
+    }
 
     #[test]
     fn every_kind_is_read() {

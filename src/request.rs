@@ -10,11 +10,14 @@ use crate::explore::{Explore, PolicyChoice};
 use crate::features::{Fields, shortest};
 use crate::retrieve::Effort;
 
+/// The most slots of a slate. Where slots are drawn one after the other, time and memory grow with their square.
+pub const MAX_SLOTS: usize = 1000;
+
 /// A request for a slate, see [`crate::Recommender::recommend`]. Unknown keys are refused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Request {
-    /// Number of slots, 1 or more. Fewer are filled if fewer items are allowed.
+    /// Number of slots, 1 to 1,000; more if the catalog has no more items. Fewer are filled if fewer items are allowed.
     pub k: usize,
     /// Values of context columns. Any of them may be missing.
     #[serde(skip_serializing_if = "Fields::is_empty")]
@@ -71,8 +74,8 @@ impl Request {
     /// # Errors
     /// `range`, `unknown-key` for a cap on a column that the catalog does not have, and those of [`Explore::check`].
     pub(crate) fn check(&self, catalog: &Catalog) -> Result<PolicyChoice> {
-        if self.k == 0 {
-            return Err(range("1 or more", 0).at("recommend.k"));
+        if self.k == 0 || self.k.min(catalog.len()) > MAX_SLOTS {
+            return Err(range("1 to 1000 slots", self.k).at("recommend.k"));
         }
         check_time(self.time, "recommend.time")?;
         if !(0.0..=1.0).contains(&self.diversity) {
@@ -144,4 +147,19 @@ pub struct Timings {
     pub slate: f64,
     /// The propensities of the slots.
     pub propensity: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slate_has_at_most_a_thousand_slots() {
+        let code = |k: usize, items: usize| {
+            let request = Request { k, ..Request::default() };
+            request.check(&Catalog::of_titles(&vec!["t"; items])).err().map(|error| error.code())
+        };
+        assert_eq!([(1, 5000), (1000, 5000), (4_000_000_000, 1000)].map(|(k, items)| code(k, items)), [None; 3]);
+        assert_eq!([(0, 5000), (1001, 5000), (usize::MAX, 1001)].map(|(k, items)| code(k, items)), [Some("range"); 3]);
+    }
 }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use foretaste::bundle::{Bundle, Graphs, sha256_hex};
+use foretaste::bundle::{Bundle, BundleReader, FileEntry, Graphs, Manifest, sha256_hex};
 use foretaste::explore::POLICIES;
 use foretaste::features::{Fields, Value};
 use foretaste::golden::Golden;
@@ -123,6 +123,112 @@ fn every_wrong_manifest_has_its_own_code() {
     assert_eq!(refused(|f| drop(f.insert("manifest.json".into(), b"<!doctype html>".to_vec()))), "malformed");
     assert_eq!(refused(|f| drop(f.insert("manifest.json".into(), b"[".repeat(200_000)))), "malformed");
     assert_eq!(refused(|f| edit(f, |m| m["files"][0]["bytes"] = u64::MAX.into())), "limit");
+}
+
+/// Each would take memory or time without a bound, or wrap around.
+#[test]
+fn a_manifest_is_bounded() {
+    let column = |kind: serde_json::Value| serde_json::json!({ "name": "x", "kind": kind });
+    let items = |columns: Vec<serde_json::Value>| {
+        refused(|files| {
+            edit(files, |m| m["encoding"]["items"] = columns.clone().into());
+        })
+    };
+    let text = |buckets: u64| column(serde_json::json!({ "type": "text", "vocabulary": ["a", "b"], "hash_buckets": buckets }));
+    assert_eq!(items(vec![text((1 << 22) - 1)]), "range");
+    if cfg!(target_pointer_width = "64") {
+        assert_eq!(items(vec![text(u64::MAX)]), "range");
+    }
+    let vectors = |n: usize, dim: usize| {
+        let column = |i| serde_json::json!({ "name": format!("v{i}"), "kind": { "type": "vector", "dim": dim } });
+        items((0..n).map(column).collect())
+    };
+    assert_eq!([vectors(1, 65_537), vectors(1024, 1 << 22), vectors(1025, 1)], ["limit", "limit", "range"]);
+    let categories = |n: usize| {
+        let kind = serde_json::json!({ "type": "text", "vocabulary": [], "hash_buckets": 1 << 22 });
+        items((0..n).map(|i| serde_json::json!({ "name": format!("c{i}"), "kind": kind })).collect())
+    };
+    assert_eq!(categories(5), "limit");
+
+    let names: Vec<String> = (0..65).map(|i| format!("later-{i}")).collect();
+    for key in ["optional", "required"] {
+        assert_eq!(refused(|f| edit(f, |m| m["features"][key] = names.clone().into())), "limit");
+    }
+    let many = format!(r#"{{"format_version":1,"features":{{"optional":[{}""]}}}}"#, r#""","#.repeat(5 << 20));
+    assert_eq!(refused(|f| drop(f.insert("manifest.json".into(), many.clone().into_bytes()))), "limit");
+    assert_eq!(refused(|f| edit(f, |m| m["files"][0]["bytes"] = ((512u64 << 20) + 1).into())), "limit");
+}
+
+/// The manifest with this file in place of the one of its role.
+fn replace(files: &mut Files, role: &str, bytes: &[u8]) {
+    let manifest = Manifest::parse(&files["manifest.json"]).unwrap();
+    let path = manifest.files.iter().find(|f| f.role == role).unwrap().path.clone();
+    edit(files, |m| {
+        let entry = m["files"].as_array_mut().unwrap().iter_mut().find(|f| f["role"] == role).unwrap();
+        entry["bytes"] = bytes.len().into();
+        entry["sha256"] = sha256_hex(bytes).into();
+    });
+    files.insert(path, bytes.to_vec());
+}
+
+/// A few bytes of a catalog can become many in memory: they count against the limit of the bundle.
+#[test]
+fn the_content_of_catalogs_counts_as_memory() {
+    let mut files = tiny();
+    let zeros = "0,".repeat(100_000);
+    replace(&mut files, "catalog", format!(r#"{{"columns":{{"x":[{zeros}0]}},"ids":[],"titles":[]}}"#).as_bytes());
+    let code = |max_bytes: u64| {
+        let mut reader = BundleReader::new(&files["manifest.json"], max_bytes).unwrap();
+        let path = reader.manifest().files_of("catalog").next().unwrap().path.clone();
+        reader.add_file(&path, files[&path].clone()).unwrap_err().code()
+    };
+    assert_eq!([code(6_000_000), code(7_000_000)], ["limit", "length"]);
+}
+
+#[test]
+fn bytes_arrive_piece_by_piece() {
+    let files = tiny();
+    let mut reader = BundleReader::new(&files["manifest.json"], u64::MAX).unwrap();
+    let path = reader.manifest().files_of("items").next().unwrap().path.clone();
+    let bytes = &files[&path];
+    assert_eq!(reader.append(&path, 1).unwrap_err().code(), "missing");
+    for _ in 0..2 {
+        reader.begin(&path).unwrap();
+        for piece in bytes.chunks(700) {
+            reader.append(&path, piece.len()).unwrap().copy_from_slice(piece);
+        }
+        assert_eq!(reader.so_far(&path).unwrap(), bytes);
+    }
+    assert_eq!(reader.append(&path, 1).unwrap_err().code(), "length");
+    reader.finish(&path, None).unwrap();
+    assert_eq!(reader.append("other", 1).unwrap_err().code(), "missing");
+}
+
+#[test]
+fn the_model_id_is_that_of_the_files() {
+    let manifest = Manifest::parse(&tiny()["manifest.json"]).unwrap();
+    assert_eq!(manifest.id_of_files(), manifest.model_id);
+    let mut other = manifest.clone();
+    other.files[0].sha256 = "0".repeat(64);
+    assert_ne!(other.id_of_files(), manifest.model_id);
+    // The files of optional features do not count.
+    other = manifest.clone();
+    other.features.optional.push("later".into());
+    other.files.push(FileEntry { path: "later.bin".into(), feature: Some("later".into()), ..manifest.files[0].clone() });
+    assert_eq!(other.id_of_files(), manifest.model_id);
+}
+
+#[test]
+fn golden_rows_are_there_and_not_too_many() {
+    let recommender = open(&tiny()).unwrap();
+    let golden: Golden = serde_json::from_slice(&tiny()["golden.json"]).unwrap();
+    let with = |rows: usize| {
+        let rows = golden.rows.iter().cycle().take(rows).cloned().collect();
+        Golden::replay(&recommender, &serde_json::to_vec(&Golden { rows }).unwrap())
+    };
+    assert_eq!(with(0).unwrap(), ["there is no row to replay"]);
+    assert!(with(20).unwrap().is_empty());
+    assert_eq!(with(1001).unwrap_err().code(), "limit");
 }
 
 #[test]

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::error::{ErrorKind, Result};
 use crate::features::{Fields, Value};
 
+/// The most columns of a catalog.
+const MAX_COLUMNS: usize = 1024;
+
 /// A catalog file, stored by column: each list has one entry per row.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -59,8 +62,10 @@ impl Catalog {
     /// Appends the rows of a file.
     ///
     /// # Errors
-    /// `length` if a list is not as long as `ids`, `limit` for more than 4 GiB of ids or titles.
-    pub(super) fn append(&mut self, file: CatalogFile) -> Result<()> {
+    /// `length` if a list is not as long as `ids`, `limit` for more than 4 GiB of ids or titles, for more than 1,024
+    /// columns, and if the missing values of columns that not every file has take more than `memory` bytes. What they
+    /// take is taken off.
+    pub(super) fn append(&mut self, file: CatalogFile, memory: &mut usize) -> Result<()> {
         let (before, n) = (self.len(), file.ids.len());
         let lengths = std::iter::once(("titles", file.titles.len()));
         for (name, got) in lengths.chain(file.columns.iter().map(|(name, v)| (name.as_str(), v.len()))) {
@@ -68,6 +73,17 @@ impl Catalog {
                 return Err(ErrorKind::Length { expected: n, got, unit: "values" }.at(name));
             }
         }
+        let new = file.columns.keys().filter(|name| !self.columns.contains_key(*name)).count();
+        let columns = self.columns.len() + new;
+        if columns > MAX_COLUMNS {
+            return Err(ErrorKind::Limit { limit: MAX_COLUMNS as u64, got: columns as u64 }.at("columns"));
+        }
+        let missing = new.saturating_mul(before).saturating_add((columns - file.columns.len()).saturating_mul(n));
+        let got = missing.saturating_mul(size_of::<Value>());
+        if got > *memory {
+            return Err(ErrorKind::Limit { limit: *memory as u64, got: got as u64 }.at("columns"));
+        }
+        *memory -= got;
         let too_long = || ErrorKind::Limit { limit: u64::from(u32::MAX), got: 1 << 32 }.at("texts");
         for (id, title) in file.ids.iter().zip(&file.titles) {
             self.ids.push(id).ok_or_else(too_long)?;
@@ -171,7 +187,7 @@ impl Catalog {
         let mut catalog = Catalog::default();
         let ids = (0..titles.len()).map(|i| i.to_string()).collect();
         let titles = titles.iter().map(|t| Some(t.to_string())).collect();
-        catalog.append(CatalogFile { ids, titles, columns }).unwrap();
+        catalog.append(CatalogFile { ids, titles, columns }, &mut usize::MAX.clone()).unwrap();
         catalog
     }
 }
@@ -202,12 +218,16 @@ mod tests {
         }
     }
 
+    fn append(catalog: &mut Catalog, file: CatalogFile) -> Result<()> {
+        catalog.append(file, &mut (1 << 20))
+    }
+
     #[test]
     fn files_are_joined_by_row() {
         let mut catalog = Catalog::default();
-        catalog.append(file(&["a", "__proto__"], None)).unwrap();
-        catalog.append(file(&["c"], Some(&[Value::Number(2.0)]))).unwrap();
-        catalog.append(file(&["d"], None)).unwrap();
+        append(&mut catalog, file(&["a", "__proto__"], None)).unwrap();
+        append(&mut catalog, file(&["c"], Some(&[Value::Number(2.0)]))).unwrap();
+        append(&mut catalog, file(&["d"], None)).unwrap();
         assert_eq!((catalog.id(1), catalog.row("c"), catalog.row("x")), ("__proto__", Some(2), None));
         assert_eq!(catalog.fields(2), Fields::from([("price".into(), Value::Number(2.0))]));
         assert_eq!((catalog.fields(0), catalog.fields(3)), (Fields::new(), Fields::new()));
@@ -222,8 +242,8 @@ mod tests {
             [&["1", "007", "7", "10", "99999999999999999999", "100000000000000000000"][..], &["-1", "10", "9", "a", "b", "é"]]
         {
             let mut catalog = Catalog::default();
-            catalog.append(file(&ids[..2], None)).unwrap();
-            catalog.append(file(&ids[2..], None)).unwrap();
+            append(&mut catalog, file(&ids[..2], None)).unwrap();
+            append(&mut catalog, file(&ids[2..], None)).unwrap();
             catalog.check().unwrap();
             for (row, id) in ids.iter().enumerate() {
                 assert_eq!(catalog.row(id), Some(row as u32), "{id}");
@@ -235,11 +255,30 @@ mod tests {
     }
 
     #[test]
+    fn columns_are_counted_over_files() {
+        let file = |from: usize, to: usize| {
+            let columns = (from..to).map(|i| (format!("c{i}"), vec![Value::Missing])).collect();
+            CatalogFile { ids: vec![from.to_string()], titles: vec![None], columns }
+        };
+        let mut catalog = Catalog::default();
+        append(&mut catalog, file(0, 1000)).unwrap();
+        append(&mut catalog, file(500, 1024)).unwrap();
+        assert_eq!(append(&mut catalog, file(1000, 1025)).unwrap_err().code(), "limit");
+        assert_eq!(catalog.len(), 2);
+        // 500 values of the first row and 24 of the second are missing, and 1,024 of a third would be.
+        let bare = CatalogFile { ids: vec!["z".into()], titles: vec![None], columns: BTreeMap::new() };
+        let mut memory = 2047 * size_of::<Value>();
+        catalog.append(bare.clone(), &mut memory).unwrap();
+        assert_eq!(memory, 1023 * size_of::<Value>());
+        assert_eq!(catalog.append(bare, &mut memory).unwrap_err().code(), "limit");
+    }
+
+    #[test]
     fn refuses_lists_of_other_lengths_and_ids_that_do_not_ascend() {
-        assert_eq!(Catalog::default().append(file(&["a"], Some(&[]))).unwrap_err().code(), "length");
+        assert_eq!(append(&mut Catalog::default(), file(&["a"], Some(&[]))).unwrap_err().code(), "length");
         for ids in [&["a", "a"][..], &[""], &["b", "a"], &["10", "9"], &["9", "10", "a"]] {
             let mut catalog = Catalog::default();
-            catalog.append(file(ids, None)).unwrap();
+            append(&mut catalog, file(ids, None)).unwrap();
             assert_eq!(catalog.check().unwrap_err().code(), "malformed", "{ids:?}");
         }
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::hash::short_hash;
 use crate::error::{ErrorKind, Result, range};
 use crate::features::Encoding;
 use crate::json::from_json;
@@ -16,6 +17,10 @@ pub const FORMAT_VERSION: u64 = 1;
 pub const MAX_MANIFEST_BYTES: u64 = 64 << 20;
 /// The most files of a bundle.
 const MAX_FILES: usize = 4096;
+/// The most names of features, required ones and optional ones each.
+const MAX_FEATURES: usize = 64;
+/// The most bytes of one file.
+const MAX_FILE_BYTES: u64 = 512 << 20;
 /// The most rows of one item file.
 pub const MAX_ROWS_PER_FILE: usize = 65_536;
 /// The most dimensions of a vector: the dot product of an int8 row and an i16 query must fit 32 bits.
@@ -119,6 +124,11 @@ pub struct TrainedOn {
     pub seed: u64,
 }
 
+/// The bytes of some files.
+fn total<'a>(files: impl Iterator<Item = &'a FileEntry>) -> u64 {
+    files.fold(0, |sum, file| sum.saturating_add(file.bytes))
+}
+
 /// Roles of files in format version 1.
 pub const ROLES: &[&str] = &["user_tower", "item_tower", "ranker", "items", "catalog", "golden"];
 
@@ -172,13 +182,31 @@ impl Manifest {
 
     /// Estimate of the memory that the rows and catalogs of the open bundle take, in bytes.
     pub fn memory(&self) -> u64 {
-        // Item files stay as they are, plus about ten bytes a row. A catalog takes a few times its length as JSON.
-        let sum = |role| self.files_of(role).map(|f| f.bytes).sum::<u64>();
-        sum("items") + 10 * self.items as u64 + 3 * sum("catalog")
+        // Item files stay as they are, plus about ten bytes a row. A catalog takes a few times its length as JSON; the
+        // reader refuses one that takes more than a bundle may.
+        let sum = |role| total(self.files_of(role));
+        sum("items").saturating_add(10 * self.items as u64).saturating_add(sum("catalog").saturating_mul(3))
+    }
+
+    /// Bytes of the files that this build uses.
+    pub fn bytes(&self) -> u64 {
+        total(self.used_files())
+    }
+
+    /// The [`Manifest::model_id`] that these files have: a hash over the hashes of all but the files of optional features.
+    pub fn id_of_files(&self) -> String {
+        let optional = |file: &FileEntry| file.feature.as_ref().is_some_and(|name| !self.features.required.contains(name));
+        let hashes: String = self.files.iter().filter(|file| !optional(file)).map(|file| file.sha256.as_str()).collect();
+        short_hash(&hashes)
     }
 
     fn check(&self) -> Result<()> {
         let part = |key: &str| format!("manifest.json/{key}");
+        for (key, names) in [("features.required", &self.features.required), ("features.optional", &self.features.optional)] {
+            if names.len() > MAX_FEATURES {
+                return Err(ErrorKind::Limit { limit: MAX_FEATURES as u64, got: names.len() as u64 }.at(part(key)));
+            }
+        }
         if let Some(name) = self.features.required.iter().find(|n| !KNOWN_FEATURES.contains(&n.as_str())) {
             return Err(ErrorKind::UnknownFeature(name.clone()).at(part("features.required")));
         }
@@ -211,6 +239,9 @@ impl Manifest {
                 }
                 _ => {}
             }
+        }
+        if let Some(file) = self.used_files().find(|file| file.bytes > MAX_FILE_BYTES) {
+            return Err(ErrorKind::Limit { limit: MAX_FILE_BYTES, got: file.bytes }.at(part(&file.path)));
         }
         for (role, least, most) in [("user_tower", 1, 1), ("item_tower", 1, 1), ("golden", 1, 1), ("ranker", 0, 1)] {
             let got = self.files_of(role).count();

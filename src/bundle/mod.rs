@@ -20,7 +20,8 @@ pub(crate) use hash::short_hash;
 pub use item_file::ItemFile;
 pub use lift::{BiasCodes, Lift, Lifted};
 pub use manifest::{
-    FORMAT_VERSION, Features, FileEntry, HISTORY_VECTORS, MAX_DIM, MAX_ROWS_PER_FILE, Manifest, RatingRange, TrainedOn,
+    FORMAT_VERSION, Features, FileEntry, HISTORY_VECTORS, MAX_DIM, MAX_MANIFEST_BYTES, MAX_ROWS_PER_FILE, Manifest, RatingRange,
+    TrainedOn,
 };
 pub use open::Graphs;
 pub use reader::{Bundle, BundleReader, DEFAULT_MAX_BYTES};

@@ -3,10 +3,13 @@
 use super::hash::{hexadecimal, sha256};
 use super::{Catalog, CatalogFile, FileEntry, ItemFile, Manifest, Rows};
 use crate::error::{ErrorKind, Result};
-use crate::json::from_json;
+use crate::json::from_json_within;
 
 /// The most bytes of a bundle, unless the caller gives another limit: 2 GiB.
 pub const DEFAULT_MAX_BYTES: u64 = 2 << 30;
+/// The memory that a file gets before its first byte is there. Each time it is full, it grows to this many times its size.
+const FIRST_ROOM: usize = 1 << 20;
+const GROWTH: usize = 8;
 
 /// Takes the files of a bundle as their bytes arrive. It does no I/O itself. [`Bundle::from_files`] opens a bundle
 /// whose bytes are at hand in one call.
@@ -14,6 +17,8 @@ pub struct BundleReader {
     manifest: Manifest,
     /// By path. Few enough to search one by one.
     parts: Vec<(String, Part)>,
+    /// What the content of catalogs may still take in memory, in bytes.
+    memory: usize,
 }
 
 /// What has arrived of a file.
@@ -25,8 +30,28 @@ enum Part {
 
 /// A file whose bytes are still arriving.
 struct Arriving {
+    /// Those that are there.
     bytes: Vec<u8>,
-    filled: usize,
+    /// How many the manifest says.
+    wanted: u64,
+}
+
+impl Arriving {
+    /// Room for the next `count` bytes.
+    fn room(&mut self, count: usize) -> std::result::Result<&mut [u8], ErrorKind> {
+        let (filled, wanted) = (self.bytes.len(), usize::try_from(self.wanted).unwrap_or(usize::MAX));
+        let after = filled.saturating_add(count);
+        if after > wanted {
+            return Err(ErrorKind::Length { expected: wanted, got: after, unit: "bytes" });
+        }
+        if after > self.bytes.capacity() {
+            // The memory follows the bytes that arrive, because the manifest may promise bytes that never do.
+            let room = self.bytes.capacity().saturating_mul(GROWTH).max(FIRST_ROOM).max(after).min(wanted);
+            self.bytes.try_reserve_exact(room - filled).map_err(|_| ErrorKind::Memory(room as u64))?;
+        }
+        self.bytes.resize(after, 0);
+        Ok(&mut self.bytes[filled..])
+    }
 }
 
 /// An opened bundle: all rows and the catalog in memory.
@@ -40,17 +65,18 @@ pub struct Bundle {
 }
 
 impl BundleReader {
-    /// Starts with the bytes of the manifest. `max_bytes` limits the sum of all files, before any of them is read.
+    /// Starts with the bytes of the manifest. `max_bytes` limits the sum of all files, before any of them is read, and what
+    /// the content of catalogs takes in memory: 64 bytes a value, and its letters.
     ///
     /// # Errors
     /// Same errors as [`Manifest::parse`]; `limit` for a larger bundle.
     pub fn new(manifest: &[u8], max_bytes: u64) -> Result<Self> {
         let manifest = Manifest::parse(manifest)?;
-        let total = manifest.used_files().fold(0u64, |sum, f| sum.saturating_add(f.bytes));
-        if total > max_bytes {
-            return Err(ErrorKind::Limit { limit: max_bytes, got: total }.at("manifest.json/files"));
+        let got = manifest.bytes();
+        if got > max_bytes {
+            return Err(ErrorKind::Limit { limit: max_bytes, got }.at("manifest.json/files"));
         }
-        Ok(BundleReader { manifest, parts: Vec::new() })
+        Ok(BundleReader { manifest, parts: Vec::new(), memory: usize::try_from(max_bytes).unwrap_or(usize::MAX) })
     }
 
     /// The manifest.
@@ -58,47 +84,28 @@ impl BundleReader {
         &self.manifest
     }
 
-    /// Allocates memory for a file. A file that was begun before starts again from its first byte.
+    /// Begins a file. A file that was begun before starts again from its first byte.
     ///
     /// # Errors
-    /// `missing` for a path that is not in the manifest, `memory` if there is not enough.
+    /// `missing` for a path that is not in the manifest.
     pub fn begin(&mut self, path: &str) -> Result<()> {
         let wanted = self.manifest.file(path)?.bytes;
         let mut bytes = match self.take(path) {
             Some(Part::Arriving(part)) => part.bytes,
             _ => Vec::new(),
         };
-        if bytes.is_empty() {
-            let none = |_| ErrorKind::Memory(wanted).at(path);
-            bytes.try_reserve_exact(usize::try_from(wanted).unwrap_or(usize::MAX)).map_err(none)?;
-            bytes.resize(wanted as usize, 0);
-        }
-        self.parts.push((path.into(), Part::Arriving(Arriving { bytes, filled: 0 })));
+        bytes.clear();
+        self.parts.push((path.into(), Part::Arriving(Arriving { bytes, wanted })));
         Ok(())
     }
 
-    /// The memory for the bytes of a file that are still missing. Write the next bytes to its start, then call
-    /// [`BundleReader::arrived`].
+    /// The memory for the next `count` bytes of a file, which the caller writes there at once: they count as arrived.
     ///
     /// # Errors
-    /// `missing` for a file that was not begun.
-    pub fn room(&mut self, path: &str) -> Result<&mut [u8]> {
-        let file = self.arriving(path)?;
-        Ok(&mut file.bytes[file.filled..])
-    }
-
-    /// Says that the next `count` bytes of a file have been written.
-    ///
-    /// # Errors
-    /// `missing` for a file that was not begun, `length` if that is more bytes than the manifest says.
-    pub fn arrived(&mut self, path: &str, count: usize) -> Result<()> {
-        let file = self.arriving(path)?;
-        let (whole, filled) = (file.bytes.len(), file.filled.saturating_add(count));
-        if filled > whole {
-            return Err(ErrorKind::Length { expected: whole, got: filled, unit: "bytes" }.at(path));
-        }
-        file.filled = filled;
-        Ok(())
+    /// `missing` for a file that was not begun, `length` if that is more bytes than the manifest says, `memory` if there is
+    /// not enough.
+    pub fn append(&mut self, path: &str, count: usize) -> Result<&mut [u8]> {
+        self.arriving(path)?.room(count).map_err(|kind| kind.at(path))
     }
 
     /// The bytes of a file that have arrived.
@@ -106,8 +113,7 @@ impl BundleReader {
     /// # Errors
     /// `missing` for a file that was not begun.
     pub fn so_far(&mut self, path: &str) -> Result<&[u8]> {
-        let file = self.arriving(path)?;
-        Ok(&file.bytes[..file.filled])
+        Ok(&self.arriving(path)?.bytes)
     }
 
     /// Checks the length and the SHA-256 of a file that has arrived, and keeps it if it is an item file or a catalog.
@@ -119,11 +125,11 @@ impl BundleReader {
     /// file is not kept.
     pub fn finish(&mut self, path: &str, digest: Option<&[u8]>) -> Result<()> {
         self.arriving(path)?;
-        let Some(Part::Arriving(Arriving { bytes, filled })) = self.take(path) else { return Ok(()) };
+        let Some(Part::Arriving(Arriving { bytes, .. })) = self.take(path) else { return Ok(()) };
         let file = self.manifest.file(path)?;
         match digest {
-            Some(digest) => file.check(filled, digest)?,
-            None => file.check_bytes(&bytes[..filled])?,
+            Some(digest) => file.check(bytes.len(), digest)?,
+            None => file.check_bytes(&bytes)?,
         }
         let (rows, dim) = (file.rows.unwrap_or(0), self.manifest.dim);
         match file.role.as_str() {
@@ -132,7 +138,7 @@ impl BundleReader {
                 self.parts.push((path.into(), Part::Items(file)));
             }
             "catalog" => {
-                let catalog: CatalogFile = from_json(&bytes).map_err(|kind| kind.at(path))?;
+                let catalog: CatalogFile = from_json_within(&bytes, &mut self.memory).map_err(|kind| kind.at(path))?;
                 if catalog.ids.len() != rows {
                     let got = catalog.ids.len();
                     return Err(ErrorKind::Length { expected: rows, got, unit: "rows" }.at(format!("{path}/ids")));
@@ -150,9 +156,9 @@ impl BundleReader {
     /// # Errors
     /// `missing` for a path that is not in the manifest; same errors as [`BundleReader::finish`].
     pub fn add_file(&mut self, path: &str, bytes: Vec<u8>) -> Result<()> {
-        self.manifest.file(path)?;
+        let wanted = self.manifest.file(path)?.bytes;
         self.take(path);
-        self.parts.push((path.into(), Part::Arriving(Arriving { filled: bytes.len(), bytes })));
+        self.parts.push((path.into(), Part::Arriving(Arriving { bytes, wanted })));
         self.finish(path, None)
     }
 
@@ -189,7 +195,7 @@ impl BundleReader {
         for path in wanted.map(|f| f.path.clone()).collect::<Vec<_>>() {
             match self.take(&path) {
                 Some(Part::Items(file)) => files.push(file),
-                Some(Part::Catalog(rows)) => catalog.append(rows).map_err(|e| e.within(&path))?,
+                Some(Part::Catalog(rows)) => catalog.append(rows, &mut self.memory).map_err(|e| e.within(&path))?,
                 _ => return Err(ErrorKind::Missing.at(path)),
             }
         }

@@ -10,6 +10,9 @@ use serde::Deserialize;
 use crate::error::{ErrorKind, Result, range};
 use crate::json::from_json;
 
+/// The most bytes of a header: it has an entry of about a hundred bytes for each tensor.
+const MAX_HEADER_BYTES: usize = 1 << 20;
+
 /// Which tensors a file has, and where their bytes lie.
 pub(super) struct Header {
     tensors: BTreeMap<String, TensorEntry>,
@@ -32,12 +35,15 @@ impl Header {
     /// Reads the header of a whole file.
     ///
     /// # Errors
-    /// `malformed`.
+    /// `malformed`, `limit`.
     pub(super) fn read(file: &[u8]) -> Result<Header> {
         let malformed = |text: &str| ErrorKind::Malformed(text.into()).at("header");
         let (length, rest) = file.split_first_chunk::<8>().ok_or_else(|| malformed("the file ends in its header"))?;
         let length = usize::try_from(u64::from_le_bytes(*length)).unwrap_or(usize::MAX);
         let json = rest.get(..length).ok_or_else(|| malformed("the file ends in its header"))?;
+        if length > MAX_HEADER_BYTES {
+            return Err(ErrorKind::Limit { limit: MAX_HEADER_BYTES as u64, got: length as u64 }.at("header"));
+        }
         let tensors = from_json(json).map_err(|kind| kind.at("header"))?;
         Ok(Header { tensors, start: 8 + length, bytes: rest.len() - length })
     }

@@ -144,7 +144,7 @@ impl ColumnEncoding {
         match &self.kind {
             ColumnKind::Category { vocabulary } | ColumnKind::Set { vocabulary } => vocabulary.len() + 1,
             ColumnKind::Number { edges, .. } => edges.len() + 2,
-            ColumnKind::Text { vocabulary, hash_buckets } => vocabulary.len() + hash_buckets,
+            ColumnKind::Text { vocabulary, hash_buckets } => vocabulary.len().saturating_add(*hash_buckets),
             ColumnKind::Vector { dim } => *dim,
             ColumnKind::Hour => 24,
             ColumnKind::Weekday => 7,

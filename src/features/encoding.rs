@@ -9,6 +9,10 @@ use crate::error::{ErrorKind, Result, range};
 pub const MAX_NAMES: usize = 1024;
 /// The most events that a tower may read and that a profile may keep.
 const MAX_HISTORY: usize = 65_536;
+/// The largest sum of the widths of a table's columns: rows of its embedding table.
+const MAX_WIDTH: usize = 1 << 24;
+/// The most slots that one item or one context may give.
+const MAX_SLOTS: usize = 65_536;
 
 /// The column that a catalog stores apart from the others.
 pub const TITLE: &str = "title";
@@ -230,6 +234,15 @@ impl Encoding {
                 column.check().map_err(|e| e.within(part))?;
                 if columns[..i].iter().any(|other| other.name == column.name) {
                     return Err(ErrorKind::Malformed(format!("column `{}` twice", column.name)).at(part));
+                }
+            }
+            let sum =
+                |of: fn(&ColumnEncoding) -> usize| columns.iter().fold(0usize, |sum, column| sum.saturating_add(of(column)));
+            for (of, most) in
+                [(ColumnEncoding::width as fn(&ColumnEncoding) -> usize, MAX_WIDTH), (ColumnEncoding::max_slots, MAX_SLOTS)]
+            {
+                if sum(of) > most {
+                    return Err(ErrorKind::Limit { limit: most as u64, got: sum(of) as u64 }.at(part));
                 }
             }
         }

@@ -70,6 +70,9 @@ impl<'de> Visitor<'de> for AnyValue {
                 _ => return Err(A::Error::custom("a list holds texts or numbers alone")),
             }
         }
+        // There may be a list in each row of a catalog.
+        members.shrink_to_fit();
+        numbers.shrink_to_fit();
         match (members.is_empty(), numbers.is_empty()) {
             (_, true) => Ok(Value::Set(members)),
             (true, false) => Ok(Value::Vector(numbers)),

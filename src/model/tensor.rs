@@ -27,6 +27,17 @@ pub enum Element {
     I64,
 }
 
+impl Element {
+    /// Bytes of one number.
+    #[cfg(feature = "tract")]
+    pub(super) fn bytes(self) -> u64 {
+        match self {
+            Element::F32 => 4,
+            Element::I64 => 8,
+        }
+    }
+}
+
 impl TensorData {
     /// The type of the numbers.
     pub fn element(&self) -> Element {

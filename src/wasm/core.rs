@@ -65,19 +65,16 @@ impl Core {
         Ok(plan)
     }
 
-    /// Starts a file: makes room for it, or discards what has arrived of it.
+    /// Starts a file, or discards what has arrived of it.
     pub fn begin(&mut self, path: &str) -> JsResult<()> {
         self.reader("begin")?.begin(path).map_err(to_js_error)
     }
 
-    /// Appends bytes to a file. They are copied once, to the place where they stay.
+    /// Appends bytes to a file.
     pub fn append(&mut self, path: &str, bytes: &Uint8Array) -> JsResult<()> {
-        let reader = self.reader("append")?;
-        let count = bytes.length() as usize;
-        if let Some(room) = reader.room(path).map_err(to_js_error)?.get_mut(..count) {
-            bytes.copy_to(room);
-        }
-        reader.arrived(path, count).map_err(to_js_error)
+        let room = self.reader("append")?.append(path, bytes.length() as usize).map_err(to_js_error)?;
+        bytes.copy_to(room);
+        Ok(())
     }
 
     /// Where the bytes of a file are in the module's memory, `[address, length]`; valid until the next call.

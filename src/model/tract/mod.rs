@@ -1,6 +1,12 @@
 //! Runs the graphs with tract. tract is used in no other folder.
 
+mod cost;
+mod gather;
+#[cfg(test)]
+mod hostile;
+mod limits;
 mod operators;
+mod quiet;
 mod wire;
 
 use std::collections::HashSet;
@@ -9,24 +15,19 @@ use std::sync::Arc;
 use tract_onnx::Onnx;
 use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::{
-    Datum, Framework, IntoRunnable, IntoTValue, TValue, TVec, Tensor as TractTensor, TractError, TractResult, TypedRunnableModel,
+    Datum, Framework, IntoRunnable, IntoTValue, TValue, TVec, Tensor as TractTensor, TractError, TractResult, TypedModel,
+    TypedRunnableModel,
 };
 use tract_onnx::tract_core::optim::Optimizer;
 
 use super::signature::{Shapes, Signature};
 use super::{Element, Graph, ModelRuntime, Tensor, TensorData};
 use crate::error::{ErrorKind, Result};
+use cost::{Cost, peak};
+use limits::{FILE_BYTES, NODES, STEPS, STRUCTURE_BYTES, VALUE_BYTES};
 use operators::{Wiring, is_known};
+use quiet::caught;
 use wire::structure_bytes;
-
-/// Maximum size of an ONNX file, in bytes.
-const MAX_BYTES: usize = 512 << 20;
-/// Maximum number of nodes in a graph.
-const MAX_NODES: usize = 1024;
-/// Maximum size of an ONNX file without the raw data of its initializers, in bytes.
-const MAX_STRUCTURE: usize = 1 << 20;
-/// Maximum number of elements in any input or output of a node.
-const MAX_NUMBERS: usize = 1 << 26;
 
 /// The graphs of a bundle, ready to run one request at a time.
 pub struct TractRuntime {
@@ -66,25 +67,43 @@ fn register_kernels() {
 }
 
 fn load(graph: Graph, bytes: &[u8], shapes: &Shapes) -> Result<Loaded> {
-    let (part, signature) = (graph.name(), graph.signature());
-    if bytes.len() > MAX_BYTES {
-        return Err(ErrorKind::Limit { limit: MAX_BYTES as u64, got: bytes.len() as u64 }.at(part));
-    }
-    if let Some(got) = signature.inputs.iter().map(|port| port.count(shapes)).find(|n| *n > MAX_NUMBERS) {
-        return Err(ErrorKind::Limit { limit: MAX_NUMBERS as u64, got: got as u64 }.at(part));
-    }
-    let fault = |text: String| ErrorKind::Model(text).at(part);
-    let structure = structure_bytes(bytes).ok_or_else(|| fault("not an ONNX file".into()))?;
-    if structure > MAX_STRUCTURE {
-        return Err(ErrorKind::Limit { limit: MAX_STRUCTURE as u64, got: structure as u64 }.at(part));
-    }
+    let part = graph.name();
+    within(graph, "bytes of the file", FILE_BYTES, bytes.len() as u64)?;
+    let structure = structure_bytes(bytes).ok_or_else(|| ErrorKind::Model("not an ONNX file".into()).at(part))?;
+    within(graph, "bytes beside the weights", STRUCTURE_BYTES, structure as u64)?;
+    let decoded = caught(|| Onnx::default().proto_model_for_read(&mut &*bytes).map_err(failed));
+    prepared(graph, &decoded.map_err(|kind| kind.at(part))?, shapes)
+}
+
+/// Checks a graph and prepares it to run.
+fn prepared(graph: Graph, proto: &ModelProto, shapes: &Shapes) -> Result<Loaded> {
+    let (signature, refused) = (graph.signature(), |kind: ErrorKind| kind.at(graph.name()));
+    let input_bytes = signature.inputs.iter().map(|port| port.element.bytes() * port.count(shapes) as u64).sum();
+    within(graph, "bytes of inputs", VALUE_BYTES, input_bytes)?;
     let inputs: Vec<_> = signature.inputs.iter().map(|port| (port.element, port.shape(shapes))).collect();
-    let plan = guarded(|| {
-        let proto = Onnx::default().proto_model_for_read(&mut &*bytes).map_err(|e| e.to_string())?;
-        check(&proto, signature)?;
-        plan(&proto, &inputs).map_err(|e| format!("{e:#}"))
+    let wired = caught(|| {
+        check(proto, signature).map_err(ErrorKind::Model)?;
+        let model = wired(proto, &inputs).map_err(failed)?;
+        let cost = Cost::of(&model).map_err(failed)?;
+        Ok((model, cost))
     });
-    Ok(Loaded { plan: plan.map_err(fault)?, inputs })
+    let (model, cost) = wired.map_err(refused)?;
+    within(graph, "steps of a run", STEPS, cost.steps)?;
+    within(graph, "bytes of moved constants", VALUE_BYTES, cost.moved)?;
+    let plan = caught(|| plan(model).map_err(failed)).map_err(refused)?;
+    within(graph, "bytes of values", VALUE_BYTES, peak(&plan).saturating_add(cost.moved))?;
+    Ok(Loaded { plan, inputs })
+}
+
+fn within(graph: Graph, what: &str, limit: u64, got: u64) -> Result<()> {
+    match got > limit {
+        true => Err(ErrorKind::Limit { limit, got }.at(format!("{}/{what}", graph.name()))),
+        false => Ok(()),
+    }
+}
+
+fn failed(error: TractError) -> ErrorKind {
+    ErrorKind::Model(format!("{error:#}"))
 }
 
 /// Checks the declarations in the graph before tract builds anything.
@@ -97,20 +116,11 @@ fn check(model: &ModelProto, signature: &Signature) -> std::result::Result<(), S
         let got = graph.output.len();
         return Err(format!("expected {inputs} inputs and {least} to {most} outputs, got {given} and {got}"));
     }
-    if graph.node.len() > MAX_NODES {
-        return Err(format!("expected at most {MAX_NODES} nodes, got {}", graph.node.len()));
+    if graph.node.len() as u64 > NODES {
+        return Err(format!("expected at most {NODES} nodes, got {}", graph.node.len()));
     }
     if let Some(node) = graph.node.iter().find(|node| !is_known(node)) {
         return Err(format!("the operator `{}` of `{}` is not one of a tower", node.op_type, node.domain));
-    }
-    // Nodes that depend only on constants are refused: tract computes them while it loads, before any limit on shapes
-    // applies.
-    let mut computed: HashSet<&str> = graph.input.iter().map(|i| i.name.as_str()).filter(|i| !constants.contains(i)).collect();
-    for node in &graph.node {
-        if !node.input.iter().any(|i| computed.contains(i.as_str())) {
-            return Err(format!("`{}` does not follow from the inputs", node.name));
-        }
-        computed.extend(node.output.iter().map(String::as_str));
     }
     if graph.node.iter().flat_map(|n| &n.attribute).any(|a| a.g.is_some() || !a.graphs.is_empty() || a.t.is_some()) {
         return Err("a graph or a tensor inside a node".into());
@@ -120,16 +130,16 @@ fn check(model: &ModelProto, signature: &Signature) -> std::result::Result<(), S
             return Err(format!("`{}` has its data outside the file", tensor.name));
         }
         let numbers = tensor.dims.iter().try_fold(1usize, |n, d| n.checked_mul(usize::try_from(*d).ok()?));
-        if numbers.is_none_or(|n| n > MAX_BYTES / 4) {
+        if numbers.is_none_or(|n| n as u64 > FILE_BYTES / 4) {
             return Err(format!("`{}` has the dimensions {:?}", tensor.name, tensor.dims));
         }
     }
     Ok(())
 }
 
-fn plan(proto: &ModelProto, inputs: &[(Element, Vec<usize>)]) -> TractResult<Arc<TypedRunnableModel>> {
-    let fault = |text: String| TractError::msg(text);
-    let graph = proto.graph.as_ref().ok_or_else(|| fault("no graph".into()))?;
+/// The nodes of the graph in tract's terms. Nothing is computed yet.
+fn wired(proto: &ModelProto, inputs: &[(Element, Vec<usize>)]) -> TractResult<TypedModel> {
+    let graph = proto.graph.as_ref().ok_or_else(|| TractError::msg("no graph"))?;
     let mut wiring = Wiring::default();
     for tensor in &graph.initializer {
         wiring.constant(tensor)?;
@@ -143,24 +153,29 @@ fn plan(proto: &ModelProto, inputs: &[(Element, Vec<usize>)]) -> TractResult<Arc
         wiring.input(&input.name, element, shape)?;
     }
     for node in &graph.node {
-        let output = wiring.node(node)?;
-        let shape = &wiring.model.outlet_fact(output)?.shape;
-        let numbers = shape.as_concrete().and_then(|dims| dims.iter().try_fold(1usize, |n, d| n.checked_mul(*d)));
-        if numbers.is_none_or(|n| n > MAX_NUMBERS) {
-            return Err(fault(format!("`{}` would give the shape {shape:?}", node.name)));
-        }
+        wiring.node(node)?;
     }
     let outputs = graph.output.iter().map(|output| wiring.value(&output.name)).collect::<TractResult<Vec<_>>>()?;
     let mut model = wiring.model;
     model.select_output_outlets(&outputs)?;
+    Ok(model)
+}
+
+fn plan(mut model: TypedModel) -> TractResult<Arc<TypedRunnableModel>> {
     // These passes choose kernels and pack weights for them. tract's other passes look for a simpler graph; they take
     // longer than the rest of the load, and find nothing to simplify in the trainer's graphs. The indices fit the
     // version of tract that Cargo.toml pins.
     let mut optimizer = Optimizer::codegen();
-    let [constants, _, kernels, _, _, fusion] = &optimizer.passes[..] else { return Err(fault("tract has other passes".into())) };
+    let [constants, _, kernels, _, _, fusion] = &optimizer.passes[..] else {
+        return Err(TractError::msg("tract has other passes"));
+    };
     optimizer.passes = vec![kernels.clone(), constants.clone(), fusion.clone()];
     optimizer.session().optimize(&mut model)?;
-    model.into_runnable()
+    // tract would run these number by number, a thousand times slower than by a kernel.
+    match model.nodes().iter().find(|node| node.op.name().starts_with("EinSum")) {
+        Some(node) => Err(TractError::msg(format!("`{}` is no product of matrices", node.name))),
+        None => model.into_runnable(),
+    }
 }
 
 impl ModelRuntime for TractRuntime {
@@ -172,7 +187,7 @@ impl ModelRuntime for TractRuntime {
         if !given.eq(loaded.inputs.iter().map(|(element, shape)| (*element, shape))) {
             return Err(fault("the inputs have other shapes than the graph's".into()));
         }
-        guarded(|| run(loaded, inputs).map_err(|e| format!("{e:#}"))).map_err(fault)
+        caught(|| run(loaded, inputs).map_err(failed)).map_err(|kind| kind.at(part))
     }
 }
 
@@ -189,9 +204,4 @@ fn run(loaded: &Loaded, inputs: &[Tensor]) -> TractResult<Vec<Vec<f32>>> {
         .collect::<TractResult<_>>()?;
     let outputs = loaded.plan.run(values)?;
     outputs.iter().map(|o| Ok(o.try_as_plain_ram()?.as_slice::<f32>()?.to_vec())).collect()
-}
-
-/// Turns a panic inside tract into an error. In WASM a panic is a trap; the page restarts the module after it.
-fn guarded<T>(f: impl FnOnce() -> std::result::Result<T, String>) -> std::result::Result<T, String> {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).unwrap_or_else(|_| Err("tract panicked".into()))
 }

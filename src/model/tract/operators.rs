@@ -13,8 +13,13 @@ use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_core::ops::array::{Gather, Slice, TypedConcat};
 use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::gru_seq::GruSeq;
+use tract_onnx::tract_core::ops::konst::Const;
 use tract_onnx::tract_core::ops::math;
 use tract_onnx::tract_core::ops::nn::{Reduce, Reducer, RmsNorm, Softmax, SoftmaxKind, sigmoid};
+
+use super::cost::numbers;
+use super::gather::CheckedGather;
+use super::limits::VALUE_BYTES;
 
 /// A model that grows node by node.
 #[derive(Default)]
@@ -38,9 +43,9 @@ impl<'a> Wiring<'a> {
         let raw = &proto.raw_data[..];
         let tensor = match DataType::try_from(proto.data_type) {
             Ok(DataType::Float) if raw.is_empty() => TractTensor::from_shape(&shape, &proto.float_data)?,
-            Ok(DataType::Float) => TractTensor::from_shape(&shape, &numbers(raw, f32::from_le_bytes)?)?,
+            Ok(DataType::Float) => TractTensor::from_shape(&shape, &read_numbers(raw, f32::from_le_bytes)?)?,
             Ok(DataType::Int64) if raw.is_empty() => TractTensor::from_shape(&shape, &proto.int64_data)?,
-            Ok(DataType::Int64) => TractTensor::from_shape(&shape, &numbers(raw, i64::from_le_bytes)?)?,
+            Ok(DataType::Int64) => TractTensor::from_shape(&shape, &read_numbers(raw, i64::from_le_bytes)?)?,
             _ => bail!("`{}` has numbers of the kind {}", proto.name, proto.data_type),
         };
         self.constants.insert(&proto.name, tensor.into_arc_tensor());
@@ -52,8 +57,11 @@ impl<'a> Wiring<'a> {
         if let Some(value) = self.values.get(name) {
             return Ok(*value);
         }
-        let constant = self.constants.get(name).with_context(|| format!("no value `{name}`"))?;
-        let value = self.model.add_const(name, constant.clone())?;
+        let constant = self.constants.get(name).with_context(|| format!("no value `{name}`"))?.clone();
+        let fact = TypedFact::try_from(constant.clone())?;
+        // `add_const` would compare each constant with all before it, number by number.
+        let node = self.model.add_node(name, Const::new(constant)?, tvec![fact])?;
+        let value = self.fitting(node.into())?;
         self.values.insert(name, value);
         Ok(value)
     }
@@ -62,6 +70,8 @@ impl<'a> Wiring<'a> {
     pub fn node(&mut self, node: &'a NodeProto) -> TractResult<OutletId> {
         let wire = wire_of(&node.op_type).with_context(|| unknown(node))?;
         let name = node.output.iter().find(|name| !name.is_empty()).context("a node without an output")?;
+        let computed = |name: &String| self.values.get(name.as_str()).is_some_and(|v| !self.model.node(v.node).op_is::<Const>());
+        ensure!(node.input.iter().any(computed), "`{name}` does not follow from the inputs");
         let value = wire(self, node, name).with_context(|| format!("`{name}`"))?;
         ensure!(self.values.insert(name, value).is_none(), "two values `{name}`");
         Ok(value)
@@ -90,12 +100,23 @@ impl<'a> Wiring<'a> {
     }
 
     fn wire(&mut self, name: impl Into<String>, op: impl Into<Box<dyn TypedOp>>, inputs: &[OutletId]) -> TractResult<OutletId> {
-        Ok(self.model.wire_node(name, op, inputs)?[0])
+        let value = self.model.wire_node(name, op, inputs)?[0];
+        self.fitting(value)
     }
 
     /// Adds an operation on two values, after broadcasting their shapes.
     fn binary(&mut self, name: &str, op: impl Into<Box<dyn TypedOp>>, a: OutletId, b: OutletId) -> TractResult<OutletId> {
-        Ok(wire_with_rank_broadcast(name, &mut self.model, op, &[a, b])?[0])
+        let value = wire_with_rank_broadcast(name, &mut self.model, op, &[a, b])?[0];
+        self.fitting(value)
+    }
+
+    /// Refuses a value that is larger than all values together may be, or that has no number: a mean or a softmax of
+    /// nothing, and a table without rows.
+    fn fitting(&self, value: OutletId) -> TractResult<OutletId> {
+        let fact = self.model.outlet_fact(value)?;
+        let fits = (1..=VALUE_BYTES / 4).contains(&numbers(fact)) || fact.konst.is_some() && numbers(fact) > 0;
+        ensure!(fits, "`{}` would have the shape {:?}", self.model.node(value.node).name, fact.shape);
+        Ok(value)
     }
 
     /// Adds an Einstein sum such as `mk,kn->mn`. The lengths of the axes are checked here, because tract does not check
@@ -108,6 +129,9 @@ impl<'a> Wiring<'a> {
             "{equation}"
         );
         let mut lengths: Vec<(char, usize)> = Vec::new();
+        let once = |axes: &str| axes.chars().enumerate().all(|(i, axis)| axes.chars().take(i).all(|other| other != axis));
+        ensure!(given.iter().all(|axes| once(axes)) && once(wanted), "an axis twice in one place of {equation}");
+        ensure!(wanted.chars().all(|axis| given.iter().any(|axes| axes.contains(axis))), "{equation} makes an axis of nothing");
         for (axes, input) in given.iter().zip(inputs) {
             let shape = self.shape(*input)?;
             ensure!(self.model.outlet_fact(*input)?.datum_type == f32::datum_type(), "expected floats");
@@ -147,7 +171,7 @@ impl<'a> Wiring<'a> {
     }
 }
 
-fn numbers<T, const N: usize>(raw: &[u8], read: fn([u8; N]) -> T) -> TractResult<Vec<T>> {
+fn read_numbers<T, const N: usize>(raw: &[u8], read: fn([u8; N]) -> T) -> TractResult<Vec<T>> {
     let (chunks, rest) = raw.as_chunks::<N>();
     ensure!(rest.is_empty(), "a part of a number");
     Ok(chunks.iter().map(|bytes| read(*bytes)).collect())
@@ -186,7 +210,7 @@ fn wire_of(operator: &str) -> Option<Wire> {
         "Add" => binary!(math::add()),
         "Sub" => binary!(math::sub()),
         "Mul" => binary!(math::mul()),
-        "Div" => binary!(math::div()),
+        "Div" => div,
         "Neg" => each!(math::neg()),
         "Erf" => each!(math::erf()),
         "Exp" => each!(math::exp()),
@@ -234,6 +258,20 @@ fn relu<'a>(w: &mut Wiring<'a>, node: &'a NodeProto, name: &'a str) -> TractResu
     w.binary(name, math::max(), x, zero)
 }
 
+/// Integers are divided by constants above 0 alone: a division by 0, or of the least number by −1, has no result.
+fn div<'a>(w: &mut Wiring<'a>, node: &'a NodeProto, name: &'a str) -> TractResult<OutletId> {
+    let inputs = w.inputs(node, 2)?;
+    let by = w.model.outlet_fact(inputs[1])?;
+    if by.datum_type == i64::datum_type() {
+        let by = by.konst.as_ref().context("integers are divided by constants alone")?;
+        ensure!(
+            by.try_as_plain_ram()?.as_slice::<i64>()?.iter().all(|n| *n > 0),
+            "integers are divided by numbers above 0 alone"
+        );
+    }
+    w.binary(name, math::div(), inputs[0], inputs[1])
+}
+
 /// Matrix products over the last two axes. The axes before them broadcast as in numpy.
 fn matmul<'a>(w: &mut Wiring<'a>, node: &'a NodeProto, name: &'a str) -> TractResult<OutletId> {
     let inputs = w.inputs(node, 2)?;
@@ -268,7 +306,10 @@ fn gemm<'a>(w: &mut Wiring<'a>, node: &'a NodeProto, name: &'a str) -> TractResu
 fn gather<'a>(w: &mut Wiring<'a>, node: &'a NodeProto, name: &'a str) -> TractResult<OutletId> {
     let inputs = w.inputs(node, 2)?;
     let axis = axis(node.get_attr_opt("axis")?.unwrap_or(0), w.rank(inputs[0])?)?;
-    w.wire(name, Gather { axis, output_type: None }, &inputs)
+    if let Some(indices) = &w.model.outlet_fact(inputs[1])?.konst {
+        CheckedGather::check(indices, w.shape(inputs[0])?[axis])?;
+    }
+    w.wire(name, CheckedGather(Gather { axis, output_type: None }), &inputs)
 }
 
 fn concat<'a>(w: &mut Wiring<'a>, node: &'a NodeProto, name: &'a str) -> TractResult<OutletId> {
@@ -381,6 +422,7 @@ fn gru<'a>(w: &mut Wiring<'a>, node: &'a NodeProto, name: &'a str) -> TractResul
     let product = w.product(format!("{name}.product"), "tbk,gk->btg", &[inputs[0], from_x?])?;
     let bias = w.wire(format!("{name}.bias"), Slice::new(1, 0, 3 * hidden), &inputs[3..])?;
     let x = w.binary(&format!("{name}.inputs"), math::add(), product, bias)?;
+    ensure!((batch as u64).saturating_mul(hidden as u64) <= VALUE_BYTES / 4, "{batch} sequences of {hidden} numbers");
     let start = w.model.add_const(format!("{name}.start"), TractTensor::zero::<f32>(&[batch, 1, hidden])?)?;
     let op = GruSeq { hidden, has_bias: true, chunk, emit_y: false, reset_every_turn: true, projected: true, packed_r: None };
     let op: Box<dyn TypedOp> = Box::new(op);

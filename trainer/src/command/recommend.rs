@@ -9,7 +9,7 @@ use clap::Args as ClapArgs;
 use foretaste::bundle::Catalog;
 use foretaste::features::{ColumnKind, Encoding, Fields, Value};
 use foretaste::profile::{Event, LogLine};
-use foretaste::{Recommender, Request, Slate};
+use foretaste::{MAX_SLOTS, Recommender, Request, Slate};
 use foretaste_trainer::data::{Met, context_of, event_of, read_folder, shown};
 use foretaste_trainer::log::read;
 use foretaste_trainer::verify::open_bundle;
@@ -48,7 +48,7 @@ pub struct Args {
     /// With `--all-users`: write a Parquet table of user, rank, item and score to this file.
     #[arg(long, requires = "all_users")]
     out: Option<PathBuf>,
-    /// Number of items to recommend.
+    /// Number of items to recommend; a slate has at most 1,000.
     #[arg(short, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     k: u32,
     /// Values of context columns, such as the hour of the request: key=value,…
@@ -65,8 +65,13 @@ pub struct Args {
 }
 
 /// Runs the verb.
-pub fn run(args: Args) -> Result<()> {
+pub fn run(mut args: Args) -> Result<()> {
     let mut recommender = open_bundle(&args.bundle)?;
+    let wanted = args.k;
+    args.k = slots(wanted, recommender.bundle().catalog.len());
+    if args.k < wanted {
+        eprintln!("note: a slate has at most {MAX_SLOTS} items; -k {wanted} gets as many");
+    }
     if let Some(folder) = &args.data {
         return of_data(&args, folder, &mut recommender);
     }
@@ -79,6 +84,11 @@ pub fn run(args: Args) -> Result<()> {
     let context = given_context(&args, &recommender.bundle().manifest.encoding)?;
     let slate = slate(&args, &mut recommender, events, context)?;
     output::print(&json(&slate), args.json.as_deref(), || table(&slate))
+}
+
+/// The slots that `-k` asks for, as far as a slate of a catalog of so many items has them.
+fn slots(k: u32, items: usize) -> u32 {
+    if (k as usize).min(items) > MAX_SLOTS { MAX_SLOTS as u32 } else { k }
 }
 
 fn slate(args: &Args, recommender: &mut Recommender, events: Vec<Event>, context: Fields) -> Result<Slate> {
@@ -272,6 +282,11 @@ fn table(slate: &Slate) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_k_above_what_a_slate_has_gets_as_many() {
+        assert_eq!([(7, 5000), (u32::MAX, 60), (u32::MAX, 5000)].map(|(k, items)| slots(k, items)), [7, u32::MAX, 1000]);
+    }
 
     #[test]
     fn history_tokens_are_read_or_refused() {

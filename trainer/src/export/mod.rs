@@ -10,12 +10,12 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use foretaste::Recommender;
-use foretaste::bundle::{Bundle, FORMAT_VERSION, Features, FileEntry, HISTORY_VECTORS, Manifest, sha256_hex};
+use foretaste::bundle::{Bundle, FORMAT_VERSION, Features, FileEntry, HISTORY_VECTORS, MAX_MANIFEST_BYTES, Manifest, sha256_hex};
 use foretaste::model::TractRuntime;
 
 pub use self::items::{Planes, item_file};
 pub use self::publish::{Published, publish};
-use crate::files::write_atomically;
+use crate::files::{self, write_atomically};
 use crate::training::Run;
 use crate::verify::verify;
 
@@ -106,7 +106,7 @@ fn place(manifest: &Manifest, files: &[File], out: &Path) -> Result<()> {
         }
         return Err(error);
     }
-    let before = std::fs::read(out.join(MANIFEST)).ok().and_then(|bytes| Manifest::parse(&bytes).ok());
+    let before = files::read(&out.join(MANIFEST), MAX_MANIFEST_BYTES).ok().and_then(|bytes| Manifest::parse(&bytes).ok());
     for (path, _) in &written {
         std::fs::rename(staging.path().join(path), out.join(path)).with_context(named)?;
     }
@@ -118,17 +118,16 @@ fn place(manifest: &Manifest, files: &[File], out: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The id of the model that these files make.
-fn model_id(files: &[File]) -> String {
-    let hashes: String = files.iter().map(|f| f.entry.sha256.as_str()).collect();
-    sha256_hex(hashes.as_bytes())[..16].into()
+/// The manifest with the id of the model that its files make.
+fn identified(manifest: Manifest) -> Manifest {
+    Manifest { model_id: manifest.id_of_files(), ..manifest }
 }
 
 fn manifest(run: &Run, files: &[File]) -> Manifest {
     let required = if run.card.config.untied || run.linear.is_some() { vec![HISTORY_VECTORS.to_owned()] } else { vec![] };
-    Manifest {
+    identified(Manifest {
         format_version: FORMAT_VERSION,
-        model_id: model_id(files),
+        model_id: String::new(),
         name: run.card.name.clone(),
         dim: run.card.config.width(),
         items: run.catalog.ids.len(),
@@ -140,7 +139,7 @@ fn manifest(run: &Run, files: &[File]) -> Manifest {
         metrics: run.card.metrics.clone(),
         licence: run.card.licence.clone(),
         limits: Some(run.card.limits.clone()).filter(|text| !text.is_empty()),
-    }
+    })
 }
 
 /// Opens a bundle that is still in memory.
@@ -173,7 +172,7 @@ mod tests {
         };
         let files: Vec<File> = manifest.files.iter().map(file).collect();
         let entries = files.iter().map(|f| f.entry.clone()).collect();
-        (Manifest { files: entries, model_id: model_id(&files), ..manifest }, files)
+        (identified(Manifest { files: entries, ..manifest }), files)
     }
 
     #[test]

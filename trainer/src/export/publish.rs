@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use foretaste::bundle::{CatalogFile, FileEntry, Manifest};
+use foretaste::bundle::{CatalogFile, FileEntry, MAX_MANIFEST_BYTES, Manifest};
 
 use super::{File, HASH_DIGITS, delta};
-use crate::files::write_atomically;
+use crate::files::{self, write_atomically};
 
 /// The optional feature that names deltas in the manifest, and the role of their files.
 const DELTA: &str = "delta";
@@ -36,7 +36,7 @@ pub fn publish(bundle: &Path, live: &Path) -> Result<Published> {
     let mut before = manifest_of(live)?;
     let mut published = Published::default();
     for file in &manifest.files {
-        write_atomically(&live.join(&file.path), &read(bundle, &file.path)?)?;
+        write_atomically(&live.join(&file.path), &read(bundle, file)?)?;
     }
     if let Some(before) = before.as_mut().filter(|before| before.model_id != manifest.model_id) {
         before.files.retain(|file| file.feature.as_deref() != Some(DELTA));
@@ -71,9 +71,8 @@ pub fn publish(bundle: &Path, live: &Path) -> Result<Published> {
     Ok(published)
 }
 
-fn read(folder: &Path, name: &str) -> Result<Vec<u8>> {
-    let path = folder.join(name);
-    std::fs::read(&path).with_context(|| format!("{}: cannot be read", path.display()))
+fn read(folder: &Path, file: &FileEntry) -> Result<Vec<u8>> {
+    files::read(&folder.join(&file.path), file.bytes)
 }
 
 /// Reads the manifest in a folder; `None` if there is no bundle.
@@ -81,7 +80,7 @@ fn manifest_of(folder: &Path) -> Result<Option<Manifest>> {
     if !folder.join("manifest.json").is_file() {
         return Ok(None);
     }
-    let manifest = Manifest::parse(&read(folder, "manifest.json")?);
+    let manifest = Manifest::parse(&files::read(&folder.join("manifest.json"), MAX_MANIFEST_BYTES)?);
     Ok(Some(manifest.with_context(|| folder.display().to_string())?))
 }
 
@@ -103,12 +102,12 @@ fn delta_of(
     manifest: &Manifest,
     before: &Manifest,
 ) -> Result<File> {
-    let (was, is) = (read(live, &old.path)?, read(bundle, &new.path)?);
+    let (was, is) = (read(live, old)?, read(bundle, new)?);
     let pieces = if new.role == "items" {
         let catalog = |folder, manifest: &Manifest, file: &FileEntry| -> Result<CatalogFile> {
             let at = manifest.files_of("items").position(|f| f.path == file.path).unwrap_or_default();
-            let name = &manifest.files_of("catalog").nth(at).context("items without a catalog")?.path;
-            Ok(serde_json::from_slice(&read(folder, name)?)?)
+            let file = manifest.files_of("catalog").nth(at).context("items without a catalog")?;
+            Ok(serde_json::from_slice(&read(folder, file)?)?)
         };
         delta::item_pieces(&was, &is, [&catalog(live, before, old)?, &catalog(bundle, manifest, new)?])?
     } else {

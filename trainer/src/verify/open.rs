@@ -3,10 +3,13 @@
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use foretaste::Recommender;
-use foretaste::bundle::{Bundle, FileEntry};
+use foretaste::bundle::{Bundle, FileEntry, MAX_MANIFEST_BYTES};
+use foretaste::golden::Golden;
 use foretaste::model::TractRuntime;
+
+use crate::files;
 
 /// Opens the bundle in a folder with its towers loaded. The result is the recommender that a page runs.
 ///
@@ -14,15 +17,13 @@ use foretaste::model::TractRuntime;
 /// Names the file at fault: one that cannot be read, has another length or hash than the manifest says, or is refused
 /// for its content.
 pub fn open_bundle(folder: &Path) -> Result<Recommender> {
-    let manifest = folder.join("manifest.json");
-    let manifest = std::fs::read(&manifest).with_context(|| format!("{}: cannot be read", manifest.display()))?;
-    let read_file = |file: &FileEntry| {
+    let manifest = files::read(&folder.join("manifest.json"), MAX_MANIFEST_BYTES)?;
+    let read_file = |file: &FileEntry| -> Result<Option<Vec<u8>>> {
         // The manifest bounds what is read into memory.
-        let on_disk = folder.join(&file.path).metadata().map_or(file.bytes, |m| m.len());
-        if on_disk > file.bytes {
-            bail!("{}: expected {} bytes, got {on_disk}", file.path, file.bytes);
+        let bytes = files::read(&folder.join(&file.path), file.bytes)?;
+        if file.role == "golden" {
+            Golden::read(&bytes)?;
         }
-        let bytes = std::fs::read(folder.join(&file.path)).with_context(|| format!("{}: cannot be read", file.path))?;
         Ok(Some(bytes))
     };
     let open = || -> Result<Recommender> {
