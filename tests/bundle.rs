@@ -320,10 +320,16 @@ fn wrong_requests_have_codes() {
     assert_eq!(code(Request { caps: BTreeMap::from([("category".into(), 0)]), ..Request::default() }), "range");
     assert_eq!(code(Request { caps: BTreeMap::from([("shoe".into(), 1)]), ..Request::default() }), "unknown-key");
     let lost = Fields::from([("hour".into(), Value::Number(f64::NAN))]);
-    assert_eq!(
-        code(Request { k: usize::MAX, context: lost, time: Some(i64::MIN), tz_offset_min: Some(i32::MAX), ..Request::default() }),
-        "ok"
-    );
+    // The earliest and the latest time that JavaScript knows.
+    const MOST: i64 = 8_640_000_000_000_000;
+    let at = |time| Request {
+        k: usize::MAX,
+        context: lost.clone(),
+        time: Some(time),
+        tz_offset_min: Some(i32::MAX),
+        ..Request::default()
+    };
+    assert_eq!([-MOST, MOST, -MOST - 1, MOST + 1, i64::MIN].map(|time| code(at(time))), ["ok", "ok", "range", "range", "range"]);
     assert_eq!(recommender.similar("nowhere", 3).unwrap_err().code(), "unknown-item");
     assert_eq!(recommender.rank(&["nowhere".into()], &Request::default()).unwrap_err().code(), "unknown-item");
     assert!(recommender.import_profile(vec![event("nowhere")]).is_ok());
