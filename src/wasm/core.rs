@@ -264,9 +264,14 @@ impl Core {
         to_js(&self.get()?.find(text, k))
     }
 
-    /// The lines of the log without the first `written` lines that were ever added.
+    /// The lines of the log without the first `written` lines that were ever added. Those of slates come without slots,
+    /// which the page has in the slate: converting them twice would take a tenth of a `recommend`.
     pub fn log(&self, written: usize) -> JsResult<JsValue> {
-        to_js(&self.get()?.log().since(written).collect::<Vec<_>>())
+        let without_slots = |line: &LogLine| match line {
+            LogLine::Impression(shown) => LogLine::Impression(Box::new(Impression { slots: Vec::new(), ..(**shown).clone() })),
+            other => other.clone(),
+        };
+        to_js(&self.get()?.log().since(written).map(without_slots).collect::<Vec<_>>())
     }
 
     /// Adds a log line of an earlier visit or of another tab. Of the line it takes the kind and the texts that later

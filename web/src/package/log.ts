@@ -1,10 +1,12 @@
 import { allowed } from './errors.js';
 import { LOG_CAPACITY, type Store } from './store.js';
-import type { KeptEvent } from './types.js';
+import type { KeptEvent, Slate } from './types.js';
 import type { Core } from './wasm/core.js';
 
+/** A slot of a slate in the log. */
+type Slot = { item: string; score: number; propensity: number; standard_error?: number };
 /** A line of the core's log, whose maps are `Map`s, or an event. */
-type Line = KeptEvent | { request?: Record<string, unknown>; slots?: { score: number }[] };
+type Line = KeptEvent | { request?: Record<string, unknown>; slots?: Slot[] };
 
 /** The log: JSON lines in the store, or lines here where there is none. The core may have only parts of them. */
 export class Log {
@@ -20,13 +22,13 @@ export class Log {
     private readonly store: Store | undefined,
   ) {}
 
-  /** Makes a call to the core that may write lines, and keeps these lines. */
+  /** Makes a call to the core that writes a line, of the slate that it returns or of another kind, and keeps the line. */
   writing<T>(work: (core: Core) => T): Promise<T> {
     return this.core.use((core) => {
       const result = work(core);
       const lines = core.log(this.taken) as Line[];
       this.taken += lines.length;
-      void this.keep(lines);
+      void this.keep(lines.map((line) => ('slots' in line ? { ...line, slots: slotsOf(result as Slate) } : line)));
       return result;
     });
   }
@@ -65,6 +67,16 @@ export class Log {
     this.own = [];
     this.taken = this.unreadable = 0;
   }
+}
+
+/** The slots of a slate as the log has them. */
+function slotsOf({ items }: Slate): Slot[] {
+  return items.map(({ id, score, propensity = 0, standard_error }) => ({
+    item: id,
+    score,
+    propensity,
+    ...(standard_error !== undefined && { standard_error }),
+  }));
 }
 
 /** A line as JSON. Scores and vectors are f32, so nine digits say all of them. */
