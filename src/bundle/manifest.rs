@@ -193,7 +193,8 @@ impl Manifest {
         total(self.used_files())
     }
 
-    /// The [`Manifest::model_id`] that these files have: a hash over the hashes of all but the files of optional features.
+    /// The [`Manifest::model_id`] that these files have: a hash over the hashes of all but the files of optional
+    /// features.
     pub fn id_of_files(&self) -> String {
         let optional = |file: &FileEntry| file.feature.as_ref().is_some_and(|name| !self.features.required.contains(name));
         let hashes: String = self.files.iter().filter(|file| !optional(file)).map(|file| file.sha256.as_str()).collect();

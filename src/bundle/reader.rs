@@ -7,7 +7,8 @@ use crate::json::from_json_within;
 
 /// The most bytes of a bundle, unless the caller gives another limit: 2 GiB.
 pub const DEFAULT_MAX_BYTES: u64 = 2 << 30;
-/// The memory that a file gets before its first byte is there. Each time it is full, it grows to this many times its size.
+/// The memory that a file gets before its first byte is there. Each time it is full, it grows to this many times its
+/// size.
 const FIRST_ROOM: usize = 1 << 20;
 const GROWTH: usize = 8;
 
@@ -65,8 +66,8 @@ pub struct Bundle {
 }
 
 impl BundleReader {
-    /// Starts with the bytes of the manifest. `max_bytes` limits the sum of all files, before any of them is read, and what
-    /// the content of catalogs takes in memory: 64 bytes a value, and its letters.
+    /// Starts with the bytes of the manifest. `max_bytes` limits the sum of all files, before any of them is read, and
+    /// what the content of catalogs takes in memory: 64 bytes a value, and its letters.
     ///
     /// # Errors
     /// Same errors as [`Manifest::parse`]; `limit` for a larger bundle.
@@ -102,8 +103,8 @@ impl BundleReader {
     /// The memory for the next `count` bytes of a file, which the caller writes there at once: they count as arrived.
     ///
     /// # Errors
-    /// `missing` for a file that was not begun, `length` if that is more bytes than the manifest says, `memory` if there is
-    /// not enough.
+    /// `missing` for a file that was not begun, `length` if that is more bytes than the manifest says, `memory` if
+    /// there is not enough.
     pub fn append(&mut self, path: &str, count: usize) -> Result<&mut [u8]> {
         self.arriving(path)?.room(count).map_err(|kind| kind.at(path))
     }

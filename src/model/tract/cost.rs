@@ -28,8 +28,8 @@ impl Cost {
     /// The cost of a model whose nodes stand in the order in which they were wired.
     ///
     /// # Errors
-    /// A node that computes from constants alone: tract would run it while it loads. Constants may be moved, and broadcast
-    /// to more axes.
+    /// A node that computes from constants alone: tract would run it while it loads. Constants may be moved, and
+    /// broadcast to more axes.
     pub fn of(model: &TypedModel) -> TractResult<Cost> {
         let mut follows = vec![false; model.nodes().len()];
         let mut cost = Cost::default();
@@ -59,8 +59,9 @@ impl Cost {
     }
 }
 
-/// Steps of an Einstein sum. tract multiplies pairs of matrices: the longest axis that one input has alone are the rows, that
-/// of the other the columns, and the summed axes are joined. The axes that are left are walked through, a pair at a time.
+/// Steps of an Einstein sum. tract multiplies pairs of matrices: the longest axis that one input has alone are the
+/// rows, that of the other the columns, and the summed axes are joined. The axes that are left are walked through, a
+/// pair at a time.
 fn product(einsum: &EinSum, model: &TypedModel, node: &TypedNode) -> TractResult<u64> {
     let shapes: TVec<TVec<u64>> = model.node_input_facts(node.id)?.into_iter().map(lengths).collect();
     let [a, b] = &shapes[..] else { bail!("a product of {} inputs", shapes.len()) };

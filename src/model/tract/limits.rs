@@ -3,8 +3,8 @@
 
 /// Bytes of an ONNX file.
 pub const FILE_BYTES: u64 = 512 << 20;
-/// Bytes of an ONNX file beside the raw data of its initializers. An empty message of two bytes takes several hundred when
-/// it is decoded.
+/// Bytes of an ONNX file beside the raw data of its initializers. An empty message of two bytes takes several hundred
+/// when it is decoded.
 pub const STRUCTURE_BYTES: u64 = 512 << 10;
 /// Nodes of a graph.
 pub const NODES: u64 = 1024;

@@ -23,8 +23,9 @@ pub struct Table {
 }
 
 /// Reads a CSV table, plain or gzipped, with the columns `reward`, `propensity` and `target`, and optionally `slate`,
-/// `slot`, `estimate` and `value`. Their meaning is that of the fields of [`Logged`]; other columns are ignored. Without
-/// `slate` each row is a slate of its own. Slots may be counted from any number: the smallest is the first slot.
+/// `slot`, `estimate` and `value`. Their meaning is that of the fields of [`Logged`]; other columns are ignored.
+/// Without `slate` each row is a slate of its own. Slots may be counted from any number: the smallest is the first
+/// slot.
 ///
 /// # Errors
 /// A required column that is missing; a number that is missing or out of range, with its line; more than 1,000 slots or

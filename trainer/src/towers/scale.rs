@@ -62,8 +62,8 @@ impl Scales {
     }
 }
 
-/// What is subtracted from the weight of each slot, and what it is then divided by. Both lists are empty if no column has
-/// a scale.
+/// What is subtracted from the weight of each slot, and what it is then divided by. Both lists are empty if no column
+/// has a scale.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SlotScale {
     mean: Vec<f32>,
@@ -75,8 +75,8 @@ impl SlotScale {
         let mut out = SlotScale::default();
         for column in columns {
             match scales.get(&column.name).filter(|_| matches!(column.kind, ColumnKind::Vector { .. })) {
-                // A graph cannot tell a weight of 0 in slot 0 from padding unless another slot of the column follows. So
-                // a single number there is divided by its root mean square, and 0 stays 0.
+                // A graph cannot tell a weight of 0 in slot 0 from padding unless another slot of the column follows.
+                // So a single number there is divided by its root mean square, and 0 stays 0.
                 Some(VectorScale { mean, spread }) if out.mean.is_empty() && mean.len() == 1 => {
                     out.mean.push(0.0);
                     out.spread.push(libm::hypot(*spread, mean[0]) as f32);
@@ -104,8 +104,8 @@ impl SlotScale {
         }
     }
 
-    /// ONNX nodes: scales `weights` f32 `[batch, S]` of `slots` i64 `[batch, S]`. Padding, which is slot 0 with weight 0,
-    /// stays 0. No nodes without a scale.
+    /// ONNX nodes: scales `weights` f32 `[batch, S]` of `slots` i64 `[batch, S]`. Padding, which is slot 0 with weight
+    /// 0, stays 0. No nodes without a scale.
     pub(super) fn onnx(&self, g: &mut GraphBuilder, name: &str, slots: &Value, weights: &Value, width: usize) -> Value {
         if self.mean.is_empty() {
             return weights.clone();

@@ -22,7 +22,9 @@ export class Log {
     private readonly store: Store | undefined,
   ) {}
 
-  /** Makes a call to the core that writes a line, of the slate that it returns or of another kind, and keeps the line. */
+  /**
+   * Makes a call to the core that writes a line, of the slate that it returns or of another kind, and keeps the line.
+   */
   writing<T>(work: (core: Core) => T): Promise<T> {
     return this.core.use((core) => {
       const result = work(core);

@@ -43,7 +43,8 @@ pub trait Estimator {
         false
     }
 
-    /// The pairs (a_k, b_k) of one slate, whose rows are in the order of their slots; pairs of 0 at the end are left out.
+    /// The pairs (a_k, b_k) of one slate, whose rows are in the order of their slots; pairs of 0 at the end are left
+    /// out.
     fn terms(&self, slate: &[Logged]) -> Vec<[f64; 2]>;
 }
 
