@@ -45,7 +45,7 @@ fn data(folder: &Path, units: f64, origin: f64) -> Dataset {
     for user in 0..USERS {
         _ = writeln!(users, "{user},{}", cell(1000 + user, 2, units, origin));
         for i in 0..12 {
-            let other = u64::from(mix(user, i) % 10 == 0);
+            let other = u64::from(mix(user, i).is_multiple_of(10));
             let item = (mix(user, 100 + i) % (ITEMS / 2) * 2 + user + other) % ITEMS;
             _ = writeln!(events, "{user},{item},{}", 1_700_000_000 + user * 1000 + i * 90);
         }
