@@ -202,12 +202,12 @@ impl Fitted {
     fn new(data: &Dataset, split: &Split, config: &Config) -> Result<Fitted> {
         let (encoding, scales) = encoding::fit(data, split.fitted(), config)?;
         let weight = config.rating_weight;
-        let ratings = (weight > 0.0).then(|| Ratings::of(split.fitted(), &encoding.history)).map(|ratings| {
-            ratings.with_context(|| {
-                format!("rating_weight is {weight}, but the events have no two different ratings to learn from: set it to 0")
-            })
-        });
-        let ratings = ratings.transpose()?;
+        let ratings = if weight > 0.0 { Ratings::of(split.fitted(), &encoding.history) } else { None };
+        if weight > 0.0 && ratings.is_none() {
+            let why = "the events have no two different ratings to learn from";
+            ensure!(!data.has_ratings(), "rating_weight is {weight}, but {why}: set it to 0");
+            eprintln!("warning: rating_weight is {weight}, but {why}: no ratings will be predicted");
+        }
         Ok(Fitted { encoding, scales, ratings, catalog: catalog_of(data) })
     }
 }
