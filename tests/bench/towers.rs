@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Parser;
-use foretaste_trainer::towers::{Encoder, UserShape, UserTower};
+use foretaste_trainer::towers::{Encoder, SlotScale, UserShape, UserTower};
 use foretaste_trainer::training::Config;
 
 /// Number of context slots.
@@ -27,7 +27,7 @@ fn main() -> Result<()> {
         let tower = UserTower::start(shape, Config::default().pool_rates, 1);
         for len in [50, 200] {
             let name = format!("{encoder:?}-{len}.onnx").to_lowercase();
-            std::fs::write(args.out.join(name), tower.onnx(len, CONTEXT, None))?;
+            std::fs::write(args.out.join(name), tower.onnx(len, CONTEXT, &SlotScale::default(), None))?;
         }
     }
     Ok(())
