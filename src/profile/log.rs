@@ -30,7 +30,11 @@ pub struct Impression {
     pub request: Request,
     /// First 16 hexadecimal digits of the SHA-256 over the encoded context.
     pub context: String,
-    /// The slots from the top.
+    /// Id of the first event after the slate was drawn. A page that waits until the visitor sees a slate writes this line
+    /// later than that event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    /// The slots from the top; those that the visitor has seen, where the page waits for that.
     pub slots: Vec<Slot>,
 }
 
@@ -52,6 +56,7 @@ impl Impression {
             model: slate.model.clone(),
             policy: slate.policy.clone(),
             context: short_hash(&context),
+            before: None,
             slots: slots.collect(),
             request,
         }
@@ -105,6 +110,11 @@ impl EventLog {
         self.written += 1;
     }
 
+    /// Removes the last line.
+    pub fn take_back(&mut self) {
+        self.written -= usize::from(self.lines.pop_back().is_some());
+    }
+
     /// Number of lines ever appended, with those that have left.
     pub fn written(&self) -> usize {
         self.written
@@ -141,5 +151,8 @@ mod tests {
         let since = |written| log.since(written).cloned().collect::<Vec<_>>();
         assert_eq!(since(log.written() - 2), [line(EventLog::CAPACITY + 1), line(EventLog::CAPACITY + 2)]);
         assert_eq!((since(log.written()).len(), since(0).len()), (0, EventLog::CAPACITY));
+        let written = log.written();
+        log.take_back();
+        assert_eq!((log.lines().last(), log.written()), (Some(&line(EventLog::CAPACITY + 1)), written - 1));
     }
 }

@@ -146,6 +146,11 @@ impl Recommender {
         self.log.push(line);
     }
 
+    /// Removes the last line of the log: that of a slate which the visitor may not see. `restore` adds it again.
+    pub fn take_back(&mut self) {
+        self.log.take_back();
+    }
+
     /// The arm of a unit in an experiment. An assignment is written to the log, unless the last one of this experiment
     /// there says the same. `time` is in milliseconds UTC.
     ///

@@ -274,6 +274,13 @@ impl Core {
         to_js(&self.get()?.log().since(written).map(without_slots).collect::<Vec<_>>())
     }
 
+    /// Removes the last line of the log: a slate that the visitor may not see.
+    #[wasm_bindgen(js_name = takeBack)]
+    pub fn take_back(&mut self) -> JsResult<()> {
+        self.get_mut()?.take_back();
+        Ok(())
+    }
+
     /// Adds a log line of an earlier visit or of another tab. Of the line it takes the kind and the texts that later
     /// slates and assignments need, as JSON: the items of an `impression`, the item of an `event`, or experiment, arm
     /// and unit of an `assignment`. A reader of whole lines would add many bytes to the module.

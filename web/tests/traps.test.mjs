@@ -8,7 +8,9 @@ import { codeOf, TINY, trapping } from './support.mjs';
 const traps = trapping();
 const { load } = await import('../dist/package/index.js');
 
-const open = (options) => load(pathToFileURL(`${TINY}/`), options);
+let visitors = 0;
+/** A recommender of its own: loads with equal options would share one. */
+const open = (options) => load(pathToFileURL(`${TINY}/`), { namespace: `visitor ${visitors++}`, ...options });
 const collected = async () => {
   for (let round = 0; round < 3; round++) {
     globalThis.gc?.();

@@ -5,6 +5,7 @@
 
 mod dsjson;
 mod ga4;
+mod late;
 mod line;
 mod names;
 mod obp;

@@ -11,6 +11,7 @@ use flate2::bufread::MultiGzDecoder;
 use foretaste::features::MAX_NAMES;
 use foretaste::profile::LogLine;
 
+use super::late;
 use super::names::names;
 use super::repeats::{Distinct, distinct};
 use super::{Place, Rewards, VisitorLog, line};
@@ -87,7 +88,8 @@ pub fn read(files: &[PathBuf], most_bad: f64) -> Result<Logs> {
         }
     }
     let mut warnings = left_out(bad, files.len(), most_bad)?;
-    let Distinct { visitors, repeated, joined } = distinct(logs);
+    let Distinct { mut visitors, repeated, joined } = distinct(logs);
+    visitors.iter_mut().for_each(late::arrange);
     if repeated > 0 {
         warnings.push(format!("{repeated} lines stand more than once in the logs; each counts once"));
     }

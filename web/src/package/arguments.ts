@@ -89,15 +89,17 @@ export function text(value: unknown, part: string): string {
 }
 
 /** The options of a list: the number of items, and the effort as the core takes it. */
-export function listOptions(options: unknown): { k: number; effort: number } {
-  const { k = DEFAULT_K, effort = EFFORTS[0] } = members(options, 'options');
+export function listOptions(options: unknown): { k: number; effort: number; signal: AbortSignal | undefined } {
+  const given = members(options, 'options');
+  const signal = takeSignal(given, 'options');
+  const { k = DEFAULT_K, effort = EFFORTS[0] } = given;
   if (typeof k !== 'number') throw refused('options.k', `expected a number, got ${kindOf(k)}`);
   if (!(Number.isInteger(k) && k > 0 && k < 2 ** 32)) {
     throw refused('options.k', `expected a whole number, 1 or more, got ${k}`, 'range');
   }
   const place = EFFORTS.indexOf(effort as string);
   if (place < 0) throw refused('options.effort', `expected ${EFFORTS.join(' or ')}`);
-  return { k, effort: place };
+  return { k, effort: place, signal };
 }
 
 /** The time in milliseconds UTC; null if the device's clock gives none. */
@@ -126,4 +128,27 @@ function listed(value: unknown, part: string): unknown[] {
 
 function kindOf(value: unknown): string {
   return value === null ? 'null' : typeof value;
+}
+
+/** Takes the signal out of a copy of options. @throws its reason if it is aborted already */
+export function takeSignal(options: Record<string, unknown>, part: string): AbortSignal | undefined {
+  const signal = options.signal as AbortSignal | undefined;
+  delete options.signal;
+  if (signal === undefined) return undefined;
+  // By its members, because a test's page may have an `AbortSignal` of its own.
+  if (typeof signal?.addEventListener !== 'function')
+    throw refused(`${part}.signal`, `expected an AbortSignal, got ${kindOf(signal)}`);
+  if (signal.aborted) throw signal.reason;
+  return signal;
+}
+
+/** The promise, or the reason of the signal if that comes first. */
+export function until<T>(signal: AbortSignal | undefined, promise: Promise<T>): Promise<T> {
+  if (!signal) return promise;
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort);
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
 }

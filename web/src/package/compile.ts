@@ -1,13 +1,17 @@
 import { ForetasteError } from './errors.js';
 import { fetchFile } from './fetch.js';
+import { base } from './options.js';
 import type { WasmSource } from './types.js';
+
+/** A module, and how many bytes are fetched for it; 0 if nobody knows. */
+export type Source = { source: WasmSource; bytes: number };
 
 /** Compiles a WASM module: while it arrives if the host gives its content type, else once it is complete. */
 export async function compileWasm(source: WasmSource, priority: RequestPriority = 'auto'): Promise<WebAssembly.Module> {
   if (source instanceof WebAssembly.Module) return source;
   if (source instanceof Response) return compileResponse(source, source.url);
   if (typeof source !== 'string' && !(source instanceof URL)) return compileBytes(source, 'wasm');
-  const url = new URL(source, typeof document === 'undefined' ? import.meta.url : document.baseURI);
+  const url = new URL(source, base());
   const name = url.pathname.slice(url.pathname.lastIndexOf('/') + 1);
   return compileResponse(await fetchFile(new URL('.', url), name + url.search, { priority }), name);
 }

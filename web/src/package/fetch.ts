@@ -76,14 +76,16 @@ function networkError(error: unknown, path: string): unknown {
   return new ForetasteError('network', `${path}: cannot be fetched: ${String(error)}`, path, { cause: error });
 }
 
-/** Reads a `file:` URL; only Node can. The module name is in a variable so that bundlers do not try to resolve it. */
+/**
+ * Reads a `file:` URL, in Node. Asks Node itself for its module: a bundler would try to find what an `import` names, and
+ * a page has no use for it.
+ */
 async function readFromDisk(url: URL, path: string): Promise<Uint8Array<ArrayBuffer>> {
-  const name = 'node:fs/promises';
-  const fs = (await import(/* @vite-ignore */ /* webpackIgnore: true */ name)) as {
-    readFile(url: URL): Promise<Uint8Array<ArrayBuffer>>;
-  };
+  const node = (globalThis as { process?: { getBuiltinModule?: (name: string) => typeof import('node:fs/promises') } }).process;
+  const files = node?.getBuiltinModule?.('node:fs/promises');
+  if (!files) throw new ForetasteError('missing', `${url.href}: only Node, from 20.16 on, reads files of the disk`, path);
   try {
-    return new Uint8Array(await fs.readFile(url));
+    return new Uint8Array(await files.readFile(url));
   } catch (error) {
     throw new ForetasteError('missing', `${path}: cannot be read: ${String(error)}`, path, { cause: error });
   }

@@ -1,6 +1,6 @@
-import { refused } from './arguments.js';
 import type { FileCache } from './cache.js';
-import { ForetasteError, said } from './errors.js';
+import type { Source } from './compile.js';
+import { ForetasteError } from './errors.js';
 import { type BundleFile, readAll, readChunks, type TakeChunk } from './fetch.js';
 import type { ToShard } from './messages.js';
 import { type Handle, sha256 } from './modules.js';
@@ -12,9 +12,10 @@ export type Tell = (message: Extract<ToShard, { path: string }>) => void;
 
 /** Fetches the files of one bundle and reports their progress as one sum. */
 export class Fetcher {
-  /** The bytes of each file that have arrived. */
-  private readonly loaded = new Map<string, number>();
+  /** The bytes of each file and module that have arrived. */
+  private readonly loaded = new Map<BundleFile | Source, number>();
   private readonly total: number;
+  private ended = false;
 
   constructor(
     private readonly cache: FileCache,
@@ -23,20 +24,30 @@ export class Fetcher {
     /** An estimate of the bytes that the open bundle takes. */
     private readonly memory: number,
     private readonly signal: AbortSignal,
+    /** Must not throw. */
     private readonly onProgress: LoadOptions['onProgress'],
+    /** The modules that are fetched, too. */
+    modules: Source[] = [],
   ) {
-    this.total = files.reduce((sum, file) => sum + file.bytes, 0);
+    this.total = [...files, ...modules].reduce((sum, { bytes }) => sum + bytes, 0);
     this.report();
   }
 
+  /** Notes that a module has arrived. */
+  arrived(module: Source): void {
+    this.loaded.set(module, module.bytes);
+    this.report();
+  }
+
+  /** Ends the reports: the load has failed. */
+  end(): void {
+    this.ended = true;
+  }
+
   private report(): void {
-    if (this.signal.aborted) return;
+    if (this.ended || this.signal.aborted) return;
     const loaded = [...this.loaded.values()].reduce((sum, bytes) => sum + bytes, 0);
-    try {
-      this.onProgress?.({ loaded, total: this.total, memory: this.memory });
-    } catch (error) {
-      throw refused('options.onProgress', said(error), 'argument', error);
-    }
+    this.onProgress?.({ loaded, total: this.total, memory: this.memory });
   }
 
   /** Streams a file into a core with its memory, which checks it. `tell` hears what the core is told. */
@@ -81,7 +92,7 @@ export class Fetcher {
       let bytes = 0;
       const count = (more: number) => {
         bytes += more;
-        this.loaded.set(file.path, bytes);
+        this.loaded.set(file, bytes);
         this.report();
       };
       try {

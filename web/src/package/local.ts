@@ -1,35 +1,53 @@
 import { FileCache } from './cache.js';
+import type { Source } from './compile.js';
+import type { Entry, Opened } from './entry.js';
 import { ForetasteError, said } from './errors.js';
-import { type BundleFile, fetchFile, readAll } from './fetch.js';
+import { type BundleFile, fetchFile } from './fetch.js';
 import { Fetcher, readChecked } from './fetcher.js';
 import { Log } from './log.js';
-import { coreModule, type GraphInput, type Handle, LastingCore, sha256, Towers, towerModule } from './modules.js';
-import { CORE_ROLES, Opener, type Plan } from './opener.js';
+import { checkIntegrity, fetchManifest, parsed } from './manifest.js';
+import { coreModule, type Handle, LastingCore } from './modules.js';
+import { CORE_ROLES, Opener } from './opener.js';
 import { LocalProfile } from './profile.js';
 import { LocalRecommender } from './recommender.js';
 import { Shards } from './shards.js';
 import { Store } from './store.js';
-import type { Info, LoadOptions, Recommender } from './types.js';
+import type { GraphInput, Towers } from './towers.js';
+import type { LoadOptions, WasmSource } from './types.js';
 import type { Core } from './wasm/core.js';
 
 /** Roles of the files that a page fetches. It needs no item tower, because it has the items' rows. */
 const PAGE_ROLES = [...CORE_ROLES, 'user_tower'];
-const MAX_MANIFEST_BYTES = 64 << 20;
+/**
+ * Milliseconds in which a manifest comes from a near host. From others the tower is fetched when the core has its
+ * files: over a slow line it would take their bandwidth.
+ */
+const NEAR_MS = 60;
 
-/** Opens the bundle in `folder`, an absolute address that ends in `/`, in this thread: a page, a worker or Node. */
-export async function loadLocal(folder: URL, options: LoadOptions): Promise<Recommender> {
-  const { worker = false, tower = true, maxBytes } = options;
+/**
+ * Opens the bundle in `folder`, an absolute address that ends in `/`, in this thread: a page, a worker or Node.
+ * `workerError` says why it is not in a worker, if that was asked for.
+ */
+export async function loadLocal(folder: URL, options: LoadOptions, entry: Entry, workerError?: string): Promise<Opened> {
+  const { worker = false, maxBytes, wasm } = options;
   // If one file is refused, the fetches of all others end; and so they do at `dispose`.
   const ended = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, ended.signal]) : ended.signal;
   const opening = FileCache.open(folder, options.cache ?? true);
+  const tower = (options.tower ?? true) ? entry.tower : undefined;
   const roles = tower ? PAGE_ROLES : CORE_ROLES;
-  const fetched = Promise.all([fetchManifest(folder, opening, roles, signal), coreModule.start(options.wasm?.core)]);
-  const towerStarted = tower ? towerModule.start(options.wasm?.tower) : undefined;
-  towerStarted?.catch(() => {});
   const undo: (() => void)[] = [() => ended.abort()];
   try {
-    const [manifest] = await fetched;
+    const coreSource = sourceOf(wasm?.core, entry.core);
+    const towerSource = tower && sourceOf(wasm?.tower, tower.source);
+    let coreOpened: () => void = () => {};
+    const opened = new Promise<void>((resolve) => (coreOpened = resolve));
+    const since = performance.now();
+    const fetched = fetchManifest(folder, opening, roles, signal);
+    const towersTurn = fetched.then(() => (performance.now() - since > NEAR_MS ? opened : undefined));
+    const towerStarted = towersTurn.then(() => towerSource && tower?.module.start(towerSource.source));
+    towerStarted.catch(() => {});
+    const [manifest] = await Promise.all([fetched, coreModule.start(coreSource.source)]);
     await checkIntegrity(manifest, options.integrity);
     // It runs, unless another recommender's call has trapped meanwhile.
     const { module } = await coreModule.start();
@@ -39,11 +57,22 @@ export async function loadLocal(folder: URL, options: LoadOptions): Promise<Reco
     const cache = await opening;
     cache.deltas = info.files;
     const shardsOf = worker && typeof Worker !== 'undefined' ? worker : false;
-    const shards = Shards.open(shardsOf, opener.files(['items']), { do: 'open', module, manifest, maxBytes });
+    const shards = Shards.open(entry.shard, shardsOf, opener.files(['items']), { do: 'open', module, manifest, maxBytes });
     undo.push(() => shards?.stop());
-    const fetcher = new Fetcher(cache, opener.files(roles), plan.memory, signal, options.onProgress);
-    const towers = towerStarted && loadTowers(fetcher, plan, towerStarted);
-    towers?.catch(() => {});
+    const sources = [coreSource, ...(towerSource ? [towerSource] : [])];
+    const fetcher = new Fetcher(cache, opener.files(roles), plan.memory, signal, options.onProgress, sources);
+    fetcher.arrived(coreSource);
+    const loadTowers = async ({ module, open }: NonNullable<typeof tower>): Promise<Towers> => {
+      const graph = plan.files.find((file) => file.role === 'user_tower');
+      const started = towerStarted.then(() => towerSource && fetcher.arrived(towerSource));
+      await towersTurn;
+      const [user] = await Promise.all([graph ? fetcher.bytes(graph) : new Uint8Array(), started]);
+      // Another bundle's tower may have trapped meanwhile.
+      await module.start();
+      return open({ user, shapes: plan.shapes });
+    };
+    const towers = tower && loadTowers(tower);
+    towers?.catch(() => fetcher.end());
 
     // The core is opened while the storage is.
     let first = true;
@@ -64,6 +93,7 @@ export async function loadLocal(folder: URL, options: LoadOptions): Promise<Reco
     undo.push(() => void kept.then(({ store }) => store?.close()));
     const run = runOf(towers);
     const prepare = async (handle: Handle<Core>) => {
+      coreOpened();
       const { log, profile } = await kept;
       const lines = await log.lines();
       handle.call((core) => {
@@ -81,11 +111,17 @@ export async function loadLocal(folder: URL, options: LoadOptions): Promise<Reco
       .catch(() => {});
     const golden = () => fetchGolden(folder, opener.files(['golden'])[0], ended.signal);
     const stop = () => ended.abort();
-    return new LocalRecommender({ ...(await kept), core, info, policies: plan.policies, towers, golden, shards, stop });
+    const { policies } = plan;
+    return new LocalRecommender({ ...(await kept), core, info, policies, towers, golden, shards, stop, workerError });
   } catch (error) {
     undo.forEach((step) => step());
     throw error;
   }
+}
+
+/** The source that the page gives for a module, or else the entry's. */
+function sourceOf(given: WasmSource | undefined, own: () => Source): Source {
+  return given === undefined ? own() : { source: given, bytes: 0 };
 }
 
 /** Runs a graph of the towers, once they are there. Undefined if there will be none. */
@@ -96,36 +132,6 @@ function runOf(towers: Promise<Towers> | undefined): ((graph: string, inputs: Gr
     () => {},
   );
   return towers && ((graph, inputs) => loaded?.run(graph, inputs));
-}
-
-/**
- * The bytes of the manifest. Its files are looked up in the cache at once; none is fetched from the host before the
- * core has checked the manifest.
- */
-async function fetchManifest(
-  folder: URL,
-  opening: Promise<FileCache>,
-  roles: string[],
-  signal: AbortSignal,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const response = await fetchFile(folder, 'manifest.json', { signal });
-  const manifest = await readAll(response, 'manifest.json', MAX_MANIFEST_BYTES);
-  void opening
-    .then((cache) => cache.prefetch(parsed(manifest).files.filter((file) => roles.includes(file.role))))
-    .catch(() => {});
-  return manifest;
-}
-
-function parsed(manifest: Uint8Array): Info & { files: BundleFile[] } {
-  return JSON.parse(new TextDecoder().decode(manifest)) as Info & { files: BundleFile[] };
-}
-
-async function loadTowers(fetcher: Fetcher, { files, shapes }: Plan, started: Promise<unknown>): Promise<Towers> {
-  const graph = files.find((file) => file.role === 'user_tower');
-  const [user] = await Promise.all([graph ? fetcher.bytes(graph) : new Uint8Array(), started]);
-  // Another bundle's tower may have trapped meanwhile.
-  await towerModule.start();
-  return new Towers({ user, shapes });
 }
 
 async function fetchGolden(folder: URL, file: BundleFile | undefined, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
@@ -145,10 +151,4 @@ async function openStorage(
     // Private windows and strict settings deny storage; the page still recommends.
     return { store: undefined, storageError: said(error) };
   }
-}
-
-async function checkIntegrity(manifest: Uint8Array<ArrayBuffer>, integrity: string | undefined): Promise<void> {
-  if (integrity === undefined) return;
-  const got = `sha256-${btoa(String.fromCharCode(...(await sha256(manifest))))}`;
-  if (got !== integrity) throw new ForetasteError('hash', `manifest.json: expected ${integrity}, got ${got}`, 'manifest.json');
 }

@@ -5,14 +5,23 @@ import type { Core } from './wasm/core.js';
 
 /** A slot of a slate in the log. */
 type Slot = { item: string; score: number; propensity: number; standard_error?: number };
+/** The line of a slate; `before` is the first event since the slate was drawn, if the line comes later than that event. */
+type SlateLine = { request?: Record<string, unknown>; slots: Slot[]; before?: string };
 /** A line of the core's log, whose maps are `Map`s, or an event. */
-type Line = KeptEvent | { request?: Record<string, unknown>; slots?: Slot[] };
+type Line = KeptEvent | SlateLine | Record<string, unknown>;
+/** A slate that may not have been seen yet, and how many of its slots the log says were. */
+type Held = { line: SlateLine; logged: number };
+
+/** Most slates that wait to be seen. */
+const MOST_HELD = 256;
 
 /** The log: JSON lines in the store, or lines here where there is none. The core may have only parts of them. */
 export class Log {
   /** Lines that this version cannot read. */
   unreadable = 0;
   private own: Line[] = [];
+  /** Slates whose line waits, or may grow, by id. */
+  private readonly held = new Map<string, Held>();
   /** Lines that the core has written or was given. */
   private taken = 0;
 
@@ -24,20 +33,57 @@ export class Log {
 
   /**
    * Makes a call to the core that writes a line, of the slate that it returns or of another kind, and keeps the line.
+   * With `hold` the line of a slate waits until somebody has seen the slate.
    */
-  writing<T>(work: (core: Core) => T): Promise<T> {
+  writing<T>(work: (core: Core) => T, hold = false): Promise<T> {
     return this.core.use((core) => {
       const result = work(core);
       const lines = core.log(this.taken) as Line[];
-      this.taken += lines.length;
-      void this.keep(lines.map((line) => ('slots' in line ? { ...line, slots: slotsOf(result as Slate) } : line)));
+      const whole = lines.map((line) => ('slots' in line ? { ...line, slots: slotsOf(result as Slate) } : line));
+      if (hold) {
+        core.takeBack();
+        this.hold((result as Slate).id, whole[0] as SlateLine);
+      } else {
+        this.taken += lines.length;
+        void this.keep(whole);
+      }
       return result;
     });
+  }
+
+  private hold(slate: string, line: SlateLine): void {
+    this.held.set(slate, { line, logged: 0 });
+    for (const oldest of this.held.keys()) if (this.held.size > MOST_HELD) this.held.delete(oldest);
+  }
+
+  /**
+   * Writes the line of a slate that waited, of its first `slots` slots, or of more slots than it had. False if no such
+   * slate waits.
+   */
+  shown(core: Core, slate: string, slots = Number.POSITIVE_INFINITY): boolean {
+    const held = this.held.get(slate);
+    if (!held) return false;
+    const { line, logged } = held;
+    const seen = line.slots.slice(0, slots);
+    if (seen.length > logged) {
+      core.restore(JSON.stringify(['impression', ...seen.slice(logged).map(({ item }) => item)]));
+      this.taken += 1;
+      held.logged = seen.length;
+      void this.keep([{ ...line, slots: seen }]);
+    }
+    return true;
+  }
+
+  /** The same, up to the slot of an item that the visitor has answered. */
+  seenItem(core: Core, slate: string, item: string): void {
+    const place = this.held.get(slate)?.line.slots.findIndex((slot) => slot.item === item) ?? -1;
+    if (place >= 0) this.shown(core, slate, place + 1);
   }
 
   /** Keeps the line of an event that the core has just recorded. Resolves when the device has it. */
   recorded(event: KeptEvent): Promise<void> | undefined {
     this.taken += 1;
+    for (const { line } of this.held.values()) line.before ??= event.id;
     return this.keep([event], true);
   }
 
@@ -67,6 +113,7 @@ export class Log {
   /** Forgets the lines; the core has forgotten them already. */
   forget(): void {
     this.own = [];
+    this.held.clear();
     this.taken = this.unreadable = 0;
   }
 }
@@ -85,7 +132,7 @@ function slotsOf({ items }: Slate): Slot[] {
 function textOf(line: Line): string {
   if (!('slots' in line)) return JSON.stringify(line);
   const short = (x: number) => Number(x.toPrecision(9));
-  const { slots = [], request = {} } = line;
+  const { slots, request = {} } = line as SlateLine;
   for (const slot of slots) slot.score = short(slot.score);
   if (request.vector) request.vector = (request.vector as number[]).map(short);
   for (const [key, value] of Object.entries(request)) if (value instanceof Map) request[key] = Object.fromEntries(value);

@@ -1,10 +1,17 @@
 // The messages between a page and its workers: `worker.ts` runs a whole recommender, `shard.ts` searches part of a
 // catalog.
+import type { Source } from './compile.js';
 import type { PlainError } from './errors.js';
 import type { Features, LoadOptions } from './types.js';
 
-/** A call to the recommender's worker, by method name. The first call is `load`. */
-export type ToWorker = { id: number; call: string; args: unknown[] };
+/**
+ * A call to the recommender's worker, by method name. The first call is `load`. `signalAt` is the place of the options
+ * that had a signal; `cancel` is the number of a call whose signal was aborted.
+ */
+export type ToWorker = { id: number; call: string; args: unknown[]; signalAt?: number } | { cancel: number };
+
+/** What the worker cannot find by itself: a bundler knows only the page's addresses. */
+export type FromPage = { core: Source | undefined; tower: Source | undefined; shard: string };
 
 /**
  * What the worker sends: the result of a call, or news of its own accord. `here` means that the worker's script runs.

@@ -1,12 +1,13 @@
 import { compileWasm } from './compile.js';
 import { disposed, type ErrorCode, ForetasteError, known, said } from './errors.js';
-import { instructionSet } from './instructions.js';
 import type { WasmSource } from './types.js';
-import { Core, forget as forgetCore, start as startCore } from './wasm/core.js';
-import { forget as forgetTower, start as startTower, Tower } from './wasm/tower.js';
+import { Core, forget, start } from './wasm/core.js';
+
+/** Compiles to nothing: a module that was loaded before needs no source. */
+const NO_SOURCE = new Uint8Array();
 
 /** One of the two WASM modules. The page has one instance of it, and a new one after a trap. */
-class Module {
+export class Module {
   private compiled: Promise<WebAssembly.Module> | undefined;
   private started: Promise<{ module: WebAssembly.Module; memory: WebAssembly.Memory }> | undefined;
   /** Whether an instance runs. */
@@ -18,16 +19,18 @@ class Module {
     private readonly name: string,
     /** The code of a trap. */
     private readonly code: ErrorCode,
-    private readonly compile: (source?: WasmSource) => Promise<WebAssembly.Module>,
+    private readonly priority: RequestPriority,
     /** Makes an instance of the module for its glue. */
     private readonly instantiate: (module: WebAssembly.Module) => Promise<{ memory: WebAssembly.Memory }>,
     /** Makes the glue drop the instance. */
     private readonly forget: () => void,
   ) {}
 
-  /** Loads and starts the module, unless it runs. What failed can be tried again. */
-  start(source?: WasmSource): Promise<{ module: WebAssembly.Module; memory: WebAssembly.Memory }> {
-    this.compiled ??= this.compile(source).catch((error: unknown) => {
+  /**
+   * Starts the module, unless it runs, and before that loads it, unless it was loaded. What failed can be tried again.
+   */
+  start(source: WasmSource = NO_SOURCE): Promise<{ module: WebAssembly.Module; memory: WebAssembly.Memory }> {
+    this.compiled ??= compileWasm(source, this.priority).catch((error: unknown) => {
       this.compiled = undefined;
       throw error;
     });
@@ -117,34 +120,8 @@ export class Handle<T extends { free(): void }> {
   }
 }
 
-/** The build of the core for this browser. Each address is spelt out so that bundlers find the files. */
-function coreUrl(): URL {
-  switch (instructionSet()) {
-    case 'relaxed':
-      return new URL('./wasm/core-relaxed.wasm', import.meta.url);
-    case 'simd128':
-      return new URL('./wasm/core-simd128.wasm', import.meta.url);
-    default:
-      return new URL('./wasm/core-baseline.wasm', import.meta.url);
-  }
-}
-
-/** The build of the tower's module for this browser. Only the npm package has the build without SIMD. */
-function towerUrl(): URL {
-  if (instructionSet() === 'baseline') return new URL('./wasm/tower-baseline.wasm', import.meta.url);
-  return new URL('./wasm/tower.wasm', import.meta.url);
-}
-
 /** The core, one instance for all bundles. */
-export const coreModule = new Module('core', 'trap', (source = coreUrl()) => compileWasm(source), startCore, forgetCore);
-/** The tower's module, one instance for all bundles. */
-export const towerModule = new Module(
-  'tower',
-  'model',
-  (source = towerUrl()) => compileWasm(source, 'low'),
-  startTower,
-  forgetTower,
-);
+export const coreModule = new Module('core', 'trap', 'auto', start, forget);
 
 /**
  * SHA-256 by the browser, or by the core, which takes several times as long, where the page's address is not secure.
@@ -197,43 +174,5 @@ export class LastingCore {
   dispose(): void {
     this.ended = true;
     this.handle?.free();
-  }
-}
-
-/** An input of a graph. */
-export type GraphInput = { shape: number[]; data: Float32Array | BigInt64Array };
-
-/** The user tower of one bundle. A trap fails one run: `ready` then starts the module and builds the tower again. */
-export class Towers {
-  private tower: Handle<Tower>;
-  private ended = false;
-
-  /** The module must run. */
-  constructor(private readonly graphs: { user: Uint8Array; shapes: number[] }) {
-    this.tower = this.build();
-  }
-
-  private build(): Handle<Tower> {
-    const { user, shapes } = this.graphs;
-    const [dim = 0, len = 0, context = 0, item = 0] = shapes;
-    return new Handle(towerModule, () => new Tower(user, undefined, dim, len, context, item));
-  }
-
-  /** Resolves when the tower can run. */
-  async ready(): Promise<void> {
-    while (!this.tower.alive && !this.ended) {
-      await towerModule.start();
-      if (!this.tower.alive && !this.ended) this.tower = this.build();
-    }
-  }
-
-  /** Runs a graph. Synchronous, because the core calls it in the middle of its own work. */
-  run(graph: string, inputs: GraphInput[]): Float32Array[] {
-    return this.tower.call((tower) => tower.run(graph, inputs) as Float32Array[]);
-  }
-
-  dispose(): void {
-    this.ended = true;
-    this.tower.free();
   }
 }

@@ -47,6 +47,8 @@ export class LocalProfile implements Profile {
     let stored: Promise<void> | undefined;
     const kept = await this.core.use((core) => {
       const kept = core.record(asked) as KeptEvent;
+      // An answer tells that the slate was seen.
+      if (kept.slate !== undefined) this.log.seenItem(core, kept.slate, kept.item);
       this.events.push(kept);
       if (this.events.length > this.cap) this.events.shift();
       this.changes += 1;

@@ -1,13 +1,27 @@
-import { listOptions, members, now, type Plain, plain, plainObject, text, vector } from './arguments.js';
-import { disposed } from './errors.js';
+import {
+  listOptions,
+  members,
+  now,
+  type Plain,
+  plain,
+  plainObject,
+  refused,
+  takeSignal,
+  text,
+  until,
+  vector,
+} from './arguments.js';
+import type { Opened } from './entry.js';
+import { disposed, said } from './errors.js';
 import { bareFields } from './items.js';
 import type { Log } from './log.js';
 import type { Found, Search } from './messages.js';
-import { coreModule, type LastingCore, type Towers } from './modules.js';
+import { coreModule, type LastingCore } from './modules.js';
 import type { LocalProfile } from './profile.js';
 import type { Shards } from './shards.js';
 import type { Store } from './store.js';
-import type { Event, Experiment, Features, Info, Item, KeptEvent, Recommender, Request, Slate } from './types.js';
+import type { Towers } from './towers.js';
+import type { Event, Experiment, Features, Info, Item, KeptEvent, ListOptions, Request, Slate } from './types.js';
 
 /** What `loadLocal` makes a recommender from. */
 export interface Parts {
@@ -28,6 +42,8 @@ export interface Parts {
   shards: Shards | undefined;
   /** Ends what is still being fetched. */
   stop: () => void;
+  /** Why no worker does the work, if the page asked for one. */
+  workerError: string | undefined;
 }
 
 /** A slate whose rows are searched for: its number, and the search. */
@@ -38,7 +54,7 @@ const NO_LIFT = new Float32Array();
 const NONE_REMOVED = new Uint32Array();
 
 /** A recommender that works in the thread that loaded it. */
-export class LocalRecommender implements Recommender {
+export class LocalRecommender implements Opened {
   readonly ready: Promise<void>;
   readonly profile: LocalProfile;
 
@@ -72,25 +88,35 @@ export class LocalRecommender implements Recommender {
 
   async recommend(request: Request = {}): Promise<Slate> {
     this.core.check();
-    const given = requestOf(request);
-    await this.modelReady(given);
+    const { given, signal, hold } = requestOf(request);
+    await until(signal, this.modelReady(given));
     const { log, shards } = this.parts;
     const asked = this.requestText(given);
-    if (!shards) return withItems(await log.writing((core) => core.recommend(asked) as Slate));
+    if (!shards) return withItems(await log.writing((core) => core.recommend(asked) as Slate, hold));
     for (;;) {
       const [pending, instance] = await this.core.use((core) => [core.ask(asked) as Pending, coreModule.instance] as const);
       const { rows, scores } = await shards.search(this.core, pending);
+      if (signal?.aborted) throw signal.reason;
       // After a trap the question is asked again.
       if (!coreModule.has(instance)) continue;
-      return withItems(await log.writing((core) => core.answer(pending.slate, rows, scores) as Slate));
+      return withItems(await log.writing((core) => core.answer(pending.slate, rows, scores) as Slate, hold));
     }
+  }
+
+  async shown(slate: string, slots?: number): Promise<boolean> {
+    this.core.check();
+    const id = text(slate, 'slate');
+    if (slots !== undefined && !(Number.isInteger(slots) && slots > 0)) {
+      throw refused('slots', `expected a whole number, 1 or more, got ${said(slots)}`, 'range');
+    }
+    return this.core.use((core) => this.parts.log.shown(core, id, slots));
   }
 
   async rank(ids: string[], request: Request = {}): Promise<Item[]> {
     this.core.check();
-    const given = requestOf(request);
+    const { given, signal } = requestOf(request);
     const list = JSON.stringify(plain(ids, 'ids'));
-    await this.modelReady(given);
+    await until(signal, this.modelReady(given));
     const asked = this.requestText(given);
     return bareFields(await this.core.use((core) => core.rank(list, asked) as Item[]));
   }
@@ -112,10 +138,12 @@ export class LocalRecommender implements Recommender {
     return JSON.stringify(hasTime ? given : local);
   }
 
-  async search(of: Float32Array, options: Pick<Request, 'k' | 'effort'> = {}): Promise<Item[]> {
+  async search(of: Float32Array, options: ListOptions & Pick<Request, 'effort'> = {}): Promise<Item[]> {
     this.core.check();
-    const search = { vector: vector(of, 'vector'), ...listOptions(options), lift: NO_LIFT, removed: NONE_REMOVED };
-    const found = await this.parts.shards?.search(this.core, search);
+    const { signal, ...list } = listOptions(options);
+    const search = { vector: vector(of, 'vector'), ...list, lift: NO_LIFT, removed: NONE_REMOVED };
+    const searched = this.parts.shards?.search(this.core, search);
+    const found = searched && (await until(signal, searched));
     const items = await this.core.use((core) => {
       const { rows, scores } = found ?? (core.search(search.vector, search.k, search.effort, NO_LIFT, NONE_REMOVED) as Found);
       return core.items(rows, scores) as Item[];
@@ -123,13 +151,13 @@ export class LocalRecommender implements Recommender {
     return bareFields(items);
   }
 
-  async similar(id: string, options: { k?: number } = {}): Promise<Item[]> {
+  async similar(id: string, options: ListOptions = {}): Promise<Item[]> {
     this.core.check();
     const [of, { k }] = [text(id, 'id'), listOptions(options)];
     return bareFields(await this.core.use((core) => core.similar(of, k) as Item[]));
   }
 
-  async find(words: string, options: { k?: number } = {}): Promise<Item[]> {
+  async find(words: string, options: ListOptions = {}): Promise<Item[]> {
     this.core.check();
     const [of, { k }] = [text(words, 'text'), listOptions(options)];
     return bareFields(await this.core.use((core) => core.find(of, k) as Item[]));
@@ -161,7 +189,7 @@ export class LocalRecommender implements Recommender {
   }
 
   features(): Features {
-    const { store, policies, shards, log } = this.parts;
+    const { store, policies, shards, log, workerError } = this.parts;
     const storageError = this.parts.storageError ?? store?.error;
     return {
       storage: store ? 'indexeddb' : 'memory',
@@ -170,6 +198,7 @@ export class LocalRecommender implements Recommender {
       model: this.model,
       policies: [...policies],
       workers: shards?.count ?? 0,
+      ...(workerError !== undefined && { workerError }),
     };
   }
 
@@ -191,11 +220,15 @@ export class LocalRecommender implements Recommender {
   }
 }
 
-/** A copy of a request. Its vector may be any list of numbers. */
-function requestOf(request: Request): { [key: string]: Plain } {
+/** A copy of a request, without what the core does not read. The vector may be any list of numbers. */
+function requestOf(request: Request): { given: { [key: string]: Plain }; signal: AbortSignal | undefined; hold: boolean } {
   const given = members(request, 'recommend');
+  const signal = takeSignal(given, 'recommend');
+  const { hold = false } = given;
+  delete given.hold;
+  if (typeof hold !== 'boolean') throw refused('recommend.hold', `expected true or false, got ${said(hold)}`);
   if (given.vector !== undefined && given.vector !== null) given.vector = vector(given.vector, 'recommend.vector');
-  return plainObject(given, 'recommend');
+  return { given: plainObject(given, 'recommend'), signal, hold };
 }
 
 function withItems(slate: Slate): Slate {

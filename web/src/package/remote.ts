@@ -1,65 +1,105 @@
-import { refused } from './arguments.js';
-import { compileWasm } from './compile.js';
-import { disposed, ForetasteError, fromPlain, said } from './errors.js';
+import { members, reading, refused, takeSignal, until } from './arguments.js';
+import { compileWasm, type Source } from './compile.js';
+import type { Entry, Opened } from './entry.js';
+import { disposed, ForetasteError, fromPlain, known, said } from './errors.js';
 import { bareFields } from './items.js';
-import type { FromWorker, ToWorker } from './messages.js';
-import type { Features, Item, LoadOptions, Recommender, Slate, WasmSource } from './types.js';
+import type { FromPage, FromWorker, ToWorker } from './messages.js';
+import { METHODS, PROFILE_METHODS } from './shared.js';
+import type { Features, Item, LoadOptions, Slate, WasmSource } from './types.js';
 
-/** The methods of a recommender that return promises, and those of its profile. */
-const METHODS = [
-  'recommend',
-  'rank',
-  'search',
-  'similar',
-  'find',
-  'record',
-  'assign',
-  'exportLog',
-  'info',
-  'replayGolden',
-] as const;
-const PROFILE_METHODS = ['get', 'remove', 'export', 'import', 'clear'] as const;
+/** Milliseconds after which a worker that says nothing is given up. */
+const PATIENCE = 10_000;
+/** Errors of a bundle or of the visitor's wish: the page itself would meet the same one. */
+const SAME_IN_THE_PAGE = [
+  'length',
+  'hash',
+  'too-new',
+  'unknown-key',
+  'unknown-feature',
+  'range',
+  'limit',
+  'memory',
+  'path',
+  'argument',
+];
+/** Methods whose options may have a signal, with the place of the options. */
+const WITH_SIGNAL: Record<string, number> = { recommend: 0, rank: 1, search: 1, similar: 1, find: 1 };
 
-/** Starts a worker; undefined if the page may not, as under a strict Content-Security-Policy. */
-async function startWorker(): Promise<Worker | undefined> {
-  if (typeof Worker === 'undefined') return undefined;
+/** Starts a worker. Rejects if the page may not, as under a strict Content-Security-Policy, or if its script is not there. */
+async function startWorker(script: () => URL): Promise<Worker> {
+  if (typeof Worker === 'undefined') throw new Error('this environment has no workers');
+  // A script of another origin cannot start workers: the constructor throws.
+  const worker = new Worker(script(), { type: 'module', name: 'foretaste' });
+  await new Promise<void>((resolve, reject) => {
+    const late = setTimeout(() => reject(new Error('the worker does not start')), PATIENCE);
+    worker.onmessage = () => {
+      clearTimeout(late);
+      resolve();
+    };
+    worker.onerror = (event) => {
+      event.preventDefault();
+      clearTimeout(late);
+      reject(new Error(`the worker cannot start: ${event.message ?? 'its script cannot be loaded'}`));
+    };
+  }).catch((error: unknown) => {
+    worker.terminate();
+    throw error;
+  });
+  return worker;
+}
+
+/**
+ * Opens the bundle in a worker, or says why the page has to do it.
+ *
+ * @throws what the page would meet too: a faulty bundle, the reason of the signal
+ */
+export async function loadRemote(
+  folder: URL,
+  options: LoadOptions,
+  entry: Entry,
+): Promise<{ recommender?: Opened; why?: string }> {
   try {
-    const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'foretaste' });
-    return await new Promise((resolve) => {
-      worker.onmessage = () => resolve(worker);
-      worker.onerror = (event) => {
-        event.preventDefault();
-        resolve(undefined);
-      };
-    });
-  } catch {
-    // A script of another origin cannot start workers.
-    return undefined;
+    return { recommender: await inWorker(await startWorker(entry.worker), folder, options, entry) };
+  } catch (error) {
+    options.signal?.throwIfAborted();
+    const { code, part } = (known(error) ?? {}) as Partial<ForetasteError>;
+    const isOfBundle = code === 'missing' && !part?.includes('wasm');
+    if (isOfBundle || (code && SAME_IN_THE_PAGE.includes(code))) throw error;
+    return { why: said(error instanceof Error ? error.message : error) };
   }
 }
 
-/** Opens the bundle at `url`, an absolute address, in a worker; undefined if no worker can start. */
-export async function loadRemote(url: string, options: LoadOptions): Promise<Recommender | undefined> {
+async function inWorker(worker: Worker, folder: URL, options: LoadOptions, entry: Entry): Promise<Opened> {
   const { signal, onProgress, wasm, ...rest } = options;
-  const worker = await startWorker();
-  if (!worker) return undefined;
   const pending = new Map<number, { resolve: (result: unknown) => void; reject: (error: unknown) => void }>();
   let features: Features | undefined;
   let ended = false;
   let nextId = 0;
 
-  const call = (method: string, args: unknown[]): Promise<unknown> => {
+  const call = (method: string, args: unknown[], signal?: AbortSignal, signalAt = 0): Promise<unknown> => {
     if (ended) return Promise.reject(disposed());
     const id = nextId++;
-    return new Promise((resolve, reject) => {
+    const answer = new Promise((resolve, reject) => {
       pending.set(id, { resolve, reject });
       try {
-        worker.postMessage({ id, call: method, args } satisfies ToWorker);
+        worker.postMessage({ id, call: method, args, ...(signal && { signalAt }) } satisfies ToWorker);
       } catch (error) {
         pending.delete(id);
         reject(refused(method, said(error), 'argument', error));
       }
     });
+    signal?.addEventListener('abort', () => pending.has(id) && worker.postMessage({ cancel: id } satisfies ToWorker));
+    return until(signal, answer);
+  };
+  /** A call whose options may have a signal. */
+  const method = async (name: string, args: unknown[]): Promise<unknown> => {
+    const place = WITH_SIGNAL[name] ?? args.length;
+    const options: unknown = args[place];
+    if (!reading(name, () => typeof options === 'object' && options !== null && 'signal' in options)) return call(name, args);
+    const given = members(options, name);
+    const signal = takeSignal(given, name);
+    args[place] = given;
+    return call(name, args, signal, place);
   };
   const end = (error: unknown) => {
     ended = true;
@@ -74,24 +114,21 @@ export async function loadRemote(url: string, options: LoadOptions): Promise<Rec
       pending.delete(data.id);
       if (data.error) caller?.reject(fromPlain(data.error));
       else caller?.resolve(bareResult(data.result));
-    } else if (data.news === 'progress') report(data.progress);
+    } else if (data.news === 'progress') onProgress?.(data.progress);
     else if (data.news === 'features') features = data.features;
   };
 
-  const report: NonNullable<typeof onProgress> = (progress) => {
-    try {
-      onProgress?.(progress);
-    } catch (error) {
-      end(refused('options.onProgress', said(error), 'argument', error));
-    }
-  };
   const abort = () => end(signal?.reason);
   signal?.addEventListener('abort', abort);
   try {
     signal?.throwIfAborted();
-    const [core, tower] = await Promise.all([sendable(wasm?.core), sendable(wasm?.tower)]);
-    const modules = { ...(core && { core }), ...(tower && { tower }) };
-    await call('load', [url, { ...rest, wasm: modules } satisfies LoadOptions]);
+    const towerless = rest.tower === false || !entry.tower;
+    const [core, tower] = await Promise.all([
+      sendable(wasm?.core, entry.core),
+      towerless ? undefined : sendable(wasm?.tower, entry.tower?.source),
+    ]);
+    const given = { ...rest, tower: !towerless };
+    await call('load', [folder.href, given, { core, tower, shard: entry.shard().href } satisfies FromPage]);
   } catch (error) {
     end(error);
     throw error;
@@ -101,10 +138,10 @@ export async function loadRemote(url: string, options: LoadOptions): Promise<Rec
   const ready = call('ready', []) as Promise<void>;
   ready.catch(() => {});
   const methods = (names: readonly string[], prefix: string) =>
-    Object.fromEntries(names.map((name) => [name, (...args: unknown[]) => call(prefix + name, args)]));
+    Object.fromEntries(names.map((name) => [name, (...args: unknown[]) => method(prefix + name, args)]));
   return {
-    ...(methods(METHODS, '') as Pick<Recommender, (typeof METHODS)[number]>),
-    profile: methods(PROFILE_METHODS, 'profile.') as unknown as Recommender['profile'],
+    ...(methods(METHODS, '') as Pick<Opened, (typeof METHODS)[number]>),
+    profile: methods(PROFILE_METHODS, 'profile.') as unknown as Opened['profile'],
     ready,
     features: () => structuredClone(features as Features),
     dispose: () => end(disposed()),
@@ -119,8 +156,10 @@ function bareResult(result: unknown): unknown {
 }
 
 /** A module's source in a form that can be sent: addresses become absolute, a response is compiled here. */
-async function sendable(source: WasmSource | undefined): Promise<WasmSource | undefined> {
-  if (typeof source === 'string') return new URL(source, document.baseURI).href;
-  if (source instanceof URL) return source.href;
-  return source instanceof Response ? compileWasm(source) : source;
+async function sendable(given: WasmSource | undefined, own: (() => Source) | undefined): Promise<Source | undefined> {
+  const { source, bytes } = given === undefined ? (own?.() ?? {}) : { source: given, bytes: 0 };
+  if (source === undefined || bytes === undefined) return undefined;
+  if (typeof source === 'string') return { source: new URL(source, document.baseURI).href, bytes };
+  if (source instanceof URL) return { source: source.href, bytes };
+  return { source: source instanceof Response ? await compileWasm(source) : source, bytes };
 }

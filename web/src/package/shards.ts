@@ -8,14 +8,16 @@ const ROWS_PER_WORKER = 200_000;
 
 /** A worker that has the rows `first` to `first + count - 1`. */
 class Shard {
-  private readonly worker = new Worker(new URL('./shard.js', import.meta.url), { type: 'module', name: 'foretaste shard' });
+  private readonly worker: Worker;
   private readonly pending = new Map<number, { resolve: (found: Found | undefined) => void; reject: (error: unknown) => void }>();
   private nextId = 0;
 
   constructor(
+    script: URL,
     readonly first: number,
     readonly count: number,
   ) {
+    this.worker = new Worker(script, { type: 'module', name: 'foretaste shard' });
     this.worker.onmessage = ({ data }: MessageEvent<FromShard>) => {
       const call = this.pending.get(data.id);
       this.pending.delete(data.id);
@@ -73,7 +75,12 @@ export class Shards {
    * Starts the further workers: as many as `wanted` says (`true`: as many as the catalog and the device's cores
    * justify), but no more than there are item files. Undefined if this thread should search alone.
    */
-  static open(wanted: boolean | number, items: BundleFile[], open: Extract<ToShard, { do: 'open' }>): Shards | undefined {
+  static open(
+    script: () => URL,
+    wanted: boolean | number,
+    items: BundleFile[],
+    open: Extract<ToShard, { do: 'open' }>,
+  ): Shards | undefined {
     const rows = items.reduce((sum, file) => sum + (file.rows ?? 0), 0);
     const helpful = Math.min(Math.floor(rows / ROWS_PER_WORKER), globalThis.navigator?.hardwareConcurrency ?? 1);
     const count = Math.min(wanted === true ? helpful : Number(wanted), items.length);
@@ -97,7 +104,7 @@ export class Shards {
         filesHere = files.length;
         continue;
       }
-      const shard = new Shard(start, first - start);
+      const shard = new Shard(script(), start, first - start);
       shard.send(open);
       shards.push(shard);
       files.forEach((file) => shardOf.set(file.path, shard));

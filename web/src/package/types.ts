@@ -101,6 +101,21 @@ export interface Request {
   time?: number;
   /** Minutes to add to UTC for local time. */
   tz_offset_min?: number;
+  /**
+   * `true` writes no log line yet, for a slate that the visitor may not see: `shown` writes it, and so does an event with
+   * the slate's id. Only `recommend` uses it. Default: false.
+   */
+  hold?: boolean;
+  /** Ends the wait: the call then rejects with the signal's reason and writes no log line. */
+  signal?: AbortSignal;
+}
+
+/** Options of a list. */
+export interface ListOptions {
+  /** Number of items, at least 1. Default: 10. */
+  k?: number;
+  /** Ends the wait: the call then rejects with the signal's reason. */
+  signal?: AbortSignal;
 }
 
 /** An A/B test: it splits units, usually visitors, between arms. */
@@ -178,10 +193,10 @@ export type WasmSource = string | URL | Response | WebAssembly.Module | BufferSo
 
 /** Options of `load`. */
 export interface LoadOptions {
-  /** Aborts the load. */
+  /** Ends the load, which then rejects with the signal's reason. */
   signal?: AbortSignal;
   /**
-   * Reports bytes of the bundle's files: `loaded` so far, of `total`. `memory` estimates the bytes that the open bundle
+   * Reports bytes of the modules and the bundle's files: `loaded` so far, of `total`. A module counts once it is there. `memory` estimates the bytes that the open bundle
    * takes. The first call comes before any file is fetched.
    */
   onProgress?: (progress: { loaded: number; total: number; memory: number }) => void;
@@ -224,6 +239,15 @@ export interface Features {
   policies: string[];
   /** Number of workers that search; 0 if the page itself does. */
   workers: number;
+  /** Why the page itself works although it asked for a worker. */
+  workerError?: string;
+}
+
+declare global {
+  // TypeScript's library may be an older one.
+  interface SymbolConstructor {
+    readonly dispose: unique symbol;
+  }
 }
 
 /** Recommends from one bundle, for the visitor of this device. */
@@ -234,14 +258,19 @@ export interface Recommender {
   readonly profile: Profile;
   /** The items for this visitor, best first. Writes the slate to the log. */
   recommend(request?: Request): Promise<Slate>;
+  /**
+   * Writes the log line of a slate that was asked for with `hold`, of its first `slots` slots (default: all), because the
+   * visitor has seen these. A later call with more slots writes a longer line. Resolves to whether such a slate is known.
+   */
+  shown(slate: string, slots?: number): Promise<boolean>;
   /** The given items, best first. Ranks items that the visitor has seen, too. */
   rank(ids: string[], request?: Request): Promise<Item[]>;
   /** The best items for a vector `[dim]`. Needs no model and writes no log line. */
-  search(vector: Float32Array, options?: Pick<Request, 'k' | 'effort'>): Promise<Item[]>;
+  search(vector: Float32Array, options?: ListOptions & Pick<Request, 'effort'>): Promise<Item[]>;
   /** Items similar to an item, by the cosine of their vectors. Needs no model. */
-  similar(id: string, options?: { k?: number }): Promise<Item[]>;
+  similar(id: string, options?: ListOptions): Promise<Item[]>;
   /** Items whose title or id contains the text; popular items if the text is empty. Needs no model. */
-  find(text: string, options?: { k?: number }): Promise<Item[]>;
+  find(text: string, options?: ListOptions): Promise<Item[]>;
   /** Adds an event to profile and log. */
   record(event: Event): Promise<KeptEvent>;
   /**
@@ -262,8 +291,13 @@ export interface Recommender {
   replayGolden(): Promise<string[]>;
   /** What works at the moment. */
   features(): Features;
-  /** Frees all memory. Data stored on the device stays. */
+  /**
+   * Ends this recommender; later calls fail with `disposed`. The bundle's memory is freed when the last recommender of
+   * the same `load` is gone. Data stored on the device stays.
+   */
   dispose(): void;
+  /** `dispose`, for `using`. */
+  [Symbol.dispose](): void;
 }
 
 /** The visitor's kept events. */

@@ -1,12 +1,15 @@
 // The script of a worker that runs the recommender of a page: calls come in as messages, results go out.
+import type { Source } from './compile.js';
+import type { Entry, Opened } from './entry.js';
 import { toPlain } from './errors.js';
 import { loadLocal } from './local.js';
-import type { FromWorker, ToWorker } from './messages.js';
-import type { LoadOptions, Recommender } from './types.js';
+import type { FromPage, FromWorker, ToWorker } from './messages.js';
+import { towerRuntime } from './towers.js';
+import type { LoadOptions } from './types.js';
 
 const send = (message: FromWorker) => postMessage(message);
 
-let recommender: Recommender | undefined;
+let recommender: Opened | undefined;
 /** The features that the page knows of, as JSON. */
 let sent = '';
 
@@ -20,10 +23,25 @@ function sendFeatures(): void {
   send({ news: 'features', features: { ...features, workers: Math.max(1, features.workers) } });
 }
 
+/** The page's addresses as an entry. */
+function entryOf({ core, tower, shard }: FromPage): Entry {
+  const given = (source: Source | undefined) => () => source as Source;
+  return {
+    core: given(core),
+    ...(tower && { tower: { ...towerRuntime, source: given(tower) } }),
+    shard: () => new URL(shard),
+    worker: () => new URL(self.location.href),
+  };
+}
+
+/** Ends the calls that the page may cancel. */
+const running = new Map<number, AbortController>();
+
 async function run(call: string, args: unknown[]): Promise<unknown> {
   if (call === 'load') {
-    const [url, options] = args as [string, LoadOptions];
-    recommender = await loadLocal(new URL(url), { ...options, onProgress: (progress) => send({ news: 'progress', progress }) });
+    const [url, options, page] = args as [string, LoadOptions, FromPage];
+    const onProgress: LoadOptions['onProgress'] = (progress) => send({ news: 'progress', progress });
+    recommender = await loadLocal(new URL(url), { ...options, onProgress }, entryOf(page));
     // The page hears that the model is ready before its own `ready` settles.
     void recommender.ready.then(sendFeatures, sendFeatures);
     return undefined;
@@ -36,7 +54,14 @@ async function run(call: string, args: unknown[]): Promise<unknown> {
   return (target as unknown as Record<string, (...args: unknown[]) => unknown>)[method]?.(...args);
 }
 
-self.onmessage = async ({ data: { id, call, args } }: MessageEvent<ToWorker>) => {
+self.onmessage = async ({ data }: MessageEvent<ToWorker>) => {
+  if ('cancel' in data) return running.get(data.cancel)?.abort();
+  const { id, call, args, signalAt } = data;
+  const control = new AbortController();
+  if (signalAt !== undefined) {
+    running.set(id, control);
+    args[signalAt] = { ...(args[signalAt] as object), signal: control.signal };
+  }
   try {
     const result = await run(call, args);
     sendFeatures();
@@ -44,6 +69,8 @@ self.onmessage = async ({ data: { id, call, args } }: MessageEvent<ToWorker>) =>
   } catch (error) {
     sendFeatures();
     send({ id, error: toPlain(error) });
+  } finally {
+    running.delete(id);
   }
 };
 send({ news: 'here' });

@@ -1,0 +1,11 @@
+/** A module as gzip in base64. The build makes it. */
+declare module 'inline:*' {
+  const text: string;
+  export default text;
+}
+/** Bytes of each module. The build fills them in. */
+declare const MODULE_BYTES: Record<string, number>;
+/** What the package takes from Node, whose types it does not need elsewhere. */
+declare module 'node:fs/promises' {
+  export function readFile(url: URL): Promise<Uint8Array<ArrayBuffer>>;
+}

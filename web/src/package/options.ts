@@ -1,0 +1,63 @@
+import { members, refused } from './arguments.js';
+import { said } from './errors.js';
+import type { LoadOptions } from './types.js';
+
+/** Most workers of one catalog. */
+const MAX_WORKERS = 64;
+
+/** The types of some options. */
+const TYPES = {
+  onProgress: 'function',
+  cache: 'boolean',
+  integrity: 'string',
+  maxBytes: 'number',
+  namespace: 'string',
+  tower: 'boolean',
+  wasm: 'object',
+  signal: 'object',
+} as const;
+/** The names of all options. */
+const NAMES = [...Object.keys(TYPES), 'worker', 'storage'];
+
+/** A checked copy of the options. */
+export function optionsOf(options: LoadOptions): LoadOptions {
+  const given = members(options, 'options') as LoadOptions;
+  for (const name of Object.keys(given)) {
+    if (!NAMES.includes(name)) throw refused(`options.${name}`, `no such option; there are ${NAMES.sort().join(', ')}`);
+  }
+  for (const [name, type] of Object.entries(TYPES)) {
+    const value: unknown = given[name as keyof typeof TYPES];
+    if (value !== undefined && (typeof value !== type || value === null)) {
+      throw refused(`options.${name}`, `expected a ${type}, got ${value === null ? 'null' : typeof value}`);
+    }
+  }
+  const { worker = false, maxBytes = 0, storage = 'memory' } = given;
+  if (typeof worker !== 'boolean' && !(Number.isInteger(worker) && worker > 0 && worker <= MAX_WORKERS)) {
+    throw refused('options.worker', `expected true, false or 1 to ${MAX_WORKERS}, got ${said(worker)}`, 'range');
+  }
+  if (!(maxBytes >= 0)) throw refused('options.maxBytes', `expected 0 or more, got ${maxBytes}`, 'range');
+  if (storage !== 'memory' && storage !== 'indexeddb') {
+    throw refused('options.storage', `expected memory or indexeddb, got ${said(storage)}`);
+  }
+  return given;
+}
+
+/** The address of the bundle, with a `/` at its end. A relative one counts from the page, in a worker from its script. */
+export function folderOf(url: string | URL): URL {
+  try {
+    const folder = new URL(url, base());
+    if (!folder.pathname.endsWith('/')) folder.pathname += '/';
+    // An address such as `data:,x` is no folder.
+    return new URL('.', folder);
+  } catch (error) {
+    throw refused('url', `\`${said(url)}\` is no address`, 'argument', error);
+  }
+}
+
+/** The address that relative ones start from; undefined in Node. */
+export function base(): string | undefined {
+  if (typeof document !== 'undefined') return document.baseURI;
+  const { href, origin } = globalThis.location ?? {};
+  // A worker whose script is a blob: nothing is relative to that.
+  return href?.startsWith('http') ? href : origin?.startsWith('http') ? origin : undefined;
+}
