@@ -30,8 +30,8 @@ pub struct Impression {
     pub request: Request,
     /// First 16 hexadecimal digits of the SHA-256 over the encoded context.
     pub context: String,
-    /// Id of the first event after the slate was drawn. A page that waits until the visitor sees a slate writes this line
-    /// later than that event.
+    /// Id of the first event after the slate was drawn. A page that waits until the visitor sees a slate writes this
+    /// line later than that event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<String>,
     /// The slots from the top; those that the visitor has seen, where the page waits for that.

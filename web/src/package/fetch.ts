@@ -77,12 +77,12 @@ function networkError(error: unknown, path: string): unknown {
 }
 
 /**
- * Reads a `file:` URL, in Node. Asks Node itself for its module: a bundler would try to find what an `import` names, and
- * a page has no use for it.
+ * Reads a `file:` URL, in Node. Asks Node itself for its module: a bundler would try to find what an `import` names,
+ * and a page has no use for it.
  */
 async function readFromDisk(url: URL, path: string): Promise<Uint8Array<ArrayBuffer>> {
-  const node = (globalThis as { process?: { getBuiltinModule?: (name: string) => typeof import('node:fs/promises') } }).process;
-  const files = node?.getBuiltinModule?.('node:fs/promises');
+  type Node = { process?: { getBuiltinModule?: (name: string) => typeof import('node:fs/promises') } };
+  const files = (globalThis as Node).process?.getBuiltinModule?.('node:fs/promises');
   if (!files) throw new ForetasteError('missing', `${url.href}: only Node, from 20.16 on, reads files of the disk`, path);
   try {
     return new Uint8Array(await files.readFile(url));

@@ -5,7 +5,7 @@ import type { Core } from './wasm/core.js';
 
 /** A slot of a slate in the log. */
 type Slot = { item: string; score: number; propensity: number; standard_error?: number };
-/** The line of a slate; `before` is the first event since the slate was drawn, if the line comes later than that event. */
+/** The line of a slate; `before` is the first event since the slate was drawn, if the line comes after that event. */
 type SlateLine = { request?: Record<string, unknown>; slots: Slot[]; before?: string };
 /** A line of the core's log, whose maps are `Map`s, or an event. */
 type Line = KeptEvent | SlateLine | Record<string, unknown>;

@@ -42,7 +42,7 @@ export function optionsOf(options: LoadOptions): LoadOptions {
   return given;
 }
 
-/** The address of the bundle, with a `/` at its end. A relative one counts from the page, in a worker from its script. */
+/** The address of the bundle, with a `/` at its end. Relative ones start from the page, in a worker from its script. */
 export function folderOf(url: string | URL): URL {
   try {
     const folder = new URL(url, base());

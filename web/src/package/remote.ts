@@ -25,7 +25,7 @@ const SAME_IN_THE_PAGE = [
 /** Methods whose options may have a signal, with the place of the options. */
 const WITH_SIGNAL: Record<string, number> = { recommend: 0, rank: 1, search: 1, similar: 1, find: 1 };
 
-/** Starts a worker. Rejects if the page may not, as under a strict Content-Security-Policy, or if its script is not there. */
+/** Starts a worker. Rejects if the page may not, as under a strict policy, or if the script is not there. */
 async function startWorker(script: () => URL): Promise<Worker> {
   if (typeof Worker === 'undefined') throw new Error('this environment has no workers');
   // A script of another origin cannot start workers: the constructor throws.

@@ -1,4 +1,4 @@
-/** The package without the runtime of user towers: for pages that show popular and similar items or have vectors of their own. */
+/** The package without user towers: for pages that show popular and similar items or have vectors of their own. */
 import { core, shard, worker } from './assets.js';
 import { loader } from './load.js';
 

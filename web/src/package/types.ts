@@ -102,8 +102,8 @@ export interface Request {
   /** Minutes to add to UTC for local time. */
   tz_offset_min?: number;
   /**
-   * `true` writes no log line yet, for a slate that the visitor may not see: `shown` writes it, and so does an event with
-   * the slate's id. Only `recommend` uses it. Default: false.
+   * `true` writes no log line yet, for a slate that the visitor may not see: `shown` writes it, and so does an event
+   * with the slate's id. Only `recommend` uses it. Default: false.
    */
   hold?: boolean;
   /** Ends the wait: the call then rejects with the signal's reason and writes no log line. */
@@ -196,8 +196,8 @@ export interface LoadOptions {
   /** Ends the load, which then rejects with the signal's reason. */
   signal?: AbortSignal;
   /**
-   * Reports bytes of the modules and the bundle's files: `loaded` so far, of `total`. A module counts once it is there. `memory` estimates the bytes that the open bundle
-   * takes. The first call comes before any file is fetched.
+   * Reports bytes of the modules and the bundle's files: `loaded` so far, of `total`. A module counts once it is there.
+   * `memory` estimates the bytes that the open bundle takes. The first call comes before any of its files is fetched.
    */
   onProgress?: (progress: { loaded: number; total: number; memory: number }) => void;
   /**
@@ -259,8 +259,9 @@ export interface Recommender {
   /** The items for this visitor, best first. Writes the slate to the log. */
   recommend(request?: Request): Promise<Slate>;
   /**
-   * Writes the log line of a slate that was asked for with `hold`, of its first `slots` slots (default: all), because the
-   * visitor has seen these. A later call with more slots writes a longer line. Resolves to whether such a slate is known.
+   * Writes the log line of a slate that was asked for with `hold`, of its first `slots` slots (default: all), because
+   * the visitor has seen these. A later call with more slots writes a longer line. Resolves to whether such a slate is
+   * known.
    */
   shown(slate: string, slots?: number): Promise<boolean>;
   /** The given items, best first. Ranks items that the visitor has seen, too. */
