@@ -1,9 +1,9 @@
-// `foretaste serve`: content types, caching, ranges, and which requests it refuses.
+// `foretaste serve`: content types, caching, ranges, compression, and which requests it refuses.
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { request } from 'node:http';
 import { after, before, test } from 'node:test';
-import { serve, site, TINY } from './support.mjs';
+import { browser, ready, serve, site, TINY, watchedPage } from './support.mjs';
 
 let server;
 before(async () => {
@@ -47,6 +47,28 @@ test('ranges', async () => {
   const { status, length, headers } = await ask('/bundle/manifest.json', { range: 'bytes=0-9' });
   assert.deepEqual([status, length], [206, 10]);
   assert.match(headers['content-range'], /^bytes 0-9\//);
+});
+
+test('a browser gets the modules and the JSON files compressed', async () => {
+  const chrome = await browser();
+  try {
+    const { page, messages } = await watchedPage(chrome);
+    await page.goto(server.address);
+    await ready(page);
+    const files = await page.evaluate(() =>
+      performance.getEntriesByType('resource').map(({ name, encodedBodySize, decodedBodySize }) => ({
+        name: new URL(name).pathname,
+        share: encodedBodySize / decodedBodySize,
+      })),
+    );
+    const share = (start, end) => files.find(({ name }) => name.startsWith(start) && name.endsWith(end))?.share;
+    assert.ok(share('/package/wasm/core-', '.wasm') < 0.5, JSON.stringify(files));
+    assert.ok(share('/bundle/catalog-', '.json') < 0.5, JSON.stringify(files));
+    assert.ok(share('/bundle/manifest', '.json') < 0.5, JSON.stringify(files));
+    assert.deepEqual(messages, []);
+  } finally {
+    await chrome.close();
+  }
 });
 
 test('refuses paths outside the folder and other hosts', async () => {

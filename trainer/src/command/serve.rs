@@ -1,5 +1,6 @@
 //! `foretaste serve`.
 
+mod compressed;
 mod inside;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -12,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
@@ -42,8 +43,8 @@ const HASH_DIGITS: usize = 16;
 
 /// Serve a folder of static files, such as a page and its bundle, to this machine only.
 ///
-/// Browsers may cache files with a hash in their name for ever and ask again for all others. In production any static
-/// host can take its place.
+/// Browsers may cache files with a hash in their name for ever and ask again for all others. Files are compressed with
+/// gzip on the way, unless `NAME.br` or `NAME.gz` lies beside NAME. In production any static host can take its place.
 #[derive(clap::Args)]
 #[command(after_help = "example: foretaste serve web/dist --port 8080")]
 pub struct Args {
@@ -71,8 +72,16 @@ async fn serve(args: Args) -> Result<()> {
         .await
         .with_context(|| format!("port {} cannot be used; choose another with --port", args.port))?;
     println!("serving {} at http://{}/ (Ctrl-C ends it)", args.dir.display(), listener.local_addr()?);
-    let files = ServeDir::with_backend(&root, Inside::new(&root));
-    let layers = Router::new().fallback_service(files).layer(from_fn(bounded)).layer(from_fn(own_host)).layer(from_fn(headers));
+    // A compressed file that is asked for by its own name is a file like any other.
+    let named = ServeDir::with_backend(&root, Inside::new(&root));
+    let files = ServeDir::with_backend(&root, Inside::stand_ins(&root)).precompressed_br().precompressed_gzip().fallback(named);
+    let layers = Router::new()
+        .fallback_service(files)
+        .layer(compressed::layer())
+        .layer(from_fn_with_state(compressed::Kept::default(), compressed::keep))
+        .layer(from_fn(bounded))
+        .layer(from_fn(own_host))
+        .layer(from_fn(headers));
     tokio::select! {
         // If no handler can be set, Ctrl-C ends the process and the server with it.
         Ok(()) = tokio::signal::ctrl_c() => Ok(()),
@@ -153,6 +162,7 @@ async fn headers(request: Request, next: Next) -> Response {
     let binary = response.status().is_success() && (path.ends_with(".onnx") || path.ends_with(".safetensors"));
     let mut set = |name, value| response.headers_mut().insert(name, HeaderValue::from_static(value));
     set(header::CACHE_CONTROL, cache);
+    set(header::VARY, "accept-encoding");
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(
         header::CONTENT_SECURITY_POLICY,
@@ -160,6 +170,13 @@ async fn headers(request: Request, next: Next) -> Response {
     );
     if binary {
         set(header::CONTENT_TYPE, "application/octet-stream");
+    }
+    // The form is told by the name; the letters of a text file are not.
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    if let Some(kind) = kind.filter(|kind| kind.starts_with("text/") && !kind.contains(';'))
+        && let Ok(kind) = HeaderValue::try_from(format!("{kind}; charset=utf-8"))
+    {
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
     }
     response
 }

@@ -1,11 +1,14 @@
-//! `foretaste serve` beside clients that mean no good: half requests, other methods, paths that lead elsewhere.
+//! `foretaste serve`: what it compresses, and clients that mean no good: half requests, other methods, paths that lead
+//! elsewhere.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
+
+use flate2::read::GzDecoder;
 
 /// A server over a folder; it ends with the test.
 struct Server {
@@ -106,6 +109,129 @@ fn only_the_files_of_the_folder_are_handed_out() {
     assert_eq!(server.ask("GET", "/sub/a.txt", "Range: bytes=2-4\r\n").1, b"234");
     assert_eq!(server.ask("HEAD", "/sub/a.txt", "").1, b"");
     assert_eq!(server.status("HEAD", "/sub/a.txt", ""), 200);
+}
+
+/// The value of a header in the head of an answer, empty if it is not there.
+fn header<'a>(head: &'a str, name: &str) -> &'a str {
+    let value = |line: &'a str| line.split_once(": ").filter(|(of, _)| of.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+    head.lines().find_map(value).unwrap_or("")
+}
+
+fn gunzipped(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    GzDecoder::new(bytes).read_to_end(&mut out).unwrap();
+    out
+}
+
+#[test]
+fn files_are_compressed_for_those_who_ask() {
+    let folder = site();
+    let text = "all work and no play ".repeat(500);
+    let at = |name: &str| folder.path().join("site").join(name);
+    for name in ["long.json", "long.wasm", "long.png"] {
+        fs::write(at(name), &text).unwrap();
+    }
+    fs::write(at("short.json"), &text[..1000]).unwrap();
+    let server = Server::start(&folder.path().join("site"));
+    for (path, accepted, encoding) in [
+        ("/long.json", "gzip, deflate, br, zstd", "gzip"),
+        ("/long.wasm", "GZIP", "gzip"),
+        ("/long.json", "*", "gzip"),
+        ("/long.json", "gzip;q=0.1, br;q=0.9", "gzip"),
+        ("/long.json", "gzip;q=0", ""),
+        ("/long.json", "gzip;q=0.4, identity;q=0.5", ""),
+        ("/long.json", "br", ""),
+        ("/long.json", "gzipped, x", ""),
+        ("/long.json", "", ""),
+        ("/long.png", "gzip", ""),
+        ("/short.json", "gzip", ""),
+    ] {
+        let whole = if path == "/short.json" { &text[..1000] } else { &text };
+        // Twice: made, and kept.
+        for _ in 0..2 {
+            let (head, body) = server.ask("GET", path, &format!("Accept-Encoding: {accepted}\r\n"));
+            assert_eq!(header(&head, "content-encoding"), encoding, "{path} {accepted}");
+            assert_eq!(header(&head, "vary"), "accept-encoding", "{path} {accepted}");
+            assert_eq!(header(&head, "content-length"), body.len().to_string(), "{path} {accepted}");
+            let body = if encoding.is_empty() { body } else { gunzipped(&body) };
+            assert!(body == whole.as_bytes(), "{path} {accepted}");
+        }
+        let (get, _) = server.ask("GET", path, &format!("Accept-Encoding: {accepted}\r\n"));
+        let (head, body) = server.ask("HEAD", path, &format!("Accept-Encoding: {accepted}\r\n"));
+        assert!(body.is_empty());
+        for name in ["content-encoding", "content-length", "content-type", "etag"] {
+            assert_eq!(header(&head, name), header(&get, name), "{path} {accepted} {name}");
+        }
+    }
+}
+
+#[test]
+fn a_compressed_answer_has_a_tag_of_its_own_and_no_ranges() {
+    let folder = site();
+    let path = folder.path().join("site/long.json");
+    fs::write(&path, "a".repeat(4000)).unwrap();
+    let server = Server::start(&folder.path().join("site"));
+    let gzip = "Accept-Encoding: gzip\r\n";
+    let (plain, packed) = (server.ask("GET", "/long.json", "").0, server.ask("GET", "/long.json", gzip).0);
+    let (strong, weak) = (header(&plain, "etag"), header(&packed, "etag"));
+    assert!(strong.starts_with('"') && weak == format!("W/{strong}"), "{strong} {weak}");
+    assert_eq!((header(&plain, "accept-ranges"), header(&packed, "accept-ranges")), ("bytes", ""));
+    for tag in [strong, weak] {
+        assert_eq!(server.status("GET", "/long.json", &format!("{gzip}If-None-Match: {tag}\r\n")), 304, "{tag}");
+    }
+    let (head, body) = server.ask("GET", "/long.json", &format!("{gzip}Range: bytes=10-19\r\n"));
+    assert_eq!((header(&head, "content-encoding"), header(&head, "content-range")), ("", "bytes 10-19/4000"));
+    assert_eq!(body, b"aaaaaaaaaa");
+    // Other bytes of the same length, in the same second.
+    fs::write(&path, "b".repeat(4000)).unwrap();
+    let (head, body) = server.ask("GET", "/long.json", &format!("{gzip}If-None-Match: {weak}\r\n"));
+    assert_ne!(header(&head, "etag"), weak);
+    assert!(gunzipped(&body) == "b".repeat(4000).as_bytes());
+}
+
+#[test]
+fn files_that_were_compressed_beforehand_take_their_place() {
+    let folder = site();
+    let at = |name: &str| folder.path().join("site").join(name);
+    let write = |name: &str, text: &str, age: u64| {
+        fs::write(at(name), text).unwrap();
+        let time = SystemTime::now() - Duration::from_secs(age);
+        fs::File::options().write(true).open(at(name)).unwrap().set_modified(time).unwrap();
+    };
+    let hashed = "items-000.288e0dba2e083c84.safetensors";
+    for name in ["new.json", "old.json", hashed] {
+        write(name, "plain", 50);
+        // The tests need no brotli: the server sends the bytes as they lie there.
+        write(&format!("{name}.br"), "brotli", if name == "new.json" { 50 } else { 99 });
+        write(&format!("{name}.gz"), "gzip", if name == "new.json" { 10 } else { 99 });
+    }
+    let server = Server::start(&folder.path().join("site"));
+    for (path, accepted, encoding, body) in [
+        ("/new.json", "gzip, br", "br", "brotli"),
+        ("/new.json", "gzip, br;q=0.5", "gzip", "gzip"),
+        ("/new.json", "br;q=0", "", "plain"),
+        ("/new.json", "", "", "plain"),
+        ("/old.json", "gzip, br", "", "plain"),
+        // Its bytes never change, so its time says nothing.
+        (&format!("/{hashed}"), "br", "br", "brotli"),
+        // By its own name it is a file like any other.
+        ("/old.json.gz", "gzip, br", "", "gzip"),
+        ("/old.json.br", "", "", "brotli"),
+    ] {
+        let (head, got) = server.ask("GET", path, &format!("Accept-Encoding: {accepted}\r\n"));
+        assert_eq!((header(&head, "content-encoding"), got.as_slice()), (encoding, body.as_bytes()), "{path} {accepted}");
+        assert_eq!(header(&head, "content-length"), body.len().to_string(), "{path} {accepted}");
+        if path == "/new.json" {
+            assert_eq!(header(&head, "content-type"), "application/json", "{path} {accepted}");
+        }
+    }
+    let (head, body) = server.ask("GET", "/new.json", "Accept-Encoding: br\r\nRange: bytes=1-2\r\n");
+    assert_eq!((header(&head, "content-range"), body.as_slice()), ("bytes 1-2/5", b"la".as_slice()));
+    let tags = ["br", "gzip", ""].map(|accepted| {
+        let (head, _) = server.ask("GET", "/new.json", &format!("Accept-Encoding: {accepted}\r\n"));
+        header(&head, "etag").to_owned()
+    });
+    assert!(tags[0] != tags[1] && tags[1] != tags[2] && tags[0] != tags[2], "{tags:?}");
 }
 
 #[test]

@@ -6,17 +6,27 @@ use std::sync::Arc;
 
 use tower_http::services::fs::{Backend, TokioBackend};
 
+use super::is_hashed;
+
 /// The files of a folder. What a link leads to outside the folder, what has a name with a dot in front anywhere on its
 /// way, and what is neither a file nor a folder is not found.
 #[derive(Clone)]
 pub(super) struct Inside {
     root: Arc<Path>,
+    /// Whether files are asked for that take the place of others.
+    stand_in: bool,
 }
 
 impl Inside {
     /// The files of the folder `root`, an absolute path without links.
     pub fn new(root: &Path) -> Inside {
-        Inside { root: root.into() }
+        Inside { root: root.into(), stand_in: false }
+    }
+
+    /// The same files for a server that sends `NAME.br` or `NAME.gz` in place of NAME: one that is older than NAME is
+    /// not found.
+    pub fn stand_ins(root: &Path) -> Inside {
+        Inside { root: root.into(), stand_in: true }
     }
 
     /// Follows the links of a path in the folder.
@@ -24,13 +34,22 @@ impl Inside {
         let target = path.canonicalize()?;
         let kind = target.metadata()?;
         let plain = |path: &Path| path.strip_prefix(&self.root).is_ok_and(|inside| !inside.iter().any(is_hidden));
-        let found = plain(path) && plain(&target) && (kind.is_file() || kind.is_dir());
+        let found = plain(path) && plain(&target) && (kind.is_file() || kind.is_dir()) && !(self.stand_in && is_outdated(path));
         found.then_some(target).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 }
 
 fn is_hidden(name: &std::ffi::OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b".")
+}
+
+/// Whether a compressed file is older than the file that it was made of. A name with a hash never gets other bytes, so
+/// times, which copying a folder mixes up, say nothing there.
+fn is_outdated(path: &Path) -> bool {
+    let plain = path.with_extension("");
+    let modified = |path: &Path| path.metadata().and_then(|about| about.modified()).ok();
+    let hashed = plain.file_name().and_then(|name| name.to_str()).is_some_and(is_hashed);
+    path.extension().is_some_and(|e| e == "br" || e == "gz") && !hashed && modified(&plain) > modified(path)
 }
 
 impl Backend for Inside {
