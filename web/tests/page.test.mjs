@@ -2,6 +2,7 @@
 // slate.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { after, before, describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { load } from '../dist/package/index.js';
@@ -35,6 +36,18 @@ const shown = (page) => page.$$eval('#items > li', (cards) => cards.map((card) =
 /** Waits until the page shows another slate than `slate`. */
 const renewed = (page, slate) => page.waitForFunction((old) => document.querySelector('#slate').dataset.slate !== old, slate);
 const slateId = (page) => page.getAttribute('#slate', 'data-slate');
+
+/** Likes the first item of the slate and waits until the page shows as many picks. */
+async function likeFirst(page, picks) {
+  await page.waitForSelector('#items > li');
+  const before = await slateId(page);
+  await page.click('#items > li:first-child > .answer .icon');
+  await renewed(page, before);
+  await page.waitForFunction((picks) => document.querySelectorAll('#picks li').length === picks, picks);
+}
+
+/** Waits until the page has drawn what it was told to. */
+const settled = (page) => page.evaluate(() => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50))));
 
 /** Searches for a text and presses a button of the first result. */
 async function pick(page, text, button) {
@@ -219,6 +232,197 @@ describe('the page', () => {
     assert.notEqual(dark, await colours());
     assert.deepEqual(messages, []);
     await page.close();
+  });
+
+  test('moves nothing while it loads, also with kept picks, and nothing runs off the side', async () => {
+    for (const [width, height] of [
+      [320, 640],
+      [412, 823],
+      [768, 1024],
+      [820, 1180],
+      [900, 900],
+      [1350, 940],
+    ]) {
+      const { page, messages } = await watchedPage(chrome, { viewport: { width, height } });
+      await page.addInitScript(() => {
+        window.shift = 0;
+        const add = (list) => list.getEntries().forEach((entry) => (window.shift += entry.hadRecentInput ? 0 : entry.value));
+        new PerformanceObserver(add).observe({ type: 'layout-shift', buffered: true });
+      });
+      for (const visit of ['a new visitor', 'with kept picks']) {
+        await page.goto(server.address);
+        await ready(page);
+        await page.waitForSelector('#items > li');
+        await settled(page);
+        const shift = await page.evaluate(() => window.shift);
+        assert.ok(shift < 0.02, `${width} x ${height}, ${visit}: a layout shift of ${shift}`);
+        if (visit === 'with kept picks') break;
+        for (const picks of [1, 2, 3, 4]) await likeFirst(page, picks);
+      }
+      for (const policy of ['0', '1', '2', '3']) {
+        const before = await slateId(page);
+        await page.selectOption('#policy', policy);
+        await page.locator('#epsilon').fill(policy === '0' ? '60' : '95');
+        await renewed(page, before);
+        await settled(page);
+        const over = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+        assert.equal(over, 0, `${width} x ${height}, policy ${policy}: pixels over the side`);
+      }
+      assert.deepEqual(messages, []);
+      await page.close();
+    }
+  });
+
+  test('a like is one event however often it is given, and a rating takes its place', async () => {
+    const { page, messages } = await watchedPage(chrome);
+    await page.goto(server.address);
+    await ready(page);
+    await page.waitForSelector('#items > li');
+    const events = async () => {
+      const lines = readFileSync(await savedLog(page), 'utf8')
+        .trim()
+        .split('\n');
+      return lines.map((line) => JSON.parse(line)).filter((line) => line.type !== 'impression');
+    };
+    const first = '#found > li:first-child';
+    assert.equal(await page.getAttribute(`${first} .icon`, 'aria-pressed'), 'false');
+    await page.dblclick(`${first} .icon`);
+    await page.waitForSelector('#picks li');
+    await page.click(`${first} .icon`);
+    await page.waitForFunction(() => /is among your picks already$/.test(document.querySelector('#said').textContent));
+    assert.equal(await page.getAttribute(`${first} .icon`, 'aria-pressed'), 'true');
+    assert.deepEqual(
+      (await events()).map((event) => event.type),
+      ['like'],
+    );
+    await page.click(`${first} .stars button:nth-child(4)`);
+    await page.waitForFunction(() => document.querySelector('#picks .given').textContent.startsWith('4 of'));
+    assert.equal(await page.locator('#picks li').count(), 1);
+    assert.equal(await page.locator(`${first} [aria-pressed="true"]`).count(), 1);
+    assert.deepEqual(
+      (await events()).map((event) => event.type),
+      ['like', 'rate'],
+      'the log has both',
+    );
+    assert.deepEqual(messages, []);
+    await page.close();
+  });
+
+  test('picks outlast a reload, and removing the last one keeps the focus', async () => {
+    const { page, messages } = await watchedPage(chrome);
+    await page.goto(server.address);
+    await ready(page);
+    for (const picks of [1, 2]) await likeFirst(page, picks);
+    const picks = () => page.$$eval('#picks li', (rows) => rows.map((row) => row.textContent));
+    const [titles, slate] = [await picks(), await shown(page)];
+    await page.reload();
+    await page.waitForFunction(() => document.querySelectorAll('#picks li').length === 2);
+    await page.waitForSelector('#items > li');
+    assert.deepEqual(await picks(), titles);
+    assert.deepEqual(await shown(page), slate);
+    assert.equal(await page.textContent('#kept'), 'Kept on this device until you start over.');
+
+    const focus = () => page.evaluate(() => document.activeElement.getAttribute('aria-label') ?? document.activeElement.id);
+    for (const [left, focused] of [
+      [1, /^Remove /],
+      [0, /^no-picks$/],
+    ]) {
+      await page.focus('#picks li:first-child button');
+      await page.keyboard.press('Enter');
+      await page.waitForFunction((left) => document.querySelectorAll('#picks li').length === left, left);
+      assert.match(await focus(), focused);
+    }
+    await likeFirst(page, 1);
+    await page.click('#reset');
+    await page.waitForSelector('#picks li', { state: 'detached' });
+    await page.waitForFunction(() => document.activeElement.id === 'no-picks');
+    await page.reload();
+    await ready(page);
+    await page.waitForSelector('#items > li');
+    assert.deepEqual(await picks(), [], 'starting over erases what was kept');
+    assert.deepEqual(messages, []);
+    await page.close();
+  });
+
+  test('says so where the browser stores nothing', async () => {
+    const { page, messages } = await watchedPage(chrome);
+    await page.addInitScript(() => {
+      IDBFactory.prototype.open = () => {
+        throw new DOMException('storage is off', 'SecurityError');
+      };
+    });
+    await page.goto(server.address);
+    await ready(page);
+    await likeFirst(page, 1);
+    assert.match(await page.textContent('#kept'), /^Kept until you leave this page: .*storage is off/);
+    await page.reload();
+    await ready(page);
+    await page.waitForSelector('#items > li');
+    assert.equal(await page.locator('#picks li').count(), 0);
+    assert.deepEqual(messages, []);
+    await page.close();
+  });
+
+  test('has fewer than 40 tab stops before the slate, and arrow keys reach the stars', async () => {
+    const { page } = await watchedPage(chrome);
+    await page.goto(server.address);
+    await ready(page);
+    for (let picks = 1; picks <= 12; picks += 1) await likeFirst(page, Math.min(picks, 10));
+    assert.equal(await page.textContent('#all-picks'), 'Show all 12');
+    await page.evaluate(() => document.activeElement.blur());
+    await page.reload();
+    await page.waitForFunction(() => document.querySelectorAll('#picks li').length === 10);
+    await page.waitForSelector('#items > li');
+    let stops = 0;
+    const inSlate = () => page.evaluate(() => document.querySelector('#slate').contains(document.activeElement));
+    for (; stops < 60; stops += 1) {
+      await page.keyboard.press('Tab');
+      if (await inSlate()) break;
+    }
+    // The skip link, the search field, six items, two buttons beside ten picks.
+    assert.equal(stops, 20);
+
+    const label = () => page.evaluate(() => document.activeElement.getAttribute('aria-label'));
+    await page.focus('#found > li:first-child .icon');
+    for (const [key, expected] of [
+      ['ArrowLeft', /^Like /],
+      ['ArrowRight', /: 1 of 5$/],
+      ['ArrowRight', /: 2 of 5$/],
+      ['End', /: 5 of 5$/],
+      ['ArrowRight', /: 5 of 5$/],
+      ['Home', /^Like /],
+    ]) {
+      await page.keyboard.press(key);
+      assert.match(await label(), expected, key);
+    }
+    await page.click('#all-picks');
+    await page.waitForFunction(() => document.querySelectorAll('#picks li').length === 12);
+    assert.equal(await page.evaluate(() => document.activeElement.closest('#picks li').matches(':nth-child(11)')), true);
+    await page.close();
+  });
+
+  test('axe finds nothing, light or dark, empty or full', async () => {
+    const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+    for (const colorScheme of ['light', 'dark']) {
+      const { page, messages } = await watchedPage(chrome, { colorScheme, reducedMotion: 'reduce' });
+      await page.goto(server.address);
+      await ready(page);
+      await page.waitForSelector('#items > li');
+      await page.evaluate(axe);
+      const faults = () =>
+        page.evaluate(async () => (await window.axe.run()).violations.map((v) => [v.id, ...v.nodes.map((n) => n.html)]));
+      assert.deepEqual(await faults(), [], `${colorScheme}, no picks`);
+      await likeFirst(page, 1);
+      await page.click('#found > li:first-child .stars button:nth-child(3)');
+      await page.waitForFunction(() => document.querySelectorAll('#picks li').length >= 1);
+      await page.locator('#epsilon').fill('60');
+      await page.waitForSelector('#items .explored');
+      await page.click('#items > li:first-child .measures button');
+      await page.waitForSelector('#items .similar li');
+      assert.deepEqual(await faults(), [], `${colorScheme}, with picks, explored, similar items open`);
+      assert.deepEqual(messages, []);
+      await page.close();
+    }
   });
 
   test('keeps events on the device for all tabs', async () => {

@@ -1,5 +1,5 @@
 import type { Info, Item } from '../package/index.js';
-import { el, icon, iconButton } from './dom.js';
+import { el, icon, iconButton, toolbar } from './dom.js';
 
 /** The longest scale that is shown as stars. */
 const MOST_STARS = 10;
@@ -17,23 +17,35 @@ export function scaleOf(info: Info): number[] {
   return [first - half, ...inner, last + half];
 }
 
-/** A like button, and stars if there is a scale. `answer` gets the rating, or nothing for a like. */
-export function answerButtons(item: Item, scale: number[], answer: (rating?: number) => void): HTMLElement {
+/** What the visitor has answered: a rating, or a like if there is none. */
+export type Answer = { rating: number | undefined };
+
+/** A like button, and stars if there is a scale. The button of the answer that was `given` is pressed. */
+export function answerButtons(item: Item, scale: number[], given: Answer | undefined, answer: (to: Answer) => void): HTMLElement {
   const name = item.title ?? item.id;
+  const pressed = (rating: number | undefined) => String(given !== undefined && given.rating === rating);
+  const like = iconButton('heart', `Like ${name}`, () => answer({ rating: undefined }));
+  like.setAttribute('aria-pressed', pressed(undefined));
   const stars = scale.map((rating, i) => {
-    const label = `Rate ${name}: ${i + 1} of ${scale.length}`;
+    const place = `${i + 1} of ${scale.length}`;
+    const upTo = given?.rating !== undefined && rating <= given.rating;
     return el(
       'button',
-      { type: 'button', 'aria-label': label, title: `${i + 1} of ${scale.length}`, click: () => answer(rating) },
+      {
+        type: 'button',
+        'aria-label': `Rate ${name}: ${place}`,
+        'aria-pressed': pressed(rating),
+        title: place,
+        ...(upTo && { 'data-on': '' }),
+        click: () => answer({ rating }),
+      },
       icon('star'),
     );
   });
-  return el(
-    'span',
-    { class: 'answer' },
-    iconButton('heart', `Like ${name}`, () => answer()),
-    stars.length > 0 && el('span', { class: 'stars', role: 'group', 'aria-label': `Rate ${name}` }, ...stars),
-  );
+  if (stars.length === 0) return el('span', { class: 'answer' }, like);
+  const bar = toolbar(`Like or rate ${name}`, [like, ...stars], like, el('span', { class: 'stars' }, ...stars));
+  bar.classList.add('answer');
+  return bar;
 }
 
 /** The first three columns of an item in one line; undefined if it has none. */

@@ -26,18 +26,38 @@ export function byId<T extends HTMLElement>(id: string): T {
 
 /**
  * Replaces the rows of a list. Focus in it moves to the button with the same label, or else to the row in the same
- * place.
+ * place; to `otherwise` if no row has a button.
  */
-export function replaceRows(list: HTMLElement, rows: HTMLElement[]): void {
+export function replaceRows(list: HTMLElement, rows: HTMLElement[], otherwise: HTMLElement): void {
   const focused = document.activeElement;
   const place = [...list.children].findIndex((row) => row.contains(focused));
   const name = focused?.getAttribute('aria-label');
   list.replaceChildren(...rows);
+  list.removeAttribute('aria-busy');
   if (place < 0) return;
   const buttons = [...list.querySelectorAll('button')];
   const same = buttons.find((button) => button.getAttribute('aria-label') === name);
   const near = list.children[Math.min(place, list.children.length - 1)]?.querySelector('button');
-  (same ?? near)?.focus({ preventScroll: true });
+  (same ?? near ?? otherwise).focus({ preventScroll: true });
+}
+
+/** Makes a toolbar of buttons one tab stop. The left and right arrow, Home and End move between the buttons. */
+export function toolbar(label: string, buttons: HTMLButtonElement[], ...children: Child[]): HTMLElement {
+  const enter = (button: HTMLButtonElement | undefined) => {
+    for (const one of buttons) one.tabIndex = one === button ? 0 : -1;
+  };
+  enter(buttons[0]);
+  for (const [at, button] of buttons.entries()) {
+    const places: Record<string, number> = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: buttons.length - 1 };
+    button.addEventListener('focus', () => enter(button));
+    button.addEventListener('keydown', (event) => {
+      const next = buttons[places[event.key] ?? -1];
+      if (!next) return;
+      event.preventDefault();
+      next.focus();
+    });
+  }
+  return el('span', { role: 'toolbar', 'aria-label': label }, ...children);
 }
 
 const PATHS = {

@@ -1,5 +1,5 @@
 import { ForetasteError, type Info, type Item, type KeptEvent, load, type Recommender, type Slate } from '../package/index.js';
-import { answerButtons, fieldsLine, scaleOf } from './answer.js';
+import { type Answer, answerButtons, fieldsLine, scaleOf } from './answer.js';
 import { byId, el, iconButton, replaceRows } from './dom.js';
 import { CHOICES, type PolicyChoice } from './explore.js';
 
@@ -7,6 +7,8 @@ import { CHOICES, type PolicyChoice } from './explore.js';
 const SLOTS = 10;
 /** Items that a search shows. */
 const FOUND = 6;
+/** Picks that are shown until the visitor asks for all. */
+const LATEST = 10;
 
 /** The state that everything on the page is drawn from. */
 interface Page {
@@ -16,6 +18,13 @@ interface Page {
   scale: number[];
   /** Titles of picked items by id. */
   titles: Map<string, string>;
+  /** What the visitor has answered, by item. */
+  answers: Map<string, Answer>;
+  /** The items under the search field. */
+  found: Item[];
+  allPicks: boolean;
+  /** Settles after the visitor's last answer: answers are taken one at a time, so that none is recorded twice. */
+  answered: Promise<void>;
   seed: number;
 }
 
@@ -27,9 +36,23 @@ void start();
 
 async function start(): Promise<void> {
   try {
-    const recommender = await load(bundleAddress(), { onProgress: showProgress });
+    showPolicies();
+    const address = bundleAddress();
+    // Each bundle has its own events: the same id is another item elsewhere.
+    const stored = { storage: 'indexeddb', namespace: `page ${address.pathname}` } as const;
+    const recommender = await load(address, { ...stored, onProgress: showProgress });
     const info = await recommender.info();
-    const page: Page = { recommender, info, scale: scaleOf(info), titles: new Map(), seed: 1 };
+    const page: Page = {
+      recommender,
+      info,
+      scale: scaleOf(info),
+      titles: new Map(),
+      answers: new Map(),
+      found: [],
+      allPicks: false,
+      answered: Promise.resolve(),
+      seed: 1,
+    };
     about(info);
     listen(page);
     await find(page);
@@ -44,17 +67,21 @@ async function start(): Promise<void> {
 }
 
 /** The folder of the bundle: `bundle/` beside the page, or the folder that `?bundle=` names on this host. */
-function bundleAddress(): string {
+function bundleAddress(): URL {
   const folder = new URLSearchParams(location.search).get('bundle') ?? 'bundle/';
   const url = new URL(folder, document.baseURI);
   if (url.origin !== location.origin) throw new ForetasteError('argument', 'the bundle is on another host', 'bundle');
-  return url.href;
+  return url;
+}
+
+function showPolicies(): void {
+  policy.replaceChildren(...CHOICES.map(({ name }, i) => el('option', { value: String(i) }, name)));
+  byId('epsilon-hint').textContent = CHOICES[0].hint;
 }
 
 function listen(page: Page): void {
   search.disabled = false;
   search.addEventListener('input', () => void guarded(() => find(page)));
-  policy.replaceChildren(...CHOICES.map(({ name }, i) => el('option', { value: String(i) }, name)));
   for (const dial of [policy, epsilon]) dial.addEventListener('input', () => void guarded(() => recommend(page)));
   byId('redraw').addEventListener('click', () => {
     page.seed += 1;
@@ -64,7 +91,14 @@ function listen(page: Page): void {
     void guarded(async () => {
       await page.recommender.profile.clear();
       await refresh(page);
-      search.focus();
+      byId('no-picks').focus();
+    });
+  });
+  byId('all-picks').addEventListener('click', () => {
+    page.allPicks = true;
+    void guarded(async () => {
+      await showPicks(page);
+      byId('picks').children[LATEST]?.querySelector('button')?.focus();
     });
   });
   byId('log').addEventListener('click', () => void guarded(() => saveLog(page)));
@@ -91,44 +125,83 @@ async function find(page: Page): Promise<void> {
   const items = await page.recommender.find(text, { k: FOUND });
   if (text !== search.value.trim()) return;
   byId('found-title').textContent = text ? (items.length > 0 ? 'Found' : 'Nothing has this title') : 'Popular';
-  replaceRows(
-    byId('found'),
-    items.map((item) => row(page, item)),
-  );
+  page.found = items;
+  showFound(page);
+}
+
+function showFound(page: Page): void {
+  const rows = page.found.map((item) => row(page, item));
+  replaceRows(byId('found'), rows, search);
 }
 
 /** An item of the search results or of a list of similar items. */
 function row(page: Page, item: Item): HTMLElement {
-  const title = el('span', { class: 'title' }, item.title ?? item.id);
-  return el(
-    'li',
-    { 'data-id': item.id },
-    title,
-    answerButtons(item, page.scale, (rating) => pick(page, item, rating)),
-    fieldsLine(item),
-  );
+  return el('li', { 'data-id': item.id }, titleLine(item.title ?? item.id), fieldsLine(item), answerBar(page, item));
 }
 
-/** Records a rating, or a like if there is none, and redraws. `slate` is the slate that showed the item. */
-function pick(page: Page, item: Item, rating?: number, slate?: string): void {
-  void guarded(async () => {
-    page.titles.set(item.id, item.title ?? item.id);
+/** A title in one line. What does not fit shows when pointed at. */
+function titleLine(name: string): HTMLElement {
+  return el('span', { class: 'title', title: name }, name);
+}
+
+function answerBar(page: Page, item: Item, slate?: string): HTMLElement {
+  return answerButtons(item, page.scale, page.answers.get(item.id), (answer) => pick(page, item, answer, slate));
+}
+
+/** Records an answer in place of an earlier one and redraws. `slate` is the slate that showed the item. */
+function pick(page: Page, item: Item, { rating }: Answer, slate?: string): void {
+  const { recommender, titles } = page;
+  const record = async () => {
+    const name = item.title ?? item.id;
+    titles.set(item.id, name);
+    const earlier = (await recommender.profile.get()).filter((event) => event.item === item.id);
     const answer = rating === undefined ? { type: 'like' } : { type: 'rate', value: rating };
-    await page.recommender.record({ item: item.id, ...answer, ...(slate !== undefined && { slate }) });
+    if (earlier.some((event) => event.type === answer.type && event.value === rating)) {
+      return say(`${name} is among your picks already`);
+    }
+    await recommender.record({ item: item.id, ...answer, ...(slate !== undefined && { slate }) });
+    for (const event of earlier) await recommender.profile.remove(event.id);
     await refresh(page);
-  });
+  };
+  page.answered = page.answered.then(() => guarded(record));
 }
 
 /** Redraws the picks and the recommendations. */
 async function refresh(page: Page): Promise<void> {
-  const events = await page.recommender.profile.get();
-  replaceRows(
-    byId('picks'),
-    [...events].reverse().map((event) => pickRow(page, event)),
-  );
-  byId('no-picks').hidden = events.length > 0;
-  byId('reset').hidden = events.length === 0;
+  await showPicks(page);
+  showFound(page);
   await recommend(page);
+}
+
+/** Shows the latest picks, or all if the visitor has asked for them. */
+async function showPicks(page: Page): Promise<void> {
+  const events = (await page.recommender.profile.get()).reverse();
+  page.answers = new Map(events.map(({ item, value }) => [item, { rating: value }]));
+  const shown = page.allPicks ? events : events.slice(0, LATEST);
+  await Promise.all(shown.map(({ item }) => findTitle(page, item)));
+  byId('no-picks').hidden = events.length > 0;
+  const rows = shown.map((event) => pickRow(page, event));
+  replaceRows(byId('picks'), rows, byId('no-picks'));
+  byId('all-picks').hidden = shown.length === events.length;
+  byId('all-picks').textContent = `Show all ${events.length}`;
+  byId<HTMLButtonElement>('reset').disabled = events.length === 0;
+  const { storage, storageError } = page.recommender.features();
+  byId('kept').textContent =
+    storage === 'indexeddb' && storageError === undefined
+      ? 'Kept on this device until you start over.'
+      : `Kept until you leave this page: ${storageError ?? 'this browser stores nothing'}`;
+}
+
+/** Looks up the title of an item that an earlier visit has picked. The catalog may no longer have it. */
+async function findTitle({ recommender, titles }: Page, id: string): Promise<void> {
+  if (titles.has(id)) return;
+  try {
+    const [item] = await recommender.rank([id]);
+    titles.set(id, item?.title ?? id);
+  } catch (error) {
+    if (!(error instanceof ForetasteError && error.code === 'unknown-item')) throw error;
+    titles.set(id, id);
+  }
 }
 
 function pickRow(page: Page, event: KeptEvent): HTMLElement {
@@ -140,12 +213,9 @@ function pickRow(page: Page, event: KeptEvent): HTMLElement {
       await page.recommender.profile.remove(event.id);
       await refresh(page);
     });
-  return el(
-    'li',
-    { 'data-id': event.item },
-    el('span', { class: 'title' }, name),
-    el('span', { class: 'answer' }, el('span', { class: 'given' }, given), iconButton('cross', `Remove ${name}`, remove)),
-  );
+  const button = iconButton('cross', `Remove ${name}`, remove);
+  const answer = el('span', { class: 'answer' }, el('span', { class: 'given' }, given), button);
+  return el('li', { 'data-id': event.item }, titleLine(name), answer);
 }
 
 /** Gets a slate for the current picks and shows it. */
@@ -154,7 +224,7 @@ async function recommend(page: Page): Promise<void> {
   const dial = Number(epsilon.value) / 100;
   byId('epsilon-value').textContent = `${epsilon.value} %`;
   byId('epsilon-hint').textContent = choice.hint;
-  byId('redraw').hidden = dial === 0;
+  byId<HTMLButtonElement>('redraw').disabled = dial === 0;
   const slate = await page.recommender.recommend({ k: SLOTS, explore: { ...choice.settings(dial), seed: page.seed } });
   showSlate({ page, slate, choice, dial });
   showTimings(slate);
@@ -180,8 +250,8 @@ function showSlate(drawn: DrawnSlate): void {
   });
   for (const element of cards) if (!before.has(element.getAttribute('data-id'))) element.classList.add('fresh');
   if (cards.length === 0) cards.push(el('li', { class: 'empty' }, 'You have picked the whole catalog.'));
-  replaceRows(list, cards);
-  byId('said').textContent = `${items.length} recommendations, first: ${items[0]?.title ?? items[0]?.id ?? 'none'}`;
+  replaceRows(list, cards, byId('slate'));
+  say(`${items.length} recommendations, first: ${items[0]?.title ?? items[0]?.id ?? 'none'}`);
   byId('slate').dataset.slate = id;
 }
 
@@ -202,7 +272,7 @@ function card({ page, slate, choice, dial }: DrawnSlate, item: Item, place: numb
     el('span', { class: 'rank' }, String(place + 1)),
     el('span', { class: 'title' }, name),
     fieldsLine(item),
-    answerButtons(item, page.scale, (rating) => pick(page, item, rating, slate.id)),
+    answerBar(page, item, slate.id),
     el(
       'span',
       { class: 'measures' },
@@ -239,9 +309,7 @@ function showTimings({ timings_us }: Slate): void {
   const ms = (us: number) => (us < 50 ? 'under 0.1 ms' : `${(us / 1000).toFixed(1)} ms`);
   const track = stages.map(([, us], i) => el('i', { style: `flex-grow:${Math.max(us, 1)};opacity:${1 - 0.17 * i}` }));
   const words = stages.map(([stage, us]) => `${stage} ${ms(us)}`).join(' · ');
-  const timings = byId('timings');
-  timings.hidden = false;
-  timings.replaceChildren(
+  byId('timings').replaceChildren(
     el('div', { class: 'track', 'aria-hidden': 'true' }, ...track),
     el('span', {}, `${ms(total)} in all: ${words}`),
   );
@@ -262,6 +330,11 @@ function about({ name, items, dim, model_id, licence, limits }: Info): void {
 
 function showProgress({ loaded, total }: { loaded: number; total: number }): void {
   setStatus('loading', `Loading, ${Math.min(99, Math.round((100 * loaded) / Math.max(total, 1)))} %`);
+}
+
+/** Tells a screen reader what has changed. */
+function say(text: string): void {
+  byId('said').textContent = text;
 }
 
 function setStatus(state: 'loading' | 'ready' | 'failed', text: string): void {
