@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build page demo quick test test-all test-native test-wasm test-wasm-core test-web test-readme lint format smoke \
+.PHONY: help setup build page demo quick test test-all test-native test-wasm test-wasm-core test-firefox test-web test-matrix test-readme lint format smoke \
   fuzz bench bench-browser bench-train tiny package clean
 
 BIN := target/release/foretaste
@@ -78,8 +78,20 @@ test-wasm: test-wasm-core ## the Rust tests of both modules in Chromium
 	$(WASM_TEST) --features wasm-core,wasm-tower --test bundle
 	$(TOOK)
 
+test-firefox: ## the core's unit tests in Firefox
+	@.ci/setup wasm wasm-test firefox
+	RUSTFLAGS='-Ctarget-feature=$(FEATURES)' GECKODRIVER="$$(.ci/browser geckodriver)" \
+	  GECKODRIVER_ARGS="--binary $$(.ci/browser firefox)" \
+	  $(PACK) --log-level warn test --headless --firefox --mode no-install --release . -p foretaste --no-default-features --features wasm-core --lib
+	$(TOOK)
+
 test-web: ## the package and the page in Node and Chromium
 	npm --prefix web test --silent
+	$(TOOK)
+
+test-matrix: package ## the packed package in every bundler, in Chromium and Firefox (CELLS="vite8 next16" takes some)
+	@.ci/setup browser firefox matrix
+	node tests/matrix/run.mjs web/foretaste-*.tgz $(CELLS)
 	$(TOOK)
 
 test-readme: ## run every code block of README.md and web/README.md

@@ -36,7 +36,12 @@ const vite = (version) => {
   const config = "export default { optimizeDeps: { exclude: ['foretaste'] } };\n";
   return [
     built,
-    { ...dev, name: `Vite ${version} dev`, write: { 'vite.config.js': config }, needs: "`optimizeDeps: { exclude: ['foretaste'] }`" },
+    {
+      ...dev,
+      name: `Vite ${version} dev`,
+      write: { 'vite.config.js': config },
+      needs: "`optimizeDeps: { exclude: ['foretaste'] }`",
+    },
     { ...dev, name: `Vite ${version} dev, inline`, edits: INLINE, needs: '`foretaste/inline`' },
     { ...dev, name: `Vite ${version} dev, as it comes`, fails: /optimizeDeps/ },
   ];
@@ -81,8 +86,23 @@ export const CELLS = [
     firefox: true,
     needs: '`performance.assetFilter`, or it warns of the size of the modules',
   },
-  { name: 'esbuild', project: 'esbuild', build: esbuild, copy: { ...PAGE, ...SCRIPTS }, dist: 'dist', needs: 'a copy of the files' },
-  { name: 'esbuild, inline', project: 'esbuild', build: esbuild, edits: INLINE, copy: PAGE, dist: 'dist', needs: '`foretaste/inline`' },
+  {
+    name: 'esbuild',
+    project: 'esbuild',
+    build: esbuild,
+    copy: { ...PAGE, ...SCRIPTS },
+    dist: 'dist',
+    needs: 'a copy of the files',
+  },
+  {
+    name: 'esbuild, inline',
+    project: 'esbuild',
+    build: esbuild,
+    edits: INLINE,
+    copy: PAGE,
+    dist: 'dist',
+    needs: '`foretaste/inline`',
+  },
   ...next(16, { Turbopack: [], webpack: ['--webpack'] }),
   ...next(15, { Turbopack: ['--turbopack'], webpack: [] }),
   ...[7, 6, 5].flatMap(vite),
@@ -105,7 +125,12 @@ export const CELLS = [
     needs: 'a copy of the files',
   },
   { name: 'Parcel build', project: 'parcel', build: ['parcel', 'build', 'index.html', '--no-cache'], copy: PUBLIC, dist: 'dist' },
-  { name: 'Parcel dev', project: 'parcel', bundle: 'dist/bundle', dev: ['parcel', 'serve', 'index.html', '--port', '{port}', '--no-cache'] },
+  {
+    name: 'Parcel dev',
+    project: 'parcel',
+    bundle: 'dist/bundle',
+    dev: ['parcel', 'serve', 'index.html', '--port', '{port}', '--no-cache'],
+  },
   {
     name: 'SvelteKit build',
     project: 'sveltekit',
@@ -113,7 +138,12 @@ export const CELLS = [
     build: ['vite', 'build'],
     dev: ['vite', 'preview', '--port', '{port}', '--strictPort'],
   },
-  { name: 'SvelteKit dev', project: 'sveltekit', bundle: 'static/bundle', dev: ['vite', 'dev', '--port', '{port}', '--strictPort'] },
+  {
+    name: 'SvelteKit dev',
+    project: 'sveltekit',
+    bundle: 'static/bundle',
+    dev: ['vite', 'dev', '--port', '{port}', '--strictPort'],
+  },
   { name: 'Astro build', project: 'astro', build: ['astro', 'build'], dist: 'dist' },
   { name: 'Astro dev', project: 'astro', dev: ['astro', 'dev', '--port', '{port}'] },
   { ...plain, name: 'A plain page', edits: VENDOR, dist: 'site', copy: beside('', 'bundle') },

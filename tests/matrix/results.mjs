@@ -22,7 +22,8 @@ export async function expectedSlate() {
         const { ids: got, error, features } = result[name] ?? { error: 'no visit' };
         if (error) throw new Error(`${name}: ${error}`);
         if (got.join() !== ids) throw new Error(`${name}: expected ${ids}, got ${got}`);
-        if (name === 'worker' && !run && !(features.workers >= 1)) throw new Error(`worker: none started: ${JSON.stringify(features)}`);
+        if (name === 'worker' && !run && !(features.workers >= 1))
+          throw new Error(`worker: none started: ${JSON.stringify(features)}`);
       }
       return Object.fromEntries(visits.map((name) => [name, true]));
     },

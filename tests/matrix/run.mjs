@@ -14,7 +14,8 @@ const work = join(root, 'target/matrix');
 const [tarball, ...words] = process.argv.slice(2);
 const plain = (text) => text.toLowerCase().replace(/[^a-z0-9]/g, '');
 const chosen = CELLS.filter(
-  ({ name, project }) => words.length === 0 || words.some((word) => [name, project].some((text) => plain(text).startsWith(plain(word)))),
+  ({ name, project }) =>
+    words.length === 0 || words.some((word) => [name, project].some((text) => plain(text).startsWith(plain(word)))),
 );
 if (chosen.length === 0) throw new Error(`no cell starts with ${words.join(' or ')}`);
 
@@ -67,7 +68,9 @@ async function run(command, cwd) {
   clearTimeout(timer);
   const hung = Date.now() - began >= LIMIT;
   if (code !== 0) {
-    throw new Error(`${command.join(' ')}: ${hung ? `has not ended after ${LIMIT / 1000} s` : `exit code ${code}`}\n${started.output.trim()}`);
+    throw new Error(
+      `${command.join(' ')}: ${hung ? `has not ended after ${LIMIT / 1000} s` : `exit code ${code}`}\n${started.output.trim()}`,
+    );
   }
   return started.output;
 }
@@ -98,14 +101,20 @@ function layOut(cell, folder) {
   for (const name of fs.readdirSync(folder)) {
     if (!['node_modules', 'package.json', 'package-lock.json'].includes(name)) fs.rmSync(join(folder, name), { recursive: true });
   }
-  for (const cache of ['.vite', '.cache', '.astro', '.vite-temp']) fs.rmSync(join(folder, 'node_modules', cache), { recursive: true, force: true });
+  for (const cache of ['.vite', '.cache', '.astro', '.vite-temp'])
+    fs.rmSync(join(folder, 'node_modules', cache), { recursive: true, force: true });
   for (const from of [...(cell.files ?? ['common']), cell.project]) {
     fs.cpSync(join(here, 'projects', from), folder, { recursive: true, filter: (path) => basename(path) !== 'package.json' });
   }
-  const sources = fs.readdirSync(folder, { recursive: true }).filter((name) => /^(?!node_modules|public).*\.(jsx?|mjs|ts|svelte|astro)$/.test(name));
+  const sources = fs
+    .readdirSync(folder, { recursive: true })
+    .filter((name) => /^(?!node_modules|public).*\.(jsx?|mjs|ts|svelte|astro)$/.test(name));
   for (const name of cell.edits ? sources : []) {
     const text = fs.readFileSync(join(folder, name), 'utf8');
-    fs.writeFileSync(join(folder, name), cell.edits.reduce((text, [pattern, by]) => text.replace(pattern, by), text));
+    fs.writeFileSync(
+      join(folder, name),
+      cell.edits.reduce((text, [pattern, by]) => text.replace(pattern, by), text),
+    );
   }
   for (const [name, text] of Object.entries(cell.write ?? {})) fs.writeFileSync(join(folder, name), text);
   fs.cpSync(join(root, 'models/tiny'), join(folder, cell.bundle ?? 'public/bundle'), { recursive: true });
@@ -139,7 +148,10 @@ async function runCell(cell, browsers, expected) {
   copyMore(cell, folder);
   const port = await freePort();
   const server = cell.dev
-    ? start(cell.dev.map((word) => word.replace('{port}', port)), folder)
+    ? start(
+        cell.dev.map((word) => word.replace('{port}', port)),
+        folder,
+      )
     : await serve(join(folder, cell.dist), { port, base: cell.base, headers: cell.headers });
   try {
     const url = `http://localhost:${port}${cell.base ?? '/'}${cell.path ?? ''}`;

@@ -18,7 +18,9 @@ async function visit(load, bundle, options) {
 export async function trial(load, bundle) {
   const result = {};
   for (const [name, options] of Object.entries({ page: {}, worker: { worker: true } })) {
-    result[name] = await visit(load, bundle, options).catch((error) => ({ error: `${error.code ?? error.name}: ${error.message}` }));
+    result[name] = await visit(load, bundle, options).catch((error) => ({
+      error: `${error.code ?? error.name}: ${error.message}`,
+    }));
   }
   return result;
 }
