@@ -39,8 +39,11 @@ const MODULES = [
   { name: 'tower', glue: 'tower', features: ['simd'] },
   ...(process.argv.includes('--all') ? [{ name: 'tower-baseline', glue: 'tower', features: [] }] : []),
 ];
-/** The scripts of the package. Each is one file, so that a page fetches one file and not a tree of imports. */
-const SCRIPTS = ['index', 'slim', 'inline', 'worker', 'shard'];
+/**
+ * The scripts of the package. Each is one file, so that a page fetches one file and not a tree of imports. `inline` has
+ * those of the workers in it, so they are built before.
+ */
+const SCRIPTS = [['index', 'slim', 'worker', 'shard'], ['inline']];
 /** Largest size of each artefact in brotli bytes. A larger one fails the build. */
 const BUDGET = JSON.parse(read(at('sizes.json')));
 
@@ -145,29 +148,33 @@ for (const name of fs.readdirSync(at('dist/package')).filter((name) => name.ends
 // The glue is in dist, beside the declarations that tsc wrote.
 const resolveGlue = ({ path }) => ({ path: at('dist/package', path) });
 const wasm = (name) => fs.readFileSync(at('dist/package/wasm', `${name}.wasm`));
-/** The modules of the entry that has them in its script: gzip in base64. */
+/** A script that was built, without the address of its source map. */
+const script = (path) => read(at('dist/package', path)).replace(/^\/\/# sourceMappingURL=.*$/m, '');
+/** What the inline entry has in its script: the workers' scripts as they are, the modules as gzip in base64. */
 const inlined = {
   name: 'inline',
   setup: (plugin) => {
     plugin.onResolve({ filter: /^inline:/ }, ({ path }) => ({ path: path.slice('inline:'.length), namespace: 'inline' }));
     plugin.onLoad({ filter: /.*/, namespace: 'inline' }, ({ path }) => ({
-      contents: gzipSync(wasm(path), { level: 9 }).toString('base64'),
+      contents: path.endsWith('.js') ? script(path) : gzipSync(wasm(path), { level: 9 }).toString('base64'),
       loader: 'text',
     }));
   },
 };
-await build({
-  entryPoints: SCRIPTS.map((name) => at('src/package', `${name}.ts`)),
-  outdir: at('dist/package'),
-  bundle: true,
-  format: 'esm',
-  target: 'es2022',
-  plugins: [{ name: 'glue', setup: (plugin) => plugin.onResolve({ filter: /^\.\/wasm\/.*js$/ }, resolveGlue) }, inlined],
-  define: { MODULE_BYTES: JSON.stringify(Object.fromEntries(MODULES.map(({ name }) => [name, wasm(name).length]))) },
-  minify: true,
-  sourcemap: true,
-  legalComments: 'none',
-});
+for (const names of SCRIPTS) {
+  await build({
+    entryPoints: names.map((name) => at('src/package', `${name}.ts`)),
+    outdir: at('dist/package'),
+    bundle: true,
+    format: 'esm',
+    target: 'es2022',
+    plugins: [{ name: 'glue', setup: (plugin) => plugin.onResolve({ filter: /^\.\/wasm\/.*js$/ }, resolveGlue) }, inlined],
+    define: { MODULE_BYTES: JSON.stringify(Object.fromEntries(MODULES.map(({ name }) => [name, wasm(name).length]))) },
+    minify: true,
+    sourcemap: true,
+    legalComments: 'none',
+  });
+}
 for (const glue of new Set(MODULES.map((module) => `${module.glue}.js`))) {
   const path = at('dist/package/wasm', glue);
   fs.writeFileSync(path, (await transform(read(path), { minify: true, format: 'esm' })).code);

@@ -7,7 +7,7 @@
  * @property {string[]} [files] Folders of `projects/` whose files are laid out below its own. Default: `common`.
  * @property {string} [bundle] Where the project keeps the bundle. Default: `public/bundle`.
  * @property {string[]} [build] A command that builds. Nothing that it prints may be a warning.
- * @property {Record<string, string>} [copy] What is copied into `dist` after the build, as the tool does not: from and to.
+ * @property {Record<string, string>} [copy] What is copied into `dist` then, as the tool does not: from, to.
  * @property {string} [dist] The folder that is served then. Without it `dev` serves.
  * @property {string[]} [dev] A command that serves the project at `{port}`.
  * @property {string[]} [run] A command of a cell without a page; it prints `RESULT` and the result.

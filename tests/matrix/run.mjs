@@ -1,10 +1,11 @@
-// Installs the packed package in the projects of `cells.mjs`, builds and serves them, opens each in a browser and checks
-// that it recommends, with an empty console and no warning in the build. Writes target/matrix/table.md.
+// Installs the packed package in the projects of `cells.mjs`, builds and serves them, opens each in a browser and
+// checks that it recommends, with an empty console and no warning in the build. Writes target/matrix/table.md.
 // usage: node run.mjs TARBALL [WORD…]     cells whose name or project starts with a word; without one all cells
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import { basename, join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 import { Browsers, freePort, serve } from './browsers.mjs';
 import { CELLS } from './cells.mjs';
 import { expectedSlate, root, table } from './results.mjs';
@@ -23,8 +24,6 @@ if (chosen.length === 0) throw new Error(`no cell starts with ${words.join(' or 
 const NODE = 'node22';
 const env = {
   ...process.env,
-  NO_COLOR: '1',
-  FORCE_COLOR: '0',
   BROWSER: 'none',
   NEXT_TELEMETRY_DISABLED: '1',
   ASTRO_TELEMETRY_DISABLED: '1',
@@ -32,7 +31,7 @@ const env = {
   npm_config_update_notifier: 'false',
   npm_config_engine_strict: 'true',
 };
-delete env.NODE_OPTIONS;
+for (const name of ['NODE_OPTIONS', 'CI', 'FORCE_COLOR']) delete env[name];
 /** Longest time of a build or of a start, in milliseconds. A build that hangs is a finding. */
 const LIMIT = 120_000;
 
@@ -42,7 +41,7 @@ function start(command, cwd) {
   const path = [join(cwd, 'node_modules/.bin'), join(work, NODE, 'node_modules/.bin'), process.env.PATH].join(':');
   const child = spawn(name, args, { cwd, env: { ...env, PATH: path }, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
   const started = { output: '', ended: undefined, stop: () => {} };
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => (started.output += data));
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => (started.output += stripVTControlCharacters(String(data))));
   started.ended = new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('close', resolve);

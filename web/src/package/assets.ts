@@ -31,13 +31,15 @@ function module(name: string, url: () => URL): Source {
 
 /**
  * The address of a file of the package. A bundler may leave no address of the script (a classic script has none), and
- * Next gives workers one on the disk, which stands for the page's host.
+ * Next gives workers one on the disk, which stands for the page's host. In Node the files do lie on the disk, also
+ * where jsdom plays a page.
  */
 function asset(url: () => URL): URL {
   try {
     const found = url();
     const { origin } = globalThis.location ?? {};
-    return found.protocol === 'file:' && origin?.startsWith('http') ? new URL(found.pathname, origin) : found;
+    const onDisk = (globalThis as { process?: { getBuiltinModule?: unknown } }).process?.getBuiltinModule;
+    return found.protocol === 'file:' && !onDisk && origin?.startsWith('http') ? new URL(found.pathname, origin) : found;
   } catch (error) {
     const why = 'the bundler left no address of the package; give `wasm`, build ES modules, or import `foretaste/inline`';
     throw refused('wasm', why, 'missing', error);

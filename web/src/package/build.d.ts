@@ -1,4 +1,4 @@
-/** A module as gzip in base64. The build makes it. */
+/** A module as gzip in base64, or the script of a worker. The build makes it. */
 declare module 'inline:*' {
   const text: string;
   export default text;

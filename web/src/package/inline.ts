@@ -1,8 +1,12 @@
-/** The package with its modules in the script, for hosts that cannot serve `.wasm` files. */
+/**
+ * The package as one script, its modules and workers in it: for hosts that cannot serve `.wasm`, and for tools that
+ * copy no files.
+ */
 
 import core from 'inline:core-simd128';
+import shard from 'inline:shard.js';
 import tower from 'inline:tower';
-import { shard, worker } from './assets.js';
+import worker from 'inline:worker.js';
 import type { Source } from './compile.js';
 import { ForetasteError } from './errors.js';
 import { instructionSet } from './instructions.js';
@@ -22,10 +26,19 @@ function unpacked(text: string): Source {
   return { source: new Response(stream, { headers: { 'content-type': 'application/wasm' } }), bytes: 0 };
 }
 
+/** The address of a worker's script, made at its first use. A strict policy refuses it; then the page does the work. */
+function script(text: string): () => URL {
+  let url: URL | undefined;
+  return () => {
+    url ??= new URL(URL.createObjectURL(new Blob([text], { type: 'text/javascript' })));
+    return url;
+  };
+}
+
 /** `load` of the entry `foretaste`. */
 export const load = /* @__PURE__ */ loader({
   core: () => unpacked(core),
-  worker,
-  shard,
+  worker: /* @__PURE__ */ script(worker),
+  shard: /* @__PURE__ */ script(shard),
   tower: { ...towerRuntime, source: () => unpacked(tower) },
 });
