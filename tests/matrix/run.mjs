@@ -41,7 +41,8 @@ function start(command, cwd) {
   const path = [join(cwd, 'node_modules/.bin'), join(work, NODE, 'node_modules/.bin'), process.env.PATH].join(':');
   const child = spawn(name, args, { cwd, env: { ...env, PATH: path }, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
   const started = { output: '', ended: undefined, stop: () => {} };
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => (started.output += stripVTControlCharacters(String(data))));
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (data) => (started.output += stripVTControlCharacters(String(data))));
   started.ended = new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('close', resolve);
