@@ -8,6 +8,8 @@ use anyhow::{Context, Result, ensure};
 
 /// Most bytes of a line of a text file.
 pub const LONGEST_LINE: usize = 64 << 20;
+/// Hexadecimal digits of a hash in a file's name.
+pub const HASH_DIGITS: usize = 16;
 
 /// Opens a regular file for reading; also returns its length in bytes.
 ///
@@ -76,6 +78,21 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
         .with_context(|| format!("{}: cannot be written", path.display()))
 }
 
+/// Whether a name has the form `stem.HASH.extension`: such a file never gets other bytes.
+pub fn is_hashed(path: &str) -> bool {
+    let mut parts = path.rsplit('.').skip(1);
+    parts.next().is_some_and(|hash| hash.len() == HASH_DIGITS && hash.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+/// Whether a file `NAME.br` or `NAME.gz` is older than NAME, which it was made of. Beside a name with a hash it never
+/// is: those bytes do not change, and copying a folder mixes up the times.
+pub fn is_outdated(path: &Path) -> bool {
+    let plain = path.with_extension("");
+    let modified = |path: &Path| path.metadata().and_then(|about| about.modified()).ok();
+    let hashed = plain.file_name().and_then(|name| name.to_str()).is_some_and(is_hashed);
+    path.extension().is_some_and(|e| e == "br" || e == "gz") && !hashed && modified(&plain) > modified(path)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,5 +151,13 @@ mod tests {
         write_atomically(&path, b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn names_with_a_hash_are_told() {
+        assert!(is_hashed("/bundle/items-000.288e0dba2e083c84.safetensors"));
+        for path in ["/bundle/manifest.json", "/bundle/golden.json", "/index.html", "/", "/a.288e0dba2e083c8.b"] {
+            assert!(!is_hashed(path), "{path}");
+        }
     }
 }

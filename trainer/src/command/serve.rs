@@ -4,7 +4,7 @@ mod compressed;
 mod inside;
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -15,6 +15,8 @@ use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use foretaste_trainer::files::is_hashed;
+use foretaste_trainer::verify::host;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -23,6 +25,7 @@ use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 use tower_http::services::ServeDir;
 
+use super::output;
 use inside::Inside;
 
 /// A client that takes longer than this to send the head of a request is cut off. Clients close idle connections after
@@ -38,13 +41,14 @@ const MAX_HEADERS: usize = 64;
 const MAX_HEADER_BYTES: usize = 16 * 1024;
 /// Most bytes of a request's head. It is more than the limits above allow, so that what is too long is told why.
 const MAX_HEAD: usize = 128 * 1024;
-/// Hexadecimal digits of the hash in a file's name, as `export` writes it.
-const HASH_DIGITS: usize = 16;
+/// Most faults of the folder that are told.
+const MOST_TOLD: usize = 5;
 
 /// Serve a folder of static files, such as a page and its bundle, to this machine only.
 ///
 /// Browsers may cache files with a hash in their name for ever and ask again for all others. Files are compressed with
-/// gzip on the way, unless `NAME.br` or `NAME.gz` lies beside NAME. In production any static host can take its place.
+/// gzip on the way, unless `NAME.br` or `NAME.gz` lies beside NAME. In production any static host can take its place;
+/// `foretaste verify --host` looks at what it makes of the files.
 #[derive(clap::Args)]
 #[command(after_help = "example: foretaste serve web/dist --port 8080")]
 pub struct Args {
@@ -72,6 +76,7 @@ async fn serve(args: Args) -> Result<()> {
         .await
         .with_context(|| format!("port {} cannot be used; choose another with --port", args.port))?;
     println!("serving {} at http://{}/ (Ctrl-C ends it)", args.dir.display(), listener.local_addr()?);
+    warn(&root);
     // A compressed file that is asked for by its own name is a file like any other.
     let named = ServeDir::with_backend(&root, Inside::new(&root));
     let files = ServeDir::with_backend(&root, Inside::stand_ins(&root)).precompressed_br().precompressed_gzip().fallback(named);
@@ -86,6 +91,15 @@ async fn serve(args: Args) -> Result<()> {
         // If no handler can be set, Ctrl-C ends the process and the server with it.
         Ok(()) = tokio::signal::ctrl_c() => Ok(()),
         () = accept(listener, layers) => Ok(()),
+    }
+}
+
+/// Tells what visitors of the folder would miss on any host.
+fn warn(root: &Path) {
+    let faults = host::of_folder(root);
+    faults.iter().take(MOST_TOLD).for_each(|fault| output::warn(fault));
+    if faults.len() > MOST_TOLD {
+        output::warn(&format!("and {} more", faults.len() - MOST_TOLD));
     }
 }
 
@@ -179,23 +193,4 @@ async fn headers(request: Request, next: Next) -> Response {
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
     }
     response
-}
-
-/// Whether the name has the form `stem.HASH.extension`.
-fn is_hashed(path: &str) -> bool {
-    let mut parts = path.rsplit('.').skip(1);
-    parts.next().is_some_and(|hash| hash.len() == HASH_DIGITS && hash.bytes().all(|b| b.is_ascii_hexdigit()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_hashed;
-
-    #[test]
-    fn hashed_names_are_cached_for_ever() {
-        assert!(is_hashed("/bundle/items-000.288e0dba2e083c84.safetensors"));
-        for path in ["/bundle/manifest.json", "/bundle/golden.json", "/index.html", "/", "/a.288e0dba2e083c8.b"] {
-            assert!(!is_hashed(path), "{path}");
-        }
-    }
 }

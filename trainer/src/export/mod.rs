@@ -15,14 +15,12 @@ use foretaste::model::TractRuntime;
 
 pub use self::items::{Planes, item_file};
 pub use self::publish::{Published, publish};
-use crate::files::{self, write_atomically};
+use crate::files::{self, HASH_DIGITS, write_atomically};
 use crate::training::Run;
 use crate::verify::verify;
 
 /// The file that is written last: a folder that has it is a whole bundle.
 const MANIFEST: &str = "manifest.json";
-/// Hexadecimal digits of a file's hash in its name.
-const HASH_DIGITS: usize = 16;
 
 /// A file of the bundle with its bytes.
 struct File {

@@ -6,8 +6,8 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use foretaste::bundle::{CatalogFile, FileEntry, MAX_MANIFEST_BYTES, Manifest};
 
-use super::{File, HASH_DIGITS, delta};
-use crate::files::{self, write_atomically};
+use super::{File, delta};
+use crate::files::{self, HASH_DIGITS, write_atomically};
 
 /// The optional feature that names deltas in the manifest, and the role of their files.
 const DELTA: &str = "delta";

@@ -47,7 +47,9 @@ pub(super) fn arrange(log: &mut VisitorLog) {
 
 /// Whether `later` is the same slate, of which the visitor has seen more.
 fn grows(earlier: &Impression, later: &Impression) -> bool {
-    let same = |a: &Impression, b: &Impression| (a.time, &a.context, &a.request, &a.policy) == (b.time, &b.context, &b.request, &b.policy);
+    let same = |a: &Impression, b: &Impression| {
+        (a.time, &a.context, &a.request, &a.policy) == (b.time, &b.context, &b.request, &b.policy)
+    };
     later.slots.len() > earlier.slots.len() && later.slots.starts_with(&earlier.slots) && same(earlier, later)
 }
 

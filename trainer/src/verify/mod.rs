@@ -2,6 +2,7 @@
 //!
 //! `foretaste verify` prints these checks, and `export` makes them before it puts a bundle in its place.
 
+pub mod host;
 mod open;
 
 pub use open::open_bundle;
@@ -78,11 +79,17 @@ pub fn checks(folder: &Path) -> Vec<Check> {
             Err(error) => checks.push(Check::new(format!("{} bytes", file.path), file.bytes, format!("{error:#}"))),
         }
     }
+    checks.extend(opened(folder, &golden_bytes));
+    checks
+}
+
+/// Opens the bundle in a folder, and compares what it computes with its rows and with the golden rows.
+fn opened(folder: &Path, golden_bytes: &[u8]) -> Vec<Check> {
     let (check, recommender) = Check::works("opens, graphs included", open_bundle(folder));
-    checks.push(check);
+    let mut checks = vec![check];
     if let Some(recommender) = recommender {
         checks.push(Check::works("rows are those of the item tower", rows(&recommender)).0);
-        checks.push(Check::works("golden rows replay", golden(&recommender, &golden_bytes)).0);
+        checks.push(Check::works("golden rows replay", golden(&recommender, golden_bytes)).0);
     }
     checks
 }

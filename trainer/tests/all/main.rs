@@ -10,6 +10,7 @@ mod data;
 mod data_notices;
 mod figures;
 mod foreign_tables;
+mod host;
 mod log;
 mod onnx;
 mod ope;

@@ -11,13 +11,13 @@ use std::time::{Duration, Instant, SystemTime};
 use flate2::read::GzDecoder;
 
 /// A server over a folder; it ends with the test.
-struct Server {
+pub struct Server {
     child: Child,
-    address: String,
+    pub address: String,
 }
 
 impl Server {
-    fn start(folder: &Path) -> Server {
+    pub fn start(folder: &Path) -> Server {
         let mut child = Command::new(env!("CARGO_BIN_EXE_foretaste"))
             .args(["serve", folder.to_str().unwrap(), "--port", "0"])
             .stdout(Stdio::piped())

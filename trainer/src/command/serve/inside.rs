@@ -4,9 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use foretaste_trainer::files::is_outdated;
 use tower_http::services::fs::{Backend, TokioBackend};
-
-use super::is_hashed;
 
 /// The files of a folder. What a link leads to outside the folder, what has a name with a dot in front anywhere on its
 /// way, and what is neither a file nor a folder is not found.
@@ -41,15 +40,6 @@ impl Inside {
 
 fn is_hidden(name: &std::ffi::OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b".")
-}
-
-/// Whether a compressed file is older than the file that it was made of. A name with a hash never gets other bytes, so
-/// times, which copying a folder mixes up, say nothing there.
-fn is_outdated(path: &Path) -> bool {
-    let plain = path.with_extension("");
-    let modified = |path: &Path| path.metadata().and_then(|about| about.modified()).ok();
-    let hashed = plain.file_name().and_then(|name| name.to_str()).is_some_and(is_hashed);
-    path.extension().is_some_and(|e| e == "br" || e == "gz") && !hashed && modified(&plain) > modified(path)
 }
 
 impl Backend for Inside {
