@@ -90,13 +90,14 @@ export class Log {
   private keep(lines: Line[], recorded = false): Promise<void> | undefined {
     if (this.store) return this.store.append(lines.map(textOf), recorded);
     this.own.push(...lines);
-    if (this.own.length > LOG_CAPACITY) this.own = this.own.slice(-LOG_CAPACITY);
+    // Not at each line, since moving all of them takes longer than a record.
+    if (this.own.length > 2 * LOG_CAPACITY) this.own = this.own.slice(-LOG_CAPACITY);
     return undefined;
   }
 
   /** All lines, oldest first; with a store those of all tabs. */
   async lines(): Promise<string[]> {
-    return this.store ? this.store.lines() : this.own.map(textOf);
+    return this.store ? this.store.lines() : this.own.slice(-LOG_CAPACITY).map(textOf);
   }
 
   /** Gives a new core all lines. */

@@ -99,10 +99,8 @@ function heldBy(recommender: Opened, ready: Promise<void>, ended: () => boolean,
     const methods = of as Record<string, (...args: unknown[]) => unknown>;
     const call =
       (name: string) =>
-      async (...args: unknown[]) => {
-        if (ended()) throw disposed();
-        return methods[name]?.(...args);
-      };
+      (...args: unknown[]) =>
+        ended() ? Promise.reject(disposed()) : methods[name]?.(...args);
     return Object.fromEntries(names.map((name) => [name, call(name)]));
   };
   return {
