@@ -38,9 +38,14 @@ async function start(): Promise<void> {
   try {
     showPolicies();
     const address = bundleAddress();
-    // Each bundle has its own events: the same id is another item elsewhere.
-    const stored = { storage: 'indexeddb', namespace: `page ${address.pathname}` } as const;
-    const recommender = await load(address, { ...stored, onProgress: showProgress });
+    const recommender = await load(address, {
+      // A slow phone answers taps while the model starts.
+      worker: true,
+      storage: 'indexeddb',
+      // Each bundle has its own events: the same id is another item elsewhere.
+      namespace: `page ${address.pathname}`,
+      onProgress: showProgress,
+    });
     const info = await recommender.info();
     const page: Page = {
       recommender,
