@@ -9,7 +9,7 @@ import { extname, join, normalize } from 'node:path';
 import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
 import { browser } from '../../web/tests/support.mjs';
-import { exploring, visits } from './visits.mjs';
+import { exploring, slowVisits, visits } from './visits.mjs';
 
 const here = import.meta.dirname;
 const root = join(here, '../..');
@@ -95,7 +95,7 @@ if (values.towers) {
 }
 await chrome.close();
 server.close();
-if (values.site) rows.push(...(await visits(values.site, Number(values.visits))));
+if (values.site) rows.push(...(await visits(values.site, Number(values.visits))), ...(await slowVisits(values.site, 3)));
 if (values.large) rows.push(...(await exploring(values.large)));
 
 const machine = { cpu: cpus()[0].model, cores: cpus().length };

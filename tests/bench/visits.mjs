@@ -1,8 +1,9 @@
 // Simulates visits to a site with a bundle. Measures, in milliseconds, the time from the import of the package to the
 // first slate, the time of a later slate, and the time of each policy.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { brotliCompressSync } from 'node:zlib';
 import { browser, serve, site } from '../../web/tests/support.mjs';
 
 const SLATES = 200;
@@ -82,6 +83,66 @@ export async function exploring(bundle) {
   await context.close();
   server.stop();
   return rows;
+}
+
+/** What Chromium's developer tools call slow 4G: 1.6 Mbit/s, and 150 ms there and back. */
+const SLOW_4G = { offline: false, latency: 150, downloadThroughput: 1.6e6 / 8, uploadThroughput: 750e3 / 8 };
+
+/** A first visit: milliseconds, and bytes by file, until popular items are there, and until a slate is. */
+const slowVisit = async () => {
+  const start = performance.now();
+  const now = () => {
+    const files = performance.getEntriesByType('resource').map(({ name, encodedBodySize }) => [name, encodedBodySize]);
+    return { ms: performance.now() - start, files: files.filter(([, bytes]) => bytes > 0) };
+  };
+  const { load } = await import('/package/index.js');
+  const rec = await load('/bundle/');
+  const [{ id }] = await rec.find('', { k: 5 });
+  await rec.similar(id, { k: 5 });
+  const popular = now();
+  await rec.recommend({ k: 20 });
+  const personal = now();
+  rec.dispose();
+  return { popular, personal };
+};
+
+/** Result rows of the tasks `slow-popular` and `slow-personal`: first visits over a slow line to a host with brotli. */
+export async function slowVisits(bundle, count) {
+  const folder = site(bundle);
+  for (const name of readdirSync(folder, { recursive: true }).filter((name) => /\.(js|json|wasm|safetensors|onnx)$/.test(name))) {
+    writeFileSync(join(folder, `${name}.br`), brotliCompressSync(readFileSync(join(folder, name))));
+  }
+  const server = await serve(folder);
+  const seen = [];
+  for (let i = 0; i < count; i++) {
+    const context = await browser();
+    const page = await context.newPage();
+    await page.goto(`${server.address}package/index.js`);
+    const line = await page.context().newCDPSession(page);
+    await line.send('Network.enable');
+    await line.send('Network.emulateNetworkConditions', SLOW_4G);
+    seen.push(await page.evaluate(slowVisit));
+    await context.close();
+  }
+  server.stop();
+  return ['popular', 'personal'].map((moment) => {
+    const all = seen.map((visit) => visit[moment].ms).sort((a, b) => a - b);
+    const files = seen[0][moment].files.map(([name, bytes]) => `${new URL(name).pathname} ${bytes}`);
+    return {
+      engine: 'foretaste',
+      task: `slow-${moment}`,
+      n: 0,
+      dim: 0,
+      k: 20,
+      vectors: 'trained',
+      workers: 0,
+      median_ms: all[all.length >> 1],
+      p95_ms: all.at(-1),
+      recall: null,
+      runs: count,
+      note: files.join(', '),
+    };
+  });
 }
 
 /** Result rows of the tasks `cold-start`, `warm-start` and `slate`, each over `count` visitors. */
