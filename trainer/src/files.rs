@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
@@ -90,7 +90,52 @@ pub fn is_outdated(path: &Path) -> bool {
     let plain = path.with_extension("");
     let modified = |path: &Path| path.metadata().and_then(|about| about.modified()).ok();
     let hashed = plain.file_name().and_then(|name| name.to_str()).is_some_and(is_hashed);
-    path.extension().is_some_and(|e| e == "br" || e == "gz") && !hashed && modified(&plain) > modified(path)
+    COMPRESSED.iter().any(|e| path.extension().is_some_and(|of| of == *e)) && !hashed && modified(&plain) > modified(path)
+}
+
+/// The extensions of files that a host may send in place of NAME: `NAME.br` and `NAME.gz`.
+pub const COMPRESSED: [&str; 2] = ["br", "gz"];
+
+/// Where the compressed form of a file lies.
+pub fn beside(path: &Path, extension: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(extension);
+    name.into()
+}
+
+/// Removes the compressed forms of a file that is about to get other bytes or to go: some hosts send them without
+/// looking at their time.
+pub fn remove_compressed(path: &Path) {
+    for extension in COMPRESSED {
+        // Usually there is none.
+        _ = fs::remove_file(beside(path, extension));
+    }
+}
+
+/// How deep [`under`] goes, and most files that it finds.
+const DEPTH: usize = 8;
+const MOST_FILES: usize = 100_000;
+
+/// The regular files under a folder, those of a folder in the order of their names. Names with a dot in front and
+/// links are left out.
+pub fn under(folder: &Path) -> Vec<PathBuf> {
+    fn walk(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
+        let Ok(entries) = fs::read_dir(folder) else { return };
+        let mut entries: Vec<_> = entries.flatten().take(MOST_FILES).collect();
+        entries.sort_by_key(fs::DirEntry::file_name);
+        for entry in entries {
+            let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() && !hidden && depth > 0 => walk(&entry.path(), depth - 1, found),
+                Ok(kind) if kind.is_file() && !hidden && found.len() < MOST_FILES => found.push(entry.path()),
+                _ => {}
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(folder, DEPTH, &mut found);
+    found
 }
 
 #[cfg(test)]

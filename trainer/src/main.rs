@@ -42,6 +42,7 @@ enum Verb {
     Rollback(command::rollback::Args),
     Recommend(command::recommend::Args),
     Verify(command::verify::Args),
+    Compress(command::compress::Args),
     Serve(command::serve::Args),
 }
 
@@ -64,6 +65,7 @@ fn main() -> std::process::ExitCode {
         Verb::Rollback(args) => command::rollback::run(args),
         Verb::Recommend(args) => command::recommend::run(args),
         Verb::Verify(args) => command::verify::run(args),
+        Verb::Compress(args) => command::compress::run(args),
         Verb::Serve(args) => command::serve::run(args),
     };
     match result {

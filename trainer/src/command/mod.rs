@@ -2,6 +2,7 @@
 
 pub mod ab;
 pub mod compare;
+pub mod compress;
 pub mod data;
 pub mod evaluate;
 pub mod experiment;

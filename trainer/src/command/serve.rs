@@ -47,8 +47,8 @@ const MOST_TOLD: usize = 5;
 /// Serve a folder of static files, such as a page and its bundle, to this machine only.
 ///
 /// Browsers may cache files with a hash in their name for ever and ask again for all others. Files are compressed with
-/// gzip on the way, unless `NAME.br` or `NAME.gz` lies beside NAME. In production any static host can take its place;
-/// `foretaste verify --host` looks at what it makes of the files.
+/// gzip on the way, unless `foretaste compress` has put NAME.br or NAME.gz beside NAME. In production any static host
+/// can take its place; `foretaste verify --host` looks at what it makes of the files.
 #[derive(clap::Args)]
 #[command(after_help = "example: foretaste serve web/dist --port 8080")]
 pub struct Args {

@@ -1,6 +1,7 @@
 //! Turns a finished training into a bundle: a folder of static files. Equal runs give equal bytes.
 
 mod codes;
+mod compress;
 mod delta;
 mod golden;
 mod items;
@@ -13,6 +14,7 @@ use foretaste::Recommender;
 use foretaste::bundle::{Bundle, FORMAT_VERSION, Features, FileEntry, HISTORY_VECTORS, MAX_MANIFEST_BYTES, Manifest, sha256_hex};
 use foretaste::model::TractRuntime;
 
+pub use self::compress::{Compressed, compress};
 pub use self::items::{Planes, item_file};
 pub use self::publish::{Published, publish};
 use crate::files::{self, HASH_DIGITS, write_atomically};
@@ -106,12 +108,16 @@ fn place(manifest: &Manifest, files: &[File], out: &Path) -> Result<()> {
     }
     let before = files::read(&out.join(MANIFEST), MAX_MANIFEST_BYTES).ok().and_then(|bytes| Manifest::parse(&bytes).ok());
     for (path, _) in &written {
+        if !files::is_hashed(path) {
+            files::remove_compressed(&out.join(path));
+        }
         std::fs::rename(staging.path().join(path), out.join(path)).with_context(named)?;
     }
     let stays = |path: &str| manifest.files.iter().any(|f| f.path == path);
     for old in before.iter().flat_map(|m| &m.files).filter(|f| !stays(&f.path)) {
         // A file that cannot be removed does no harm: no manifest names it.
         _ = std::fs::remove_file(out.join(&old.path));
+        files::remove_compressed(&out.join(&old.path));
     }
     Ok(())
 }

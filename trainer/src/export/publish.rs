@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use foretaste::bundle::{CatalogFile, FileEntry, MAX_MANIFEST_BYTES, Manifest};
 
 use super::{File, delta};
-use crate::files::{self, HASH_DIGITS, write_atomically};
+use crate::files::{self, COMPRESSED, HASH_DIGITS, write_atomically};
 
 /// The optional feature that names deltas in the manifest, and the role of their files.
 const DELTA: &str = "delta";
@@ -36,6 +36,9 @@ pub fn publish(bundle: &Path, live: &Path) -> Result<Published> {
     let mut before = manifest_of(live)?;
     let mut published = Published::default();
     for file in &manifest.files {
+        if !files::is_hashed(&file.path) {
+            files::remove_compressed(&live.join(&file.path));
+        }
         write_atomically(&live.join(&file.path), &read(bundle, file)?)?;
     }
     if let Some(before) = before.as_mut().filter(|before| before.model_id != manifest.model_id) {
@@ -57,13 +60,16 @@ pub fn publish(bundle: &Path, live: &Path) -> Result<Published> {
         }
         manifest.files.extend(deltas.into_iter().map(|delta| delta.entry));
     }
+    files::remove_compressed(&live.join("manifest.json"));
     write_atomically(&live.join("manifest.json"), &serde_json::to_vec_pretty(&manifest)?)?;
     let stays: BTreeSet<&str> =
         manifest.files.iter().chain(before.iter().flat_map(|before| &before.files)).map(|file| file.path.as_str()).collect();
     for entry in std::fs::read_dir(live)?.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let hash = |part: &str| part.len() == HASH_DIGITS && part.bytes().all(|b| b.is_ascii_hexdigit());
-        if name.split('.').any(hash) && !stays.contains(name.as_str()) {
+        // The compressed forms of a file stay with it.
+        let plain = COMPRESSED.iter().find_map(|form| name.strip_suffix(form)?.strip_suffix('.')).unwrap_or(&name);
+        if name.split('.').any(hash) && !stays.contains(plain) {
             // A file that cannot be removed does no harm: no manifest names it.
             _ = std::fs::remove_file(entry.path());
         }

@@ -1,7 +1,7 @@
 //! What is known beforehand of a folder that goes to a host.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use foretaste::bundle::{MAX_MANIFEST_BYTES, Manifest};
 
@@ -10,9 +10,6 @@ use crate::files;
 /// Most bytes of a file, by host.
 const LIMITS: [(u64, &str); 2] =
     [(100 << 20, "GitHub takes at most 100 MiB"), (25 << 20, "Cloudflare Pages takes at most 25 MiB")];
-/// How deep a folder is searched for bundles, and most files that are looked at.
-const DEPTH: usize = 4;
-const MOST_FILES: usize = 10_000;
 
 /// What known hosts do not take, a line a file.
 pub fn large_files(files: &[(&str, u64)]) -> Vec<String> {
@@ -23,11 +20,9 @@ pub fn large_files(files: &[(&str, u64)]) -> Vec<String> {
     files.iter().filter_map(fault).collect()
 }
 
-/// What would go wrong with the bundles and the compressed files in a folder, a line a fault. Hidden files are left
-/// out, as is what lies very deep.
+/// What would go wrong with the bundles and the compressed files in a folder, a line a fault.
 pub fn of_folder(root: &Path) -> Vec<String> {
-    let mut found = Vec::new();
-    walk(root, DEPTH, &mut found);
+    let found = files::under(root);
     let name = |path: &Path| path.strip_prefix(root).unwrap_or(path).display().to_string();
     let mut faults = Vec::new();
     let sizes: Vec<(String, u64)> = found.iter().filter_map(|path| Some((name(path), path.metadata().ok()?.len()))).collect();
@@ -59,22 +54,6 @@ fn of_bundle(manifest: &Path) -> Vec<String> {
         Err(_) => Some(format!("{} is missing", file.path)),
     };
     manifest_of.files.iter().filter_map(fault).collect()
-}
-
-/// The files under a folder, those of a folder in the order of their names.
-fn walk(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
-    let mut entries: Vec<_> = entries.flatten().take(MOST_FILES).collect();
-    entries.sort_by_key(fs::DirEntry::file_name);
-    for entry in entries {
-        let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-        // Links are not followed, so there is an end.
-        match entry.file_type() {
-            Ok(kind) if kind.is_dir() && !hidden && depth > 0 => walk(&entry.path(), depth - 1, found),
-            Ok(kind) if kind.is_file() && !hidden && found.len() < MOST_FILES => found.push(entry.path()),
-            _ => {}
-        }
-    }
 }
 
 #[cfg(test)]
