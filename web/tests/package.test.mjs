@@ -243,6 +243,7 @@ describe('the package in Node', () => {
     assert.equal(seen.at(-1).loaded, seen.at(-1).total, 'towers too');
     assert.deepEqual(other.features(), {
       storage: 'memory',
+      consent: { storage: true, profiling: true },
       setAside: 0,
       model: 'ready',
       policies: ['greedy', 'epsilon-greedy', 'softmax', 'ucb', 'thompson'],

@@ -15,15 +15,29 @@ export class FileCache {
   /** Lookups started by `prefetch`; each is used once. */
   private readonly prefetched = new Map<string, Promise<Response | undefined>>();
 
+  private cache: Cache | undefined;
+
   private constructor(
     private readonly folder: URL,
-    private readonly cache: Cache | undefined,
+    private readonly wanted: boolean,
   ) {}
 
-  /** Opens the cache of the bundle in `folder`. With `wanted` false nothing is kept or found. */
-  static async open(folder: URL, wanted: boolean): Promise<FileCache> {
-    const available = wanted && typeof caches !== 'undefined' && folder.protocol.startsWith('http');
-    return new FileCache(folder, available ? await caches.open(NAME).catch(() => undefined) : undefined);
+  /** Opens the cache of the bundle in `folder`. With `wanted` or `allowed` false nothing is kept or found. */
+  static async open(folder: URL, wanted: boolean, allowed: boolean): Promise<FileCache> {
+    const files = new FileCache(folder, wanted && folder.protocol.startsWith('http'));
+    if (allowed) await files.allow();
+    return files;
+  }
+
+  /** Keeps files from now on, if the page wants it. */
+  async allow(): Promise<void> {
+    if (this.wanted && typeof caches !== 'undefined') this.cache = await caches.open(NAME).catch(() => undefined);
+  }
+
+  /** Keeps nothing from now on, and deletes all that the package keeps in Cache Storage. */
+  async erase(): Promise<void> {
+    this.cache = undefined;
+    if (typeof caches !== 'undefined') await caches.delete(NAME).catch(() => false);
   }
 
   private key(file: BundleFile): string {

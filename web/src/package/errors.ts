@@ -17,6 +17,7 @@ export type ErrorCode =
   | 'model'
   | 'trap'
   | 'network'
+  | 'storage'
   | 'disposed';
 
 /** The class of every error of this package, except aborts: those are the `AbortError` of the signal. */

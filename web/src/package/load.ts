@@ -55,8 +55,10 @@ function keyOf({ href }: URL, options: Omit<LoadOptions, 'signal' | 'onProgress'
     namespace = 'default',
     tower = true,
     worker = false,
+    consent = {},
     wasm,
   } = options;
   const modules = [wasm?.core, wasm?.tower].map(numbered);
-  return JSON.stringify([href, cache, integrity, maxBytes, storage, namespace, tower, worker, modules]);
+  const allowed = [consent.storage ?? true, consent.profiling ?? true];
+  return JSON.stringify([href, cache, integrity, maxBytes, storage, namespace, tower, worker, allowed, modules]);
 }

@@ -1,7 +1,8 @@
 import { FileCache } from './cache.js';
 import type { Source } from './compile.js';
+import { VisitorConsent } from './consent.js';
 import type { Entry, Opened } from './entry.js';
-import { ForetasteError, said } from './errors.js';
+import { ForetasteError } from './errors.js';
 import { type BundleFile, fetchFile } from './fetch.js';
 import { Fetcher, readChecked } from './fetcher.js';
 import { Log } from './log.js';
@@ -11,7 +12,6 @@ import { CORE_ROLES, Opener } from './opener.js';
 import { LocalProfile } from './profile.js';
 import { LocalRecommender } from './recommender.js';
 import { Shards } from './shards.js';
-import { Store } from './store.js';
 import type { GraphInput, Towers } from './towers.js';
 import type { LoadOptions, WasmSource } from './types.js';
 import type { Core } from './wasm/core.js';
@@ -26,14 +26,21 @@ const NEAR_MS = 60;
 
 /**
  * Opens the bundle in `folder`, an absolute address that ends in `/`, in this thread: a page, a worker or Node.
- * `workerError` says why it is not in a worker, if that was asked for.
+ * `workerError` says why it is not in a worker, if that was asked for. `onNews` is called when another tab has changed
+ * what `features` says.
  */
-export async function loadLocal(folder: URL, options: LoadOptions, entry: Entry, workerError?: string): Promise<Opened> {
+export async function loadLocal(
+  folder: URL,
+  options: LoadOptions,
+  entry: Entry,
+  workerError?: string,
+  onNews?: () => void,
+): Promise<Opened> {
   const { worker = false, maxBytes, wasm } = options;
   // If one file is refused, the fetches of all others end; and so they do at `dispose`.
   const ended = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, ended.signal]) : ended.signal;
-  const opening = FileCache.open(folder, options.cache ?? true);
+  const opening = FileCache.open(folder, options.cache ?? true, options.consent?.storage ?? true);
   const tower = (options.tower ?? true) ? entry.tower : undefined;
   const roles = tower ? PAGE_ROLES : CORE_ROLES;
   const undo: (() => void)[] = [() => ended.abort()];
@@ -86,15 +93,15 @@ export async function loadLocal(folder: URL, options: LoadOptions, entry: Entry,
     });
     undo.push(() => core.dispose());
     const { cap } = info.encoding.history;
-    const kept = openStorage(options, cap).then(({ store, storageError }) => {
-      const log = new Log(core, store);
-      return { store, storageError, log, profile: new LocalProfile(core, cap, store, log) };
-    });
-    undo.push(() => void kept.then(({ store }) => store?.close()));
+    const log = new Log(core, undefined);
+    const profile = new LocalProfile(core, cap, log);
+    const consent = new VisitorConsent(options, cap, core, log, profile, cache, onNews);
+    undo.push(() => consent.close());
+    const kept = consent.open();
     const run = runOf(towers);
     const prepare = async (handle: Handle<Core>) => {
       coreOpened();
-      const { log, profile } = await kept;
+      await kept;
       const lines = await log.lines();
       handle.call((core) => {
         if (run) core.setRuntime(run);
@@ -104,7 +111,7 @@ export async function loadLocal(folder: URL, options: LoadOptions, entry: Entry,
     };
     await core.use(() => {});
     await shards?.sealed();
-    const { store, profile } = await kept;
+    const store = await kept;
     if (store) await profile.setAside(store, await profile.refresh(store));
     void Promise.resolve(towers)
       .then(() => cache.prune(plan.files))
@@ -112,7 +119,7 @@ export async function loadLocal(folder: URL, options: LoadOptions, entry: Entry,
     const golden = () => fetchGolden(folder, opener.files(['golden'])[0], ended.signal);
     const stop = () => ended.abort();
     const { policies } = plan;
-    return new LocalRecommender({ ...(await kept), core, info, policies, towers, golden, shards, stop, workerError });
+    return new LocalRecommender({ log, profile, consent, core, info, policies, towers, golden, shards, stop, workerError });
   } catch (error) {
     undo.forEach((step) => step());
     throw error;
@@ -137,18 +144,4 @@ function runOf(towers: Promise<Towers> | undefined): ((graph: string, inputs: Gr
 async function fetchGolden(folder: URL, file: BundleFile | undefined, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
   if (!file) throw new ForetasteError('missing', 'manifest.json: there are no golden rows', 'golden');
   return readChecked(await fetchFile(folder, file.path, { signal }), file);
-}
-
-/** The store that the options ask for, or why it could not be opened. `cap` is the most events. */
-async function openStorage(
-  { storage, namespace = 'default' }: LoadOptions,
-  cap: number,
-): Promise<{ store: Store | undefined; storageError: string | undefined }> {
-  if (storage !== 'indexeddb') return { store: undefined, storageError: undefined };
-  try {
-    return { store: await Store.open(namespace, cap), storageError: undefined };
-  } catch (error) {
-    // Private windows and strict settings deny storage; the page still recommends.
-    return { store: undefined, storageError: said(error) };
-  }
 }

@@ -19,16 +19,23 @@ const MOST_HELD = 256;
 export class Log {
   /** Lines that this version cannot read. */
   unreadable = 0;
+  /** Writes no line. */
+  muted = false;
+  /** Lines that are not in a store, after `earlier`. */
   private own: Line[] = [];
+  /** Lines of the store that was left, once they are read. */
+  private earlier: string[] = [];
+  private reading: Promise<void> | undefined;
   /** Slates whose line waits, or may grow, by id. */
   private readonly held = new Map<string, Held>();
   /** Lines that the core has written or was given. */
-  private taken = 0;
+  taken = 0;
 
   constructor(
     /** Makes calls to the core: `LastingCore`. */
     private readonly core: { use<T>(work: (core: Core) => T): Promise<T> },
-    private readonly store: Store | undefined,
+    /** Where the lines are kept; undefined: here. */
+    public store: Store | undefined,
   ) {}
 
   /**
@@ -40,8 +47,9 @@ export class Log {
       const result = work(core);
       const lines = core.log(this.taken) as Line[];
       const whole = lines.map((line) => ('slots' in line ? { ...line, slots: slotsOf(result as Slate) } : line));
+      if (hold || this.muted) lines.forEach(() => core.takeBack());
+      if (this.muted) return result;
       if (hold) {
-        core.takeBack();
         this.hold((result as Slate).id, whole[0] as SlateLine);
       } else {
         this.taken += lines.length;
@@ -97,7 +105,31 @@ export class Log {
 
   /** All lines, oldest first; with a store those of all tabs. */
   async lines(): Promise<string[]> {
-    return this.store ? this.store.lines() : this.own.slice(-LOG_CAPACITY).map(textOf);
+    if (this.store) return this.store.lines();
+    await this.reading;
+    return this.linesHere();
+  }
+
+  private linesHere(): string[] {
+    const own = this.own.slice(-LOG_CAPACITY).map(textOf);
+    return [...this.earlier, ...own].slice(-LOG_CAPACITY);
+  }
+
+  /** Keeps lines in a store from now on. Calls `merge` with those that are here, before any other is written there. */
+  async enter<T>(store: Store, merge: (lines: string[]) => T): Promise<T> {
+    await this.reading;
+    const lines = this.linesHere();
+    [this.store, this.own, this.earlier] = [store, [], []];
+    return merge(lines);
+  }
+
+  /** Keeps lines here from now on, after those of the store and `others`. */
+  leave(others: string[]): void {
+    const reading: Promise<void> = Promise.all([this.store?.lines(), this.reading]).then(([lines = []]) => {
+      if (this.reading === reading) this.earlier = [...new Set([...others, ...this.earlier, ...lines])];
+    });
+    this.store = undefined;
+    this.reading = reading;
   }
 
   /** Gives a new core all lines. */
@@ -113,7 +145,7 @@ export class Log {
 
   /** Forgets the lines; the core has forgotten them already. */
   forget(): void {
-    this.own = [];
+    [this.own, this.earlier, this.reading] = [[], [], undefined];
     this.held.clear();
     this.taken = this.unreadable = 0;
   }

@@ -1,6 +1,6 @@
 import { members, refused } from './arguments.js';
 import { said } from './errors.js';
-import type { LoadOptions } from './types.js';
+import type { Consent, LoadOptions } from './types.js';
 
 /** Most workers of one catalog. */
 const MAX_WORKERS = 64;
@@ -15,6 +15,7 @@ const TYPES = {
   tower: 'boolean',
   wasm: 'object',
   signal: 'object',
+  consent: 'object',
 } as const;
 /** The names of all options. */
 const NAMES = [...Object.keys(TYPES), 'worker', 'storage'];
@@ -38,6 +39,20 @@ export function optionsOf(options: LoadOptions): LoadOptions {
   if (!(maxBytes >= 0)) throw refused('options.maxBytes', `expected 0 or more, got ${maxBytes}`, 'range');
   if (storage !== 'memory' && storage !== 'indexeddb') {
     throw refused('options.storage', `expected memory or indexeddb, got ${said(storage)}`);
+  }
+  if (given.consent) given.consent = consentOf(given.consent, 'options.consent');
+  return given;
+}
+
+/** A checked copy of what the visitor allows, without what is not said. */
+export function consentOf(consent: unknown, part: string): Consent {
+  const given = members(consent, part);
+  for (const [name, value] of Object.entries(given)) {
+    if (name !== 'storage' && name !== 'profiling') {
+      throw refused(`${part}.${name}`, 'no such consent; there are profiling, storage');
+    }
+    if (value === undefined) delete given[name];
+    else if (typeof value !== 'boolean') throw refused(`${part}.${name}`, `expected true or false, got ${said(value)}`);
   }
   return given;
 }

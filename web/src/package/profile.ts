@@ -1,10 +1,13 @@
-import { now, plain, plainObject, text } from './arguments.js';
+import { now, type Plain, plain, plainObject, text } from './arguments.js';
 import { allowed, ForetasteError, said } from './errors.js';
 import type { Log } from './log.js';
 import type { LastingCore } from './modules.js';
-import { idOf, type Store, type Stored } from './store.js';
+import { idOf, type News, type Store, type Stored } from './store.js';
 import type { Event, KeptEvent, Profile } from './types.js';
 import type { Core } from './wasm/core.js';
+
+/** Version of an exported profile. */
+const VERSION = 1;
 
 /** The kept events: the core's, and here again, because a trap takes those of the core. */
 export class LocalProfile implements Profile {
@@ -15,22 +18,18 @@ export class LocalProfile implements Profile {
   private changes = 0;
   /** The visitor's id for experiments where there is no store. */
   private ownUnit: string | undefined;
+  /** The last one of the store. */
+  private storedUnit: string | undefined;
 
   constructor(
     private readonly core: LastingCore,
     /** Most events. */
     private readonly cap: number,
-    private readonly store: Store | undefined,
     private readonly log: Log,
-  ) {
-    store?.onNews((news) => {
-      const taken =
-        news === 'changed'
-          ? this.refresh(store)
-          : core.use((core) => (news === 'cleared' ? this.forget(core) : log.take(core, news.lines)));
-      // The recommender may be gone, or its core not come back: then nobody waits for news.
-      taken.catch(() => {});
-    });
+  ) {}
+
+  private get store(): Store | undefined {
+    return this.log.store;
   }
 
   /** How many events are kept. */
@@ -47,6 +46,11 @@ export class LocalProfile implements Profile {
     let stored: Promise<void> | undefined;
     const kept = await this.core.use((core) => {
       const kept = core.record(asked) as KeptEvent;
+      if (this.log.muted) {
+        core.remove(kept.id);
+        core.takeBack();
+        return kept;
+      }
       // An answer tells that the slate was seen.
       if (kept.slate !== undefined) this.log.seenItem(core, kept.slate, kept.item);
       this.events.push(kept);
@@ -62,7 +66,8 @@ export class LocalProfile implements Profile {
   /** The visitor's id for experiments. */
   async unit(): Promise<string> {
     this.ownUnit ??= freshId();
-    return (await this.store?.unit(this.ownUnit)) ?? this.ownUnit;
+    this.storedUnit = await this.store?.unit(this.ownUnit);
+    return this.storedUnit ?? this.ownUnit;
   }
 
   async get(): Promise<KeptEvent[]> {
@@ -83,12 +88,16 @@ export class LocalProfile implements Profile {
   }
 
   async export(): Promise<string> {
-    return JSON.stringify(await this.get());
+    return JSON.stringify({ version: VERSION, events: await this.get() });
   }
 
   async import(events: string | Event[]): Promise<void> {
-    const given = JSON.stringify(plain(typeof events === 'string' ? parse(events) : events, 'events'));
-    await this.core.use((core) => this.set(core.importProfile(given) as KeptEvent[]));
+    const given = JSON.stringify(eventsOf(plain(typeof events === 'string' ? parse(events) : events, 'events')));
+    await this.core.use((core) => {
+      const kept = core.importProfile(given) as KeptEvent[];
+      if (this.log.muted) core.clear();
+      else this.set(kept);
+    });
     const kept = [...this.events];
     await this.store?.update(() => ({ events: kept }));
   }
@@ -108,14 +117,49 @@ export class LocalProfile implements Profile {
     this.events = restoreEvents(core, this.events).events;
   }
 
-  /** Takes the events of the store. */
-  async refresh(store: Store): Promise<Stored> {
+  /** Takes what another tab did. */
+  take(store: Store, news: News): void {
+    const taken =
+      news === 'changed'
+        ? this.refresh(store)
+        : this.core.use((core) => (news === 'cleared' ? this.forget(core) : this.log.take(core, news.lines)));
+    // The recommender may be gone, or its core not come back: then nobody waits for news.
+    taken.catch(() => {});
+  }
+
+  /** Goes on in a store, which gets what is here. If it does not take that, goes on here and resolves to false. */
+  async enter(store: Store): Promise<boolean> {
+    let lines: string[] = [];
+    const merged = await this.log.enter(store, (here) => {
+      lines = here;
+      return store.merge(this.events, here, this.ownUnit);
+    });
+    if (merged) await this.setAside(store, await this.refresh(store, true));
+    else this.leave(lines);
+    return merged;
+  }
+
+  /** Goes on without the store. `lines` were in the log, too. */
+  leave(lines: string[]): void {
+    this.ownUnit = this.storedUnit ?? this.ownUnit;
+    this.log.leave(lines);
+  }
+
+  /** Takes the events of the store, and the log if `whole`. Undefined if they cannot be read. */
+  async refresh(store: Store, whole = false): Promise<Stored | undefined> {
+    const state = () => this.changes + (whole ? this.log.taken : 0);
     for (;;) {
-      const before = this.changes;
+      const before = state();
+      const lines = whole && (await store.lines());
       const stored = await store.stored();
+      if (!stored) return undefined;
       const taken = await this.core.use((core) => {
         // What was recorded meanwhile is in the store, but not in what was read.
-        if (before !== this.changes) return false;
+        if (before !== state()) return false;
+        if (lines) {
+          core.clear();
+          this.log.restore(core, lines);
+        }
         const { events, unreadable } = restoreEvents(core, [...stored.aside, ...stored.events]);
         [this.events, this.unreadable] = [events, unreadable];
         return true;
@@ -125,7 +169,9 @@ export class LocalProfile implements Profile {
   }
 
   /** Sets aside in the store what this version cannot read, and takes back what it can. Once a visit is enough. */
-  async setAside(store: Store, { events, aside }: Stored): Promise<void> {
+  async setAside(store: Store, stored: Stored | undefined): Promise<void> {
+    if (!stored) return;
+    const { events, aside } = stored;
     const ids = new Set([undefined, ...this.unreadable.map(idOf)]);
     const isUnreadable = (event: unknown) => ids.has(idOf(event));
     if (!events.some(isUnreadable) && aside.every(isUnreadable)) return;
@@ -135,12 +181,13 @@ export class LocalProfile implements Profile {
     });
   }
 
-  private forget(core: Core): void {
+  /** Forgets everything. */
+  forget(core: Core): void {
     core.clear();
     this.log.forget();
     this.set([]);
     this.unreadable = [];
-    this.ownUnit = undefined;
+    this.ownUnit = this.storedUnit = undefined;
   }
 }
 
@@ -159,8 +206,16 @@ function restoreEvents(core: Core, stored: unknown[]): { events: KeptEvent[]; un
   return { events: load(stored.filter((event) => !unreadable.has(event))) ?? [], unreadable: [...unreadable] };
 }
 
+/** The events of what `export` wrote, or a page's own list. Before version 1 `export` wrote a list, too. */
+function eventsOf(given: Plain): Plain {
+  const { version, events } = (given ?? {}) as { version?: unknown; events?: Plain };
+  if (typeof version !== 'number' || events === undefined) return given;
+  if (version === VERSION) return events;
+  throw new ForetasteError('too-new', `the profile has version ${version}, the newest known is ${VERSION}`, 'profile');
+}
+
 /** A random id, also where the page's address is not secure and the browser makes none. */
-function freshId(): string {
+export function freshId(): string {
   const hex = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (b) => b.toString(16).padStart(2, '0')).join('');
   return globalThis.crypto.randomUUID?.() ?? hex();
 }

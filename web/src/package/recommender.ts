@@ -19,9 +19,8 @@ import type { Found, Search } from './messages.js';
 import { coreModule, type LastingCore } from './modules.js';
 import type { LocalProfile } from './profile.js';
 import type { Shards } from './shards.js';
-import type { Store } from './store.js';
 import type { Towers } from './towers.js';
-import type { Event, Experiment, Features, Info, Item, KeptEvent, ListOptions, Request, Slate } from './types.js';
+import type { Consent, Event, Experiment, Features, Info, Item, KeptEvent, ListOptions, Request, Slate } from './types.js';
 
 /** What `loadLocal` makes a recommender from. */
 export interface Parts {
@@ -34,8 +33,14 @@ export interface Parts {
   towers: Promise<Towers> | undefined;
   log: Log;
   profile: LocalProfile;
-  store: Store | undefined;
-  storageError: string | undefined;
+  /** What the visitor allows, and the store. */
+  consent: {
+    set(consent: Consent): Promise<void>;
+    features(): Pick<Features, 'storage' | 'storageError' | 'consent'>;
+    /** Gives the slate of a request a name that no other visit gives, where that is needed. */
+    named(request: { [key: string]: Plain }): { [key: string]: Plain };
+    close(): void;
+  };
   /** Fetches the bundle's golden rows, which only `replayGolden` needs. */
   golden: () => Promise<Uint8Array<ArrayBuffer>>;
   /** Workers that search a part of the catalog each. */
@@ -90,8 +95,8 @@ export class LocalRecommender implements Opened {
     this.core.check();
     const { given, signal, hold } = requestOf(request);
     await until(signal, this.modelReady(given));
-    const { log, shards } = this.parts;
-    const asked = this.requestText(given);
+    const { log, shards, consent } = this.parts;
+    const asked = this.requestText(consent.named(given));
     if (!shards) return withItems(await log.writing((core) => core.recommend(asked) as Slate, hold));
     for (;;) {
       const [pending, instance] = await this.core.use((core) => [core.ask(asked) as Pending, coreModule.instance] as const);
@@ -178,6 +183,11 @@ export class LocalRecommender implements Opened {
     return this.parts.log.writing((core) => core.assign(texts, weights, now()) as string);
   }
 
+  async setConsent(consent: Consent): Promise<void> {
+    this.core.check();
+    return this.parts.consent.set(consent);
+  }
+
   async exportLog(): Promise<string> {
     this.core.check();
     return (await this.parts.log.lines()).map((line) => `${line}\n`).join('');
@@ -189,11 +199,9 @@ export class LocalRecommender implements Opened {
   }
 
   features(): Features {
-    const { store, policies, shards, log, workerError } = this.parts;
-    const storageError = this.parts.storageError ?? store?.error;
+    const { consent, policies, shards, log, workerError } = this.parts;
     return {
-      storage: store ? 'indexeddb' : 'memory',
-      ...(storageError !== undefined && { storageError }),
+      ...consent.features(),
       setAside: this.profile.unreadable.length + log.unreadable,
       model: this.model,
       policies: [...policies],
@@ -215,7 +223,7 @@ export class LocalRecommender implements Opened {
     this.parts.stop();
     this.towers?.dispose();
     this.parts.shards?.stop();
-    this.parts.store?.close();
+    this.parts.consent.close();
     this.core.dispose();
   }
 }

@@ -15,6 +15,7 @@ export const METHODS = [
   'find',
   'record',
   'assign',
+  'setConsent',
   'exportLog',
   'info',
   'replayGolden',

@@ -1,3 +1,11 @@
+import { ForetasteError, said } from './errors.js';
+import type { Consent } from './types.js';
+
+/**
+ * Another tab's visitor has withdrawn consent, and that tab is erasing what is stored. `lines` were in the log, `at` is
+ * the time in milliseconds.
+ */
+export type Withdrawal = { consent: Consent; lines: string[]; at: number };
 /** What another tab did: it wrote these lines to the log, it changed the kept events, or it erased everything. */
 export type News = { lines: string[] } | 'changed' | 'cleared';
 
@@ -35,10 +43,14 @@ const TIDY_AFTER = 256;
  * The events, log and experiment id of one namespace in the IndexedDB of this origin.
  *
  * An event is kept by the one line that it has in the log: neither can be lost without the other, and nothing has to be
- * read before it is written. Each change is one transaction, so tabs never overwrite each other's changes. No method
- * fails: if IndexedDB does, the recommender keeps working in memory and `error` says why.
+ * read before it is written. Each change is one transaction, so tabs never overwrite each other's changes. Only erasing
+ * fails: if IndexedDB does elsewhere, the recommender keeps working in memory and `error` says why.
  */
 export class Store {
+  /** Called when another page deletes the database. What is read within this call is still there. */
+  onDeleted: () => void = () => {};
+  /** When this tab last started to write, in milliseconds. */
+  lastWrite = Number.NEGATIVE_INFINITY;
   private readonly channel: BroadcastChannel;
   private fault: string | undefined;
   private closed = false;
@@ -56,12 +68,21 @@ export class Store {
   ) {
     this.channel = new BroadcastChannel(`${DATABASE}:${namespace}`);
     // A page of a later version that wants to upgrade the database must not wait for this one.
-    database.onversionchange = () => database.close();
+    database.onversionchange = ({ newVersion }) => {
+      if (newVersion === null) this.onDeleted();
+      database.close();
+    };
   }
 
   /** Opens the store of a namespace. Rejects if the visitor or the browser denies IndexedDB. */
   static async open(namespace: string, cap: number): Promise<Store> {
-    return new Store(await openDatabase(), namespace, cap);
+    return new Store((await openDatabase(true)) as IDBDatabase, namespace, cap);
+  }
+
+  /** The same, if this device has the database; it is not made. */
+  static async existing(namespace: string, cap: number): Promise<Store | undefined> {
+    const database = typeof indexedDB === 'undefined' ? undefined : await openDatabase(false);
+    return database && new Store(database, namespace, cap);
   }
 
   /** The first error since the store was opened. */
@@ -69,10 +90,11 @@ export class Store {
     return this.fault;
   }
 
-  /** The kept events, each id once, and those set aside. */
-  async stored(): Promise<Stored> {
+  /** The kept events, each id once, and those set aside. Undefined if they cannot be read. */
+  async stored(): Promise<Stored | undefined> {
     const read = await this.within('readonly', [PROFILES, LOG], (t) => this.read(t));
-    const { events, aside, tail } = read ?? { events: [], aside: [], tail: 0 };
+    if (!read) return undefined;
+    const { events, aside, tail } = read;
     if (tail > TIDY_AFTER) void this.tidy();
     return { events: unique([...events, ...recordedIn(this.unwritten)]), aside };
   }
@@ -107,30 +129,52 @@ export class Store {
 
   /** The visitor's id for experiments; `fresh` becomes the id if there is none yet. */
   async unit(fresh: string): Promise<string> {
-    const unit = await this.within('readwrite', PROFILES, async (t) => {
-      const profiles = t.objectStore(PROFILES);
-      const kept = (await answer(profiles.get(this.key('unit')))) as unknown;
-      if (typeof kept === 'string' && kept !== '') return kept;
-      profiles.put(fresh, this.key('unit'));
-      return fresh;
-    });
-    return unit ?? fresh;
+    return (await this.within('readwrite', PROFILES, (t) => this.unitIn(t, fresh))) ?? fresh;
   }
 
-  /** Erases events, log and id, and tells the other tabs. */
+  /**
+   * Adds what a visit in memory did, in one transaction and after what is stored. Events and lines that are there
+   * already are not added again, and a stored id stays. Resolves to whether IndexedDB took it.
+   */
+  async merge(events: unknown[], lines: string[], unit: string | undefined): Promise<boolean> {
+    const merged = await this.within('readwrite', [PROFILES, LOG], async (t) => {
+      if (unit !== undefined) await this.unitIn(t, unit);
+      const stored = (await answer(linesOf(t).getAll(this.namespace))) as Line[];
+      const known = new Set(stored.map(({ line }) => line));
+      for (const line of lines) if (!known.has(line)) t.objectStore(LOG).put({ namespace: this.namespace, line });
+      await this.rewrite(t, (stored) => ({ events: unique([...stored.events, ...events]) }));
+      return true;
+    });
+    if (!merged) return false;
+    this.tell({ lines });
+    this.tell('changed');
+    return true;
+  }
+
+  /** Erases events, log and id, and tells the other tabs. @throws `storage` */
   async clear(): Promise<void> {
     this.unwritten.length = 0;
-    await this.within('readwrite', [PROFILES, LOG], (t) => {
-      for (const key of [this.namespace, ...(['upto', 'aside', 'unit'] as const).map((name) => this.key(name))])
-        t.objectStore(PROFILES).delete(key);
-      return this.trim(t, 0);
-    });
+    await this.erase();
     this.tell('cleared');
   }
 
+  /**
+   * Tells the other tabs, unless they know, that the visitor has withdrawn consent; erases events, log and id; closes
+   * the store; and deletes the database if nothing is left in it. @throws `storage`
+   */
+  async withdraw(news: Withdrawal | undefined): Promise<void> {
+    if (news) this.tell(news);
+    try {
+      if (!(await this.erase())) return;
+    } finally {
+      this.close();
+    }
+    await deleteDatabase();
+  }
+
   /** Calls back when another tab has changed something. */
-  onNews(callback: (news: News) => void): void {
-    this.channel.onmessage = ({ data }) => callback(data as News);
+  onNews(callback: (news: News | Withdrawal) => void): void {
+    this.channel.onmessage = ({ data }) => callback(data as News | Withdrawal);
   }
 
   close(): void {
@@ -139,7 +183,7 @@ export class Store {
     this.database.close();
   }
 
-  private tell(news: News): void {
+  private tell(news: News | Withdrawal): void {
     if (!this.closed) this.channel.postMessage(news);
   }
 
@@ -158,6 +202,7 @@ export class Store {
   ): Promise<T | undefined> {
     let transaction: IDBTransaction | undefined;
     try {
+      if (mode === 'readwrite') this.lastWrite = Date.now();
       const started = this.database.transaction(stores, mode);
       transaction = started;
       const complete = new Promise<void>((resolve, reject) => {
@@ -171,6 +216,28 @@ export class Store {
       attempt(() => transaction?.abort());
       return undefined;
     }
+  }
+
+  private async unitIn(transaction: IDBTransaction, fresh: string): Promise<string> {
+    const profiles = transaction.objectStore(PROFILES);
+    const kept = (await answer(profiles.get(this.key('unit')))) as unknown;
+    if (typeof kept === 'string' && kept !== '') return kept;
+    profiles.put(fresh, this.key('unit'));
+    return fresh;
+  }
+
+  /** Erases the namespace. Resolves to whether the database is empty then. */
+  private async erase(): Promise<boolean> {
+    const empty = await this.within('readwrite', [PROFILES, LOG], async (t) => {
+      const profiles = t.objectStore(PROFILES);
+      for (const key of [this.namespace, ...(['upto', 'aside', 'unit'] as const).map((name) => this.key(name))])
+        profiles.delete(key);
+      await this.trim(t, 0);
+      const left = await Promise.all([answer(profiles.count()), answer(t.objectStore(LOG).count())]);
+      return left.every((count) => count === 0);
+    });
+    if (empty === undefined) throw notErased(this.fault);
+    return empty;
   }
 
   /** The stored events, and how many lines of the log were read for them. */
@@ -293,16 +360,33 @@ function linesOf(transaction: IDBTransaction): IDBIndex {
   return transaction.objectStore(LOG).index('namespace');
 }
 
-function openDatabase(): Promise<IDBDatabase> {
+/** The error of data that may still be on the device. */
+export function notErased(cause: unknown): ForetasteError {
+  return new ForetasteError('storage', `the device may not have erased what it keeps: ${said(cause)}`, 'storage', { cause });
+}
+
+/** Deletes the database. Other pages that have it open make it anew. If one of them is asleep, this does not wait. */
+function deleteDatabase(): Promise<void> {
+  return new Promise((resolve) => {
+    const request = indexedDB.deleteDatabase(DATABASE);
+    request.onsuccess = request.onerror = request.onblocked = () => resolve();
+  });
+}
+
+/** Opens the database. Undefined if it is not there and shall not be made. */
+function openDatabase(make: boolean): Promise<IDBDatabase | undefined> {
   return new Promise((resolve, reject) => {
     const request = indexedDB.open(DATABASE, VERSION);
-    let blocked = false;
+    let [blocked, missing] = [false, false];
     request.onupgradeneeded = ({ oldVersion }) => {
+      missing = oldVersion < 1 && !make;
+      // A database whose first transaction is aborted is not there afterwards.
+      if (missing) return request.transaction?.abort();
       if (oldVersion < 1) request.result.createObjectStore(PROFILES);
       request.result.createObjectStore(LOG, { autoIncrement: true }).createIndex('namespace', 'namespace');
     };
     request.onsuccess = () => (blocked ? request.result.close() : resolve(request.result));
-    request.onerror = () => reject(request.error);
+    request.onerror = () => (missing ? resolve(undefined) : reject(request.error));
     // The page goes on in memory; the upgrade happens once the other tab is closed.
     request.onblocked = () => {
       blocked = true;

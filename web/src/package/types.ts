@@ -74,7 +74,10 @@ export interface Explore {
   boost?: number;
   /** Fixes every draw, together with the decision id. */
   seed?: number;
-  /** Id of the decision. Default: the number of slates so far. */
+  /**
+   * Id of the decision. Default: the number of slates so far, or a random id if consent to `storage` is still to come:
+   * the numbers of earlier visits are not known then.
+   */
   decision?: string;
 }
 
@@ -191,6 +194,20 @@ export interface Info {
 /** A WASM module, or its address. */
 export type WasmSource = string | URL | Response | WebAssembly.Module | BufferSource;
 
+/** What the visitor allows. */
+export interface Consent {
+  /**
+   * Whether anything may be kept on the device: events, log, the id for experiments and the bundle's files. `false`
+   * keeps all of it in memory, until the page goes.
+   */
+  storage?: boolean;
+  /**
+   * Whether what the visitor does may change what is recommended. `false`: slates are those of a new visitor, `record`
+   * and `import` check events and keep none, `assign` uses an id of this visit alone, and the log stays empty.
+   */
+  profiling?: boolean;
+}
+
 /** Options of `load`. */
 export interface LoadOptions {
   /** Ends the load, which then rejects with the signal's reason. */
@@ -213,6 +230,11 @@ export interface LoadOptions {
    * and the last 20,000 log lines on the device.
    */
   storage?: 'memory' | 'indexeddb';
+  /**
+   * What the visitor allows so far; `setConsent` changes it. `false` leaves alone what an earlier visit has kept, it is
+   * not read. Default: everything.
+   */
+  consent?: Consent;
   /** Names the stored data. Recommenders with the same namespace share it. Default: `default`. */
   namespace?: string;
   /** `false` loads no user tower. `recommend` and `rank` then need a `vector` in each request. Default: true. */
@@ -232,6 +254,8 @@ export interface Features {
   storage: 'memory' | 'indexeddb';
   /** Set when IndexedDB could not be opened or failed later. The recommender keeps working in memory. */
   storageError?: string;
+  /** What the visitor allows. */
+  consent: Required<Consent>;
   /** Number of stored events and log lines that this version cannot read. They stay on the device. */
   setAside: number;
   /** `ready` once `recommend` answers at once; `none` if the load asked for no tower. */
@@ -280,6 +304,16 @@ export interface Recommender {
    */
   assign(experiment: Experiment): Promise<string>;
   /**
+   * Changes what the visitor allows; what is not named stays as it is.
+   *
+   * `storage: true` with `storage: 'indexeddb'` adds the events and the log of this visit to what the device has, once,
+   * and goes on there. `storage: false` erases what the device has of this namespace, and what the package has in
+   * Cache Storage; this visit goes on in memory. `profiling: false` forgets events, log and id, also those on the
+   * device. Other tabs with the same namespace follow a `false`. If the device does not erase, this rejects with
+   * `storage`, and what was said holds nevertheless.
+   */
+  setConsent(consent: Consent): Promise<void>;
+  /**
    * The slates, events and assignments so far as JSON lines; with `storage: 'indexeddb'` from all tabs and earlier
    * visits.
    */
@@ -309,8 +343,14 @@ export interface Profile {
   remove(eventId: string): Promise<boolean>;
   /** The events as text, for `import`. */
   export(): Promise<string>;
-  /** Replaces all events. Changes nothing if one of them is refused. */
+  /**
+   * Replaces all events: by a list, or by what `export` of this or an earlier version wrote. Changes nothing if one of
+   * them is refused.
+   */
   import(events: string | Event[]): Promise<void>;
-  /** Erases events, log and the id for experiments, here and on the device, in all tabs. */
+  /**
+   * Erases events, log, slates that wait for `shown`, and the id for experiments, here and on the device, in all tabs.
+   * Rejects with `storage` if the device does not erase.
+   */
   clear(): Promise<void>;
 }

@@ -41,7 +41,7 @@ async function run(call: string, args: unknown[]): Promise<unknown> {
   if (call === 'load') {
     const [url, options, page] = args as [string, LoadOptions, FromPage];
     const onProgress: LoadOptions['onProgress'] = (progress) => send({ news: 'progress', progress });
-    recommender = await loadLocal(new URL(url), { ...options, onProgress }, entryOf(page));
+    recommender = await loadLocal(new URL(url), { ...options, onProgress }, entryOf(page), undefined, sendFeatures);
     // The page hears that the model is ready before its own `ready` settles.
     void recommender.ready.then(sendFeatures, sendFeatures);
     return undefined;

@@ -1,0 +1,170 @@
+import type { Plain } from './arguments.js';
+import type { FileCache } from './cache.js';
+import { said } from './errors.js';
+import type { Log } from './log.js';
+import type { LastingCore } from './modules.js';
+import { consentOf } from './options.js';
+import { freshId, type LocalProfile } from './profile.js';
+import { notErased, Store, type Withdrawal } from './store.js';
+import type { Consent, Features, LoadOptions } from './types.js';
+
+/** Milliseconds in which news come that explain why the database is gone. */
+const NEWS = 200;
+/** Milliseconds between the clocks of two tabs, and between a write and the news of it. */
+const SLACK = 1000;
+
+/** What the visitor allows, and what follows for profile, log, store and kept files. */
+export class VisitorConsent {
+  private readonly consent: Required<Consent>;
+  private storageError: string | undefined;
+  /** Changes are made one after another. */
+  private turn: Promise<void> = Promise.resolve();
+  private closed = false;
+
+  constructor(
+    private readonly options: LoadOptions,
+    /** Most events. */
+    private readonly cap: number,
+    private readonly core: LastingCore,
+    private readonly log: Log,
+    private readonly profile: LocalProfile,
+    private readonly cache: FileCache,
+    /** Called after each change. */
+    private readonly onChange: () => void = () => {},
+  ) {
+    this.consent = { storage: true, profiling: true, ...options.consent };
+    log.muted = !this.consent.profiling;
+  }
+
+  features(): Pick<Features, 'storage' | 'storageError' | 'consent'> {
+    const { store } = this.log;
+    const storageError = store?.error ?? this.storageError;
+    return {
+      storage: store ? 'indexeddb' : 'memory',
+      ...(storageError !== undefined && { storageError }),
+      consent: { ...this.consent },
+    };
+  }
+
+  /** Opens the store for a recommender that has done nothing yet, if the page wants one and the visitor allows it. */
+  async open(): Promise<Store | undefined> {
+    this.log.store = await this.openStore();
+    return this.log.store;
+  }
+
+  async set(consent: Consent): Promise<void> {
+    const change = consentOf(consent, 'consent');
+    return this.inTurn(() => this.change(change));
+  }
+
+  named(request: { [key: string]: Plain }): { [key: string]: Plain } {
+    const { explore = {} } = request;
+    if (this.consent.storage || !this.wanted || typeof explore !== 'object' || explore === null) return request;
+    return { ...request, explore: { decision: freshId(), ...explore } };
+  }
+
+  close(): void {
+    this.closed = true;
+    this.log.store?.close();
+  }
+
+  private get wanted(): boolean {
+    return this.options.storage === 'indexeddb';
+  }
+
+  private get namespace(): string {
+    return this.options.namespace ?? 'default';
+  }
+
+  private inTurn(work: () => Promise<void>): Promise<void> {
+    const done = this.turn.then(work).finally(this.onChange);
+    this.turn = done.catch(() => {});
+    return done;
+  }
+
+  private async openStore(): Promise<Store | undefined> {
+    if (!this.wanted || !this.consent.storage || !this.consent.profiling) return undefined;
+    this.storageError = undefined;
+    try {
+      const store = await Store.open(this.namespace, this.cap);
+      store.onNews((news) => {
+        if (typeof news === 'object' && 'consent' in news) this.inTurn(() => this.change(news.consent, news)).catch(() => {});
+        else if (this.log.store === store) this.profile.take(store, news);
+      });
+      store.onDeleted = () => this.reopen(store);
+      if (this.closed) store.close();
+      return store;
+    } catch (error) {
+      // Private windows and strict settings deny storage; the page still recommends.
+      this.storageError = said(error);
+      return undefined;
+    }
+  }
+
+  /**
+   * Another page has found the database empty and deletes it. Goes on in a new one, unless news come that the visitor
+   * has withdrawn consent.
+   */
+  private reopen(store: Store): void {
+    if (this.log.store !== store) return;
+    this.profile.leave([]);
+    const enter = async () => {
+      store.close();
+      await this.enter();
+    };
+    setTimeout(() => this.inTurn(enter).catch(() => {}), NEWS);
+  }
+
+  /** Goes on in the store, if there shall be one. */
+  private async enter(): Promise<void> {
+    if (this.log.store) return;
+    const store = await this.openStore();
+    if (!store) return;
+    try {
+      if (await this.profile.enter(store)) return;
+      this.storageError = store.error;
+      store.close();
+    } finally {
+      if (this.closed) store.close();
+    }
+  }
+
+  /** Makes a change; `heard` if another tab has made it. */
+  private async change(change: Consent, heard?: Withdrawal): Promise<void> {
+    this.core.check();
+    Object.assign(this.consent, change);
+    const { store, muted } = this.log;
+    this.log.muted = !this.consent.profiling;
+    const forgets = change.profiling !== undefined && (muted || this.log.muted);
+    const withdrawn = change.storage === false || change.profiling === false;
+    if (withdrawn) this.profile.leave(heard?.lines ?? []);
+    const lines = store && !this.log.muted ? await this.log.lines() : [];
+    if (change.storage) await this.cache.allow();
+    else if (change.storage === false) await this.cache.erase();
+    try {
+      if (forgets) await this.core.use((core) => this.profile.forget(core));
+    } finally {
+      if (heard) await this.follow(store, heard);
+      else if (withdrawn) await this.erase(store, { consent: withdrawals(change), lines, at: Date.now() });
+    }
+    await this.enter();
+  }
+
+  /** Erases what the device has of the namespace. */
+  private async erase(store: Store | undefined, news: Withdrawal): Promise<void> {
+    const opened =
+      store ?? (await Store.existing(this.namespace, this.cap).catch((error: unknown) => Promise.reject(notErased(error))));
+    await opened?.withdraw(news);
+  }
+
+  /** Follows another tab. What this one wrote just before it heard of it has to be erased, too. */
+  private async follow(store: Store | undefined, { at }: Withdrawal): Promise<void> {
+    if (store && store.lastWrite > at - SLACK) await store.withdraw(undefined);
+    else store?.close();
+  }
+}
+
+/** The members of a change that are false. */
+function withdrawals(change: Consent): Consent {
+  return Object.fromEntries(Object.entries(change).filter(([, allowed]) => !allowed));
+}
