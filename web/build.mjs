@@ -43,7 +43,7 @@ const MODULES = [
  * The scripts of the package. Each is one file, so that a page fetches one file and not a tree of imports. `inline` has
  * those of the workers in it, so they are built before.
  */
-const SCRIPTS = [['index', 'slim', 'worker', 'shard'], ['inline']];
+const SCRIPTS = [['index', 'slim', 'react', 'element', 'worker', 'shard'], ['inline']];
 /** Largest size of each artefact in brotli bytes. A larger one fails the build. */
 const BUDGET = JSON.parse(read(at('sizes.json')));
 
@@ -161,6 +161,11 @@ const inlined = {
     }));
   },
 };
+/** React and the element use the package that the page has anyway. */
+const useIndex = {
+  name: 'index',
+  setup: (plugin) => plugin.onResolve({ filter: /^\.\/index\.js$/ }, () => ({ path: './index.js', external: true })),
+};
 for (const names of SCRIPTS) {
   await build({
     entryPoints: names.map((name) => at('src/package', `${name}.ts`)),
@@ -168,7 +173,12 @@ for (const names of SCRIPTS) {
     bundle: true,
     format: 'esm',
     target: 'es2022',
-    plugins: [{ name: 'glue', setup: (plugin) => plugin.onResolve({ filter: /^\.\/wasm\/.*js$/ }, resolveGlue) }, inlined],
+    plugins: [
+      { name: 'glue', setup: (plugin) => plugin.onResolve({ filter: /^\.\/wasm\/.*js$/ }, resolveGlue) },
+      inlined,
+      useIndex,
+    ],
+    external: ['react'],
     define: { MODULE_BYTES: JSON.stringify(Object.fromEntries(MODULES.map(({ name }) => [name, wasm(name).length]))) },
     minify: true,
     sourcemap: true,

@@ -1,9 +1,10 @@
 // Helpers that the tests share: the command, a server, a browser page that notes console messages and requests.
 import { execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, normalize } from 'node:path';
 import { chromium } from 'playwright-core';
 
 const root = join(import.meta.dirname, '../..');
@@ -190,6 +191,24 @@ export async function serve(folder) {
     child.once('exit', () => reject(new Error('the server ended')));
   });
   return { address: /http:\S+/.exec(line)[0], stop: () => child.kill('SIGINT') };
+}
+
+const TYPES = { html: 'text/html', js: 'text/javascript', css: 'text/css', json: 'application/json', wasm: 'application/wasm' };
+
+/** Serves a folder with headers of the test's choice; `stop` ends it. */
+export async function statics(folder, headers = {}) {
+  const server = createServer((request, response) => {
+    const path = join(folder, normalize(decodeURIComponent(new URL(request.url, 'http://host').pathname)));
+    // Browsers ask for it by themselves.
+    if (path.endsWith('favicon.ico')) response.writeHead(204).end();
+    else if (!existsSync(path) || statSync(path).isDirectory()) response.writeHead(404).end();
+    else
+      response
+        .writeHead(200, { 'content-type': TYPES[path.split('.').at(-1)] ?? 'application/octet-stream', ...headers })
+        .end(readFileSync(path));
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return { address: `http://127.0.0.1:${server.address().port}/`, stop: () => server.close() };
 }
 
 /** Starts Chromium; with `profile`, a folder, it keeps its data there. */

@@ -9,7 +9,7 @@ const MAX_DEPTH = 32;
 /** Longest text of an id or a search, in characters. */
 const MAX_TEXT = 1 << 16;
 /** Items of a list, where the page does not say. */
-const DEFAULT_K = 10;
+export const DEFAULT_K = 10;
 
 /** Efforts of a search, as the core numbers them. */
 const EFFORTS = ['accurate', 'fast'];

@@ -185,7 +185,7 @@ export interface Info {
   /** What the model was trained on, and what its figures do not show. */
   limits?: string;
   encoding: {
-    history: { len: number; cap: number; value_edges: number[]; types: { name: string }[] };
+    history: { len: number; cap: number; value_edges: number[]; types: { name: string; positive: boolean }[] };
     items: { name: string }[];
     context: { name: string; kind: { type: string; vocabulary?: string[] } }[];
   };
