@@ -79,182 +79,182 @@ describe('consent', () => {
     page.waitForFunction((text) => JSON.stringify(window.rec.features().consent) === text, JSON.stringify(consent));
 
   for (const worker of [false, true]) {
-    const where = worker ? 'in a worker' : 'in the page';
+    describe(worker ? 'in a worker' : 'in the page', () => {
+      test('before consent nothing is on the device, and with it the visit is, once', async () => {
+        const context = await chrome.newContext();
+        // Counts channels: they would tell other tabs.
+        await context.addInitScript(() => {
+          window.channels = 0;
+          const { BroadcastChannel } = window;
+          window.BroadcastChannel = class extends BroadcastChannel {
+            constructor(name) {
+              super(name);
+              window.channels += 1;
+            }
+          };
+        });
+        const page = await tab(context, { worker, consent: { storage: false } });
+        await like(page, '50');
+        const given = await arm(page);
+        await slate(page);
+        await page.evaluate(() => window.rec.recommend({ k: 3, hold: true }).then(({ id }) => window.rec.shown(id, 2)));
+        const expected = [await profile(page), await log(page)];
+        assert.deepEqual([expected[0], await short(page)], [['50'], ['50', given, 5, 2]]);
+        assert.deepEqual(await kept(context), NOTHING);
+        assert.equal(await page.evaluate(() => window.channels), 0);
+        let said = await features(page);
+        assert.deepEqual([said.storage, said.consent], ['memory', { storage: false, profiling: true }]);
 
-    test(`${where}: before consent nothing is on the device, and with it the visit is, once`, async () => {
-      const context = await chrome.newContext();
-      // Counts channels: they would tell other tabs.
-      await context.addInitScript(() => {
-        window.channels = 0;
-        const { BroadcastChannel } = window;
-        window.BroadcastChannel = class extends BroadcastChannel {
-          constructor(name) {
-            super(name);
-            window.channels += 1;
-          }
-        };
+        for (let time = 0; time < 2; time++) assert.equal(await allow(page, { storage: true }), 'done');
+        said = await features(page);
+        assert.deepEqual(
+          [said.storage, said.storageError, said.consent],
+          ['indexeddb', undefined, { storage: true, profiling: true }],
+        );
+        assert.deepEqual([await profile(page), await log(page)], expected);
+        assert.deepEqual((await kept(context))[0], ['foretaste']);
+        await like(page, '7');
+        const before = await slate(page, { explore: { policy: 'thompson', ignored: 2, seed: 7, decision: 'd' } });
+        await next(page, { worker });
+        assert.deepEqual(await profile(page), ['50', '7']);
+        assert.deepEqual((await log(page)).slice(0, 4), expected[1]);
+        assert.equal(await arm(page), given);
+        assert.equal((await short(page)).length, 6, 'the arm is written once');
+        const again = { policy: 'thompson', ignored: 2, seed: 7, decision: 'd' };
+        const now = await slate(page, { explore: again });
+        assert.equal(now.id, before.id);
+        assert.deepEqual(await kept(context), ALL);
+        assert.deepEqual(page.messages, []);
+        await context.close();
       });
-      const page = await tab(context, { worker, consent: { storage: false } });
-      await like(page, '50');
-      const given = await arm(page);
-      await slate(page);
-      await page.evaluate(() => window.rec.recommend({ k: 3, hold: true }).then(({ id }) => window.rec.shown(id, 2)));
-      const expected = [await profile(page), await log(page)];
-      assert.deepEqual([expected[0], await short(page)], [['50'], ['50', given, 5, 2]]);
-      assert.deepEqual(await kept(context), NOTHING);
-      assert.equal(await page.evaluate(() => window.channels), 0);
-      let said = await features(page);
-      assert.deepEqual([said.storage, said.consent], ['memory', { storage: false, profiling: true }]);
 
-      for (let time = 0; time < 2; time++) assert.equal(await allow(page, { storage: true }), 'done');
-      said = await features(page);
-      assert.deepEqual(
-        [said.storage, said.storageError, said.consent],
-        ['indexeddb', undefined, { storage: true, profiling: true }],
-      );
-      assert.deepEqual([await profile(page), await log(page)], expected);
-      assert.deepEqual((await kept(context))[0], ['foretaste']);
-      await like(page, '7');
-      const before = await slate(page, { explore: { policy: 'thompson', ignored: 2, seed: 7, decision: 'd' } });
-      await next(page, { worker });
-      assert.deepEqual(await profile(page), ['50', '7']);
-      assert.deepEqual((await log(page)).slice(0, 4), expected[1]);
-      assert.equal(await arm(page), given);
-      assert.equal((await short(page)).length, 6, 'the arm is written once');
-      const again = { policy: 'thompson', ignored: 2, seed: 7, decision: 'd' };
-      const now = await slate(page, { explore: again });
-      assert.equal(now.id, before.id);
-      assert.deepEqual(await kept(context), ALL);
-      assert.deepEqual(page.messages, []);
-      await context.close();
-    });
+      test('consent adds a visit to what the device has', async () => {
+        const context = await chrome.newContext();
+        const earlier = await tab(context, { worker });
+        await like(earlier, '1');
+        await like(earlier, '2');
+        const ids = [(await slate(earlier)).id, (await slate(earlier)).id];
+        const unit = async (page) => (await arm(page)) && (await log(page)).findLast((line) => line.unit).unit;
+        const first = await unit(earlier);
+        const lines = await log(earlier);
+        await earlier.close();
 
-    test(`${where}: consent adds a visit to what the device has`, async () => {
-      const context = await chrome.newContext();
-      const earlier = await tab(context, { worker });
-      await like(earlier, '1');
-      await like(earlier, '2');
-      const ids = [(await slate(earlier)).id, (await slate(earlier)).id];
-      const unit = async (page) => (await arm(page)) && (await log(page)).findLast((line) => line.unit).unit;
-      const first = await unit(earlier);
-      const lines = await log(earlier);
-      await earlier.close();
-
-      const page = await tab(context, { worker, consent: { storage: false } });
-      assert.deepEqual([await profile(page), await log(page)], [[], []], 'the device is not read');
-      await like(page, '3');
-      ids.push((await slate(page)).id, (await slate(page)).id);
-      await page.evaluate(() => window.rec.profile.import([{ id: 'i', item: '4', type: 'like', time: 1e12 }]));
-      await like(page, '5');
-      const mine = await log(page);
-      await Promise.all([allow(page, { storage: true }), like(page, '6')]);
-      assert.equal(new Set(ids).size, 4, 'slates of both visits have names of their own');
-      for (const visit of [0, 1]) {
-        assert.deepEqual(await profile(page), ['1', '2', '4', '5', '6'], `visit ${visit}`);
-        assert.deepEqual((await log(page)).slice(0, -1), [...lines, ...mine]);
-        assert.equal(await unit(page), first);
-        if (visit === 0) await next(page, { worker });
-        assert.equal((await log(page)).at(-1).item, '6');
-      }
-      // The slate is that of a visitor who did all of it in one visit.
-      const whole = await tab(context, { worker, storage: 'memory' });
-      const events = await page.evaluate(() => window.rec.profile.export());
-      await whole.evaluate((events) => window.rec.profile.import(events), events);
-      assert.deepEqual((await slate(page)).items, (await slate(whole)).items);
-      await context.close();
-    });
-
-    test(`${where}: consent withdrawn erases the device and goes on in memory, in all tabs`, async () => {
-      const context = await chrome.newContext();
-      const [one, two] = [await tab(context, { worker }), await tab(context, { worker: !worker })];
-      for (const [page, item] of [
-        [one, '1'],
-        [two, '2'],
-        [one, '3'],
-      ])
-        await like(page, item);
-      const given = await arm(one);
-      assert.equal(await arm(two), given);
-      await slate(one);
-      await one.waitForFunction(async () => (await window.rec.profile.get()).length === 3);
-      await two.waitForFunction(async () => (await window.rec.profile.get()).length === 3);
-      const before = await log(one);
-      assert.deepEqual(await kept(context), ALL);
-      const off = { storage: false, profiling: true };
-      assert.equal(await allow(one, { storage: false }), 'done');
-      await heard(two, off);
-      await two.waitForFunction(async () => (await indexedDB.databases()).length === 0);
-      assert.deepEqual(await kept(context), NOTHING);
-      for (const page of [one, two]) {
-        const said = await features(page);
-        assert.deepEqual([said.storage, said.storageError, said.consent], ['memory', undefined, off]);
-        assert.deepEqual((await profile(page)).sort(), ['1', '2', '3']);
-        assert.deepEqual(await log(page), before);
-        await like(page, '9');
-        assert.equal((await slate(page)).items.length, 5);
-        assert.equal(await arm(page), given, 'an arm stays for the visit');
-      }
-      assert.equal((await profile(one)).length, 4, 'tabs no longer share');
-      assert.deepEqual(await kept(context), NOTHING);
-      // Both may allow it again: what both have is there once.
-      for (const page of [one, two]) assert.equal(await allow(page, { storage: true }), 'done');
-      assert.deepEqual((await profile(two)).sort(), ['1', '2', '3', '9', '9']);
-      const all = await log(two);
-      assert.equal(all.length, before.length + 4);
-      const slates = all.filter((line) => line.slots).map((line) => line.slate);
-      assert.equal(new Set(slates).size, slates.length);
-      await two.evaluate(() => window.rec.setConsent({ storage: false }));
-      await heard(one, off);
-      await one.waitForFunction(async () => (await indexedDB.databases()).length === 0);
-      await next(one, { worker, consent: { storage: false } });
-      assert.deepEqual([await profile(one), await log(one), await kept(context)], [[], [], NOTHING]);
-      assert.deepEqual([...one.messages, ...two.messages], []);
-      await context.close();
-    });
-
-    test(`${where}: without profiling a visitor is always a new one, and nothing is kept`, async () => {
-      const context = await chrome.newContext();
-      const page = await tab(context, { worker, consent: { profiling: false } });
-      const explore = { policy: 'thompson', ignored: 2, seed: 7, decision: 'd' };
-      const expected = await slate(page, { explore });
-      const event = await like(page, '50');
-      assert.deepEqual([event.item, event.type, typeof event.id], ['50', 'like', 'string']);
-      const refused = await page.evaluate(() => window.rec.record({ item: '' }).catch((error) => error.code));
-      assert.equal(refused, 'argument', 'events are checked');
-      await page.evaluate(() => window.rec.profile.import([{ item: '7', type: 'hide' }]));
-      await page.evaluate(() => window.rec.record({ id: 'same', item: '1' }));
-      await page.evaluate(() => window.rec.record({ id: 'same', item: '1' }));
-      const held = await page.evaluate(async () => {
-        const { id } = await window.rec.recommend({ hold: true });
-        return window.rec.shown(id);
+        const page = await tab(context, { worker, consent: { storage: false } });
+        assert.deepEqual([await profile(page), await log(page)], [[], []], 'the device is not read');
+        await like(page, '3');
+        ids.push((await slate(page)).id, (await slate(page)).id);
+        await page.evaluate(() => window.rec.profile.import([{ id: 'i', item: '4', type: 'like', time: 1e12 }]));
+        await like(page, '5');
+        const mine = await log(page);
+        await Promise.all([allow(page, { storage: true }), like(page, '6')]);
+        assert.equal(new Set(ids).size, 4, 'slates of both visits have names of their own');
+        for (const visit of [0, 1]) {
+          assert.deepEqual(await profile(page), ['1', '2', '4', '5', '6'], `visit ${visit}`);
+          assert.deepEqual((await log(page)).slice(0, -1), [...lines, ...mine]);
+          assert.equal(await unit(page), first);
+          if (visit === 0) await next(page, { worker });
+          assert.equal((await log(page)).at(-1).item, '6');
+        }
+        // The slate is that of a visitor who did all of it in one visit.
+        const whole = await tab(context, { worker, storage: 'memory' });
+        const events = await page.evaluate(() => window.rec.profile.export());
+        await whole.evaluate((events) => window.rec.profile.import(events), events);
+        assert.deepEqual((await slate(page)).items, (await slate(whole)).items);
+        await context.close();
       });
-      assert.equal(held, false);
-      assert.equal(await arm(page), await arm(page), 'an arm stays for the visit');
-      assert.deepEqual((await slate(page, { explore })).items, expected.items);
-      assert.deepEqual([await profile(page), await log(page)], [[], []]);
-      assert.deepEqual((await features(page)).consent, { storage: true, profiling: false });
-      assert.deepEqual(await kept(context), [[], ['foretaste']], 'files may be kept');
 
-      assert.equal(await allow(page, { profiling: true }), 'done');
-      await like(page, '50');
-      const liked = await slate(page, { explore });
-      assert.notDeepEqual(liked.items, expected.items);
-      await arm(page);
-      const other = await tab(context, { worker });
-      assert.deepEqual(await profile(other), ['50']);
-      const id = await page.evaluate(async () => (await window.rec.recommend({ hold: true })).id);
-      assert.equal(await allow(page, { profiling: false }), 'done');
-      await heard(other, { storage: true, profiling: false });
-      for (const one of [page, other]) {
-        await like(one, '7');
-        assert.deepEqual([await profile(one), await log(one)], [[], []]);
-        assert.deepEqual((await slate(one, { explore })).items, expected.items);
-      }
-      assert.equal(await page.evaluate((id) => window.rec.shown(id), id), false, 'held slates are forgotten');
-      await page.waitForFunction(async () => (await indexedDB.databases()).length === 0);
-      await next(page, { worker });
-      assert.deepEqual([await profile(page), await log(page)], [[], []]);
-      await context.close();
+      test('consent withdrawn erases the device and goes on in memory, in all tabs', async () => {
+        const context = await chrome.newContext();
+        const [one, two] = [await tab(context, { worker }), await tab(context, { worker: !worker })];
+        for (const [page, item] of [
+          [one, '1'],
+          [two, '2'],
+          [one, '3'],
+        ])
+          await like(page, item);
+        const given = await arm(one);
+        assert.equal(await arm(two), given);
+        await slate(one);
+        await one.waitForFunction(async () => (await window.rec.profile.get()).length === 3);
+        await two.waitForFunction(async () => (await window.rec.profile.get()).length === 3);
+        const before = await log(one);
+        assert.deepEqual(await kept(context), ALL);
+        const off = { storage: false, profiling: true };
+        assert.equal(await allow(one, { storage: false }), 'done');
+        await heard(two, off);
+        await two.waitForFunction(async () => (await indexedDB.databases()).length === 0);
+        assert.deepEqual(await kept(context), NOTHING);
+        for (const page of [one, two]) {
+          const said = await features(page);
+          assert.deepEqual([said.storage, said.storageError, said.consent], ['memory', undefined, off]);
+          assert.deepEqual((await profile(page)).sort(), ['1', '2', '3']);
+          assert.deepEqual(await log(page), before);
+          await like(page, '9');
+          assert.equal((await slate(page)).items.length, 5);
+          assert.equal(await arm(page), given, 'an arm stays for the visit');
+        }
+        assert.equal((await profile(one)).length, 4, 'tabs no longer share');
+        assert.deepEqual(await kept(context), NOTHING);
+        // Both may allow it again: what both have is there once.
+        for (const page of [one, two]) assert.equal(await allow(page, { storage: true }), 'done');
+        assert.deepEqual((await profile(two)).sort(), ['1', '2', '3', '9', '9']);
+        const all = await log(two);
+        assert.equal(all.length, before.length + 4);
+        const slates = all.filter((line) => line.slots).map((line) => line.slate);
+        assert.equal(new Set(slates).size, slates.length);
+        await two.evaluate(() => window.rec.setConsent({ storage: false }));
+        await heard(one, off);
+        await one.waitForFunction(async () => (await indexedDB.databases()).length === 0);
+        await next(one, { worker, consent: { storage: false } });
+        assert.deepEqual([await profile(one), await log(one), await kept(context)], [[], [], NOTHING]);
+        assert.deepEqual([...one.messages, ...two.messages], []);
+        await context.close();
+      });
+
+      test('without profiling a visitor is always a new one, and nothing is kept', async () => {
+        const context = await chrome.newContext();
+        const page = await tab(context, { worker, consent: { profiling: false } });
+        const explore = { policy: 'thompson', ignored: 2, seed: 7, decision: 'd' };
+        const expected = await slate(page, { explore });
+        const event = await like(page, '50');
+        assert.deepEqual([event.item, event.type, typeof event.id], ['50', 'like', 'string']);
+        const refused = await page.evaluate(() => window.rec.record({ item: '' }).catch((error) => error.code));
+        assert.equal(refused, 'argument', 'events are checked');
+        await page.evaluate(() => window.rec.profile.import([{ item: '7', type: 'hide' }]));
+        await page.evaluate(() => window.rec.record({ id: 'same', item: '1' }));
+        await page.evaluate(() => window.rec.record({ id: 'same', item: '1' }));
+        const held = await page.evaluate(async () => {
+          const { id } = await window.rec.recommend({ hold: true });
+          return window.rec.shown(id);
+        });
+        assert.equal(held, false);
+        assert.equal(await arm(page), await arm(page), 'an arm stays for the visit');
+        assert.deepEqual((await slate(page, { explore })).items, expected.items);
+        assert.deepEqual([await profile(page), await log(page)], [[], []]);
+        assert.deepEqual((await features(page)).consent, { storage: true, profiling: false });
+        assert.deepEqual(await kept(context), [[], ['foretaste']], 'files may be kept');
+
+        assert.equal(await allow(page, { profiling: true }), 'done');
+        await like(page, '50');
+        const liked = await slate(page, { explore });
+        assert.notDeepEqual(liked.items, expected.items);
+        await arm(page);
+        const other = await tab(context, { worker });
+        assert.deepEqual(await profile(other), ['50']);
+        const id = await page.evaluate(async () => (await window.rec.recommend({ hold: true })).id);
+        assert.equal(await allow(page, { profiling: false }), 'done');
+        await heard(other, { storage: true, profiling: false });
+        for (const one of [page, other]) {
+          await like(one, '7');
+          assert.deepEqual([await profile(one), await log(one)], [[], []]);
+          assert.deepEqual((await slate(one, { explore })).items, expected.items);
+        }
+        assert.equal(await page.evaluate((id) => window.rec.shown(id), id), false, 'held slates are forgotten');
+        await page.waitForFunction(async () => (await indexedDB.databases()).length === 0);
+        await next(page, { worker });
+        assert.deepEqual([await profile(page), await log(page)], [[], []]);
+        await context.close();
+      });
     });
   }
 

@@ -80,6 +80,18 @@ describe('the package in Node', () => {
     assert.deepEqual(await rec.profile.get(), []);
     await rec.profile.import(text);
     assert.deepEqual(await rec.profile.get(), [kept]);
+    const events = await rec.profile.get();
+    assert.deepEqual(JSON.parse(text), { version: 1, events });
+    // Before version 1 it was the list.
+    for (const earlier of [JSON.stringify(events), text]) {
+      await rec.profile.clear();
+      await rec.profile.import(earlier);
+      assert.deepEqual(await rec.profile.get(), events);
+    }
+    assert.equal(await codeOf(rec.profile.import(text.replace('"version":1', '"version":2'))), 'too-new');
+    for (const none of ['{"version":1}', '{"version":"1","events":[]}', '{}', 'null', '5'])
+      assert.equal(await codeOf(rec.profile.import(none)), 'argument', none);
+    assert.deepEqual(await rec.profile.get(), events);
     assert.equal(await codeOf(rec.profile.import('{')), 'malformed');
     assert.equal(await codeOf(rec.profile.import([{ item: '', type: 'like' }])), 'argument');
     assert.deepEqual(await rec.profile.get(), [kept], 'nothing is lost');
@@ -253,6 +265,37 @@ describe('the package in Node', () => {
     other.dispose();
     assert.equal(await codeOf(other.recommend()), 'disposed');
     assert.equal(await codeOf(other.assign({ name: 'e', arms: { a: 1, b: 1 } })), 'disposed');
+  });
+
+  test('consent changes what is kept in memory, too', async () => {
+    const other = await open(TINY, { consent: { profiling: false } });
+    const expected = ids((await other.recommend({ k: 9 })).items);
+    assert.equal((await other.record({ item: '50', type: 'like' })).item, '50');
+    assert.deepEqual([await other.profile.get(), await other.exportLog()], [[], '']);
+    assert.deepEqual(ids((await other.recommend({ k: 9 })).items), expected);
+    await other.setConsent({ profiling: true });
+    await other.record({ item: '50', type: 'like' });
+    assert.notDeepEqual(ids((await other.recommend({ k: 9 })).items), expected);
+    await other.setConsent({});
+    for (const storage of [false, true]) await other.setConsent({ storage });
+    assert.equal((await other.profile.get()).length, 1);
+    await other.setConsent({ profiling: false });
+    assert.deepEqual(other.features().consent, { storage: true, profiling: false });
+    assert.deepEqual([await other.profile.get(), await other.exportLog()], [[], '']);
+    for (const wrong of [null, 'x', { storage: 1 }, { profiling: 'no' }, { other: false }])
+      assert.equal(await codeOf(other.setConsent(wrong)), 'argument');
+    other.dispose();
+    assert.equal(await codeOf(other.setConsent({ storage: true })), 'disposed');
+  });
+
+  test('clearing forgets slates that wait to be seen', async () => {
+    await rec.profile.clear();
+    const { id } = await rec.recommend({ k: 2, hold: true });
+    await rec.profile.clear();
+    assert.equal(await rec.shown(id), false);
+    await rec.record({ item: '50', type: 'like', slate: id });
+    assert.equal((await rec.exportLog()).trim().split('\n').length, 1);
+    await rec.profile.clear();
   });
 
   test('falls back to memory if storage is denied', async () => {

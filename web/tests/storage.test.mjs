@@ -174,6 +174,49 @@ describe('kept on the device', () => {
     await context.close();
   });
 
+  test('databases of earlier versions keep events, log and id, with and without consent', async () => {
+    for (const version of [1, 2]) {
+      for (const storage of [true, false]) {
+        const context = await chrome.newContext();
+        const page = await context.newPage();
+        await page.goto(`${server.address}empty.html`);
+        await page.evaluate(async (version) => {
+          const database = await new Promise((resolve) => {
+            const request = indexedDB.open('foretaste', version);
+            request.onupgradeneeded = () => {
+              const profiles = request.result.createObjectStore('profiles');
+              // As the first pages with each version wrote it: no line was marked as an event of the profile.
+              profiles.put([{ id: 'a', item: '7', type: 'like', time: 1000 }], 'default');
+              profiles.put('the unit', ['default', 'unit']);
+              if (version === 1) return;
+              const log = request.result.createObjectStore('log', { autoIncrement: true });
+              log.createIndex('namespace', 'namespace');
+              log.put({ namespace: 'default', line: '{"id":"a","item":"7","type":"like","time":1000}' });
+              log.put({ namespace: 'other', line: '{"id":"b","item":"8","type":"like","time":1000}' });
+            };
+            request.onsuccess = () => resolve(request.result);
+          });
+          database.close();
+        }, version);
+        await reopened(page, { consent: { storage } });
+        await like(page, '9');
+        await page.evaluate(() => window.rec.setConsent({ storage: true }));
+        await page.evaluate(() => window.rec.assign({ name: 'e', arms: { a: 1, b: 1 } }));
+        for (let visit = 0; visit < 2; visit++) {
+          assert.deepEqual(await profile(page), ['7', '9'], `version ${version}, visit ${visit}`);
+          const [log, unit] = await page.evaluate(async () => {
+            const lines = (await window.rec.exportLog()).trim().split('\n');
+            return [lines.length, JSON.parse(lines.at(-1)).unit];
+          });
+          assert.deepEqual([log, unit], [version + 1, 'the unit']);
+          await page.reload();
+          await reopened(page);
+        }
+        await context.close();
+      }
+    }
+  });
+
   test('with a later version or a full disk the page continues in memory and reports it', async () => {
     const context = await chrome.newContext();
     const page = await tab(context);

@@ -85,10 +85,13 @@ export class VisitorConsent {
   private async openStore(): Promise<Store | undefined> {
     if (!this.wanted || !this.consent.storage || !this.consent.profiling) return undefined;
     this.storageError = undefined;
+    const failed = (error: unknown) => {
+      this.storageError = said(error);
+    };
     try {
       const store = await Store.open(this.namespace, this.cap);
       store.onNews((news) => {
-        if (typeof news === 'object' && 'consent' in news) this.inTurn(() => this.change(news.consent, news)).catch(() => {});
+        if (typeof news === 'object' && 'consent' in news) this.inTurn(() => this.change(news.consent, news)).catch(failed);
         else if (this.log.store === store) this.profile.take(store, news);
       });
       store.onDeleted = () => this.reopen(store);
@@ -96,7 +99,7 @@ export class VisitorConsent {
       return store;
     } catch (error) {
       // Private windows and strict settings deny storage; the page still recommends.
-      this.storageError = said(error);
+      failed(error);
       return undefined;
     }
   }
