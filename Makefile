@@ -136,4 +136,4 @@ package: build ## the npm package as a tarball, with a tower for browsers withou
 
 clean: ## remove what was built
 	cargo clean
-	rm -rf web/dist web/pkg
+	rm -rf web/dist web/pkg web/LICENSE-*

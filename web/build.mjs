@@ -189,6 +189,11 @@ for (const glue of new Set(MODULES.map((module) => `${module.glue}.js`))) {
   const path = at('dist/package/wasm', glue);
   fs.writeFileSync(path, (await transform(read(path), { minify: true, format: 'esm' })).code);
 }
+// The modules are in the inline entry once; its source map need not have them again.
+const map = JSON.parse(read(at('dist/package/inline.js.map')));
+map.sourcesContent = map.sourcesContent.map((text, i) => (map.sources[i].startsWith('inline:') ? '' : text));
+fs.writeFileSync(at('dist/package/inline.js.map'), JSON.stringify(map));
+for (const name of ['LICENSE-APACHE', 'LICENSE-MIT']) fs.cpSync(at('..', name), at(name));
 fs.cpSync(at('src/page/index.html'), at('dist/index.html'));
 fs.cpSync(at('src/page/style.css'), at('dist/style.css'));
 

@@ -1,8 +1,11 @@
 // The cells of the matrix, in the order in which they run.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 
 /**
  * @typedef {object} Cell
- * @property {string} name What the table shows.
+ * @property {string} tool What the table shows.
+ * @property {string} [mode] How the tool is used; modes with equal results share a row.
  * @property {string} project The folder of `projects/` whose package.json is installed.
  * @property {string[]} [files] Folders of `projects/` whose files are laid out below its own. Default: `common`.
  * @property {string} [bundle] Where the project keeps the bundle. Default: `public/bundle`.
@@ -17,7 +20,9 @@
  * @property {Record<string, string>} [write] Further files, such as a configuration.
  * @property {string} [needs] What a reader must do besides; the table shows it.
  * @property {RegExp} [fails] The error that the page must show where it cannot work unconfigured.
- * @property {boolean} [own] `false`: without a worker of the page's own.
+ * @property {string[]} [visits] What the result has. Default: all visits; without a page those of `trial`.
+ * @property {{ pattern: RegExp, count: number }} [logs] What the page itself writes to the console.
+ * @property {number} [within] Seconds from the start of `npm install`, with nothing kept from before, to the slate.
  * @property {boolean} [firefox] Whether Firefox opens it too.
  */
 
@@ -29,35 +34,36 @@ const INLINE = [[/from 'foretaste'/, "from 'foretaste/inline'"]];
 /** @returns {Cell[]} */
 const vite = (version) => {
   const project = `vite${version}`;
-  const built = { name: `Vite ${version} build`, project, build: ['vite', 'build'], dist: 'dist', firefox: version === 8 };
-  const dev = { project, dev: ['vite', '--port', '{port}', '--strictPort'] };
-  if (version === 8) return [built, { ...dev, name: 'Vite 8 dev' }];
+  const tool = `Vite ${version}`;
+  const built = { tool, mode: 'build', project, build: ['vite', 'build'], dist: 'dist', firefox: version === 8 };
+  const dev = { tool, project, dev: ['vite', '--port', '{port}', '--strictPort'] };
+  if (version === 8) return [built, { ...dev, mode: 'dev' }];
   // The development server of these versions moves a package away from its files.
   const config = "export default { optimizeDeps: { exclude: ['foretaste'] } };\n";
   return [
     built,
+    { ...dev, mode: 'dev, as it comes', fails: /optimizeDeps/ },
     {
       ...dev,
-      name: `Vite ${version} dev`,
+      mode: 'dev',
       write: { 'vite.config.js': config },
       needs: "`optimizeDeps: { exclude: ['foretaste'] }`",
     },
-    { ...dev, name: `Vite ${version} dev, inline`, edits: INLINE, needs: '`foretaste/inline`' },
-    { ...dev, name: `Vite ${version} dev, as it comes`, fails: /optimizeDeps/ },
+    { ...dev, mode: 'dev, inline', edits: INLINE, needs: '`foretaste/inline`' },
   ];
 };
 
 /** @returns {Cell[]} */
 const next = (version, builders) => {
-  const at = { project: `next${version}`, files: ['common', 'next'] };
+  const at = { tool: `Next ${version}`, project: `next${version}`, files: ['common', 'next'] };
   return Object.entries(builders).flatMap(([builder, flags]) => [
     {
       ...at,
-      name: `Next ${version} build, ${builder}`,
+      mode: `build with ${builder}`,
       build: ['next', 'build', ...flags],
       dev: ['next', 'start', '--port', '{port}'],
     },
-    { ...at, name: `Next ${version} dev, ${builder}`, dev: ['next', 'dev', ...flags, '--port', '{port}'] },
+    { ...at, mode: `dev with ${builder}`, dev: ['next', 'dev', ...flags, '--port', '{port}'] },
   ]);
 };
 
@@ -74,11 +80,24 @@ const beside = (page, bundle) => ({
   'public/bundle': bundle,
 });
 
+/** A newcomer's path: the lines of the package's README in a new project. */
+const [, lines] = /```js\n([\s\S]*?)```/.exec(readFileSync(join(import.meta.dirname, '../../web/README.md'), 'utf8'));
+const newcomer = {
+  tool: "The README's lines in a new project of Vite 8",
+  project: 'newcomer',
+  files: [],
+  write: { 'main.js': `${lines}document.querySelector('#result').textContent = '{}';\n` },
+  visits: [],
+  logs: { pattern: /^log: \d+ .+ [\d.e-]+$/, count: 5 },
+};
+
 /** @type {Cell[]} */
-export const CELLS = [
+const cells = [
+  { ...newcomer, mode: 'dev, timed', dev: ['vite', '--port', '{port}', '--strictPort'], within: 60 },
+  { ...newcomer, mode: 'build', build: ['vite', 'build'], dist: 'dist' },
   ...vite(8),
   {
-    name: 'webpack 5',
+    tool: 'webpack 5',
     project: 'webpack5',
     build: ['webpack'],
     copy: PUBLIC,
@@ -87,7 +106,7 @@ export const CELLS = [
     needs: '`performance.assetFilter`, or it warns of the size of the modules',
   },
   {
-    name: 'esbuild',
+    tool: 'esbuild',
     project: 'esbuild',
     build: esbuild,
     copy: { ...PAGE, ...SCRIPTS },
@@ -95,7 +114,8 @@ export const CELLS = [
     needs: 'a copy of the files',
   },
   {
-    name: 'esbuild, inline',
+    tool: 'esbuild',
+    mode: 'inline',
     project: 'esbuild',
     build: esbuild,
     edits: INLINE,
@@ -107,64 +127,89 @@ export const CELLS = [
   ...next(15, { Turbopack: ['--turbopack'], webpack: [] }),
   ...[7, 6, 5].flatMap(vite),
   {
-    name: 'Rollup, import-meta-assets',
+    tool: 'Rollup',
+    mode: 'with a plugin',
     project: 'rollup',
     build: ['rollup', '--config'],
     copy: PAGE,
     dist: 'dist',
-    own: false,
+    visits: ['page', 'worker'],
     edits: [[/await ownTrial.*/, '{};']],
     needs: '`@web/rollup-plugin-import-meta-assets`',
   },
   {
-    name: 'Rollup',
+    tool: 'Rollup',
     project: 'rollup',
     build: ['rollup', '--config', 'rollup.plain.js'],
     copy: { ...PAGE, ...SCRIPTS },
     dist: 'dist',
     needs: 'a copy of the files',
   },
-  { name: 'Parcel build', project: 'parcel', build: ['parcel', 'build', 'index.html', '--no-cache'], copy: PUBLIC, dist: 'dist' },
   {
-    name: 'Parcel dev',
+    tool: 'Parcel',
+    mode: 'build',
+    project: 'parcel',
+    build: ['parcel', 'build', 'index.html', '--no-cache'],
+    copy: PUBLIC,
+    dist: 'dist',
+  },
+  {
+    tool: 'Parcel',
+    mode: 'dev',
     project: 'parcel',
     bundle: 'dist/bundle',
     dev: ['parcel', 'serve', 'index.html', '--port', '{port}', '--no-cache'],
   },
   {
-    name: 'SvelteKit build',
+    tool: 'SvelteKit',
+    mode: 'build',
     project: 'sveltekit',
     bundle: 'static/bundle',
     build: ['vite', 'build'],
     dev: ['vite', 'preview', '--port', '{port}', '--strictPort'],
   },
   {
-    name: 'SvelteKit dev',
+    tool: 'SvelteKit',
+    mode: 'dev',
     project: 'sveltekit',
     bundle: 'static/bundle',
     dev: ['vite', 'dev', '--port', '{port}', '--strictPort'],
   },
-  { name: 'Astro build', project: 'astro', build: ['astro', 'build'], dist: 'dist' },
-  { name: 'Astro dev', project: 'astro', dev: ['astro', 'dev', '--port', '{port}'] },
-  { ...plain, name: 'A plain page', edits: VENDOR, dist: 'site', copy: beside('', 'bundle') },
-  { ...plain, name: 'A plain page under a path', base: '/shop/deep/', edits: VENDOR, dist: 'site', copy: beside('', 'bundle') },
+  { tool: 'Astro', mode: 'build', project: 'astro', build: ['astro', 'build'], dist: 'dist' },
+  { tool: 'Astro', mode: 'dev', project: 'astro', dev: ['astro', 'dev', '--port', '{port}'] },
+  { ...plain, tool: 'A plain page', edits: VENDOR, dist: 'site', copy: beside('', 'bundle') },
   {
     ...plain,
-    name: 'The bundle in another folder',
+    tool: 'A plain page',
+    mode: 'under a path',
+    base: '/shop/deep/',
+    edits: VENDOR,
+    dist: 'site',
+    copy: beside('', 'bundle'),
+  },
+  {
+    ...plain,
+    tool: 'A plain page',
+    mode: 'its bundle in another folder',
     edits: [...VENDOR, [/'bundle\/'/, "'/static/films'"]],
     dist: 'site',
     copy: beside('', 'static/films'),
   },
   {
     ...plain,
-    name: 'A strict content security policy',
+    tool: 'A plain page',
+    mode: 'strict content security policy',
     headers: { 'content-security-policy': "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'" },
     edits: VENDOR,
     dist: 'site',
     copy: beside('', 'bundle'),
   },
-  { name: 'Node 20', project: 'node20', files: ['common', 'node'], run: ['node', 'main.js'] },
-  { name: 'Node 22', project: 'node22', files: ['common', 'node'], run: ['node', 'main.js'] },
-  { name: 'vitest, node', project: 'vitest', run: ['vitest', 'run', '--environment=node'] },
-  { name: 'vitest, jsdom', project: 'vitest', run: ['vitest', 'run', '--environment=jsdom'] },
+  { tool: 'Node 20', project: 'node20', files: ['common', 'node'], run: ['node', 'main.js'] },
+  { tool: 'Node 22', project: 'node22', files: ['common', 'node'], run: ['node', 'main.js'] },
+  { tool: 'TypeScript 5.9 and 7', project: 'types', files: [], run: ['node', 'main.js'], visits: [] },
+  { tool: 'vitest', mode: 'node', project: 'vitest', run: ['vitest', 'run', '--environment=node'] },
+  { tool: 'vitest', mode: 'jsdom', project: 'vitest', run: ['vitest', 'run', '--environment=jsdom'] },
 ];
+
+/** Each with its name, for the log and to be chosen by. */
+export const CELLS = cells.map((cell) => ({ ...cell, name: [cell.tool, cell.mode].filter(Boolean).join(' ') }));

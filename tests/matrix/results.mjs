@@ -1,5 +1,6 @@
 // What a cell must answer, and the table of what the cells answered.
 import { execFileSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 export const root = join(import.meta.dirname, '../..');
@@ -11,13 +12,12 @@ export async function expectedSlate() {
   const ids = items.map(({ id }) => id).join();
   return {
     /** Checks the visits of one cell. Returns for each whether it passed, or throws. */
-    check(result, { fails, own = true, run }) {
+    check(result, { fails, run, visits = run ? ['page', 'worker'] : ['page', 'worker', 'own', 'own, worker'] }) {
       if (fails) {
         const error = result.page?.error ?? '';
         if (!fails.test(error)) throw new Error(`expected an error like ${fails}, got ${error || 'none'}`);
         return { error };
       }
-      const visits = ['page', 'worker', ...(own && !run ? ['own', 'own, worker'] : [])];
       for (const name of visits) {
         const { ids: got, error, features } = result[name] ?? { error: 'no visit' };
         if (error) throw new Error(`${name}: ${error}`);
@@ -30,17 +30,35 @@ export async function expectedSlate() {
   };
 }
 
-/** The rows as Markdown. */
+/** The rows as Markdown. Modes of a tool that have equal results share one. */
 export function table(rows) {
   const mark = (result, name) => (result === undefined ? '' : result[name] ? 'yes' : '–');
-  const lines = rows.map(({ cell, results, fault }) => {
+  const lines = [];
+  for (const { cell, results, fault } of rows) {
     const { chrome, firefox } = results;
-    const needs = fault ? 'fails' : cell.fails ? `\`${chrome.error}\`` : (cell.needs ?? '');
-    return [cell.name, mark(chrome, 'page'), mark(chrome, 'worker'), mark(chrome, 'own'), mark(firefox, 'page'), needs];
-  });
-  const head = [
-    ['where', 'in the page', '`worker: true`', 'a worker of yours', 'Firefox', 'needs'],
-    ['---', '---', '---', '---', '---', '---'],
-  ];
-  return [...head, ...lines].map((cells) => `| ${cells.join(' | ')} |\n`).join('');
+    const needs = fault ? 'fails' : cell.fails ? 'an error that names the next two' : (cell.needs ?? '');
+    const marks = [mark(chrome, 'page'), mark(chrome, 'worker'), mark(chrome, 'own'), mark(firefox, 'page'), needs];
+    const last = lines.at(-1);
+    if (last?.tool === cell.tool && last.marks.join() === marks.join()) last.modes.push(cell.mode);
+    else lines.push({ tool: cell.tool, modes: [cell.mode], marks });
+  }
+  const head = ['where', 'in the page', '`worker: true`', 'a worker of yours', 'in Firefox', 'needs'];
+  const named = lines.map(({ tool, modes, marks }) => [
+    [tool, modes.filter(Boolean).join(', ')].filter(Boolean).join(': '),
+    ...marks,
+  ]);
+  return [head, head.map(() => '---'), ...named].map((cells) => `| ${cells.join(' | ')} |\n`).join('');
+}
+
+const PAGE = join(root, 'web/TROUBLESHOOTING.md');
+const BETWEEN = /(<!-- made by make test-matrix -->\n)[\s\S]*?(?=<!-- \/ -->)/;
+
+/** Writes the table into the page of the package. */
+export function publish(text) {
+  const page = readFileSync(PAGE, 'utf8');
+  if (!BETWEEN.test(page)) throw new Error(`${PAGE}: the marks of the table are gone`);
+  writeFileSync(
+    PAGE,
+    page.replace(BETWEEN, (_, mark) => `${mark}\n${text}\n`),
+  );
 }

@@ -1,5 +1,6 @@
 // Installs the packed package in the projects of `cells.mjs`, builds and serves them, opens each in a browser and
-// checks that it recommends, with an empty console and no warning in the build. Writes target/matrix/table.md.
+// checks that it recommends, with an empty console and no warning in the build. Writes target/matrix/table.md, and
+// after a whole run without a fault the table of web/TROUBLESHOOTING.md.
 // usage: node run.mjs TARBALL [WORD…]     cells whose name or project starts with a word; without one all cells
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -8,7 +9,7 @@ import { basename, join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { Browsers, freePort, serve } from './browsers.mjs';
 import { CELLS } from './cells.mjs';
-import { expectedSlate, root, table } from './results.mjs';
+import { expectedSlate, publish, root, table } from './results.mjs';
 
 const here = import.meta.dirname;
 const work = join(root, 'target/matrix');
@@ -27,7 +28,6 @@ const env = {
   BROWSER: 'none',
   NEXT_TELEMETRY_DISABLED: '1',
   ASTRO_TELEMETRY_DISABLED: '1',
-  npm_config_cache: join(work, 'npm'),
   npm_config_update_notifier: 'false',
   npm_config_engine_strict: 'true',
 };
@@ -81,9 +81,11 @@ fs.mkdirSync(work, { recursive: true });
 for (const old of fs.readdirSync(work).filter((name) => name.endsWith('.tgz'))) fs.rmSync(join(work, old));
 fs.copyFileSync(tarball, packed);
 
-/** Installs a project's packages and the package beside them, unless they are there. */
-async function install(project, withPackage = true) {
+/** Installs a project's packages and the package, unless they are there. `fresh` takes nothing from before. */
+async function install(project, { withPackage = true, fresh = false } = {}) {
   const folder = join(work, project);
+  const cache = fresh ? join(folder, 'npm') : join(work, 'npm');
+  if (fresh) fs.rmSync(folder, { recursive: true, force: true });
   fs.mkdirSync(folder, { recursive: true });
   const manifest = JSON.parse(fs.readFileSync(join(here, 'projects', project, 'package.json'), 'utf8'));
   if (withPackage) manifest.dependencies = { ...manifest.dependencies, foretaste: `file:../${basename(packed)}` };
@@ -91,7 +93,7 @@ async function install(project, withPackage = true) {
   const stamp = join(folder, 'node_modules/.installed');
   if (fs.existsSync(stamp) && fs.readFileSync(stamp, 'utf8') === text) return folder;
   fs.writeFileSync(join(folder, 'package.json'), text);
-  await run(['npm', 'install', '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error'], folder);
+  await run(['npm', 'install', '--cache', cache, '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error'], folder);
   fs.writeFileSync(stamp, text);
   return folder;
 }
@@ -131,7 +133,7 @@ const WARNING = /\bwarn(ing)?s?\b|⚠|\(!\)|\bdeprecat/i;
 
 /** Runs one cell. Throws what is wrong with it. */
 async function runCell(cell, browsers, expected) {
-  const folder = await install(cell.project);
+  const folder = await install(cell.project, { fresh: cell.within !== undefined });
   layOut(cell, folder);
   if (cell.run) {
     const output = await run(cell.run, folder);
@@ -158,7 +160,7 @@ async function runCell(cell, browsers, expected) {
     const results = {};
     for (const name of ['chrome', ...(cell.firefox ? ['firefox'] : [])]) {
       const dev = cell.dev !== undefined && cell.build === undefined;
-      const found = await browsers.open(name, url, { dev, limit: LIMIT / 3, logs: cell.logs });
+      const found = await browsers.open(name, url, { dev, limit: LIMIT / 3, logs: cell.logs, faulty: cell.fails !== undefined });
       results[name] = expected.check(found, cell);
     }
     return results;
@@ -170,7 +172,7 @@ async function runCell(cell, browsers, expected) {
   }
 }
 
-await install(NODE, false);
+await install(NODE, { withPackage: false });
 const expected = await expectedSlate();
 const browsers = new Browsers();
 const rows = [];
@@ -185,6 +187,7 @@ try {
       fault = error.message;
     }
     const seconds = ((Date.now() - began) / 1000).toFixed(1);
+    if (seconds > cell.within) fault ??= `it took ${seconds} s, at most ${cell.within} s are allowed`;
     rows.push({ cell, results, fault });
     console.log(`${fault ? 'FAIL' : 'ok  '} ${cell.name} (${seconds} s)`);
     if (fault) console.log(fault.replace(/^/gm, '       '));
@@ -196,3 +199,4 @@ const text = table(rows);
 fs.writeFileSync(join(work, 'table.md'), text);
 console.log(`\n${text}`);
 if (rows.some(({ fault }) => fault)) process.exitCode = 1;
+else if (words.length === 0) publish(text);

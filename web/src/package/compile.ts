@@ -6,6 +6,11 @@ import type { WasmSource } from './types.js';
 /** A module, and how many bytes are fetched for it; 0 if nobody knows. */
 export type Source = { source: WasmSource; bytes: number };
 
+/** A server that answers with a page has no such file: Vite's does not, before version 8, where it moves the script. */
+const NO_FILE =
+  "found HTML where WASM was expected; in Vite before 8 set `optimizeDeps: { exclude: ['foretaste'] }`, else copy the package's " +
+  'files, give the address as `wasm`, or import `foretaste/inline`';
+
 /** Compiles a WASM module: while it arrives if the host gives its content type, else once it is complete. */
 export async function compileWasm(source: WasmSource, priority: RequestPriority = 'auto'): Promise<WebAssembly.Module> {
   if (source instanceof WebAssembly.Module) return source;
@@ -31,7 +36,7 @@ async function compileBytes(bytes: BufferSource, part: string): Promise<WebAssem
     return await WebAssembly.compile(bytes);
   } catch (error) {
     const isHtml = new Uint8Array(bytes instanceof ArrayBuffer ? bytes : bytes.buffer)[0] === '<'.charCodeAt(0);
-    throw malformed(error, part, isHtml ? 'found HTML where WASM was expected; give its address as `wasm`' : undefined);
+    throw malformed(error, part, isHtml ? NO_FILE : undefined);
   }
 }
 
