@@ -83,7 +83,7 @@ const beside = (page, bundle) => ({
 /** A newcomer's path: the lines of the package's README in a new project. */
 const [, lines] = /```js\n([\s\S]*?)```/.exec(readFileSync(join(import.meta.dirname, '../../web/README.md'), 'utf8'));
 const newcomer = {
-  tool: "The README's lines in a new project of Vite 8",
+  tool: "The README's lines in a new Vite project",
   project: 'newcomer',
   files: [],
   write: { 'main.js': `${lines}document.querySelector('#result').textContent = '{}';\n` },
@@ -93,7 +93,7 @@ const newcomer = {
 
 /** @type {Cell[]} */
 const cells = [
-  { ...newcomer, mode: 'dev, timed', dev: ['vite', '--port', '{port}', '--strictPort'], within: 60 },
+  { ...newcomer, mode: 'dev within 60 s of `npm install`', dev: ['vite', '--port', '{port}', '--strictPort'], within: 60 },
   { ...newcomer, mode: 'build', build: ['vite', 'build'], dist: 'dist' },
   ...vite(8),
   {
@@ -149,7 +149,7 @@ const cells = [
     tool: 'Parcel',
     mode: 'build',
     project: 'parcel',
-    build: ['parcel', 'build', 'index.html', '--no-cache'],
+    build: ['parcel', 'build', 'index.html', '--no-cache', '--log-level', 'warn'],
     copy: PUBLIC,
     dist: 'dist',
   },
@@ -177,7 +177,7 @@ const cells = [
   },
   { tool: 'Astro', mode: 'build', project: 'astro', build: ['astro', 'build'], dist: 'dist' },
   { tool: 'Astro', mode: 'dev', project: 'astro', dev: ['astro', 'dev', '--port', '{port}'] },
-  { ...plain, tool: 'A plain page', edits: VENDOR, dist: 'site', copy: beside('', 'bundle') },
+  { ...plain, tool: 'A plain page', mode: 'at the root', edits: VENDOR, dist: 'site', copy: beside('', 'bundle') },
   {
     ...plain,
     tool: 'A plain page',
@@ -190,7 +190,7 @@ const cells = [
   {
     ...plain,
     tool: 'A plain page',
-    mode: 'its bundle in another folder',
+    mode: 'bundle in another folder',
     edits: [...VENDOR, [/'bundle\/'/, "'/static/films'"]],
     dist: 'site',
     copy: beside('', 'static/films'),
@@ -198,7 +198,7 @@ const cells = [
   {
     ...plain,
     tool: 'A plain page',
-    mode: 'strict content security policy',
+    mode: 'strict policy',
     headers: { 'content-security-policy': "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'" },
     edits: VENDOR,
     dist: 'site',

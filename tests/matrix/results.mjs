@@ -25,7 +25,7 @@ export async function expectedSlate() {
         if (name === 'worker' && !run && !(features.workers >= 1))
           throw new Error(`worker: none started: ${JSON.stringify(features)}`);
       }
-      return Object.fromEntries(visits.map((name) => [name, true]));
+      return Object.fromEntries(['page', ...visits].map((name) => [name, true]));
     },
   };
 }

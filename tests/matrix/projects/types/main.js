@@ -1,17 +1,7 @@
 // Checks `use.ts` with two compilers and every way to resolve a package. Declarations of the package are checked too.
 import { spawnSync } from 'node:child_process';
 
-const STRICT = [
-  '--noEmit',
-  '--strict',
-  '--exactOptionalPropertyTypes',
-  '--target',
-  'es2022',
-  '--lib',
-  'es2022,dom',
-  '--types',
-  '',
-];
+const STRICT = ['--noEmit', '--strict', '--exactOptionalPropertyTypes', '--target', 'es2022', '--lib', 'es2022,dom'];
 const NEW = [
   ['--module', 'esnext', '--moduleResolution', 'bundler'],
   ['--module', 'nodenext', '--moduleResolution', 'nodenext'],
