@@ -150,6 +150,12 @@ const resolveGlue = ({ path }) => ({ path: at('dist/package', path) });
 const wasm = (name) => fs.readFileSync(at('dist/package/wasm', `${name}.wasm`));
 /** A script that was built, without the address of its source map. */
 const script = (path) => read(at('dist/package', path)).replace(/^\/\/# sourceMappingURL=.*$/m, '');
+/** Names the modules of this build, from what is in them. */
+const modulesBuild = () => {
+  const hash = createHash('sha256');
+  MODULES.forEach(({ name }) => hash.update(wasm(name)));
+  return hash.digest('hex').slice(0, 12);
+};
 /** What the inline entry has in its script: the workers' scripts as they are, the modules as gzip in base64. */
 const inlined = {
   name: 'inline',
@@ -179,7 +185,10 @@ for (const names of SCRIPTS) {
       useIndex,
     ],
     external: ['react'],
-    define: { MODULE_BYTES: JSON.stringify(Object.fromEntries(MODULES.map(({ name }) => [name, wasm(name).length]))) },
+    define: {
+      MODULE_BYTES: JSON.stringify(Object.fromEntries(MODULES.map(({ name }) => [name, wasm(name).length]))),
+      MODULES_BUILD: JSON.stringify(modulesBuild()),
+    },
     minify: true,
     sourcemap: true,
     legalComments: 'none',

@@ -212,9 +212,9 @@ export async function statics(folder, headers = {}) {
 }
 
 /** Starts Chromium; with `profile`, a folder, it keeps its data there. */
-export async function browser({ profile } = {}) {
+export async function browser({ profile, args = [] } = {}) {
   const executablePath = execFileSync(join(root, '.ci/browser'), ['chrome'], { encoding: 'utf8' }).trim();
-  const options = { executablePath, args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'] };
+  const options = { executablePath, args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', ...args] };
   return profile ? chromium.launchPersistentContext(profile, options) : chromium.launch(options);
 }
 

@@ -1,33 +1,62 @@
-import { ForetasteError } from './errors.js';
-import { fetchFile } from './fetch.js';
+import { ForetasteError, said } from './errors.js';
+import { fetchFile, isUnreached, unreached } from './fetch.js';
 import { base } from './options.js';
 import type { WasmSource } from './types.js';
+import { retried } from './waiting.js';
 
 /** A module, and how many bytes are fetched for it; 0 if nobody knows. */
 export type Source = { source: WasmSource; bytes: number };
+
+/** Finds a module that the device keeps. */
+export type FindModule = (url: URL) => Promise<Response | undefined>;
 
 /** A server that answers with a page has no such file: Vite's does not, before version 8, where it moves the script. */
 const NO_FILE =
   "found HTML where WASM was expected; in Vite before 8 set `optimizeDeps: { exclude: ['foretaste'] }`, else copy the package's " +
   'files, give the address as `wasm`, or import `foretaste/inline`';
+const FORBIDDEN = "the page's Content-Security-Policy forbids WebAssembly; its script-src needs 'wasm-unsafe-eval'";
 
-/** Compiles a WASM module: while it arrives if the host gives its content type, else once it is complete. */
-export async function compileWasm(source: WasmSource, priority: RequestPriority = 'auto'): Promise<WebAssembly.Module> {
+/** The address of a module; undefined if the page gives the module itself. */
+export function addressOf(source: WasmSource): URL | undefined {
+  return typeof source === 'string' || source instanceof URL ? new URL(source, base()) : undefined;
+}
+
+/**
+ * Compiles a WASM module: while it arrives if the host gives its content type, else once it is complete. Takes the kept
+ * module where the network is gone.
+ */
+export async function compileWasm(
+  source: WasmSource,
+  priority: RequestPriority = 'auto',
+  find: FindModule = async () => undefined,
+): Promise<WebAssembly.Module> {
   if (source instanceof WebAssembly.Module) return source;
   if (source instanceof Response) return compileResponse(source, source.url);
-  if (typeof source !== 'string' && !(source instanceof URL)) return compileBytes(source, 'wasm');
-  const url = new URL(source, base());
+  const url = addressOf(source);
+  if (!url) return compileBytes(source as BufferSource, 'wasm');
   const name = url.pathname.slice(url.pathname.lastIndexOf('/') + 1);
-  return compileResponse(await fetchFile(new URL('.', url), name + url.search, { priority }), name);
+  return retried(undefined, async () => {
+    try {
+      return await compileResponse(await fetchFile(new URL('.', url), name + url.search, { priority }), name);
+    } catch (error) {
+      const kept = isUnreached(error) ? await find(url) : undefined;
+      if (!kept) throw error;
+      return compileResponse(kept, name);
+    }
+  });
 }
 
 async function compileResponse(response: Response, part: string): Promise<WebAssembly.Module> {
-  if (!response.headers.get('content-type')?.startsWith('application/wasm'))
-    return compileBytes(await response.arrayBuffer(), part);
   try {
-    return await WebAssembly.compileStreaming(response);
+    // Engines refuse to stream any other type, such as one with a parameter.
+    if (response.headers.get('content-type') === 'application/wasm') {
+      return await WebAssembly.compileStreaming(response);
+    }
+    return await compileBytes(await response.arrayBuffer(), part);
   } catch (error) {
-    throw malformed(error, part);
+    // What breaks off is no error of the module.
+    if (error instanceof TypeError) throw unreached(error, part, response.url);
+    throw refused(error, part);
   }
 }
 
@@ -35,11 +64,15 @@ async function compileBytes(bytes: BufferSource, part: string): Promise<WebAssem
   try {
     return await WebAssembly.compile(bytes);
   } catch (error) {
-    const isHtml = new Uint8Array(bytes instanceof ArrayBuffer ? bytes : bytes.buffer)[0] === '<'.charCodeAt(0);
-    throw malformed(error, part, isHtml ? NO_FILE : undefined);
+    throw refused(error, part, new TextDecoder().decode(bytes).trimStart().startsWith('<') ? NO_FILE : undefined);
   }
 }
 
-function malformed(error: unknown, part: string, hint = String(error)): ForetasteError {
-  return new ForetasteError('malformed', `${part}: ${hint}`, part, { cause: error });
+function refused(error: unknown, part: string, hint?: string): ForetasteError {
+  if (error instanceof ForetasteError) return error;
+  const text = said(error);
+  if (/content.security.policy|\bcsp\b|unsafe-eval/i.test(text)) {
+    return new ForetasteError('blocked', `${part}: ${FORBIDDEN}`, part, { cause: error });
+  }
+  return new ForetasteError('malformed', `${part}: ${hint ?? text}`, part, { cause: error });
 }

@@ -7,7 +7,10 @@ import { consentOf } from './options.js';
 import { freshId, type LocalProfile } from './profile.js';
 import { notErased, Store, type Withdrawal } from './store.js';
 import type { Consent, Features, LoadOptions } from './types.js';
+import { answered } from './waiting.js';
 
+/** Milliseconds in which IndexedDB has to open. */
+const PATIENCE = 5000;
 /** Milliseconds in which news come that explain why the database is gone. */
 const NEWS = 200;
 /** Milliseconds between the clocks of two tabs, and between a write and the news of it. */
@@ -85,11 +88,12 @@ export class VisitorConsent {
   private async openStore(): Promise<Store | undefined> {
     if (!this.wanted || !this.consent.storage || !this.consent.profiling) return undefined;
     this.storageError = undefined;
+    const opening = Store.open(this.namespace, this.cap);
     const failed = (error: unknown) => {
       this.storageError = said(error);
     };
     try {
-      const store = await Store.open(this.namespace, this.cap);
+      const store = await answered(opening, 'IndexedDB', PATIENCE);
       store.onNews((news) => {
         if (typeof news === 'object' && 'consent' in news) this.inTurn(() => this.change(news.consent, news)).catch(failed);
         else if (this.log.store === store) this.profile.take(store, news);
@@ -98,6 +102,8 @@ export class VisitorConsent {
       if (this.closed) store.close();
       return store;
     } catch (error) {
+      // One that opens late is not used.
+      void opening.then((store) => store.close()).catch(() => {});
       // Private windows and strict settings deny storage; the page still recommends.
       failed(error);
       return undefined;
@@ -155,8 +161,8 @@ export class VisitorConsent {
 
   /** Erases what the device has of the namespace. */
   private async erase(store: Store | undefined, news: Withdrawal): Promise<void> {
-    const opened =
-      store ?? (await Store.existing(this.namespace, this.cap).catch((error: unknown) => Promise.reject(notErased(error))));
+    const existing = () => answered(Store.existing(this.namespace, this.cap), 'IndexedDB', PATIENCE);
+    const opened = store ?? (await existing().catch((error: unknown) => Promise.reject(notErased(error))));
     await opened?.withdraw(news);
   }
 

@@ -17,10 +17,12 @@ export type ErrorCode =
   | 'model'
   | 'trap'
   | 'network'
+  | 'redirect'
+  | 'blocked'
   | 'storage'
   | 'disposed';
 
-/** The class of every error of this package, except aborts: those are the `AbortError` of the signal. */
+/** The class of every error of this package, except aborts: those are the reason of the signal. */
 export class ForetasteError extends Error {
   override readonly name = 'ForetasteError';
 

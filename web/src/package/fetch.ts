@@ -1,4 +1,5 @@
-import { ForetasteError } from './errors.js';
+import { ForetasteError, said } from './errors.js';
+import { passing } from './waiting.js';
 
 /** A file of the manifest. */
 export type BundleFile = { path: string; role: string; bytes: number; sha256: string; rows?: number };
@@ -10,41 +11,86 @@ export interface FetchOptions {
   signal?: AbortSignal | undefined;
   /** `low` for files that the first answers do not need. */
   priority?: RequestPriority;
+  /** `reload` asks the host past all caches. */
+  cache?: RequestCache;
 }
+
+/** Answers of a host that is busy. */
+const BUSY = [429, 502, 503, 504];
+/** Milliseconds in which a browser reports a request that the page's policy forbids. */
+const REPORT_MS = 50;
 
 /** Fetches a file of the bundle's folder. Without cookies and redirects, so only the bundle's own host can answer. */
 export async function fetchFile(folder: URL, path: string, options: FetchOptions): Promise<Response> {
   const url = new URL(path, folder);
   if (url.protocol === 'file:') return new Response(await readFromDisk(url, path));
-  let response: Response;
+  const response = await request(url, path, options);
+  if (response.ok) return response;
+  const { status, type } = response;
+  void response.body?.cancel().catch(() => {});
+  if (type === 'opaqueredirect' || (status >= 300 && status < 400)) {
+    throw new ForetasteError('redirect', `${url}: the host sends this request elsewhere; give the final address`, path);
+  }
+  const code = status === 404 || status === 410 ? 'missing' : 'network';
+  const error = new ForetasteError(code, `${url}: the host answered ${status}`, path);
+  throw BUSY.includes(status) ? passing(error, waitOf(response)) : error;
+}
+
+async function request(
+  url: URL,
+  path: string,
+  { signal, priority = 'auto', cache = 'default' }: FetchOptions,
+): Promise<Response> {
+  let policy: string | undefined;
+  const note = ({ blockedURI, disposition, effectiveDirective }: SecurityPolicyViolationEvent) => {
+    if (blockedURI === url.href && disposition === 'enforce') policy = effectiveDirective;
+  };
+  globalThis.addEventListener?.('securitypolicyviolation', note as EventListener);
   try {
-    const { signal, priority = 'auto' } = options;
-    response = await fetch(url, { credentials: 'omit', redirect: 'error', priority, ...(signal && { signal }) });
+    return await fetch(url, { credentials: 'omit', redirect: 'manual', priority, cache, ...(signal && { signal }) });
   } catch (error) {
-    throw networkError(error, path);
+    signal?.throwIfAborted();
+    if (typeof SecurityPolicyViolationEvent !== 'undefined') await new Promise((resolve) => setTimeout(resolve, REPORT_MS));
+    if (policy === undefined) throw unreached(error, path, url.href);
+    const text = `${url}: the page's Content-Security-Policy forbids this request (${policy})`;
+    throw new ForetasteError('blocked', text, path, { cause: error });
+  } finally {
+    globalThis.removeEventListener?.('securitypolicyviolation', note as EventListener);
   }
-  if (!response.ok) {
-    const code = response.status === 404 || response.status === 410 ? 'missing' : 'network';
-    throw new ForetasteError(code, `${path}: the host answered ${response.status}`, path);
-  }
-  return response;
+}
+
+/** The milliseconds that a busy host asks to wait. */
+function waitOf({ headers }: Response): number {
+  const after = headers.get('retry-after') ?? '';
+  const wait = /^\d+$/.test(after) ? Number(after) * 1000 : Date.parse(after) - Date.now();
+  return Math.max(0, wait || 0);
+}
+
+/** The error of a request that got no answer, or only the start of one. */
+export function unreached(error: unknown, path: string, address: string): ForetasteError {
+  return passing(new ForetasteError('network', `${address || path}: cannot be fetched: ${said(error)}`, path, { cause: error }));
+}
+
+/** Whether an error says that the network or the host is gone. Errors of answers have no cause. */
+export function isUnreached(error: unknown): boolean {
+  return error instanceof ForetasteError && error.code === 'network' && error.cause !== undefined;
 }
 
 /** Reads a response chunk by chunk. More than `limit` bytes are an error. */
 export async function readChunks(response: Response, path: string, limit: number, take: TakeChunk): Promise<void> {
   let length = 0;
   const reader = response.body?.getReader();
-  try {
-    for (let next = await reader?.read(); next && !next.done; next = await reader?.read()) {
-      length += next.value.length;
-      if (length > limit) {
-        await reader?.cancel();
-        throw new ForetasteError('length', `${path}: expected at most ${limit} bytes, got more`, path);
-      }
-      take(next.value);
+  const read = () =>
+    reader?.read().catch((error: unknown) => {
+      throw unreached(error, path, response.url);
+    });
+  for (let next = await read(); next && !next.done; next = await read()) {
+    length += next.value.length;
+    if (length > limit) {
+      await reader?.cancel();
+      throw new ForetasteError('length', `${path}: expected at most ${limit} bytes, got more`, path);
     }
-  } catch (error) {
-    throw networkError(error, path);
+    take(next.value);
   }
 }
 
@@ -67,13 +113,6 @@ export async function readAll(
     at += chunk.length;
   }
   return bytes;
-}
-
-function networkError(error: unknown, path: string): unknown {
-  const isAbort = error instanceof Error && error.name === 'AbortError';
-  // An error with a code already says what failed and where.
-  if (isAbort || (error instanceof Error && 'code' in error && typeof error.code === 'string')) return error;
-  return new ForetasteError('network', `${path}: cannot be fetched: ${String(error)}`, path, { cause: error });
 }
 
 /**

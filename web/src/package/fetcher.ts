@@ -3,7 +3,7 @@ import type { Source } from './compile.js';
 import { ForetasteError } from './errors.js';
 import { type BundleFile, readAll, readChunks, type TakeChunk } from './fetch.js';
 import type { ToShard } from './messages.js';
-import { type Handle, sha256 } from './modules.js';
+import { digest, type Handle, sha256 } from './modules.js';
 import type { LoadOptions } from './types.js';
 import type { Core } from './wasm/core.js';
 
@@ -64,7 +64,7 @@ export class Fetcher {
       });
       this.signal.throwIfAborted();
       const [start = 0, length = 0] = core.call((core) => core.place(path));
-      const hash = await sha256(new Uint8Array(memory.buffer as ArrayBuffer, start, length));
+      const hash = await digest(new Uint8Array(memory.buffer as ArrayBuffer, start, length));
       this.signal.throwIfAborted();
       core.call((core) => core.finish(path, hash));
       tell({ do: 'finish', path, hash });

@@ -1,19 +1,21 @@
 import { FileCache } from './cache.js';
-import type { Source } from './compile.js';
+import { addressOf, type Source } from './compile.js';
 import { VisitorConsent } from './consent.js';
 import type { Entry, Opened } from './entry.js';
 import { ForetasteError } from './errors.js';
 import { type BundleFile, fetchFile } from './fetch.js';
 import { Fetcher, readChecked } from './fetcher.js';
 import { Log } from './log.js';
-import { checkIntegrity, fetchManifest, parsed } from './manifest.js';
-import { coreModule, type Handle, LastingCore } from './modules.js';
-import { CORE_ROLES, Opener } from './opener.js';
+import { Manifests } from './manifest.js';
+import { coreModule, type Handle, LastingCore, type Module } from './modules.js';
+import { CORE_ROLES, type Plan } from './opener.js';
 import { LocalProfile } from './profile.js';
 import { LocalRecommender } from './recommender.js';
 import { Shards } from './shards.js';
 import type { GraphInput, Towers } from './towers.js';
 import type { LoadOptions, WasmSource } from './types.js';
+import { type Version, Versions } from './versions.js';
+import { retried } from './waiting.js';
 import type { Core } from './wasm/core.js';
 
 /** Roles of the files that a page fetches. It needs no item tower, because it has the items' rows. */
@@ -36,7 +38,7 @@ export async function loadLocal(
   workerError?: string,
   onNews?: () => void,
 ): Promise<Opened> {
-  const { worker = false, maxBytes, wasm } = options;
+  const { worker = false, integrity, maxBytes, onProgress, wasm } = options;
   // If one file is refused, the fetches of all others end; and so they do at `dispose`.
   const ended = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, ended.signal]) : ended.signal;
@@ -47,29 +49,22 @@ export async function loadLocal(
   try {
     const coreSource = sourceOf(wasm?.core, entry.core);
     const towerSource = tower && sourceOf(wasm?.tower, tower.source);
+    const sources = [coreSource, ...(towerSource ? [towerSource] : [])];
+    const start = (module: Module, { source }: Source) => module.start(source, async (url) => (await opening).module(url));
     let coreOpened: () => void = () => {};
     const opened = new Promise<void>((resolve) => (coreOpened = resolve));
     const since = performance.now();
-    const fetched = fetchManifest(folder, opening, roles, signal);
+    const manifests = new Manifests(folder, opening, roles, signal);
+    const fetched = manifests.fetch();
     const towersTurn = fetched.then(() => (performance.now() - since > NEAR_MS ? opened : undefined));
-    const towerStarted = towersTurn.then(() => towerSource && tower?.module.start(towerSource.source));
+    const towerStarted = towersTurn.then(() => towerSource && tower && start(tower.module, towerSource));
     towerStarted.catch(() => {});
-    const [manifest] = await Promise.all([fetched, coreModule.start(coreSource.source)]);
-    await checkIntegrity(manifest, options.integrity);
+    const [manifest] = await Promise.all([fetched, start(coreModule, coreSource)]);
     // It runs, unless another recommender's call has trapped meanwhile.
     const { module } = await coreModule.start();
-    const opener = new Opener(manifest, maxBytes);
-    const { plan } = opener;
-    const info = parsed(manifest);
     const cache = await opening;
-    cache.deltas = info.files;
     const shardsOf = worker && typeof Worker !== 'undefined' ? worker : false;
-    const shards = Shards.open(entry.shard, shardsOf, opener.files(['items']), { do: 'open', module, manifest, maxBytes });
-    undo.push(() => shards?.stop());
-    const sources = [coreSource, ...(towerSource ? [towerSource] : [])];
-    const fetcher = new Fetcher(cache, opener.files(roles), plan.memory, signal, options.onProgress, sources);
-    fetcher.arrived(coreSource);
-    const loadTowers = async ({ module, open }: NonNullable<typeof tower>): Promise<Towers> => {
+    const loadTowers = async ({ module, open }: NonNullable<typeof tower>, fetcher: Fetcher, plan: Plan): Promise<Towers> => {
       const graph = plan.files.find((file) => file.role === 'user_tower');
       const started = towerStarted.then(() => towerSource && fetcher.arrived(towerSource));
       await towersTurn;
@@ -78,52 +73,108 @@ export async function loadLocal(
       await module.start();
       return open({ user, shapes: plan.shapes });
     };
-    const towers = tower && loadTowers(tower);
-    towers?.catch(() => fetcher.end());
+    const versions = await Versions.open(manifest, {
+      cache,
+      manifests,
+      integrity,
+      maxBytes,
+      signal,
+      fetcher: (opener, signal) => {
+        const fetcher = new Fetcher(cache, opener.files(roles), opener.plan.memory, signal, onProgress, sources);
+        fetcher.arrived(coreSource);
+        return fetcher;
+      },
+      shards: (opener, manifest) =>
+        Shards.open(entry.shard, shardsOf, opener.files(['items']), { do: 'open', module, manifest, maxBytes }),
+      towers: tower && ((fetcher, plan) => loadTowers(tower, fetcher, plan)),
+    });
+    undo.push(() => versions.now.end());
 
     // The core is opened while the storage is.
-    let first = true;
     const core: LastingCore = new LastingCore(async () => {
-      const again = new Fetcher(cache, [], 0, ended.signal, undefined);
-      const handle = await (first
-        ? opener.open(fetcher, (message) => shards?.send(message), prepare)
-        : opener.open(again, () => {}, prepare));
-      first = false;
-      return handle;
+      for (;;) {
+        const version = versions.now;
+        try {
+          const handle = await version.open(prepare);
+          if (version === versions.now) return handle;
+          handle.free();
+        } catch (error) {
+          if (version === versions.now) throw error;
+        }
+      }
     });
     undo.push(() => core.dispose());
-    const { cap } = info.encoding.history;
+    const { cap } = versions.now.info.encoding.history;
     const log = new Log(core, undefined);
     const profile = new LocalProfile(core, cap, log);
     const consent = new VisitorConsent(options, cap, core, log, profile, cache, onNews);
     undo.push(() => consent.close());
     const kept = consent.open();
-    const run = runOf(towers);
+    /** The towers of the version that stays. */
+    let loaded: Towers | undefined;
+    const run = (graph: string, inputs: GraphInput[]) => loaded?.run(graph, inputs);
     const prepare = async (handle: Handle<Core>) => {
       coreOpened();
       await kept;
       const lines = await log.lines();
       handle.call((core) => {
-        if (run) core.setRuntime(run);
+        if (tower) core.setRuntime(run);
         log.restore(core, lines);
         profile.restore(core);
       });
     };
-    await core.use(() => {});
-    await shards?.sealed();
+    /** Opens the version at hand and awaits a part of it. If the host has another version by then, that one. */
+    const reach = async <T>(part: (version: Version) => T): Promise<Awaited<T>> => {
+      for (;;) {
+        try {
+          await core.use(() => {});
+          await versions.now.sealed();
+          return await part(versions.now);
+        } catch (error) {
+          core.check();
+          await versions.move(error);
+          core.renew();
+        }
+      }
+    };
+    await reach(() => {});
+    // If a file of the tower is gone by now, another version comes before the page sees this one.
+    await reach(({ towers }) => Promise.race([towers, undefined])).catch(() => core.use(() => {}));
     const store = await kept;
     if (store) await profile.setAside(store, await profile.refresh(store));
+    const towers = tower && reach(({ towers }) => towers as Promise<Towers>).then((towers) => (loaded = towers));
     void Promise.resolve(towers)
-      .then(() => cache.prune(plan.files))
+      .then(() => keepAll(versions.now, cache, roles, sources, ended.signal))
       .catch(() => {});
-    const golden = () => fetchGolden(folder, opener.files(['golden'])[0], ended.signal);
-    const stop = () => ended.abort();
-    const { policies } = plan;
-    return new LocalRecommender({ log, profile, consent, core, info, policies, towers, golden, shards, stop, workerError });
+    const golden = () => fetchGolden(folder, versions.now.files(['golden'])[0], ended.signal);
+    const stop = () => {
+      ended.abort();
+      versions.now.end();
+    };
+    const now = () => {
+      const { info, opener, shards, manifest } = versions.now;
+      return { info, policies: opener.plan.policies, shards, offline: manifest.kept };
+    };
+    return new LocalRecommender({ log, profile, consent, core, now, cache, towers, golden, stop, workerError });
   } catch (error) {
     undo.forEach((step) => step());
     throw error;
   }
+}
+
+/** Keeps on the device what the next visit needs, for the case that its network is gone. */
+async function keepAll(
+  version: Version,
+  cache: FileCache,
+  roles: string[],
+  sources: Source[],
+  signal: AbortSignal,
+): Promise<void> {
+  const { manifest, opener } = version;
+  if (manifest.kept) return;
+  await cache.settle(manifest.bytes, opener.plan.files, opener.files(roles));
+  const addresses = sources.map(({ source }) => addressOf(source)).filter((url) => url !== undefined);
+  await cache.keepModules(addresses, signal);
 }
 
 /** The source that the page gives for a module, or else the entry's. */
@@ -131,17 +182,7 @@ function sourceOf(given: WasmSource | undefined, own: () => Source): Source {
   return given === undefined ? own() : { source: given, bytes: 0 };
 }
 
-/** Runs a graph of the towers, once they are there. Undefined if there will be none. */
-function runOf(towers: Promise<Towers> | undefined): ((graph: string, inputs: GraphInput[]) => unknown) | undefined {
-  let loaded: Towers | undefined;
-  towers?.then(
-    (towers) => (loaded = towers),
-    () => {},
-  );
-  return towers && ((graph, inputs) => loaded?.run(graph, inputs));
-}
-
 async function fetchGolden(folder: URL, file: BundleFile | undefined, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
   if (!file) throw new ForetasteError('missing', 'manifest.json: there are no golden rows', 'golden');
-  return readChecked(await fetchFile(folder, file.path, { signal }), file);
+  return retried(signal, async () => readChecked(await fetchFile(folder, file.path, { signal }), file));
 }

@@ -36,7 +36,7 @@ export type ToShard =
   | { do: 'open'; module: WebAssembly.Module; manifest: Uint8Array; maxBytes: number | undefined }
   | { do: 'begin'; path: string }
   | { do: 'append'; path: string; chunk: Uint8Array }
-  | { do: 'finish'; path: string; hash: Uint8Array }
+  | { do: 'finish'; path: string; hash: Uint8Array | undefined }
   | { do: 'seal'; id: number }
   | ({ do: 'search'; id: number } & Search);
 

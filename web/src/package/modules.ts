@@ -1,4 +1,4 @@
-import { compileWasm } from './compile.js';
+import { compileWasm, type FindModule } from './compile.js';
 import { disposed, type ErrorCode, ForetasteError, known, said } from './errors.js';
 import type { WasmSource } from './types.js';
 import { Core, forget, start } from './wasm/core.js';
@@ -29,8 +29,8 @@ export class Module {
   /**
    * Starts the module, unless it runs, and before that loads it, unless it was loaded. What failed can be tried again.
    */
-  start(source: WasmSource = NO_SOURCE): Promise<{ module: WebAssembly.Module; memory: WebAssembly.Memory }> {
-    this.compiled ??= compileWasm(source, this.priority).catch((error: unknown) => {
+  start(source: WasmSource = NO_SOURCE, find?: FindModule): Promise<{ module: WebAssembly.Module; memory: WebAssembly.Memory }> {
+    this.compiled ??= compileWasm(source, this.priority, find).catch((error: unknown) => {
       this.compiled = undefined;
       throw error;
     });
@@ -100,6 +100,8 @@ export class Handle<T extends { free(): void }> {
 
   /** Makes a call; see `Module.call`. */
   call<R>(work: (object: T) => R): R {
+    // A call of a freed object would trap.
+    if (this.freed) throw disposed();
     const there = this.alive;
     try {
       return this.module.call(this.instance, () => work(this.object));
@@ -124,13 +126,18 @@ export class Handle<T extends { free(): void }> {
 export const coreModule = new Module('core', 'trap', 'auto', start, forget);
 
 /**
- * SHA-256 by the browser, or by the core, which takes several times as long, where the page's address is not secure.
- * The core must run.
+ * SHA-256 by the browser; undefined where it computes none, as on pages whose address is not secure. The bytes may move
+ * meanwhile: a digest is of the bytes that are there when it is asked for.
  */
-export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
+export async function digest(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array | undefined> {
   const subtle = globalThis.crypto?.subtle as SubtleCrypto | undefined;
-  if (subtle) return new Uint8Array(await subtle.digest('SHA-256', bytes));
-  return coreModule.call(coreModule.instance, () => Core.sha256(bytes));
+  const hash = await subtle?.digest('SHA-256', bytes).catch(() => undefined);
+  return hash && new Uint8Array(hash);
+}
+
+/** SHA-256 by the browser, or by the core, which must run and takes several times as long. */
+export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
+  return (await digest(bytes)) ?? coreModule.call(coreModule.instance, () => Core.sha256(bytes));
 }
 
 /**
@@ -147,12 +154,22 @@ export class LastingCore {
     private readonly open: () => Promise<Handle<Core>>,
   ) {}
 
+  /** The open core, to tell it from a later one; undefined while none is there. */
+  get opened(): object | undefined {
+    return this.handle?.alive ? this.handle : undefined;
+  }
+
+  /** Has the next call open the bundle again: there is another version of it. */
+  renew(): void {
+    this.handle?.free();
+  }
+
   /** Makes a call: within this one if the core is there. */
   async use<T>(work: (core: Core) => T): Promise<T> {
     for (;;) {
       this.check();
       if (this.handle?.alive) return this.handle.call(work);
-      this.opening ??= this.opened().finally(() => (this.opening = undefined));
+      this.opening ??= this.reopened().finally(() => (this.opening = undefined));
       // `dispose` ends the fetches too: then `check` says so.
       await this.opening.catch((error: unknown) => {
         this.check();
@@ -161,7 +178,7 @@ export class LastingCore {
     }
   }
 
-  private async opened(): Promise<void> {
+  private async reopened(): Promise<void> {
     this.handle = await this.open();
     if (this.ended) this.handle.free();
   }

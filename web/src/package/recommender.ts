@@ -16,7 +16,7 @@ import { disposed, said } from './errors.js';
 import { bareFields } from './items.js';
 import type { Log } from './log.js';
 import type { Found, Search } from './messages.js';
-import { coreModule, type LastingCore } from './modules.js';
+import type { LastingCore } from './modules.js';
 import type { LocalProfile } from './profile.js';
 import type { Shards } from './shards.js';
 import type { Towers } from './towers.js';
@@ -25,10 +25,10 @@ import type { Consent, Event, Experiment, Features, Info, Item, KeptEvent, ListO
 /** What `loadLocal` makes a recommender from. */
 export interface Parts {
   core: LastingCore;
-  /** The manifest. */
-  info: Info;
-  /** Names of the policies. */
-  policies: string[];
+  /** What the version at hand says. It may change until `towers` settles. */
+  now: () => Now;
+  /** What the device keeps of the bundle. */
+  cache: { readonly error: string | undefined };
   /** The towers, which may still be loading; undefined if the page asked for none. */
   towers: Promise<Towers> | undefined;
   log: Log;
@@ -43,12 +43,22 @@ export interface Parts {
   };
   /** Fetches the bundle's golden rows, which only `replayGolden` needs. */
   golden: () => Promise<Uint8Array<ArrayBuffer>>;
-  /** Workers that search a part of the catalog each. */
-  shards: Shards | undefined;
-  /** Ends what is still being fetched. */
+  /** Ends what is still being fetched, and the workers. */
   stop: () => void;
   /** Why no worker does the work, if the page asked for one. */
   workerError: string | undefined;
+}
+
+/** One version of a bundle. */
+export interface Now {
+  /** The manifest. */
+  info: Info;
+  /** Names of the policies. */
+  policies: string[];
+  /** Workers that search a part of the catalog each. */
+  shards: Shards | undefined;
+  /** Whether the device kept it, and the host could not be reached. */
+  offline: boolean;
 }
 
 /** A slate whose rows are searched for: its number, and the search. */
@@ -57,6 +67,8 @@ type Pending = { slate: number } & Search;
 /** The rest of a search that goes by scores alone. */
 const NO_LIFT = new Float32Array();
 const NONE_REMOVED = new Uint32Array();
+/** Types of events that name none. */
+const DEFAULT_TYPES = ['view', 'rate'];
 
 /** A recommender that works in the thread that loaded it. */
 export class LocalRecommender implements Opened {
@@ -67,6 +79,8 @@ export class LocalRecommender implements Opened {
   private model: Features['model'];
   private towers: Towers | undefined;
   private isDisposed = false;
+  /** Types of events that the page was warned of. */
+  private readonly undeclared = new Set<string>();
 
   constructor(private readonly parts: Parts) {
     this.core = parts.core;
@@ -95,15 +109,16 @@ export class LocalRecommender implements Opened {
     this.core.check();
     const { given, signal, hold } = requestOf(request);
     await until(signal, this.modelReady(given));
-    const { log, shards, consent } = this.parts;
+    const { log, now, consent } = this.parts;
     const asked = this.requestText(consent.named(given));
-    if (!shards) return withItems(await log.writing((core) => core.recommend(asked) as Slate, hold));
     for (;;) {
-      const [pending, instance] = await this.core.use((core) => [core.ask(asked) as Pending, coreModule.instance] as const);
+      const { shards } = now();
+      if (!shards) return withItems(await log.writing((core) => core.recommend(asked) as Slate, hold));
+      const [pending, asker] = await this.core.use((core) => [core.ask(asked) as Pending, this.core.opened] as const);
       const { rows, scores } = await shards.search(this.core, pending);
       if (signal?.aborted) throw signal.reason;
-      // After a trap the question is asked again.
-      if (!coreModule.has(instance)) continue;
+      // After a trap, and of another version of the bundle, the question is asked again.
+      if (this.core.opened !== asker) continue;
       return withItems(await log.writing((core) => core.answer(pending.slate, rows, scores) as Slate, hold));
     }
   }
@@ -147,13 +162,17 @@ export class LocalRecommender implements Opened {
     this.core.check();
     const { signal, ...list } = listOptions(options);
     const search = { vector: vector(of, 'vector'), ...list, lift: NO_LIFT, removed: NONE_REMOVED };
-    const searched = this.parts.shards?.search(this.core, search);
-    const found = searched && (await until(signal, searched));
-    const items = await this.core.use((core) => {
-      const { rows, scores } = found ?? (core.search(search.vector, search.k, search.effort, NO_LIFT, NONE_REMOVED) as Found);
-      return core.items(rows, scores) as Item[];
-    });
-    return bareFields(items);
+    for (;;) {
+      const { shards } = this.parts.now();
+      const found = shards && (await until(signal, shards.search(this.core, search)));
+      const items = await this.core.use((core) => {
+        // The rows are those of another version of the bundle.
+        if (shards !== this.parts.now().shards) return undefined;
+        const { rows, scores } = found ?? (core.search(search.vector, search.k, search.effort, NO_LIFT, NONE_REMOVED) as Found);
+        return core.items(rows, scores) as Item[];
+      });
+      if (items) return bareFields(items);
+    }
   }
 
   async similar(id: string, options: ListOptions = {}): Promise<Item[]> {
@@ -169,7 +188,18 @@ export class LocalRecommender implements Opened {
   }
 
   async record(event: Event): Promise<KeptEvent> {
-    return this.profile.add(event);
+    const kept = await this.profile.add(event);
+    this.checkType(kept.type);
+    return kept;
+  }
+
+  /** Warns of a type that the bundle does not declare, once: it may be a slip. */
+  private checkType(type: string): void {
+    const names = this.parts.now().info.encoding.history.types.map(({ name }) => name);
+    if (names.includes(type) || DEFAULT_TYPES.includes(type) || this.undeclared.has(type)) return;
+    this.undeclared.add(type);
+    const text = `the bundle does not declare the event type \`${type}\`, so the model does not know what it means`;
+    console.warn(`foretaste: ${text}; it declares ${names.join(', ') || 'none'}`);
   }
 
   async assign(experiment: Experiment): Promise<string> {
@@ -195,13 +225,16 @@ export class LocalRecommender implements Opened {
 
   async info(): Promise<Info> {
     this.core.check();
-    return structuredClone(this.parts.info);
+    return structuredClone(this.parts.now().info);
   }
 
   features(): Features {
-    const { consent, policies, shards, log, workerError } = this.parts;
+    const { consent, cache, log, workerError } = this.parts;
+    const { policies, shards, offline } = this.parts.now();
     return {
       ...consent.features(),
+      ...(cache.error !== undefined && { cacheError: cache.error }),
+      ...(offline && { offline: true as const }),
       setAside: this.profile.unreadable.length + log.unreadable,
       model: this.model,
       policies: [...policies],
@@ -222,7 +255,6 @@ export class LocalRecommender implements Opened {
     this.isDisposed = true;
     this.parts.stop();
     this.towers?.dispose();
-    this.parts.shards?.stop();
     this.parts.consent.close();
     this.core.dispose();
   }

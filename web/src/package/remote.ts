@@ -22,6 +22,8 @@ const SAME_IN_THE_PAGE = [
   'path',
   'argument',
 ];
+/** Errors of a host: the page would meet the same one, if it is of a file of the bundle. */
+const OF_HOSTS = ['missing', 'network', 'redirect'];
 /** Methods whose options may have a signal, with the place of the options. */
 const WITH_SIGNAL: Record<string, number> = { recommend: 0, rank: 1, search: 1, similar: 1, find: 1 };
 
@@ -63,7 +65,7 @@ export async function loadRemote(
   } catch (error) {
     options.signal?.throwIfAborted();
     const { code, part } = (known(error) ?? {}) as Partial<ForetasteError>;
-    const isOfBundle = code === 'missing' && !part?.includes('wasm');
+    const isOfBundle = code && OF_HOSTS.includes(code) && !part?.includes('wasm');
     if (isOfBundle || (code && SAME_IN_THE_PAGE.includes(code))) throw error;
     return { why: said(error instanceof Error ? error.message : error) };
   }

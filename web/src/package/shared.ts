@@ -77,7 +77,7 @@ export class Shared {
       ready.catch(() => {});
       return heldBy(
         recommender,
-        ready,
+        () => (ended ? failed : ready),
         () => ended,
         () => leave(disposed()),
       );
@@ -95,7 +95,7 @@ export class Shared {
 }
 
 /** The recommender as one of its holders has it. */
-function heldBy(recommender: Opened, ready: Promise<void>, ended: () => boolean, dispose: () => void): Recommender {
+function heldBy(recommender: Opened, ready: () => Promise<void>, ended: () => boolean, dispose: () => void): Recommender {
   const calls = (names: readonly string[], of: object) => {
     const methods = of as Record<string, (...args: unknown[]) => unknown>;
     const call =
@@ -107,7 +107,9 @@ function heldBy(recommender: Opened, ready: Promise<void>, ended: () => boolean,
   return {
     ...(calls(METHODS, recommender) as Pick<Recommender, (typeof METHODS)[number]>),
     profile: calls(PROFILE_METHODS, recommender.profile) as unknown as Recommender['profile'],
-    ready,
+    get ready() {
+      return ready();
+    },
     features: () => recommender.features(),
     dispose,
     // Older engines have no such symbol.

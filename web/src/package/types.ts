@@ -7,7 +7,10 @@ export interface Event {
   id?: string;
   /** Item id. */
   item: string;
-  /** Any type that the bundle declares, such as `like` or `hide`. Default: `rate` if there is a value, else `view`. */
+  /**
+   * Any type that the bundle declares, such as `like` or `hide`. Default: `rate` if there is a value, else `view`.
+   * Others are kept, but the model does not know them.
+   */
   type?: string;
   /** A number such as a rating. */
   value?: number;
@@ -218,7 +221,8 @@ export interface LoadOptions {
    */
   onProgress?: (progress: { loaded: number; total: number; memory: number }) => void;
   /**
-   * Keeps the files on the device for the next visit (Cache Storage), by hash. Default: true, where the browser can.
+   * Keeps the files on the device for the next visit (Cache Storage), by hash, and manifest and modules for a visit
+   * whose network is gone. Default: true, where the browser can.
    */
   cache?: boolean;
   /** SHA-256 of `manifest.json` as `sha256-BASE64`. It pins the whole bundle. */
@@ -254,6 +258,10 @@ export interface Features {
   storage: 'memory' | 'indexeddb';
   /** Set when IndexedDB could not be opened or failed later. The recommender keeps working in memory. */
   storageError?: string;
+  /** Set when Cache Storage failed, such as for want of room. Files then come from the host at each visit. */
+  cacheError?: string;
+  /** The host could not be reached, and the bundle of an earlier visit is open. */
+  offline?: true;
   /** What the visitor allows. */
   consent: Required<Consent>;
   /** Number of stored events and log lines that this version cannot read. They stay on the device. */
