@@ -36,7 +36,7 @@ export function table(rows) {
   const lines = [];
   for (const { cell, results, fault } of rows) {
     const { chrome, firefox } = results;
-    const needs = fault ? 'fails' : cell.fails ? 'an error that names the next two' : (cell.needs ?? '');
+    const needs = fault ? 'fails' : cell.fails ? 'fails, with an error that names the next two' : (cell.needs ?? '');
     const marks = [mark(chrome, 'page'), mark(chrome, 'worker'), mark(chrome, 'own'), mark(firefox, 'page'), needs];
     const last = lines.at(-1);
     if (last?.tool === cell.tool && last.marks.join() === marks.join()) last.modes.push(cell.mode);
