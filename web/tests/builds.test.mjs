@@ -87,6 +87,7 @@ describe('builds and kept files', () => {
       const cache = await caches.open('foretaste');
       await cache.put('/bundle/items-old.safetensors?sha256=0', new Response('old'));
       await cache.put('/elsewhere/items.safetensors?sha256=0', new Response('of another bundle'));
+      await cache.put('/bundle/inner/items.safetensors?sha256=0', new Response('of a bundle inside the folder'));
       const { load } = await import('/package/index.js');
       const rec = await load('/bundle/');
       await rec.ready;
@@ -97,7 +98,7 @@ describe('builds and kept files', () => {
       return names();
     });
     assert.ok(!left.includes('/bundle/items-old.safetensors'), String(left));
-    assert.ok(left.includes('/elsewhere/items.safetensors'));
+    assert.ok(left.includes('/elsewhere/items.safetensors') && left.includes('/bundle/inner/items.safetensors'));
     assert.equal(left.filter(kept).length, 3);
     await page.close();
   });
