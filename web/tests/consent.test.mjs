@@ -300,6 +300,16 @@ describe('consent', () => {
     assert.deepEqual(await profile(two), ['2', '3']);
     assert.equal(await allow(one, { storage: true }), 'done');
     await two.evaluate(() => window.rec.profile.clear());
+    await one.evaluate(() => window.rec.profile.clear());
+    // The database is empty, and is deleted while the second tab has it open.
+    assert.equal(await allow(one, { storage: false }), 'done');
+    await like(two, '5');
+    await slate(two);
+    await two.waitForFunction(() => window.rec.features().storage === 'indexeddb');
+    await next(two, { namespace: 'two' });
+    assert.deepEqual([await profile(two), await short(two)], [['5'], ['5', 5]]);
+    assert.equal(await allow(one, { storage: true }), 'done');
+    await two.evaluate(() => window.rec.profile.clear());
     // Now the database is empty, except for what the second tab is about to write.
     await one.evaluate(() => window.rec.profile.clear());
     const writing = two.evaluate(async () => {
@@ -326,6 +336,8 @@ describe('consent', () => {
     const [one, two] = [await tab(context, {}), await tab(context, {})];
     await like(one, '1');
     await two.waitForFunction(async () => (await window.rec.profile.get()).length === 1);
+    // With another namespace the database stays.
+    await like(await tab(context, { namespace: 'other' }), '0');
     await new Promise((done) => setTimeout(done, 1200));
     // The second tab is busy and hears nothing.
     const busy = two.evaluate(() => {
