@@ -31,13 +31,20 @@ after(async () => {
   server?.stop();
 });
 
-/** Opens an example, and tests it: the console stays empty, and nothing is fetched from elsewhere. */
+/** Opens an example, and tests it: the console stays empty, nothing moves, and nothing is fetched from elsewhere. */
 const example = (name, check) =>
   test(name, async () => {
     const { page, messages, requests } = await watchedPage(chrome);
+    await page.addInitScript(() => {
+      window.shift = 0;
+      new PerformanceObserver((list) => {
+        for (const { value, hadRecentInput } of list.getEntries()) window.shift += hadRecentInput ? 0 : value;
+      }).observe({ type: 'layout-shift', buffered: true });
+    });
     await page.goto(`${server.address}${name}`);
     await check(page, requests);
     assert.deepEqual(words(messages), []);
+    assert.ok((await page.evaluate('shift')) < 0.02, `the layout shifts by ${await page.evaluate('shift')}`);
     assert.deepEqual(
       requests.filter((url) => !url.startsWith(server.address) && !url.startsWith('blob:')),
       [],

@@ -21,7 +21,7 @@ export const STYLE = `
 .filler { visibility: hidden }
 .skeleton, .link { background: var(--foretaste-surface, color-mix(in srgb, currentColor 8%, transparent)); border-radius: var(--foretaste-radius, .5rem) }
 .link {
-  display: grid; align-content: center; box-sizing: border-box; width: 100%; height: 100%; overflow: hidden;
+  display: grid; align-content: safe center; box-sizing: border-box; width: 100%; height: 100%; overflow: hidden;
   padding: var(--foretaste-padding, .5rem .75rem); border: 1px solid transparent; color: var(--foretaste-color, inherit);
   font: inherit; text-align: start; text-decoration: none; cursor: pointer; overflow-wrap: anywhere;
 }
