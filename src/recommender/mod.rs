@@ -146,9 +146,11 @@ impl Recommender {
         self.log.push(line);
     }
 
-    /// Removes the last line of the log: that of a slate which the visitor may not see. `restore` adds it again.
+    /// Removes the last line of the log: that of a slate which the visitor may not see. `restore` adds it again. The next
+    /// slate gets the number of this one, so its request should have named its decision.
     pub fn take_back(&mut self) {
         self.log.take_back();
+        self.decisions = self.decisions.saturating_sub(1);
     }
 
     /// The arm of a unit in an experiment. An assignment is written to the log, unless the last one of this experiment

@@ -60,9 +60,10 @@ export class VisitorConsent {
     return this.inTurn(() => this.change(change));
   }
 
-  named(request: { [key: string]: Plain }): { [key: string]: Plain } {
+  named(request: { [key: string]: Plain }, always: boolean): { [key: string]: Plain } {
     const { explore = {} } = request;
-    if (this.consent.storage || !this.wanted || typeof explore !== 'object' || explore === null) return request;
+    const numbered = !always && (this.consent.storage || !this.wanted);
+    if (numbered || typeof explore !== 'object' || explore === null) return request;
     return { ...request, explore: { decision: freshId(), ...explore } };
   }
 

@@ -38,7 +38,7 @@ export interface Parts {
     set(consent: Consent): Promise<void>;
     features(): Pick<Features, 'storage' | 'storageError' | 'consent'>;
     /** Gives the slate of a request a name that no other visit gives, where that is needed. */
-    named(request: { [key: string]: Plain }): { [key: string]: Plain };
+    named(request: { [key: string]: Plain }, always: boolean): { [key: string]: Plain };
     close(): void;
   };
   /** Fetches the bundle's golden rows, which only `replayGolden` needs. */
@@ -110,7 +110,8 @@ export class LocalRecommender implements Opened {
     const { given, signal, hold } = requestOf(request);
     await until(signal, this.modelReady(given));
     const { log, now, consent } = this.parts;
-    const asked = this.requestText(consent.named(given));
+    // Numbers count the lines of the log, and a slate that waits may never get one.
+    const asked = this.requestText(consent.named(given, hold));
     for (;;) {
       const { shards } = now();
       if (!shards) return withItems(await log.writing((core) => core.recommend(asked) as Slate, hold));
