@@ -146,8 +146,8 @@ impl Recommender {
         self.log.push(line);
     }
 
-    /// Removes the last line of the log: that of a slate which the visitor may not see. `restore` adds it again. The next
-    /// slate gets the number of this one, so its request should have named its decision.
+    /// Removes the last line of the log: that of a slate which the visitor may not see. `restore` adds it again. The
+    /// next slate gets the number of this one, so its request should have named its decision.
     pub fn take_back(&mut self) {
         self.log.take_back();
         self.decisions = self.decisions.saturating_sub(1);

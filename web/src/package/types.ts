@@ -109,8 +109,8 @@ export interface Request {
   tz_offset_min?: number;
   /**
    * `true` writes no log line yet, for a slate that the visitor may not see: `shown` writes it, and so does an event
-   * with the slate's id. The decision gets a random id, unless the request names one. Only `recommend` uses it. Default:
-   * false.
+   * with the slate's id. The decision gets a random id, unless the request names one. Only `recommend` uses it.
+   * Default: false.
    */
   hold?: boolean;
   /** Ends the wait: the call then rejects with the signal's reason and writes no log line. */
