@@ -95,7 +95,8 @@ if (values.towers) {
 }
 await chrome.close();
 server.close();
-if (values.site) rows.push(...(await visits(values.site, Number(values.visits))), ...(await slowVisits(values.site, 3)));
+if (values.site)
+  rows.push(...(await visits(values.site, Number(values.visits), FOLDERS.ort)), ...(await slowVisits(values.site, 3)));
 if (values.large) rows.push(...(await exploring(values.large)));
 
 const machine = { cpu: cpus()[0].model, cores: cpus().length };

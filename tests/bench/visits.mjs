@@ -1,6 +1,6 @@
 // Simulates visits to a site with a bundle. Measures, in milliseconds, the time from the import of the package to the
 // first slate, the time of a later slate, and the time of each policy.
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { brotliCompressSync } from 'node:zlib';
@@ -27,6 +27,23 @@ const visit = async (slates) => {
   const bytes = performance.getEntriesByType('resource').reduce((sum, entry) => sum + entry.transferSize, 0);
   rec.dispose();
   return { first, samples, bytes, items };
+};
+
+/** Milliseconds from the import of onnxruntime-web to the first output of the bundle's user tower. */
+const firstOutput = async () => {
+  const start = performance.now();
+  const ort = await import('/ort/ort.wasm.min.mjs');
+  ort.env.wasm.numThreads = 1;
+  ort.env.wasm.wasmPaths = '/ort/';
+  const { files, encoding } = await (await fetch('/bundle/manifest.json')).json();
+  const session = await ort.InferenceSession.create(`/bundle/${files.find(({ role }) => role === 'user_tower').path}`);
+  const inputs = session.inputMetadata.map(({ name, type, shape }) => {
+    const sizes = shape.map((size) => (typeof size === 'number' ? size : encoding.history.len));
+    const length = sizes.reduce((a, b) => a * b, 1);
+    return [name, new ort.Tensor(type, type === 'int64' ? new BigInt64Array(length) : new Float32Array(length), sizes)];
+  });
+  await session.run(Object.fromEntries(inputs));
+  return performance.now() - start;
 };
 
 /** Measures the milliseconds of the stages after the tower and of the propensities. The policies take turns. */
@@ -145,10 +162,18 @@ export async function slowVisits(bundle, count) {
   });
 }
 
-/** Result rows of the tasks `cold-start`, `warm-start` and `slate`, each over `count` visitors. */
-export async function visits(bundle, count) {
-  const server = await serve(site(bundle));
+/**
+ * Result rows of the tasks `cold-start`, `warm-start` and `slate`, each over `count` visitors, and of the first output
+ * of onnxruntime-web (its folder `dist`), whose visitors take turns with ours.
+ */
+export async function visits(bundle, count, ort) {
+  const folder = site(bundle);
+  for (const name of ['ort.wasm.min.mjs', 'ort-wasm-simd-threaded.mjs', 'ort-wasm-simd-threaded.wasm']) {
+    cpSync(join(ort, name), join(folder, 'ort', name));
+  }
+  const server = await serve(folder);
   const all = { 'cold-start': [], 'warm-start': [], slate: [] };
+  const peer = { 'cold-start': [], 'warm-start': [] };
   let bytes, n;
   for (let i = 0; i < count; i++) {
     // Each visitor has a browser profile on the disk, because a browser keeps compiled code there.
@@ -165,14 +190,27 @@ export async function visits(bundle, count) {
     }
     await context.close();
     rmSync(profile, { recursive: true, force: true });
+    const other = mkdtempSync(join(tmpdir(), 'foretaste-bench-'));
+    const peers = await browser({ profile: other });
+    for (const samples of Object.values(peer)) {
+      const page = await peers.newPage();
+      await page.goto(`${server.address}package/index.js`);
+      samples.push(await page.evaluate(firstOutput));
+      await page.close();
+    }
+    await peers.close();
+    rmSync(other, { recursive: true, force: true });
   }
   server.stop();
-  return Object.entries(all).map(([task, samples]) => {
+  const rows = Object.entries(all).map((of) => ['foretaste', ...of]);
+  rows.push(...Object.entries(peer).map((of) => ['onnxruntime-web-f32', ...of]));
+  return rows.map(([engine, task, samples]) => {
     samples.sort((a, b) => a - b);
     const at = (share) => samples[Math.min(samples.length - 1, Math.floor(share * samples.length))];
-    const note = task === 'cold-start' ? `${bytes} bytes` : '';
+    const isOurs = engine === 'foretaste';
+    const note = !isOurs ? 'first output of the user tower' : task === 'cold-start' ? `${bytes} bytes` : '';
     return {
-      engine: 'foretaste',
+      engine,
       task,
       n,
       dim: 64,
