@@ -56,7 +56,7 @@ export class FileCache {
   /** Keeps nothing from now on, and deletes all that the package keeps in Cache Storage. */
   async erase(): Promise<void> {
     this.cache = undefined;
-    if ('caches' in globalThis) await this.attempt(() => caches.delete(NAME));
+    if ('caches' in globalThis) await answered(caches.delete(NAME), 'Cache Storage', PATIENCE);
   }
 
   /** The answer of Cache Storage; undefined if it fails. If none comes, the load goes on without it. */

@@ -1,6 +1,6 @@
 import type { Plain } from './arguments.js';
 import type { FileCache } from './cache.js';
-import { said } from './errors.js';
+import { ForetasteError, said } from './errors.js';
 import type { Log } from './log.js';
 import type { LastingCore } from './modules.js';
 import { consentOf } from './options.js';
@@ -117,7 +117,7 @@ export class VisitorConsent {
    */
   private reopen(store: Store): void {
     if (this.log.store !== store) return;
-    this.profile.leave([]);
+    this.profile.leave(store.lines());
     const enter = async () => {
       store.close();
       await this.enter();
@@ -141,36 +141,48 @@ export class VisitorConsent {
 
   /** Makes a change; `heard` if another tab has made it. */
   private async change(change: Consent, heard?: Withdrawal): Promise<void> {
-    this.core.check();
+    const withdrawn = change.storage === false || change.profiling === false;
+    // What the visitor takes back is erased even if the page disposes of the recommender at once.
+    if (!withdrawn) this.core.check();
     Object.assign(this.consent, change);
     const { store, muted } = this.log;
     this.log.muted = !this.consent.profiling;
     const forgets = change.profiling !== undefined && (muted || this.log.muted);
-    const withdrawn = change.storage === false || change.profiling === false;
-    if (withdrawn) this.profile.leave(heard?.lines ?? []);
-    const lines = store && !this.log.muted ? await this.log.lines() : [];
-    if (change.storage) await this.cache.allow();
-    else if (change.storage === false) await this.cache.erase();
-    try {
-      if (forgets) await this.core.use((core) => this.profile.forget(core));
-    } finally {
-      if (heard) await this.follow(store, heard);
-      else if (withdrawn) await this.erase(store, { consent: withdrawals(change), lines, at: Date.now() });
+    const erasing: Promise<unknown>[] = [];
+    if (withdrawn) {
+      const left = heard ? this.follow(store, heard) : this.erase(store, withdrawals(change));
+      this.profile.leave(left.then(({ lines }) => lines));
+      erasing.push(left.then(({ fault }) => fault && Promise.reject(fault)));
     }
-    await this.enter();
+    if (change.storage) await this.cache.allow();
+    else if (change.storage === false) erasing.push(this.cache.erase());
+    const results = await Promise.allSettled(erasing);
+    if (forgets && !this.closed) await this.core.use((core) => this.profile.forget(core));
+    const failed = results.find((result) => result.status === 'rejected');
+    if (failed) throw failed.reason instanceof ForetasteError ? failed.reason : notErased(failed.reason);
+    if (!this.closed) await this.enter();
   }
 
-  /** Erases what the device has of the namespace. */
-  private async erase(store: Store | undefined, news: Withdrawal): Promise<void> {
-    const existing = () => answered(Store.existing(this.namespace, this.cap), 'IndexedDB', PATIENCE);
-    const opened = store ?? (await existing().catch((error: unknown) => Promise.reject(notErased(error))));
-    await opened?.withdraw(news);
+  /** Erases what the device has of the namespace. Resolves to the log lines that were there, and to what went wrong. */
+  private async erase(store: Store | undefined, consent: Consent): Promise<{ lines: string[]; fault?: unknown }> {
+    try {
+      const opened = store ?? (await answered(Store.existing(this.namespace, this.cap), 'IndexedDB', PATIENCE));
+      return (await opened?.withdraw(consent)) ?? { lines: [] };
+    } catch (fault) {
+      return { lines: [], fault: notErased(fault) };
+    }
   }
 
   /** Follows another tab. What this one wrote just before it heard of it has to be erased, too. */
-  private async follow(store: Store | undefined, { at }: Withdrawal): Promise<void> {
-    if (store && store.lastWrite > at - SLACK) await store.withdraw(undefined);
-    else store?.close();
+  private async follow(store: Store | undefined, heard: Withdrawal): Promise<{ lines: string[]; fault?: unknown }> {
+    if (!store) return heard;
+    if (store.lastWrite > heard.at - SLACK) {
+      const { lines, fault } = await store.withdraw(undefined);
+      return { lines: [...heard.lines, ...lines], fault };
+    }
+    const lines = await store.lines();
+    store.close();
+    return { lines: [...heard.lines, ...lines] };
   }
 }
 

@@ -64,8 +64,8 @@ export class ForetasteSlate extends Base {
   get request(): SlateRequest {
     return this.#request;
   }
-  set request(request: SlateRequest) {
-    this.#request = request;
+  set request(request: SlateRequest | undefined) {
+    this.#request = request ?? {};
     this.#schedule();
   }
 
@@ -73,8 +73,8 @@ export class ForetasteSlate extends Base {
   get options(): LoadOptions {
     return this.#options;
   }
-  set options(options: LoadOptions) {
-    this.#options = options;
+  set options(options: LoadOptions | undefined) {
+    this.#options = options ?? {};
     this.#schedule();
   }
 
@@ -134,8 +134,16 @@ export class ForetasteSlate extends Base {
     return this.shadowRoot;
   }
 
+  /** An element of the frame. What a page's template puts into the list may look the same. */
   #find<T extends HTMLElement>(selector: string): T {
-    return this.#root?.querySelector(selector) as T;
+    const found = [...(this.#root?.querySelectorAll<T>(selector) ?? [])];
+    return found.find((element) => !element.parentElement?.closest('[part=list]')) as T;
+  }
+
+  /** The row that has the focus; -1 if none has. */
+  #focusedRow(): number {
+    const rows = this.#root?.querySelector('.list')?.children ?? [];
+    return [...rows].findIndex((row) => row.contains(this.#root?.activeElement ?? null));
   }
 
   /** Makes the shadow tree, or takes over the server's. */
@@ -149,9 +157,10 @@ export class ForetasteSlate extends Base {
       // Children may come later than the element.
       root.addEventListener('slotchange', () => this.#schedule());
     }
+    const focused = this.#focusedRow();
     const [heading, level, label] = ['heading', 'level', 'aria-label'].map((name) => this.getAttribute(name));
     root.replaceChildren(...frame(heading ?? '', level ?? null, label ?? null, 0, '').map(nodeOf));
-    this.#draw();
+    this.#draw(focused);
   }
 
   /** Starts what has changed, once for all changes of this turn. */
@@ -223,7 +232,7 @@ export class ForetasteSlate extends Base {
     if (shown.status !== before.status || !same) this.#tell('state', this.state);
   }
 
-  #draw(): void {
+  #draw(focused = this.#focusedRow()): void {
     const { status, items, fallback } = this.#shown;
     const list = this.#find('.list');
     const has = (kind: string) => status === kind;
@@ -232,19 +241,25 @@ export class ForetasteSlate extends Base {
     // Where the number makes no sense, the core says so.
     const k = asked > 0 && asked <= 1000 ? asked : DEFAULT_K;
 
-    const focused = [...list.children].findIndex((row) => row.contains(this.#root?.activeElement ?? null));
+    const retry = this.#find('.retry');
+    const active = this.#root?.activeElement;
+    // The list keeps the focus of a row or of the button while they are away.
+    const waits = active === list || (active === retry && !has('error'));
     const rows = items.map((item) => this.#row(item));
     const rest = empty(has('loading') && !given ? 'skeleton' : 'filler', Math.max(0, k - items.length));
     list.replaceChildren(...rows, ...rest.map(nodeOf));
-    if (focused >= 0)
-      (rows[Math.min(focused, rows.length - 1)]?.firstElementChild as HTMLElement | null)?.focus({ preventScroll: true });
     rows.forEach((row, slot) => this.#shown.watch(slot, row));
 
     list.setAttribute('aria-busy', String(has('loading')));
     list.classList.toggle('unseen', !has('ready') && (!has('loading') || given));
     this.#find('.given').hidden = !given;
     for (const name of ['loading', 'empty', 'error']) this.#find(`[name=${name}]`).hidden = !has(name);
-    this.#find('.retry').hidden = !has('error');
+    retry.hidden = !has('error');
+    if (focused >= 0 || waits) {
+      list.tabIndex = -1;
+      const row = rows[Math.min(Math.max(focused, 0), rows.length - 1)]?.firstElementChild as HTMLElement | undefined;
+      (row ?? (has('error') ? retry : list)).focus({ preventScroll: true });
+    }
     this.#find('[part=note]').classList.toggle('unseen', !fallback);
     this.setAttribute('state', fallback && has('ready') ? 'fallback' : status);
   }
@@ -269,7 +284,7 @@ export class ForetasteSlate extends Base {
     const name = item.title ?? item.id;
     if (this.#renderItem) {
       try {
-        return this.#renderItem(item);
+        return this.#renderItem(item) ?? name;
       } catch (error) {
         this.#tell('error', error);
         return name;
@@ -307,9 +322,8 @@ export class ForetasteSlate extends Base {
 
   #clicked(event: Event): void {
     const target = event.target as Element;
-    if (target.closest('.retry')) this.reload();
-    const row = target.closest('.link')?.parentElement;
-    const slot = row ? [...(row.parentElement?.children ?? [])].indexOf(row) : -1;
+    if (this.#find('.retry').contains(target)) this.reload();
+    const slot = [...this.#find('.list').children].findIndex((row) => row.firstElementChild?.contains(target));
     const item = this.#shown.items[slot];
     if (!item) return;
     const detail: Choice = { item, slot, slate: this.#shown.slate?.id };

@@ -17,9 +17,10 @@ export function loader(entry: Entry): (url: string | URL, options?: LoadOptions)
     let shared = open.get(key);
     if (!shared) {
       const made: Shared = new Shared(
-        (options) => start(folder, { ...asked, ...options }, entry),
-        () => open.get(key) === made && open.delete(key),
+        (options) => start(folder, { ...asked, ...options }, entry, () => gone()),
+        () => gone(),
       );
+      const gone = () => open.get(key) === made && open.delete(key);
       open.set(key, made);
       shared = made;
     }
@@ -27,10 +28,10 @@ export function loader(entry: Entry): (url: string | URL, options?: LoadOptions)
   };
 }
 
-async function start(folder: URL, options: LoadOptions, entry: Entry): Promise<Opened> {
+async function start(folder: URL, options: LoadOptions, entry: Entry, gone: () => void): Promise<Opened> {
   // Only a page starts the worker: code that runs in a worker already recommends there.
   if (!options.worker || typeof document === 'undefined') return loadLocal(folder, options, entry);
-  const { recommender, why } = await loadRemote(folder, options, entry);
+  const { recommender, why } = await loadRemote(folder, options, entry, gone);
   return recommender ?? loadLocal(folder, options, entry, why);
 }
 

@@ -2,7 +2,7 @@ import { FileCache } from './cache.js';
 import { addressOf, type Source } from './compile.js';
 import { VisitorConsent } from './consent.js';
 import type { Entry, Opened } from './entry.js';
-import { ForetasteError } from './errors.js';
+import { disposed, ForetasteError } from './errors.js';
 import { type BundleFile, fetchFile } from './fetch.js';
 import { Fetcher, readChecked } from './fetcher.js';
 import { Log } from './log.js';
@@ -148,7 +148,7 @@ export async function loadLocal(
       .catch(() => {});
     const golden = () => fetchGolden(folder, versions.now.files(['golden'])[0], ended.signal);
     const stop = () => {
-      ended.abort();
+      ended.abort(disposed());
       versions.now.end();
     };
     const now = () => {

@@ -123,10 +123,10 @@ export class Log {
     return merge(lines);
   }
 
-  /** Keeps lines here from now on, after those of the store and `others`. */
-  leave(others: string[]): void {
-    const reading: Promise<void> = Promise.all([this.store?.lines(), this.reading]).then(([lines = []]) => {
-      if (this.reading === reading) this.earlier = [...new Set([...others, ...this.earlier, ...lines])];
+  /** Keeps lines here from now on, after `others`. */
+  leave(others: Promise<string[]>): void {
+    const reading: Promise<void> = Promise.all([others, this.reading]).then(([lines]) => {
+      if (this.reading === reading) this.earlier = [...new Set([...lines, ...this.earlier])];
     });
     this.store = undefined;
     this.reading = reading;

@@ -32,6 +32,12 @@ export function optionsOf(options: LoadOptions): LoadOptions {
       throw refused(`options.${name}`, `expected a ${type}, got ${value === null ? 'null' : typeof value}`);
     }
   }
+  for (const name of ['core', 'tower'] as const) {
+    const source: unknown = given.wasm?.[name];
+    const isSource = typeof source === 'string' || (typeof source === 'object' && source !== null);
+    if (source !== undefined && !isSource)
+      throw refused(`options.wasm.${name}`, `expected a module or its address, got ${said(source)}`);
+  }
   const { worker = false, maxBytes = 0, storage = 'memory' } = given;
   if (typeof worker !== 'boolean' && !(Number.isInteger(worker) && worker > 0 && worker <= MAX_WORKERS)) {
     throw refused('options.worker', `expected true, false or 1 to ${MAX_WORKERS}, got ${said(worker)}`, 'range');
@@ -59,6 +65,7 @@ export function consentOf(consent: unknown, part: string): Consent {
 
 /** The address of the bundle, with a `/` at its end. Relative ones start from the page, in a worker from its script. */
 export function folderOf(url: string | URL): URL {
+  if (typeof url !== 'string' && typeof url?.href !== 'string') throw refused('url', `expected an address, got ${typeof url}`);
   try {
     const folder = new URL(url, base());
     if (!folder.pathname.endsWith('/')) folder.pathname += '/';

@@ -135,12 +135,12 @@ export class LocalProfile implements Profile {
       return store.merge(this.events, here, this.ownUnit);
     });
     if (merged) await this.setAside(store, await this.refresh(store, true));
-    else this.leave(lines);
+    else this.leave(store.lines().then((stored) => [...lines, ...stored]));
     return merged;
   }
 
-  /** Goes on without the store. `lines` were in the log, too. */
-  leave(lines: string[]): void {
+  /** Goes on without the store, with the log lines that come. */
+  leave(lines: Promise<string[]>): void {
     this.ownUnit = this.storedUnit ?? this.ownUnit;
     this.log.leave(lines);
   }

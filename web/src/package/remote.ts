@@ -27,6 +27,9 @@ const OF_HOSTS = ['missing', 'network', 'redirect'];
 /** Methods whose options may have a signal, with the place of the options. */
 const WITH_SIGNAL: Record<string, number> = { recommend: 0, rank: 1, search: 1, similar: 1, find: 1 };
 
+/** Methods that erase what is on the device. */
+const ERASING = ['setConsent', 'profile.clear'];
+
 /** Starts a worker. Rejects if the page may not, as under a strict policy, or if the script is not there. */
 async function startWorker(script: () => URL): Promise<Worker> {
   if (typeof Worker === 'undefined') throw new Error('this environment has no workers');
@@ -53,15 +56,18 @@ async function startWorker(script: () => URL): Promise<Worker> {
 /**
  * Opens the bundle in a worker, or says why the page has to do it.
  *
+ * `gone` is called if the worker fails later.
+ *
  * @throws what the page would meet too: a faulty bundle, the reason of the signal
  */
 export async function loadRemote(
   folder: URL,
   options: LoadOptions,
   entry: Entry,
+  gone: () => void,
 ): Promise<{ recommender?: Opened; why?: string }> {
   try {
-    return { recommender: await inWorker(await startWorker(entry.worker), folder, options, entry) };
+    return { recommender: await inWorker(await startWorker(entry.worker), folder, options, entry, gone) };
   } catch (error) {
     options.signal?.throwIfAborted();
     const { code, part } = (known(error) ?? {}) as Partial<ForetasteError>;
@@ -71,15 +77,18 @@ export async function loadRemote(
   }
 }
 
-async function inWorker(worker: Worker, folder: URL, options: LoadOptions, entry: Entry): Promise<Opened> {
+async function inWorker(worker: Worker, folder: URL, options: LoadOptions, entry: Entry, gone: () => void): Promise<Opened> {
   const { signal, onProgress, wasm, ...rest } = options;
   const pending = new Map<number, { resolve: (result: unknown) => void; reject: (error: unknown) => void }>();
   let features: Features | undefined;
-  let ended = false;
+  /** Why there is no worker any more. */
+  let ended: unknown;
+  /** Calls that erase, which a `dispose` must not cut off. */
+  const erasing = new Set<Promise<unknown>>();
   let nextId = 0;
 
   const call = (method: string, args: unknown[], signal?: AbortSignal, signalAt = 0): Promise<unknown> => {
-    if (ended) return Promise.reject(disposed());
+    if (ended !== undefined) return Promise.reject(ended);
     const id = nextId++;
     const answer = new Promise((resolve, reject) => {
       pending.set(id, { resolve, reject });
@@ -90,7 +99,10 @@ async function inWorker(worker: Worker, folder: URL, options: LoadOptions, entry
         reject(refused(method, said(error), 'argument', error));
       }
     });
-    signal?.addEventListener('abort', () => pending.has(id) && worker.postMessage({ cancel: id } satisfies ToWorker));
+    const cancel = () => worker.postMessage({ cancel: id } satisfies ToWorker);
+    signal?.addEventListener('abort', cancel);
+    const settled = answer.finally(() => signal?.removeEventListener('abort', cancel)).catch(() => {});
+    if (ERASING.includes(method)) erasing.add(settled.finally(() => erasing.delete(settled)));
     return until(signal, answer);
   };
   /** A call whose options may have a signal. */
@@ -104,12 +116,20 @@ async function inWorker(worker: Worker, folder: URL, options: LoadOptions, entry
     return call(name, args, signal, place);
   };
   const end = (error: unknown) => {
-    ended = true;
+    ended = error;
     worker.terminate();
     pending.forEach(({ reject }) => reject(error));
     pending.clear();
   };
-  worker.onerror = (event) => end(new ForetasteError('model', `the worker failed: ${event.message}`, 'worker'));
+  const dispose = async () => {
+    ended = disposed();
+    await Promise.race([Promise.all(erasing), new Promise((late) => setTimeout(late, PATIENCE))]);
+    end(ended);
+  };
+  worker.onerror = (event) => {
+    end(new ForetasteError('model', `the worker failed: ${event.message}`, 'worker'));
+    gone();
+  };
   worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
     if ('id' in data) {
       const caller = pending.get(data.id);
@@ -146,7 +166,7 @@ async function inWorker(worker: Worker, folder: URL, options: LoadOptions, entry
     profile: methods(PROFILE_METHODS, 'profile.') as unknown as Opened['profile'],
     ready,
     features: () => structuredClone(features as Features),
-    dispose: () => end(disposed()),
+    dispose: () => void (erasing.size > 0 ? dispose() : end(disposed())),
   };
 }
 

@@ -109,8 +109,7 @@ export class Store {
   async lines(): Promise<string[]> {
     const read = (t: IDBTransaction) => answer(linesOf(t).getAll(this.namespace) as IDBRequest<Line[]>);
     const lines = (await this.within('readonly', LOG, read)) ?? [];
-    const texts = [...lines, ...this.unwritten].map(({ line }) => line);
-    return texts.filter((line) => typeof line === 'string').slice(-LOG_CAPACITY);
+    return textsOf([...lines, ...this.unwritten]).slice(-LOG_CAPACITY);
   }
 
   /**
@@ -159,17 +158,18 @@ export class Store {
   }
 
   /**
-   * Tells the other tabs, unless they know, that the visitor has withdrawn consent; erases events, log and id; closes
-   * the store; and deletes the database if nothing is left in it. @throws `storage`
+   * The visitor has withdrawn consent: erases events, log and id, in a transaction that starts within this call, since
+   * the page may go away at once. Tells the other tabs, unless they know; closes the store; and deletes the database if
+   * nothing is left in it. Resolves to the log lines that were there, and to what went wrong.
    */
-  async withdraw(news: Withdrawal | undefined): Promise<void> {
-    if (news) this.tell(news);
-    try {
-      if (!(await this.erase())) return;
-    } finally {
-      this.close();
-    }
-    await deleteDatabase();
+  async withdraw(consent: Consent | undefined): Promise<{ lines: string[]; fault?: unknown }> {
+    const at = Date.now();
+    const erased = await this.erase(true).catch(async (fault: unknown) => ({ lines: await this.lines(), isEmpty: false, fault }));
+    const lines = [...new Set([...erased.lines, ...textsOf(this.unwritten)])];
+    if (consent) this.tell({ consent, lines, at });
+    this.close();
+    if (erased.isEmpty) await deleteDatabase();
+    return { ...erased, lines };
   }
 
   /** Calls back when another tab has changed something. */
@@ -226,18 +226,19 @@ export class Store {
     return fresh;
   }
 
-  /** Erases the namespace. Resolves to whether the database is empty then. */
-  private async erase(): Promise<boolean> {
-    const empty = await this.within('readwrite', [PROFILES, LOG], async (t) => {
+  /** Erases the namespace. Resolves to the log lines that it had, if `asked`, and to whether the database is empty then. */
+  private async erase(asked = false): Promise<{ lines: string[]; isEmpty: boolean }> {
+    const erased = await this.within('readwrite', [PROFILES, LOG], async (t) => {
       const profiles = t.objectStore(PROFILES);
+      const read = asked ? answer(linesOf(t).getAll(this.namespace) as IDBRequest<Line[]>) : [];
       for (const key of [this.namespace, ...(['upto', 'aside', 'unit'] as const).map((name) => this.key(name))])
         profiles.delete(key);
       await this.trim(t, 0);
       const left = await Promise.all([answer(profiles.count()), answer(t.objectStore(LOG).count())]);
-      return left.every((count) => count === 0);
+      return { lines: textsOf(await read), isEmpty: left.every((count) => count === 0) };
     });
-    if (empty === undefined) throw notErased(this.fault);
-    return empty;
+    if (!erased) throw notErased(this.fault);
+    return erased;
   }
 
   /** The stored events, and how many lines of the log were read for them. */
@@ -332,6 +333,10 @@ function attempt<T>(work: () => T): T | undefined {
 function listOf(value: unknown): unknown[] {
   if (value === undefined) return [];
   return Array.isArray(value) ? value : [value];
+}
+
+function textsOf(lines: Line[]): string[] {
+  return lines.map(({ line }) => line).filter((line) => typeof line === 'string');
 }
 
 /** The events of the lines that are also events of the profile. */
