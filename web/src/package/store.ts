@@ -226,7 +226,7 @@ export class Store {
     return fresh;
   }
 
-  /** Erases the namespace. Resolves to the log lines that it had, if `asked`, and to whether the database is empty then. */
+  /** Erases the namespace. Resolves to its log lines, if `asked`, and to whether the database is empty then. */
   private async erase(asked = false): Promise<{ lines: string[]; isEmpty: boolean }> {
     const erased = await this.within('readwrite', [PROFILES, LOG], async (t) => {
       const profiles = t.objectStore(PROFILES);
