@@ -42,8 +42,9 @@ impl Cell {
         if text.is_empty() { Cell::Missing } else { Cell::Text(text) }
     }
 
-    /// A list; an empty one is missing.
-    pub fn list(members: Vec<String>) -> Cell {
+    /// A list, without empty members; an empty one is missing.
+    pub fn list(mut members: Vec<String>) -> Cell {
+        members.retain(|member| !member.is_empty());
         if members.is_empty() { Cell::Missing } else { Cell::List(members) }
     }
 
