@@ -52,7 +52,7 @@ const settled = (page) => page.evaluate(() => new Promise((done) => requestAnima
 /** Searches for a text and presses a button of the first result. */
 async function pick(page, text, button) {
   await page.fill('#search', text);
-  await page.waitForFunction(() => document.querySelector('#found-title').textContent === 'Found');
+  await page.waitForFunction((text) => document.querySelector('#found').dataset.text === text, text);
   const before = await slateId(page);
   await page.click(`#found > li:first-child ${button}`);
   await renewed(page, before);

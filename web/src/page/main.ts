@@ -63,9 +63,9 @@ async function start(): Promise<void> {
     await find(page);
     setStatus('loading', 'Loading the model');
     await recommender.ready;
-    setStatus('ready', 'Runs on this device');
     epsilon.disabled = policy.disabled = false;
     await refresh(page);
+    setStatus('ready', 'Runs on this device');
   } catch (error) {
     fail(error);
   }
@@ -132,6 +132,7 @@ async function find(page: Page): Promise<void> {
   byId('found-title').textContent = text ? (items.length > 0 ? 'Found' : 'Nothing has this title') : 'Popular';
   page.found = items;
   showFound(page);
+  byId('found').dataset.text = text;
 }
 
 function showFound(page: Page): void {
