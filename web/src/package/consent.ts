@@ -20,6 +20,8 @@ const SLACK = 1000;
 export class VisitorConsent {
   private readonly consent: Required<Consent>;
   private storageError: string | undefined;
+  /** The store is taking what this visit did without it: a page that goes away now loses that. */
+  private entering = false;
   /** Changes are made one after another. */
   private turn: Promise<void> = Promise.resolve();
   private closed = false;
@@ -43,7 +45,7 @@ export class VisitorConsent {
     const { store } = this.log;
     const storageError = store?.error ?? this.storageError;
     return {
-      storage: store ? 'indexeddb' : 'memory',
+      storage: store && !this.entering ? 'indexeddb' : 'memory',
       ...(storageError !== undefined && { storageError }),
       consent: { ...this.consent },
     };
@@ -130,11 +132,13 @@ export class VisitorConsent {
     if (this.log.store) return;
     const store = await this.openStore();
     if (!store) return;
+    this.entering = true;
     try {
       if (await this.profile.enter(store)) return;
       this.storageError = store.error;
       store.close();
     } finally {
+      this.entering = false;
       if (this.closed) store.close();
     }
   }
