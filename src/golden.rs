@@ -113,7 +113,7 @@ impl GoldenRow {
         };
         let encoded = recommender.encode(&state)?;
         let user = recommender.user(&encoded)?;
-        let best = recommender.best_unseen(&input.history, &user.vector, TOP);
+        let best = recommender.best_unseen(&input.history, &user, TOP);
         let catalog = &recommender.bundle().catalog;
         let item = |(score, row)| GoldenItem { id: catalog.id(row).into(), score, rating: recommender.rating(&user, row) };
         let top = best.into_iter().map(item).collect();

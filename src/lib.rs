@@ -62,7 +62,7 @@
 //! scores tell what goes with it.
 //!
 //! ```
-//! # use foretaste::{Recommender, bundle::Bundle};
+//! # use foretaste::{Recommender, User, bundle::Bundle};
 //! # let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models/tiny");
 //! # let read = |name: &str| std::fs::read(folder.join(name));
 //! # type Any = Box<dyn std::error::Error>;
@@ -73,7 +73,7 @@
 //! let mut vector = vec![0.0; rows.dim()];
 //! rows.vector_into(row, &mut vector);
 //!
-//! let scores = recommender.scores(&vector);
+//! let scores = recommender.scores(&User { vector, ..User::default() });
 //! assert_eq!(scores.len(), rows.len());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

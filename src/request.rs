@@ -32,6 +32,9 @@ pub struct Request {
     /// predicted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vector: Option<Vec<f64>>,
+    /// Whether the neighbours of the history's items add to scores. Absent: they do, unless there is a `vector`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub neighbours: Option<bool>,
     /// Ids of items that must not be shown.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<String>,
@@ -50,7 +53,8 @@ pub struct Request {
 impl Default for Request {
     fn default() -> Self {
         let (context, exclude, diversity, caps, explore, effort) = Default::default();
-        Request { k: 10, context, time: None, tz_offset_min: None, vector: None, exclude, diversity, caps, explore, effort }
+        let (time, tz_offset_min, vector, neighbours) = Default::default();
+        Request { k: 10, context, time, tz_offset_min, vector, neighbours, exclude, diversity, caps, explore, effort }
     }
 }
 

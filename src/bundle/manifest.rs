@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::hash::short_hash;
+use super::neighbours::NeighbourWeights;
 use crate::error::{ErrorKind, Result, range};
 use crate::features::Encoding;
 use crate::json::from_json;
@@ -27,8 +28,10 @@ pub const MAX_ROWS_PER_FILE: usize = 65_536;
 pub const MAX_DIM: usize = 512;
 /// The feature of item files that have separate vectors for the history.
 pub const HISTORY_VECTORS: &str = "inputs";
+/// The feature of neighbours files and of the role of these files.
+pub const NEIGHBOURS: &str = "neighbours";
 /// Features of this build that a bundle may require.
-pub const KNOWN_FEATURES: &[&str] = &[HISTORY_VECTORS];
+pub const KNOWN_FEATURES: &[&str] = &[HISTORY_VECTORS, NEIGHBOURS];
 
 /// The manifest. Unknown keys are refused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,6 +59,9 @@ pub struct Manifest {
     /// The range of the ratings, if the user tower predicts ratings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ratings: Option<RatingRange>,
+    /// How events count in sums over neighbours, if the bundle has neighbours files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub neighbours: Option<NeighbourWeights>,
     /// Figures of the model card, by metric name.
     #[serde(default)]
     pub metrics: BTreeMap<String, f64>,
@@ -73,13 +79,13 @@ pub struct Manifest {
 pub struct FileEntry {
     /// A plain file name, beside the manifest.
     pub path: String,
-    /// One of `user_tower`, `item_tower`, `ranker`, `items`, `catalog` or `golden`.
+    /// One of `user_tower`, `item_tower`, `ranker`, `items`, `catalog`, `neighbours` or `golden`.
     pub role: String,
     /// Length in bytes.
     pub bytes: u64,
     /// SHA-256, lower-case hexadecimal.
     pub sha256: String,
-    /// Rows, for item files and catalogs.
+    /// Rows, for item files, catalogs and neighbours files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<usize>,
     /// The feature that the file belongs to, if any. A reader that does not know the feature skips the file.
@@ -185,7 +191,9 @@ impl Manifest {
         // Item files stay as they are, plus about ten bytes a row. A catalog takes a few times its length as JSON; the
         // reader refuses one that takes more than a bundle may.
         let sum = |role| total(self.files_of(role));
-        sum("items").saturating_add(10 * self.items as u64).saturating_add(sum("catalog").saturating_mul(3))
+        (sum("items").saturating_add(sum(NEIGHBOURS)))
+            .saturating_add(10 * self.items as u64)
+            .saturating_add(sum("catalog").saturating_mul(3))
     }
 
     /// Bytes of the files that this build uses.
@@ -250,7 +258,13 @@ impl Manifest {
                 return Err(range(&format!("{least} to {most} files of role {role}"), got).at(part("files")));
             }
         }
-        for role in ["items", "catalog"] {
+        let is_required = self.features.required.iter().any(|name| name == NEIGHBOURS);
+        if is_required != self.neighbours.is_some() {
+            return Err(ErrorKind::Malformed("the feature `neighbours` needs the key of that name".into()).at(part(NEIGHBOURS)));
+        }
+        for (role, wanted) in
+            [("items", self.items), ("catalog", self.items), (NEIGHBOURS, if is_required { self.items } else { 0 })]
+        {
             let mut rows = 0usize;
             for file in self.files_of(role) {
                 match file.rows {
@@ -258,8 +272,8 @@ impl Manifest {
                     other => return Err(range("1 to 65536 rows", other.unwrap_or(0)).at(part(&file.path))),
                 }
             }
-            if rows != self.items {
-                return Err(ErrorKind::Length { expected: self.items, got: rows, unit: "rows" }.at(part(role)));
+            if rows != wanted {
+                return Err(ErrorKind::Length { expected: wanted, got: rows, unit: "rows" }.at(part(role)));
             }
         }
         if let Some(RatingRange { least, most }) = self.ratings
@@ -268,6 +282,7 @@ impl Manifest {
             // The message does not say the numbers: the code that prints floats would make the module a tenth larger.
             return Err(range("finite numbers, least below most", "others").at(part("ratings")));
         }
-        self.encoding.check().map_err(|e| e.within("manifest.json"))
+        self.encoding.check().map_err(|e| e.within("manifest.json"))?;
+        self.neighbours.as_ref().map_or(Ok(()), |n| n.check(&self.encoding.history).map_err(|e| e.within(&part(NEIGHBOURS))))
     }
 }

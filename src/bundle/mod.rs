@@ -5,6 +5,7 @@ mod hash;
 mod item_file;
 mod lift;
 mod manifest;
+mod neighbours;
 mod open;
 mod reader;
 mod rows;
@@ -20,9 +21,10 @@ pub(crate) use hash::short_hash;
 pub use item_file::ItemFile;
 pub use lift::{BiasCodes, Lift, Lifted};
 pub use manifest::{
-    FORMAT_VERSION, Features, FileEntry, HISTORY_VECTORS, MAX_DIM, MAX_MANIFEST_BYTES, MAX_ROWS_PER_FILE, Manifest, RatingRange,
-    TrainedOn,
+    FORMAT_VERSION, Features, FileEntry, HISTORY_VECTORS, MAX_DIM, MAX_MANIFEST_BYTES, MAX_ROWS_PER_FILE, Manifest, NEIGHBOURS,
+    RatingRange, TrainedOn,
 };
+pub use neighbours::{NARROW_ROWS, NeighbourFile, NeighbourWeights, Neighbours};
 pub use open::Graphs;
 pub use reader::{Bundle, BundleReader, DEFAULT_MAX_BYTES};
 pub use rows::Rows;

@@ -1,7 +1,9 @@
 //! Takes the files of a bundle one by one, checks them, and opens the bundle when all are there.
 
+use std::sync::Arc;
+
 use super::hash::{hexadecimal, sha256};
-use super::{Catalog, CatalogFile, FileEntry, ItemFile, Manifest, Rows};
+use super::{Catalog, CatalogFile, FileEntry, ItemFile, Manifest, NEIGHBOURS, NeighbourFile, Neighbours, Rows};
 use crate::error::{ErrorKind, Result};
 use crate::json::from_json_within;
 
@@ -15,7 +17,7 @@ const GROWTH: usize = 8;
 /// Takes the files of a bundle as their bytes arrive. It does no I/O itself. [`Bundle::from_files`] opens a bundle
 /// whose bytes are at hand in one call.
 pub struct BundleReader {
-    manifest: Manifest,
+    manifest: Arc<Manifest>,
     /// By path. Few enough to search one by one.
     parts: Vec<(String, Part)>,
     /// What the content of catalogs may still take in memory, in bytes.
@@ -27,6 +29,7 @@ enum Part {
     Arriving(Arriving),
     Items(ItemFile),
     Catalog(CatalogFile),
+    Neighbours(NeighbourFile),
 }
 
 /// A file whose bytes are still arriving.
@@ -58,11 +61,13 @@ impl Arriving {
 /// An opened bundle: all rows and the catalog in memory.
 pub struct Bundle {
     /// The manifest.
-    pub manifest: Manifest,
+    pub manifest: Arc<Manifest>,
     /// Vectors and biases of all items.
     pub rows: Rows,
     /// Ids, titles, columns.
     pub catalog: Catalog,
+    /// Neighbours of all items; `None` if the bundle has none, or as long as they are not there.
+    pub neighbours: Option<Neighbours>,
 }
 
 impl BundleReader {
@@ -77,7 +82,11 @@ impl BundleReader {
         if got > max_bytes {
             return Err(ErrorKind::Limit { limit: max_bytes, got }.at("manifest.json/files"));
         }
-        Ok(BundleReader { manifest, parts: Vec::new(), memory: usize::try_from(max_bytes).unwrap_or(usize::MAX) })
+        Ok(BundleReader {
+            manifest: Arc::new(manifest),
+            parts: Vec::new(),
+            memory: usize::try_from(max_bytes).unwrap_or(usize::MAX),
+        })
     }
 
     /// The manifest.
@@ -146,6 +155,10 @@ impl BundleReader {
                 }
                 self.parts.push((path.into(), Part::Catalog(catalog)));
             }
+            NEIGHBOURS => {
+                let file = NeighbourFile::new(bytes, rows, self.manifest.items).map_err(|e| e.within(path))?;
+                self.parts.push((path.into(), Part::Neighbours(file)));
+            }
             _ => {}
         }
         Ok(())
@@ -175,7 +188,7 @@ impl BundleReader {
     }
 
     /// The rows of the item files that have arrived, numbered from 0: one shard of a catalog.
-    pub fn open_shard(mut self) -> Rows {
+    pub fn open_shard(&mut self) -> Rows {
         let paths: Vec<String> = self.manifest.files_of("items").map(|f| f.path.clone()).collect();
         let part = |path: &String| match self.take(path) {
             Some(Part::Items(file)) => Some(file),
@@ -185,12 +198,13 @@ impl BundleReader {
         Rows::new(self.manifest.dim, files)
     }
 
-    /// Opens the bundle. Only item files and catalogs must have arrived.
+    /// Opens the bundle. Only item files and catalogs must have arrived. Neighbours may follow, see
+    /// [`BundleReader::neighbours`].
     ///
     /// # Errors
     /// `missing` for an item file or a catalog that has not arrived; `length`, `limit` and `malformed` for catalogs
     /// that do not fit together.
-    pub fn open(mut self) -> Result<Bundle> {
+    pub fn open(&mut self) -> Result<Bundle> {
         let (mut files, mut catalog) = (Vec::new(), Catalog::default());
         let wanted = self.manifest.used_files().filter(|f| f.role == "items" || f.role == "catalog");
         for path in wanted.map(|f| f.path.clone()).collect::<Vec<_>>() {
@@ -202,7 +216,27 @@ impl BundleReader {
         }
         catalog.check()?;
         let rows = Rows::new(self.manifest.dim, files);
-        Ok(Bundle { manifest: self.manifest, rows, catalog })
+        Ok(Bundle { manifest: self.manifest.clone(), rows, catalog, neighbours: self.neighbours().ok() })
+    }
+
+    /// The neighbours of all items, once their files have arrived.
+    ///
+    /// # Errors
+    /// `missing` for a file that has not arrived, or if the bundle has no neighbours. What has arrived is kept.
+    pub fn neighbours(&mut self) -> Result<Neighbours> {
+        let paths: Vec<String> = self.manifest.files_of(NEIGHBOURS).map(|file| file.path.clone()).collect();
+        let is_there = |path: &String| self.parts.iter().any(|(name, part)| name == path && matches!(part, Part::Neighbours(_)));
+        if let Some(path) = paths.iter().find(|path| !is_there(path)) {
+            return Err(ErrorKind::Missing.at(path.clone()));
+        }
+        if paths.is_empty() {
+            return Err(ErrorKind::Missing.at(NEIGHBOURS));
+        }
+        let part = |path: &String| match self.take(path) {
+            Some(Part::Neighbours(file)) => Some(file),
+            _ => None,
+        };
+        Ok(Neighbours::new(paths.iter().filter_map(part).collect()))
     }
 }
 

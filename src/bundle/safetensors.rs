@@ -53,7 +53,7 @@ impl Header {
         self.tensors.contains_key(name)
     }
 
-    /// Where the bytes of a tensor of this type (`I8`, `U8` or `F32`) and shape lie in the file.
+    /// Where the bytes of a tensor of this type (`I8`, `U8`, `U16`, `U32` or `F32`) and shape lie in the file.
     ///
     /// # Errors
     /// `missing`, `range` for another type or shape, `length` where the offsets do not fit the shape or the file.
@@ -66,7 +66,8 @@ impl Header {
             return Err(range(&form(dtype, shape), form(&tensor.dtype, &tensor.shape)).at(name));
         }
         let (from, to) = tensor.data_offsets;
-        let expected = shape.iter().product::<usize>() * if dtype == "F32" { 4 } else { 1 };
+        let expected =
+            shape.iter().product::<usize>() * if dtype.ends_with("32") { 4 } else { 1 + usize::from(dtype.ends_with("16")) };
         if to > self.bytes || to.checked_sub(from) != Some(expected) {
             return Err(ErrorKind::Length { expected, got: to.saturating_sub(from), unit: "bytes in the file" }.at(name));
         }

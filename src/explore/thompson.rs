@@ -8,6 +8,7 @@ use super::random::nearly_normal;
 use super::{Candidates, Policy, Posterior, below};
 use crate::bundle::Rows;
 use crate::kernels::{Kernels, QuantizedQuery};
+use crate::retrieve::Sums;
 
 /// Number of draws of the visitor's vector for one slate.
 pub const SAMPLES: usize = 128;
@@ -23,6 +24,7 @@ pub const SAMPLES: usize = 128;
 pub struct Thompson<'a> {
     rows: &'a Rows,
     posterior: &'a Posterior,
+    sums: &'a Sums,
     /// Added to a score for each unit of rarity, in logits.
     boost: f32,
     /// Stream i + 1 of it draws sample i.
@@ -30,7 +32,7 @@ pub struct Thompson<'a> {
     pool: Vec<u32>,
     /// int8 rows of the pool, `[pool, d]`.
     vectors: Vec<i8>,
-    /// Scale, bias and rarity of each row of the pool.
+    /// Scale, bias with the sum over neighbours, and rarity of each row of the pool.
     weights: Vec<[f32; 3]>,
     /// Scores `[pool]` of each sample. Computed when needed, because drawing a slate needs few samples and its
     /// propensities need all.
@@ -40,10 +42,10 @@ pub struct Thompson<'a> {
 }
 
 impl<'a> Thompson<'a> {
-    /// The policy for one slate. `rng` is a stream that nothing else draws from.
-    pub fn new(rows: &'a Rows, posterior: &'a Posterior, boost: f32, rng: ChaCha8Rng) -> Self {
+    /// The policy for one slate. `sums` are added to the biases; `rng` is a stream that nothing else draws from.
+    pub fn new(rows: &'a Rows, posterior: &'a Posterior, sums: &'a Sums, boost: f32, rng: ChaCha8Rng) -> Self {
         let (pool, vectors, weights, scores, winners) = Default::default();
-        Thompson { rows, posterior, boost, rng, pool, vectors, weights, scores, winners }
+        Thompson { rows, posterior, sums, boost, rng, pool, vectors, weights, scores, winners }
     }
 
     /// The best place for a sample. `left` has the places left with their penalties.
@@ -80,7 +82,7 @@ impl Policy for Thompson<'_> {
         self.vectors = self.rows.gather(&self.pool);
         let weight = |row: &u32| {
             let (file, at) = self.rows.locate(*row);
-            [file.scale(at), file.bias(at), self.rows.rarities()[*row as usize]]
+            [file.scale(at), file.bias(at) + self.sums.get(*row), self.rows.rarities()[*row as usize]]
         };
         self.weights = self.pool.iter().map(weight).collect();
         self.scores = vec![Vec::new(); SAMPLES];

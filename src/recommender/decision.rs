@@ -7,7 +7,7 @@ use crate::explore::{
 use crate::features::RowEvent;
 use crate::profile::{EventLog, answers, ignored};
 use crate::request::Request;
-use crate::retrieve::{Bitmap, Effort, Scorer, TopK, search};
+use crate::retrieve::{Bitmap, Effort, Scorer, Sums, TopK, search};
 use crate::slate::{Caps, Constraint, Diversity, SlotLoop};
 
 /// The least number of rows that a policy looks at. A softmax has a long tail; the best upper bound is among fewer
@@ -44,6 +44,8 @@ pub(super) struct SlateParts<'a> {
     pub decision: &'a str,
     /// [`Decision::vector`], `[d]`.
     pub vector: &'a [f32],
+    /// What neighbours add to scores.
+    pub sums: &'a Sums,
     /// Rows that may be shown.
     pub allowed: &'a Bitmap,
     /// The best allowed rows that the search found, with their scores, best first, ties by row.
@@ -101,10 +103,10 @@ impl Decision {
 
     /// Sets up the slot loop and calls `then` with it.
     pub fn fill<T>(&self, parts: SlateParts, then: impl FnOnce(&mut SlotLoop) -> T) -> T {
-        let SlateParts { rows, catalog, request, decision, vector, allowed, found } = parts;
+        let SlateParts { rows, catalog, request, decision, vector, sums, allowed, found } = parts;
         let explore = &request.explore;
         let next = |allowed: &Bitmap| {
-            let lifted = Scorer::lifted(rows, vector, self.lift);
+            let lifted = Scorer::lifted(rows, vector, self.lift).with(sums);
             self.scored(rows, explore, search(&lifted, allowed, self.pool, self.effort))
         };
         let first = self.scored(rows, explore, found);
@@ -120,7 +122,7 @@ impl Decision {
             (PolicyKind::Softmax, _) => Box::new(Softmax::new(explore.temperature)),
             (PolicyKind::Thompson, Some(posterior)) => {
                 let rng = stream("samples", explore.seed, decision);
-                Box::new(Thompson::new(rows, posterior, explore.boost as f32, rng))
+                Box::new(Thompson::new(rows, posterior, sums, explore.boost as f32, rng))
             }
             _ => Box::new(Greedy),
         };
@@ -165,6 +167,7 @@ mod tests {
         user: Vec<f32>,
         allowed: Bitmap,
         feedback: Vec<Feedback>,
+        sums: Sums,
     }
 
     impl Shop {
@@ -180,15 +183,18 @@ mod tests {
             let feedback = [(1, 1.0, 0.5), (4, -1.0, 1.0)].map(|(row, reward, weight)| Feedback { row, reward, weight }).to_vec();
             let user = (0..DIM).map(|_| 0.4 * normal(&mut rng) as f32).collect();
             let rows = rows_with_counts(DIM, &vectors, &biases, &counts);
-            Shop { rows, catalog, user, allowed: Bitmap::without(n, &[3, 7, 11]), feedback }
+            // A row that is not allowed has a sum too.
+            let sums = Sums::of_rows(&[(1, 0.8), (3, 2.0), (6, -0.5), (10, 1.2)]);
+            Shop { rows, catalog, user, allowed: Bitmap::without(n, &[3, 7, 11]), feedback, sums }
         }
 
         fn with<T>(&self, request: &Request, decision: &str, then: impl FnOnce(&mut SlotLoop) -> T) -> T {
             let policy = request.check(&self.catalog).unwrap();
             let made = Decision::new(&self.rows, request, policy, &self.user, || self.feedback.clone());
             let (rows, catalog, allowed, vector) = (&self.rows, &self.catalog, &self.allowed, made.vector(&self.user));
-            let found = search(&Scorer::lifted(rows, vector, made.lift), allowed, made.pool, made.effort);
-            made.fill(SlateParts { rows, catalog, request, decision, vector, allowed, found }, then)
+            let sums = &self.sums;
+            let found = search(&Scorer::lifted(rows, vector, made.lift).with(sums), allowed, made.pool, made.effort);
+            made.fill(SlateParts { rows, catalog, request, decision, vector, sums, allowed, found }, then)
         }
     }
 

@@ -8,14 +8,14 @@ pub use tower::User;
 pub use visitor::VisitorState;
 
 use self::decision::{Decision, SlateParts, feedback};
-use crate::bundle::{Bundle, Lift, short_hash};
+use crate::bundle::{Bundle, Lift, Neighbours, short_hash};
 use crate::error::{ErrorKind, Result};
 use crate::explore::decision_rng;
 use crate::features::{Bag, EncodedState};
 use crate::model::ModelRuntime;
 use crate::profile::{Assignment, Event, EventLog, Experiment, Impression, LogLine, Profile};
 use crate::request::{Item, Request, Slate, Timings};
-use crate::retrieve::{Bitmap, Effort, Scorer, TopK, check_vector, find, search, search_part, similar};
+use crate::retrieve::{Bitmap, Effort, Scorer, Sums, TopK, check_vector, find, merged, search, search_part, similar};
 use crate::slate::Propensity;
 
 /// Gives the microseconds since some fixed moment. The core itself reads no clock.
@@ -42,9 +42,10 @@ impl PendingSlate {
         self.decision.vector(&self.user.vector)
     }
 
-    /// Rows that the slate must not show.
-    pub fn removed(&self) -> &[u32] {
-        &self.removed
+    /// Rows that the search must leave out: those that the slate must not show, and those with a sum over neighbours,
+    /// which [`Recommender::answer`] scores itself. Some may be there twice.
+    pub fn removed(&self) -> Vec<u32> {
+        [&self.removed, self.user.sums.rows()].concat()
     }
 
     /// How many rows to search for: the policy chooses among them.
@@ -69,7 +70,7 @@ pub struct Appraisal {
     /// P(the item in the slot | the slots before). 0 for the first item that is not allowed where it stands and for all
     /// after it.
     pub propensity: f64,
-    /// The tower's score of the item, in logits.
+    /// The score of the item, in logits.
     pub score: f64,
     /// The expected score of the item that the policy would have put there; 0 after the first slot whose item is not
     /// allowed.
@@ -96,6 +97,11 @@ impl Recommender {
     /// Sets the model runtime; replaces it after the old one has failed.
     pub fn set_runtime(&mut self, runtime: Box<dyn ModelRuntime>) {
         self.runtime = Some(runtime);
+    }
+
+    /// Adds the neighbours of the bundle, which may arrive after items and catalog.
+    pub fn set_neighbours(&mut self, neighbours: Neighbours) {
+        self.bundle.neighbours = Some(neighbours);
     }
 
     /// The bundle.
@@ -204,12 +210,13 @@ impl Recommender {
         predicted.is_finite().then(|| predicted.max(range.least as f32).min(range.most as f32))
     }
 
-    /// Scores of all items for a visitor's vector `[d]`: `[n]`, in logits, in row order.
-    pub fn scores(&self, user: &[f32]) -> Vec<f32> {
-        Scorer::new(&self.bundle.rows, user).all()
+    /// Scores of all items for a visitor: `[n]`, in logits, in row order.
+    pub fn scores(&self, user: &User) -> Vec<f32> {
+        Scorer::new(&self.bundle.rows, &user.vector).with(&user.sums).all()
     }
 
-    /// The `k` best rows for a vector `[d]`, with their scores in logits, best first, ties by row. Needs no model.
+    /// The `k` best rows for a vector `[d]`, with their scores in logits, best first, ties by row. Needs no model;
+    /// neighbours take no part.
     ///
     /// # Errors
     /// Same errors as [`search_part`].
@@ -223,13 +230,10 @@ impl Recommender {
     /// Same errors as [`Recommender::ask`].
     pub fn recommend(&mut self, request: &Request) -> Result<Slate> {
         let pending = self.ask(request.clone())?;
-        let best = self.search_for(&pending);
-        self.answer(pending, best)
-    }
-
-    fn search_for(&self, pending: &PendingSlate) -> Vec<(f32, u32)> {
+        let rest = Bitmap::without(self.bundle.manifest.items, &pending.removed());
         let scorer = Scorer::lifted(&self.bundle.rows, pending.vector(), pending.lift());
-        search(&scorer, &pending.allowed, pending.k(), pending.effort())
+        let best = search(&scorer, &rest, pending.k(), pending.effort());
+        self.answer(pending, best)
     }
 
     /// What the policy of the request would have done with a given slate, had it filled its slots now. Off-policy
@@ -240,14 +244,16 @@ impl Recommender {
     pub fn appraise(&self, request: &Request, slate: &[String]) -> Result<Vec<Appraisal>> {
         let rows: Vec<u32> = slate.iter().map(|id| self.row(id)).collect::<Result<_>>()?;
         let pending = self.ask(request.clone())?;
-        let found = self.search_for(&pending);
-        let scores = Scorer::new(&self.bundle.rows, &pending.user.vector).all();
+        let scorer = Scorer::lifted(&self.bundle.rows, pending.vector(), pending.lift()).with(&pending.user.sums);
+        let found = search(&scorer, &pending.allowed, pending.k(), pending.effort());
+        let scores = self.scores(&pending.user);
         let parts = SlateParts {
             rows: &self.bundle.rows,
             catalog: &self.bundle.catalog,
             request,
             decision: request.explore.decision.as_deref().unwrap_or_default(),
             vector: pending.vector(),
+            sums: &pending.user.sums,
             allowed: &pending.allowed,
             found,
         };
@@ -282,28 +288,35 @@ impl Recommender {
         Ok(PendingSlate { request, context: encoded.context, user, decision, removed, allowed, timings, since })
     }
 
-    /// The second half: fills the slate from `best`, the `PendingSlate::k` best allowed rows with their scores, best
-    /// first, ties by row. The slate is written to the log.
+    /// The second half: fills the slate from `best`, the `PendingSlate::k` best rows that are not
+    /// [`PendingSlate::removed`] with their scores, best first, ties by row. Rows with a sum over neighbours join them
+    /// here. The slate is written to the log.
     ///
     /// # Errors
-    /// `argument` if a row is not allowed, or if there are fewer rows than slots and more are allowed.
+    /// `argument` if a row is removed, or if there are fewer rows than slots and more are allowed.
     pub fn answer(&mut self, pending: PendingSlate, best: Vec<(f32, u32)>) -> Result<Slate> {
         let PendingSlate { mut request, context, user, decision, allowed, mut timings, mut since, .. } = pending;
-        let slots = request.k.min(allowed.len());
-        if best.len() < slots || !best.iter().all(|(_, row)| allowed.contains(*row)) {
-            return Err(ErrorKind::Argument(format!("expected {slots} allowed rows, got others")).at("answer"));
+        let touched = user.sums.rows();
+        let rest = allowed.len() - touched.iter().filter(|row| allowed.contains(**row)).count();
+        let least = request.k.min(rest);
+        let is_rest = |row: &u32| allowed.contains(*row) && touched.binary_search(row).is_err();
+        if best.len() < least || !best.iter().all(|(_, row)| is_rest(row)) {
+            return Err(ErrorKind::Argument(format!("expected {least} allowed rows, got others")).at("answer"));
         }
+        let lifted = Scorer::lifted(&self.bundle.rows, decision.vector(&user.vector), decision.lift).with(&user.sums);
+        let found = merged(&lifted, &allowed, best, decision.pool, decision.effort);
         timings.score = self.lap(&mut since);
         let name = request.explore.decision.get_or_insert_with(|| self.decisions.to_string()).clone();
-        let scorer = Scorer::new(&self.bundle.rows, decision.vector(&user.vector));
+        let scorer = Scorer::new(&self.bundle.rows, decision.vector(&user.vector)).with(&user.sums);
         let parts = SlateParts {
             rows: &self.bundle.rows,
             catalog: &self.bundle.catalog,
             request: &request,
             decision: &name,
             vector: scorer.vector(),
+            sums: &user.sums,
             allowed: &allowed,
-            found: best,
+            found,
         };
         let (rows, propensities) = decision.fill(parts, |slots| {
             let rows = slots.draw(request.k, &mut decision_rng(request.explore.seed, &name));
@@ -331,12 +344,20 @@ impl Recommender {
         Ok(slate)
     }
 
-    /// The vector of a request, if it has one; else the output of the user tower.
+    /// The vector of a request, if it has one; else the output of the user tower. Neighbours stand beside the tower
+    /// unless the request says otherwise.
     fn user_for(&self, request: &Request, encoded: &EncodedState) -> Result<User> {
-        let Some(vector) = &request.vector else { return self.user(encoded) };
+        let sums = || match request.neighbours.unwrap_or(request.vector.is_none()) {
+            true => self.sums(&encoded.history),
+            false => Ok(Sums::default()),
+        };
+        let Some(vector) = &request.vector else {
+            let (vector, rating) = self.run_user_tower(encoded)?;
+            return Ok(User { vector, rating, sums: sums()? });
+        };
         let vector: Vec<f32> = vector.iter().map(|x| *x as f32).collect();
         check_vector(&self.bundle.rows, &vector)?;
-        Ok(User { vector, rating: None })
+        Ok(User { vector, rating: None, sums: sums()? })
     }
 
     /// Microseconds since `since`, which is set to now.
@@ -353,7 +374,7 @@ impl Recommender {
     pub fn rank(&self, ids: &[String], request: &Request) -> Result<Vec<Item>> {
         let rows: Vec<u32> = ids.iter().map(|id| self.row(id)).collect::<Result<_>>()?;
         let user = self.user_for(request, &self.encode(&self.state(request))?)?;
-        let scorer = Scorer::new(&self.bundle.rows, &user.vector);
+        let scorer = Scorer::new(&self.bundle.rows, &user.vector).with(&user.sums);
         let mut best = TopK::new(rows.len());
         rows.into_iter().for_each(|row| best.offer(scorer.score(row), row));
         let mut ranked = best.into_ranked();
@@ -390,10 +411,10 @@ impl Recommender {
     }
 
     /// The `k` best rows that the history does not rule out, with their scores.
-    pub(crate) fn best_unseen(&self, history: &[Event], user: &[f32], k: usize) -> Vec<(f32, u32)> {
+    pub(crate) fn best_unseen(&self, history: &[Event], user: &User, k: usize) -> Vec<(f32, u32)> {
         let removed = self.removed(&self.resolve(history), &[]);
         let allowed = Bitmap::without(self.bundle.manifest.items, &removed);
-        search(&Scorer::new(&self.bundle.rows, user), &allowed, k, Effort::Accurate)
+        search(&Scorer::new(&self.bundle.rows, &user.vector).with(&user.sums), &allowed, k, Effort::Accurate)
     }
 
     fn row(&self, id: &str) -> Result<u32> {

@@ -1,34 +1,54 @@
 //! Runs the towers: packs their inputs and checks their outputs.
 
 use super::Recommender;
+use crate::bundle::NEIGHBOURS;
 use crate::error::{Error, ErrorKind, Result};
-use crate::features::{Bag, EncodedState, Fields};
+use crate::features::{Bag, EncodedHistory, EncodedState, Fields};
 use crate::model::signature::{ItemInputs, ItemOutputs, UserInputs, UserOutputs};
 use crate::model::{Graph, TensorData};
+use crate::retrieve::Sums;
 
-/// The outputs of the user tower for one visitor.
-#[derive(Debug, Clone, PartialEq)]
+/// What scores are made of for one visitor: the outputs of the user tower, and the sums over neighbours.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct User {
     /// The visitor's vector `[d]`.
     pub vector: Vec<f32>,
     /// `[1 + d]`, c and then w: the rating of an item with the vector v is c + w · v. `None` if the bundle predicts no
     /// ratings.
     pub rating: Option<Vec<f32>>,
+    /// What the neighbours of the history's items add to scores; nothing if the bundle has no neighbours.
+    pub sums: Sums,
 }
 
 impl Recommender {
-    /// Runs the user tower.
+    /// Runs the user tower and adds up the neighbours of the history.
     ///
     /// # Errors
-    /// `no-model` before a runtime is set; `model` if the run fails, or gives another shape or a number that is not
-    /// finite.
+    /// `missing` before the neighbours of a bundle that has some are there; `no-model` before a runtime is set; `model`
+    /// if the run fails, or gives another shape or a number that is not finite.
     pub fn user(&self, state: &EncodedState) -> Result<User> {
+        let (vector, rating) = self.run_user_tower(state)?;
+        Ok(User { vector, rating, sums: self.sums(&state.history)? })
+    }
+
+    /// The vector `[d]` and the rating of [`User`].
+    pub(super) fn run_user_tower(&self, state: &EncodedState) -> Result<(Vec<f32>, Option<Vec<f32>>)> {
         let mut outputs = self.run(Graph::UserTower, self.user_inputs(state).in_order())?;
         let UserOutputs { user, rating } = UserOutputs::each(|_| outputs.next());
         match user {
-            Some(vector) if rating.is_some() == self.bundle.manifest.ratings.is_some() => Ok(User { vector, rating }),
+            Some(vector) if rating.is_some() == self.bundle.manifest.ratings.is_some() => Ok((vector, rating)),
             _ => Err(outputs_differ(Graph::UserTower)),
         }
+    }
+
+    /// What the neighbours of the history's items add to scores; nothing if the bundle has no neighbours.
+    ///
+    /// # Errors
+    /// `missing` before the neighbours of a bundle that has some are there.
+    pub(super) fn sums(&self, history: &EncodedHistory) -> Result<Sums> {
+        let Some(weights) = &self.bundle.manifest.neighbours else { return Ok(Sums::default()) };
+        let neighbours = self.bundle.neighbours.as_ref().ok_or_else(|| ErrorKind::Missing.at(NEIGHBOURS))?;
+        Ok(Sums::of(neighbours, weights, history))
     }
 
     /// The vector `[d]` of [`Recommender::user`].
@@ -36,7 +56,7 @@ impl Recommender {
     /// # Errors
     /// Those of [`Recommender::user`].
     pub fn user_vector(&self, state: &EncodedState) -> Result<Vec<f32>> {
-        Ok(self.user(state)?.vector)
+        Ok(self.run_user_tower(state)?.0)
     }
 
     /// The vector `[d]` and the bias that the item tower gives an item by its columns alone. The catalog need not have

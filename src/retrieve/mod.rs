@@ -5,11 +5,13 @@ mod find;
 mod score;
 mod search;
 mod similar;
+mod sums;
 mod top_k;
 
 pub use bitmap::Bitmap;
 pub use find::find;
 pub use score::Scorer;
-pub use search::{Effort, check_vector, search, search_part};
+pub use search::{Effort, check_vector, merged, search, search_part};
 pub use similar::similar;
+pub use sums::Sums;
 pub use top_k::{TopK, precedes, top_k};

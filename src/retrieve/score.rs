@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::Sums;
 use crate::bundle::{BiasCodes, ItemFile, Lift, Lifted, Rows};
 use crate::kernels::{Kernels, QuantizedQuery, dot_nibbles};
 
@@ -20,6 +21,8 @@ pub struct Scorer<'a> {
     pub(super) files: usize,
     /// The biases with a lift, if there is one.
     pub(super) lifted: Option<Arc<Lifted>>,
+    /// What neighbours add to scores; none unless [`Scorer::with`] was called.
+    pub(super) sums: Option<&'a Sums>,
 }
 
 impl<'a> Scorer<'a> {
@@ -27,13 +30,18 @@ impl<'a> Scorer<'a> {
     pub fn new(rows: &'a Rows, user: &'a [f32]) -> Self {
         let query = QuantizedQuery::new(user);
         let half_steps = 15 * query.values.iter().map(|q| i64::from(*q)).sum::<i64>();
-        Scorer { rows, user, query, kernels: Kernels::best(), half_steps, files: usize::MAX, lifted: None }
+        Scorer { rows, user, query, kernels: Kernels::best(), half_steps, files: usize::MAX, lifted: None, sums: None }
     }
 
     /// A scorer for a vector `[d]` that adds a lift to every score.
     pub fn lifted(rows: &'a Rows, user: &'a [f32], lift: Lift) -> Self {
         let lifted = (!lift.is_none()).then(|| rows.lifted(lift));
         Scorer { lifted, ..Scorer::new(rows, user) }
+    }
+
+    /// The same scorer, which adds the sums over neighbours to the scores of their rows.
+    pub fn with(self, sums: &'a Sums) -> Self {
+        Scorer { sums: Some(sums).filter(|sums| !sums.rows().is_empty()), ..self }
     }
 
     /// The biases in whole steps, with the lift.
@@ -64,7 +72,8 @@ impl<'a> Scorer<'a> {
         self.rows.start(self.files)
     }
 
-    /// Score of a row in logits, from its int8 vector and its residuals, if its file has any.
+    /// Score of a row in logits, from its int8 vector and its residuals, if its file has any, with its sum over
+    /// neighbours.
     ///
     /// # Panics
     /// If the row is past the end.
@@ -72,7 +81,8 @@ impl<'a> Scorer<'a> {
         let (file, at) = self.rows.locate(row);
         let mut dot = [0];
         self.kernels.dots(self.rows.vector(row), &self.query.values, &mut dot);
-        self.of(dot[0], file.residuals(at), file.scale(at), self.bias(row as usize, file, at))
+        let score = self.of(dot[0], file.residuals(at), file.scale(at), self.bias(row as usize, file, at));
+        self.sums.map_or(score, |sums| score + sums.get(row))
     }
 
     /// Scores of all rows that take part, `[n]`, in logits.
@@ -81,12 +91,20 @@ impl<'a> Scorer<'a> {
         self.each_tile(|_, tile| scores.extend_from_slice(tile));
         if self.rows.refined() {
             scores.iter_mut().zip(0..).for_each(|(score, row)| *score = self.score(row));
+        } else {
+            self.each_sum(|row, sum| scores[row as usize] += sum);
         }
         scores
     }
 
+    /// Calls `then` with each row that takes part and has a sum over neighbours, and with the sum.
+    fn each_sum(&self, mut then: impl FnMut(u32, f32)) {
+        let sums = self.sums.into_iter().flat_map(Sums::iter).filter(|(row, _)| (*row as usize) < self.len());
+        sums.for_each(|(row, sum)| then(row, sum));
+    }
+
     /// Calls `then` for each run of rows with its first row and the scores of its rows, from int8 vectors without
-    /// residuals.
+    /// residuals and without sums over neighbours.
     pub(super) fn each_tile(&self, mut then: impl FnMut(u32, &[f32])) {
         let (d, mut dots, mut scores) = (self.rows.dim(), [0; TILE], [0.0; TILE]);
         for (first, file) in self.files() {
@@ -102,8 +120,8 @@ impl<'a> Scorer<'a> {
         }
     }
 
-    /// Calls `then` with each of the given rows, which ascend, and its score. Residuals count if `with_residuals` says
-    /// so.
+    /// Calls `then` with each of the given rows, which ascend, and its score without sums over neighbours. Residuals
+    /// count if `with_residuals` says so.
     pub(super) fn each_of(&self, rows: &[u32], with_residuals: bool, mut then: impl FnMut(u32, f32)) {
         let mut rest = rows;
         let (mut at, mut dots, mut weights) = (Vec::new(), Vec::new(), Vec::new());

@@ -5,6 +5,9 @@
 //! 2. int8 scores of the rows that passed.
 //! 3. Scores with residuals for a short list of the best of these.
 //!
+//! Rows that have a sum over neighbours are few. They are taken out of these steps, scored by the arithmetic of the last
+//! one, and merged with what was found.
+//!
 //! The result is exact unless one of the best rows misses the threshold of step 1. The recalls in [`Effort`] are
 //! measured.
 
@@ -56,16 +59,48 @@ const CODES_FROM: usize = 20_000;
 
 /// The `k` best of the allowed rows with their scores, best first, ties by row; fewer if fewer are allowed.
 pub fn search(scorer: &Scorer, allowed: &Bitmap, k: usize, effort: Effort) -> Vec<(f32, u32)> {
+    let Some(sums) = scorer.sums else { return search_rest(scorer, allowed, k, effort) };
+    let mut rest = allowed.clone();
+    sums.rows().iter().for_each(|row| rest.remove(*row));
+    let found = search_rest(scorer, &rest, k, effort);
+    merged(scorer, allowed, found, k, effort)
+}
+
+/// The `k` best of the allowed rows, once `found` has the best of those that have no sum over neighbours: of a search
+/// for as many with the same effort, in one part or in several.
+pub fn merged(scorer: &Scorer, allowed: &Bitmap, found: Vec<(f32, u32)>, k: usize, effort: Effort) -> Vec<(f32, u32)> {
+    let Some(sums) = scorer.sums else { return found };
+    let touched: Vec<u32> = sums.rows().iter().copied().filter(|row| allowed.contains(*row)).collect();
+    let mut best = TopK::new(k);
+    found.into_iter().for_each(|(score, row)| best.offer(score, row));
+    let rest = allowed.len() - touched.len();
+    let with_residuals = effort != Effort::Pool || scores_all(scorer.len(), k.min(rest), effort);
+    scorer.each_of(&touched, with_residuals, |row, score| best.offer(score + sums.get(row), row));
+    best.into_ranked()
+}
+
+/// How many rows step 2 leaves for the last step.
+fn short_list(k: usize, effort: Effort) -> usize {
+    if effort == Effort::Pool { k } else { 2 * k + 32 }
+}
+
+/// Whether a list of `k` of `n` rows is so long that all rows are scored in full.
+fn scores_all(n: usize, k: usize, effort: Effort) -> bool {
+    short_list(k, effort) >= n / 4
+}
+
+/// The `k` best of the allowed rows, none of which has a sum over neighbours.
+fn search_rest(scorer: &Scorer, allowed: &Bitmap, k: usize, effort: Effort) -> Vec<(f32, u32)> {
     let n = scorer.len();
     let k = k.min(allowed.len());
     let is_fine = effort != Effort::Pool;
-    let (wanted, short) = (effort.candidates(k, n), if is_fine { 2 * k + 32 } else { k });
+    let (wanted, short) = (effort.candidates(k, n), short_list(k, effort));
     let codes = tables(scorer).filter(|_| n >= CODES_FROM && wanted < n / 4 && short < allowed.len());
     let (mut best, mut coarse) = (TopK::new(k), TopK::new(short));
     if let Some(tables) = codes {
         let candidates = by_codes(scorer, &tables, allowed, wanted);
         scorer.each_of(&candidates, false, |row, score| coarse.offer(score, row));
-    } else if short < n / 4 {
+    } else if !scores_all(n, k, effort) {
         scorer.each_tile(|first, scores| coarse.offer_run(first, scores, allowed));
     } else {
         best.offer_run(0, &scorer.all(), allowed);

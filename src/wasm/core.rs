@@ -10,7 +10,7 @@ use web_sys::Performance;
 
 use super::convert::{JsResult, set, to_js_error};
 use super::imported::ImportedRuntime;
-use crate::bundle::{self, BundleReader, DEFAULT_MAX_BYTES, Lift, Manifest, Rows};
+use crate::bundle::{self, BundleReader, DEFAULT_MAX_BYTES, Lift, Manifest, NEIGHBOURS, Rows};
 use crate::error::ErrorKind;
 use crate::explore::POLICIES;
 use crate::golden::Golden;
@@ -27,13 +27,15 @@ const EFFORTS: [Effort; 3] = [Effort::Accurate, Effort::Fast, Effort::Pool];
 /// A bundle that is being loaded, and the recommender once it is open.
 #[wasm_bindgen]
 pub struct Core {
+    /// Takes the files that the bundle is opened from, and then those that may follow.
+    reader: BundleReader,
     state: State,
     /// Slates whose rows are still being searched, by number.
     pending: Vec<Option<PendingSlate>>,
 }
 
 enum State {
-    Loading(Box<BundleReader>),
+    Loading,
     Open(Box<Recommender>),
     /// Some item files, which can only be searched.
     Shard(Box<Rows>),
@@ -48,7 +50,7 @@ impl Core {
     pub fn new(manifest: &Uint8Array, max_bytes: Option<f64>) -> JsResult<Core> {
         let limit = max_bytes.map_or(DEFAULT_MAX_BYTES, |b| b as u64);
         let reader = BundleReader::new(&manifest.to_vec(), limit).map_err(to_js_error)?;
-        Ok(Core { state: State::Loading(Box::new(reader)), pending: Vec::new() })
+        Ok(Core { reader, state: State::Loading, pending: Vec::new() })
     }
 
     /// What a page has to know of the bundle: `files`, `{ path, role, bytes, sha256 }[]`; `shapes`, the sizes of the
@@ -65,21 +67,21 @@ impl Core {
         Ok(plan)
     }
 
-    /// Starts a file, or discards what has arrived of it.
+    /// Starts a file, or discards what has arrived of it. Once the bundle is open, only neighbours may follow.
     pub fn begin(&mut self, path: &str) -> JsResult<()> {
-        self.reader("begin")?.begin(path).map_err(to_js_error)
+        self.reader("begin", path)?.begin(path).map_err(to_js_error)
     }
 
     /// Appends bytes to a file.
     pub fn append(&mut self, path: &str, bytes: &Uint8Array) -> JsResult<()> {
-        let room = self.reader("append")?.append(path, bytes.length() as usize).map_err(to_js_error)?;
+        let room = self.reader("append", path)?.append(path, bytes.length() as usize).map_err(to_js_error)?;
         bytes.copy_to(room);
         Ok(())
     }
 
     /// Where the bytes of a file are in the module's memory, `[address, length]`; valid until the next call.
     pub fn place(&mut self, path: &str) -> JsResult<JsValue> {
-        let bytes = self.reader("place")?.so_far(path).map_err(to_js_error)?;
+        let bytes = self.reader("place", path)?.so_far(path).map_err(to_js_error)?;
         to_js(&[bytes.as_ptr() as usize, bytes.len()][..])
     }
 
@@ -87,7 +89,7 @@ impl Core {
     /// missing.
     pub fn finish(&mut self, path: &str, sha256: Option<Uint8Array>) -> JsResult<()> {
         let sha256 = sha256.map(|hash| hash.to_vec());
-        self.reader("finish")?.finish(path, sha256.as_deref()).map_err(to_js_error)
+        self.reader("finish", path)?.finish(path, sha256.as_deref()).map_err(to_js_error)
     }
 
     /// SHA-256 of any bytes.
@@ -98,31 +100,30 @@ impl Core {
     /// Opens the item files that have arrived as one shard of a catalog, which can only be searched.
     #[wasm_bindgen(js_name = openShard)]
     pub fn open_shard(&mut self) -> JsResult<()> {
-        match std::mem::replace(&mut self.state, State::Refused) {
-            State::Loading(reader) => {
-                self.state = State::Shard(Box::new(reader.open_shard()));
-                Ok(())
-            }
-            other => {
-                self.state = other;
-                Err(argument("the bundle is open already", "open"))
-            }
-        }
+        self.check_loading("open")?;
+        self.state = State::Shard(Box::new(self.reader.open_shard()));
+        Ok(())
     }
 
-    /// Opens the bundle. The model may follow later, by `setRuntime`.
+    /// Opens the bundle. The model may follow later, by `setRuntime`, and neighbours by `openNeighbours`.
     pub fn open(&mut self) -> JsResult<()> {
-        match std::mem::replace(&mut self.state, State::Refused) {
-            State::Loading(reader) => {
-                let bundle = reader.open().map_err(to_js_error)?;
-                self.state = State::Open(Box::new(Recommender::new(bundle, clock())));
-                Ok(())
-            }
-            other => {
-                self.state = other;
-                Err(argument("the bundle is open already", "open"))
-            }
+        self.check_loading("open")?;
+        self.state = State::Refused;
+        let bundle = self.reader.open().map_err(to_js_error)?;
+        self.state = State::Open(Box::new(Recommender::new(bundle, clock())));
+        Ok(())
+    }
+
+    /// Adds the neighbours, once their files have followed. Does nothing for a bundle without neighbours, or if they
+    /// are there.
+    #[wasm_bindgen(js_name = openNeighbours)]
+    pub fn open_neighbours(&mut self) -> JsResult<()> {
+        let bundle = self.get()?.bundle();
+        if bundle.manifest.neighbours.is_some() && bundle.neighbours.is_none() {
+            let neighbours = self.reader.neighbours().map_err(to_js_error)?;
+            self.get_mut()?.set_neighbours(neighbours);
         }
+        Ok(())
     }
 
     /// Sets the model runtime, a synchronous function `run(graph, inputs: { shape, data }[]): Float32Array[]`.
@@ -194,7 +195,7 @@ impl Core {
         set(&asked, "k", &pending.k().into());
         set(&asked, "effort", &effort.into());
         set(&asked, "lift", &Float32Array::from([length, rarity].as_slice()).into());
-        set(&asked, "removed", &Uint32Array::from(pending.removed()).into());
+        set(&asked, "removed", &Uint32Array::from(pending.removed().as_slice()).into());
         self.pending.resize_with(self.pending.len().max(slate + 1), || None);
         self.pending[slate] = Some(pending);
         Ok(asked)
@@ -313,23 +314,32 @@ fn line_of(parts: Vec<String>) -> Option<LogLine> {
 impl Core {
     fn manifest(&self) -> JsResult<&Manifest> {
         match &self.state {
-            State::Loading(reader) => Ok(reader.manifest()),
-            State::Open(recommender) => Ok(&recommender.bundle().manifest),
+            State::Loading | State::Open(_) => Ok(self.reader.manifest()),
             State::Shard(_) | State::Refused => Err(refused()),
         }
     }
 
-    fn reader(&mut self, call: &str) -> JsResult<&mut BundleReader> {
-        match &mut self.state {
-            State::Loading(reader) => Ok(reader),
+    fn check_loading(&self, call: &str) -> JsResult<()> {
+        match &self.state {
+            State::Loading => Ok(()),
             _ => Err(argument("the bundle is open already", call)),
         }
+    }
+
+    /// The reader of a file that may arrive now.
+    fn reader(&mut self, call: &str, path: &str) -> JsResult<&mut BundleReader> {
+        let follows =
+            matches!(&self.state, State::Open(_)) && self.reader.manifest().file(path).is_ok_and(|f| f.role == NEIGHBOURS);
+        if !follows {
+            self.check_loading(call)?;
+        }
+        Ok(&mut self.reader)
     }
 
     fn get(&self) -> JsResult<&Recommender> {
         match &self.state {
             State::Open(recommender) => Ok(recommender),
-            State::Loading(_) => Err(argument("the bundle is not open yet", "core")),
+            State::Loading => Err(argument("the bundle is not open yet", "core")),
             State::Shard(_) | State::Refused => Err(refused()),
         }
     }
@@ -337,7 +347,7 @@ impl Core {
     fn get_mut(&mut self) -> JsResult<&mut Recommender> {
         match &mut self.state {
             State::Open(recommender) => Ok(recommender),
-            State::Loading(_) => Err(argument("the bundle is not open yet", "core")),
+            State::Loading => Err(argument("the bundle is not open yet", "core")),
             State::Shard(_) | State::Refused => Err(refused()),
         }
     }

@@ -1,6 +1,7 @@
 //! Measures a bundle under a protocol. Every score comes from the `Recommender` that the page runs.
 
 use anyhow::{Result, ensure};
+use foretaste::retrieve::Sums;
 use foretaste::{Recommender, User, VisitorState};
 
 use crate::data::{Dataset, context_of, event_of};
@@ -11,8 +12,12 @@ use crate::protocols::{Protocol, Query, Split};
 /// The item vectors that score.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Vectors {
-    /// The int8 rows that the page scores with.
+    /// The int8 rows that the page scores with, and the neighbours.
     Shipped,
+    /// The same rows without the neighbours.
+    Towers,
+    /// The neighbours alone.
+    Neighbours,
     /// The item tower's output before quantisation.
     Float,
     /// The item tower's output with the id masked, from the columns alone.
@@ -46,7 +51,7 @@ pub fn check_fits(recommender: &Recommender, data: &Dataset, split: &Split) -> R
 pub fn measure_bundle(recommender: &Recommender, data: &Dataset, split: &Split, vectors: Vectors) -> Result<Figures> {
     let asked = split.asked()?;
     let rows = match vectors {
-        Vectors::Shipped => None,
+        Vectors::Shipped | Vectors::Towers | Vectors::Neighbours => None,
         Vectors::Float | Vectors::MaskedIds => {
             let known = vectors == Vectors::Float;
             let rows = (0..data.items.len() as u32).map(|row| recommender.catalog_vector(row, known));
@@ -69,11 +74,17 @@ pub fn measure_bundle(recommender: &Recommender, data: &Dataset, split: &Split, 
         });
     }
     measure(data, split, asked, |query| {
-        let user = user_of(recommender, data, query)?.vector;
-        Ok(match &rows {
-            None => recommender.scores(&user),
-            Some(rows) => rows.iter().map(|(v, b)| b + v.iter().zip(&user).map(|(v, u)| v * u).sum::<f32>()).collect(),
-        })
+        let mut user = user_of(recommender, data, query)?;
+        if matches!(vectors, Vectors::Towers | Vectors::MaskedIds) {
+            user.sums = Sums::default();
+        }
+        let mut scores = match &rows {
+            None if vectors == Vectors::Neighbours => vec![0.0; data.items.len()],
+            None => return Ok(recommender.scores(&user)),
+            Some(rows) => rows.iter().map(|(v, b)| b + v.iter().zip(&user.vector).map(|(v, u)| v * u).sum::<f32>()).collect(),
+        };
+        user.sums.iter().for_each(|(row, sum)| scores[row as usize] += sum);
+        Ok(scores)
     })
 }
 

@@ -5,7 +5,7 @@
 //! Joachims, Fairness of exposure in rankings, 2018.
 
 use anyhow::Result;
-use foretaste::Recommender;
+use foretaste::{Recommender, User};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
@@ -71,8 +71,7 @@ pub fn measure_exposure(recommender: &Recommender, data: &Dataset, split: &Split
     let lists = (BOOSTS.len() * queries.len()) as u64;
     let bar = ProgressBar::with_draw_target(Some(lists), ProgressDrawTarget::stderr()).with_style(style);
     // The tower runs once a query, not once a boost.
-    let users: Vec<Vec<f32>> =
-        queries.iter().map(|query| Ok(user_of(recommender, data, query)?.vector)).collect::<Result<_>>()?;
+    let users: Vec<User> = queries.iter().map(|query| user_of(recommender, data, query)).collect::<Result<_>>()?;
     let with = |boost: f64| {
         let mut users = users.iter();
         measure(data, split, queries, |_| {
@@ -86,8 +85,8 @@ pub fn measure_exposure(recommender: &Recommender, data: &Dataset, split: &Split
     figures
 }
 
-/// The scores by which a request with this `boost` ranks the catalog for a visitor's vector `[d]`: `[n]`.
-fn boosted(recommender: &Recommender, user: &[f32], boost: f64) -> Vec<f32> {
+/// The scores by which a request with this `boost` ranks the catalog for a visitor: `[n]`.
+fn boosted(recommender: &Recommender, user: &User, boost: f64) -> Vec<f32> {
     let rarities = recommender.bundle().rows.rarities();
     recommender.scores(user).iter().zip(rarities).map(|(score, rarity)| score + boost as f32 * rarity).collect()
 }
@@ -111,7 +110,7 @@ mod tests {
         let events: Vec<Event> = ["3", "14"].map(event).to_vec();
         recommender.import_profile(events.clone()).unwrap();
         let query = VisitorState { history: &events, context: &Default::default(), time: None, tz_offset_min: None };
-        let user = recommender.user_vector(&recommender.encode(&query).unwrap()).unwrap();
+        let user = recommender.user(&recommender.encode(&query).unwrap()).unwrap();
         let mut slates = Vec::new();
         for boost in [0.0, 4.0, 100.0] {
             let explore = Explore { boost, ..Explore::default() };

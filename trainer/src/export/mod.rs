@@ -140,6 +140,7 @@ fn manifest(run: &Run, files: &[File]) -> Manifest {
         encoding: run.card.encoding.clone(),
         trained_on: run.card.trained_on.clone(),
         ratings: run.card.ratings,
+        neighbours: None,
         metrics: run.card.metrics.clone(),
         licence: run.card.licence.clone(),
         limits: Some(run.card.limits.clone()).filter(|text| !text.is_empty()),

@@ -183,7 +183,7 @@ impl<'a> Contender<'a> {
 
     /// Scores of the data's items; items that the bundle lacks come last.
     fn scores(&self, query: &Query) -> Result<Vec<f32>> {
-        let scores = self.recommender.scores(&user_of(self.recommender, self.data, query)?.vector);
+        let scores = self.recommender.scores(&user_of(self.recommender, self.data, query)?);
         Ok(self.rows.iter().map(|row| row.map_or(f32::MIN, |row| scores[row as usize])).collect())
     }
 

@@ -137,7 +137,7 @@ fn p5_beats_every_peer() {
 
 fn scores(recommender: &Recommender, history: &[Event], context: &Fields) -> Vec<f32> {
     let query = VisitorState { history, context, time: None, tz_offset_min: None };
-    recommender.scores(&recommender.user_vector(&recommender.encode(&query).unwrap()).unwrap())
+    recommender.scores(&recommender.user(&recommender.encode(&query).unwrap()).unwrap())
 }
 
 /// Order, ratings and context change the scores. With masked ids, the recall is at least three times that of a random

@@ -154,7 +154,7 @@ fn ratings_and_context_act() {
         let full = context_of(&f.data, query.user as usize, &recommender.bundle().manifest.encoding);
         let scores = |history: &[foretaste::profile::Event], context: &Fields| {
             let query = VisitorState { history, context, time: None, tz_offset_min: None };
-            recommender.scores(&recommender.user_vector(&recommender.encode(&query).unwrap()).unwrap())
+            recommender.scores(&recommender.user(&recommender.encode(&query).unwrap()).unwrap())
         };
         let last = history.len() - 1;
         let near = recommender.similar(&history[last].item, 10).unwrap();
@@ -234,7 +234,7 @@ fn a_linear_model_counts_for_its_share() {
         let history: Vec<_> = query.history.iter().map(|e| event_of(&data, e)).collect();
         let context = context_of(&data, query.user as usize, &run.card.encoding);
         let request = VisitorState { history: &history, context: &context, time: None, tz_offset_min: None };
-        let user = recommender.user_vector(&recommender.encode(&request).unwrap()).unwrap();
+        let user = recommender.user(&recommender.encode(&request).unwrap()).unwrap();
         let ranks = metrics::ranks(&recommender.scores(&user), query.universe(&data.in_events), &query.removed, &query.targets);
         metrics::ndcg(&ranks, 100)
     };
