@@ -93,9 +93,20 @@ const CALLS = {
   remove: (rec, odd) => rec.profile.remove(odd),
   assign: (rec, odd) => rec.assign(odd),
   ...Object.fromEntries(
-    ['k', 'context', 'vector', 'exclude', 'diversity', 'caps', 'explore', 'effort', 'time', 'tz_offset_min', 'surprise'].map(
-      (key) => [`recommend ${key}`, (rec, odd) => rec.recommend({ [key]: odd })],
-    ),
+    [
+      'k',
+      'context',
+      'vector',
+      'neighbours',
+      'exclude',
+      'diversity',
+      'caps',
+      'explore',
+      'effort',
+      'time',
+      'tz_offset_min',
+      'surprise',
+    ].map((key) => [`recommend ${key}`, (rec, odd) => rec.recommend({ [key]: odd })]),
   ),
   ...Object.fromEntries(
     ['policy', 'epsilon', 'seed', 'decision', 'temperature'].map((key) => [

@@ -148,6 +148,109 @@ export function inTwoFiles(bundle, rows) {
   );
 }
 
+/** What the neighbours of a history's items add to each row, by `bundle_format.md`; `encoded` is as in golden rows. */
+export function neighbourSums({ events, share, decay, types, values }, lists, encoded) {
+  const f32 = Math.fround;
+  const sums = new Float32Array(lists.length);
+  let fade = f32(share);
+  encoded.rows.slice(0, events).forEach((row, i) => {
+    const factor = f32(f32(fade * f32(types[encoded.types[i]])) * f32(values[encoded.values[i]]));
+    const { scale, entries } = lists[row];
+    for (const [neighbour, weight] of entries) sums[neighbour] += f32(factor * f32(weight * scale));
+    fade = f32(fade * f32(decay));
+  });
+  return sums;
+}
+
+const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
+
+/** A neighbours file. `lists` has for each row `scale`, and `entries`, pairs of a row and a weight. */
+function neighboursFile(lists, wide) {
+  const entries = lists.flatMap(({ entries }) => entries);
+  const [rows, weights] = [0, 1].map((at) => entries.map((entry) => entry[at]));
+  let end = 0;
+  const ends = lists.map(({ entries }) => {
+    end += entries.length;
+    return end;
+  });
+  const tensors = [
+    ['ends', 'U32', Uint32Array.from(ends)],
+    ['rows', wide ? 'U32' : 'U16', (wide ? Uint32Array : Uint16Array).from(rows)],
+    ['weights', 'I8', Int8Array.from(weights)],
+    ['scales', 'F32', Float32Array.from(lists, ({ scale }) => scale)],
+  ];
+  let at = 0;
+  const header = tensors.map(([name, dtype, { length, byteLength }]) => {
+    const data_offsets = [at, at + byteLength];
+    at += byteLength;
+    return [name, { dtype, shape: [length], data_offsets }];
+  });
+  const text = Buffer.from(JSON.stringify(Object.fromEntries(header)));
+  const size = Buffer.alloc(8);
+  size.writeBigUInt64LE(BigInt(text.length));
+  return Buffer.concat([size, text, ...tensors.map(([, , { buffer }]) => Buffer.from(buffer))]);
+}
+
+/** Gives the bundle in a folder these neighbours, `rows` rows a file, and the key of the manifest. */
+export function putNeighbours(folder, lists, weights, rows) {
+  editManifest(folder, (manifest) => {
+    manifest.neighbours = weights;
+    manifest.features.required = [...new Set([...manifest.features.required, 'neighbours'])];
+    manifest.files = manifest.files.filter(({ role }) => role !== 'neighbours');
+    for (let from = 0; from < lists.length; from += rows) {
+      const part = lists.slice(from, from + rows);
+      const bytes = neighboursFile(part, lists.length > 65_536);
+      const path = `neighbours-${from}.${sha256(bytes).slice(0, 16)}.safetensors`;
+      writeFileSync(join(folder, path), bytes);
+      const entry = { path, role: 'neighbours', feature: 'neighbours', rows: part.length };
+      manifest.files.push({ ...entry, bytes: bytes.length, sha256: sha256(bytes) });
+    }
+    manifest.model_id = sha256(manifest.files.map(({ sha256 }) => sha256).join('')).slice(0, 16);
+  });
+}
+
+/**
+ * A copy of a bundle with neighbours of either sign in two files, and these neighbours. `load` makes the golden rows by
+ * the definition, from the scores of the bundle as it was.
+ */
+export async function withNeighbours(bundle, load) {
+  const rec = await load(bundle);
+  const { encoding, items } = await rec.info();
+  const ids = (await rec.find('', { k: items })).map(({ id }) => id).sort((a, b) => a - b);
+  const lists = ids.map((_, row) => ({
+    scale: Math.fround(0.002 + (row % 7) / 900),
+    entries: Array.from({ length: row % 9 }, (_, i) => [(row * 5 + i * 7) % items, ((row * 31 + i * 57) % 255) - 127]).sort(
+      ([a], [b]) => a - b,
+    ),
+  }));
+  const weights = { events: 12, share: 1.5, decay: 0.8, types: [0.7, 1], values: [1, -1.2, -0.3, 0.4, 0.9, 1.3] };
+  const golden = JSON.parse(readFileSync(join(bundle, 'golden.json'), 'utf8'));
+  const typeOf = (type) => encoding.history.types.find(({ name }) => name === type) ?? { seen: true };
+  for (const row of golden.rows) {
+    const { history, ...request } = row.input;
+    await rec.profile.import(history);
+    const gone = new Set(history.filter(({ type }) => typeOf(type).seen || typeOf(type).hide).map(({ item }) => item));
+    const sums = neighbourSums(weights, lists, row.encoded.history);
+    const alone = await rec.rank(ids, { ...request, neighbours: false });
+    row.top = alone
+      .map(({ id, score, rating }) => ({ id, score: Math.fround(score + sums[ids.indexOf(id)]), rating }))
+      .filter(({ id }) => !gone.has(id))
+      .sort((a, b) => b.score - a.score || ids.indexOf(a.id) - ids.indexOf(b.id))
+      .slice(0, 10);
+  }
+  rec.dispose();
+  const folder = changed(bundle, (folder) => {
+    const text = JSON.stringify(golden);
+    writeFileSync(join(folder, 'golden.json'), text);
+    editManifest(folder, ({ files }) => {
+      const entry = files.find(({ role }) => role === 'golden');
+      Object.assign(entry, { bytes: Buffer.byteLength(text), sha256: sha256(text) });
+    });
+    putNeighbours(folder, lists, weights, 25);
+  });
+  return { folder, lists, weights, ids };
+}
+
 /** The code of the error that a promise ends with; `accepted` if there is none. */
 export const codeOf = async (promise) =>
   promise.then(

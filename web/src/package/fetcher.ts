@@ -51,9 +51,15 @@ export class Fetcher {
   }
 
   /** Streams a file into a core with its memory, which checks it. `tell` hears what the core is told. */
-  intoCore(core: Handle<Core>, memory: WebAssembly.Memory, file: BundleFile, tell: Tell): Promise<void> {
+  intoCore(
+    core: Handle<Core>,
+    memory: WebAssembly.Memory,
+    file: BundleFile,
+    tell: Tell,
+    priority: RequestPriority = 'auto',
+  ): Promise<void> {
     const { path } = file;
-    return this.fetch(file, 'auto', async (response, take) => {
+    return this.fetch(file, priority, async (response, take) => {
       core.call((core) => core.begin(path));
       tell({ do: 'begin', path });
       await readChunks(response, path, file.bytes, (chunk) => {

@@ -8,7 +8,7 @@ import { Fetcher, readChecked } from './fetcher.js';
 import { Log } from './log.js';
 import { Manifests } from './manifest.js';
 import { coreModule, type Handle, LastingCore, type Module } from './modules.js';
-import { CORE_ROLES, type Plan } from './opener.js';
+import { CORE_ROLES, NEIGHBOURS, type Plan } from './opener.js';
 import { LocalProfile } from './profile.js';
 import { LocalRecommender } from './recommender.js';
 import { Shards } from './shards.js';
@@ -19,7 +19,7 @@ import { retried } from './waiting.js';
 import type { Core } from './wasm/core.js';
 
 /** Roles of the files that a page fetches. It needs no item tower, because it has the items' rows. */
-const PAGE_ROLES = [...CORE_ROLES, 'user_tower'];
+const PAGE_ROLES = [...CORE_ROLES, NEIGHBOURS, 'user_tower'];
 /**
  * Milliseconds in which a manifest comes from a near host. From others the tower is fetched when the core has its
  * files: over a slow line it would take their bandwidth.

@@ -3,8 +3,10 @@ import type { Fetcher, Tell } from './fetcher.js';
 import { coreModule, Handle } from './modules.js';
 import { Core } from './wasm/core.js';
 
-/** Roles of the files that the core reads. */
+/** Roles of the files that the core is opened with. */
 export const CORE_ROLES = ['items', 'catalog'];
+/** The role of the files that follow with the tower. */
+export const NEIGHBOURS = 'neighbours';
 
 /** What the core says of a manifest. */
 export type Plan = { files: BundleFile[]; shapes: number[]; memory: number; policies: string[] };
@@ -14,6 +16,8 @@ export class Opener {
   readonly plan: Plan;
   /** The core that has read the manifest, for the first open. */
   private fresh: Handle<Core> | undefined;
+  /** Roles of the files that the next core is opened with. */
+  private roles = CORE_ROLES;
 
   /** The core's module must run. */
   constructor(
@@ -43,7 +47,7 @@ export class Opener {
       const core = this.fresh ?? this.newCore();
       this.fresh = undefined;
       try {
-        await Promise.all(this.files(CORE_ROLES).map((file) => fetcher.intoCore(core, memory, file, tell)));
+        await Promise.all(this.files(this.roles).map((file) => fetcher.intoCore(core, memory, file, tell)));
         core.call((core) => core.open());
         await prepare(core);
         return core;
@@ -52,6 +56,23 @@ export class Opener {
         core.free();
         if (!disturbed) throw error;
       }
+    }
+  }
+
+  /** Adds the neighbours to an open core. A core that is opened later has them from the start. */
+  async addNeighbours(core: Handle<Core>, fetcher: Fetcher): Promise<void> {
+    const files = this.files([NEIGHBOURS]);
+    if (files.length === 0) return;
+    this.roles = [...CORE_ROLES, NEIGHBOURS];
+    try {
+      const { memory } = await coreModule.start();
+      await Promise.all(files.map((file) => fetcher.intoCore(core, memory, file, () => {}, 'low')));
+      core.call((core) => core.openNeighbours());
+    } catch (error) {
+      // After a trap the next core brings them.
+      if (!core.alive) return;
+      this.roles = CORE_ROLES;
+      throw error;
     }
   }
 }

@@ -142,9 +142,9 @@ export class LocalRecommender implements Opened {
     return bareFields(await this.core.use((core) => core.rank(list, asked) as Item[]));
   }
 
-  /** Waits for the tower, unless the request has a vector of its own. */
-  private async modelReady({ vector }: { vector?: Plain } = {}): Promise<void> {
-    if (vector) return;
+  /** Waits for the tower and the neighbours, unless the request has a vector of its own and wants no neighbours. */
+  private async modelReady({ vector, neighbours }: { vector?: Plain; neighbours?: Plain } = {}): Promise<void> {
+    if (vector && !neighbours) return;
     await this.ready;
     await this.towers?.ready();
   }

@@ -94,6 +94,11 @@ export interface Request {
    * The visitor's vector `[dim]`, instead of the tower's output. No model is needed then, and no rating is predicted.
    */
   vector?: ArrayLike<number>;
+  /**
+   * Whether the neighbours of the visitor's items add to scores, if the bundle has neighbours. Default: true, and false
+   * with a `vector`. They are loaded with the tower.
+   */
+  neighbours?: boolean;
   /** Ids of items that must not be shown. */
   exclude?: string[];
   /** How different from each other the items should be: 0 (the default) ranks by score alone, 1 by difference alone. */
@@ -242,7 +247,10 @@ export interface LoadOptions {
   consent?: Consent;
   /** Names the stored data. Recommenders with the same namespace share it. Default: `default`. */
   namespace?: string;
-  /** `false` loads no user tower. `recommend` and `rank` then need a `vector` in each request. Default: true. */
+  /**
+   * `false` loads no user tower and no neighbours. `recommend` and `rank` then need a `vector` in each request.
+   * Default: true.
+   */
   tower?: boolean;
   /** The WASM modules. Default: the files beside this script. */
   wasm?: { core?: WasmSource; tower?: WasmSource };

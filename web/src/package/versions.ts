@@ -31,10 +31,15 @@ export interface Means {
 export class Version {
   readonly info: Info & { files: BundleFile[] };
   readonly shards: Shards | undefined;
+  /** The towers, when the neighbours are there too. */
   readonly towers: Promise<Towers> | undefined;
   private readonly ended = new AbortController();
   private readonly fetcher: Fetcher;
+  /** The towers alone. */
+  private readonly loading: Promise<Towers> | undefined;
   private isOpen = false;
+  private hasOpened: (core: Handle<Core>) => void = () => {};
+  private readonly opened = new Promise<Handle<Core>>((resolve) => (this.hasOpened = resolve));
   private sealing: Promise<void> | undefined;
 
   constructor(
@@ -46,7 +51,8 @@ export class Version {
     means.cache.deltas = this.info.files;
     this.shards = means.shards(opener, manifest.bytes);
     this.fetcher = means.fetcher(opener, AbortSignal.any([means.signal, this.ended.signal]));
-    this.towers = means.towers?.(this.fetcher, opener.plan);
+    this.loading = means.towers?.(this.fetcher, opener.plan);
+    this.towers = this.loading && this.withNeighbours(this.loading);
     this.towers?.catch(() => this.fetcher.end());
   }
 
@@ -56,7 +62,15 @@ export class Version {
     if (isOpen) return opener.open(new Fetcher(means.cache, [], 0, means.signal, undefined), () => {}, prepare);
     const handle = await opener.open(this.fetcher, (message) => shards?.send(message), prepare);
     this.isOpen = true;
+    this.hasOpened(handle);
     return handle;
+  }
+
+  /** The towers, once the core has the neighbours. They wait for the core, so that they do not delay it. */
+  private async withNeighbours(loading: Promise<Towers>): Promise<Towers> {
+    const added = this.opened.then((core) => this.opener.addNeighbours(core, this.fetcher));
+    const [towers] = await Promise.all([loading, added]);
+    return towers;
   }
 
   /** Resolves when every shard has its rows. */
@@ -75,7 +89,7 @@ export class Version {
     this.fetcher.end();
     this.ended.abort();
     this.shards?.stop();
-    this.towers?.then((towers) => towers.dispose()).catch(() => {});
+    this.loading?.then((towers) => towers.dispose()).catch(() => {});
   }
 }
 
