@@ -500,3 +500,319 @@ fn one_answer_changes_the_next_slate() {
         assert!(scores("like", policy) > scores("like", "greedy"), "{policy}");
     }
 }
+
+// ---- neighbours
+
+/// For each item its neighbours with their weights, and the scale of these.
+type Lists = Vec<(Vec<(u32, i8)>, f32)>;
+
+/// A stream of numbers below a bound.
+fn draws(seed: u64) -> impl FnMut(usize) -> usize {
+    let mut state = seed;
+    move |most| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % most
+    }
+}
+
+/// Up to eight neighbours of either sign for each of 60 items.
+fn drawn_lists() -> Lists {
+    let mut below = draws(11);
+    let mut list = || {
+        let rows: std::collections::BTreeSet<u32> = (0..below(9)).map(|_| below(60) as u32).collect();
+        let list = rows.into_iter().map(|row| (row, below(255) as i16 - 127)).map(|(row, w)| (row, w as i8)).collect();
+        (list, 0.002 + below(100) as f32 / 9000.0)
+    };
+    (0..60).map(|_| list()).collect()
+}
+
+fn neighbours_file(lists: &Lists) -> Vec<u8> {
+    let (mut ends, mut rows, mut weights, mut scales) = (vec![], vec![], vec![], vec![]);
+    for (list, scale) in lists {
+        rows.extend(list.iter().flat_map(|(row, _)| (*row as u16).to_le_bytes()));
+        weights.extend(list.iter().map(|(_, weight)| *weight as u8));
+        ends.extend((weights.len() as u32).to_le_bytes());
+        scales.extend(scale.to_le_bytes());
+    }
+    let (n, m) = (lists.len(), weights.len());
+    let tensors =
+        [("ends", "U32", n, ends), ("rows", "U16", m, rows), ("weights", "I8", m, weights), ("scales", "F32", n, scales)];
+    let (mut header, mut data) = (serde_json::Map::new(), Vec::new());
+    for (name, dtype, len, bytes) in tensors {
+        let (from, to) = (data.len(), data.len() + bytes.len());
+        header.insert(name.into(), serde_json::json!({ "dtype": dtype, "shape": [len], "data_offsets": [from, to] }));
+        data.extend(bytes);
+    }
+    let header = serde_json::to_vec(&header).unwrap();
+    [&(header.len() as u64).to_le_bytes()[..], &header, &data].concat()
+}
+
+/// How events count: differently by type and value, of either sign.
+fn weights() -> serde_json::Value {
+    serde_json::json!({ "events": 12, "share": 1.5, "decay": 0.8, "types": [0.7, 1.0], "values": [1.0, -1.2, -0.3, 0.4, 0.9, 1.3] })
+}
+
+/// The packaged bundle with these neighbours, in two files.
+fn with_neighbours(lists: &Lists) -> Files {
+    let mut files = tiny();
+    edit(&mut files, |m| {
+        m["neighbours"] = weights();
+        m["features"]["required"] = ["neighbours"].as_slice().into();
+        m["files"].as_array_mut().unwrap().retain(|file| file["role"] != "neighbours");
+    });
+    let (first, second) = lists.split_at(25);
+    for (path, part) in [("neighbours-000.bin", first), ("neighbours-001.bin", second)] {
+        let bytes = neighbours_file(&part.to_vec());
+        edit(&mut files, |m| {
+            let file = serde_json::json!({ "path": path, "role": "neighbours", "feature": "neighbours", "rows": part.len(),
+                "bytes": bytes.len(), "sha256": sha256_hex(&bytes) });
+            m["files"].as_array_mut().unwrap().push(file);
+        });
+        files.insert(path.into(), bytes);
+    }
+    edit(&mut files, |m| {
+        let manifest: Manifest = serde_json::from_value(m.clone()).unwrap();
+        m["model_id"] = manifest.id_of_files().into();
+    });
+    files
+}
+
+/// The code and the part of the error when a bundle with neighbours is opened after `change`.
+fn refused_neighbours(change: impl Fn(&mut serde_json::Value)) -> String {
+    let mut files = with_neighbours(&drawn_lists());
+    edit(&mut files, change);
+    read(&files).err().map_or("accepted".into(), |e| format!("{} {}", e.code(), e.part.trim_start_matches("manifest.json/")))
+}
+
+#[test]
+fn the_manifest_says_how_neighbours_count() {
+    use serde_json::json;
+    assert_eq!(refused_neighbours(|_| {}), "accepted");
+    // Feature, key and files go together.
+    assert_eq!(refused_neighbours(|m| drop(m.as_object_mut().unwrap().remove("neighbours"))), "malformed neighbours");
+    let without_files = |m: &mut serde_json::Value| m["files"].as_array_mut().unwrap().retain(|f| f["role"] != "neighbours");
+    assert_eq!(refused_neighbours(without_files), "length neighbours");
+    let without_feature = |m: &mut serde_json::Value| {
+        without_files(m);
+        m["features"]["required"] = json!([]);
+    };
+    assert_eq!(refused_neighbours(without_feature), "malformed neighbours");
+    let optional = |m: &mut serde_json::Value| m["features"] = json!({ "required": [], "optional": ["neighbours"] });
+    assert_eq!(refused_neighbours(optional), "malformed neighbours");
+    let neither = |m: &mut serde_json::Value| {
+        without_feature(m);
+        m.as_object_mut().unwrap().remove("neighbours");
+    };
+    assert_eq!(refused_neighbours(neither), "accepted");
+    assert_eq!(refused_neighbours(|m| m["files"].as_array_mut().unwrap().retain(|f| f["rows"] != 35)), "length neighbours");
+    let rows =
+        |m: &mut serde_json::Value, rows: u64| m["files"].as_array_mut().unwrap().last_mut().unwrap()["rows"] = rows.into();
+    assert_eq!(refused_neighbours(|m| rows(m, 36)), "length neighbours");
+    assert_eq!(refused_neighbours(|m| rows(m, 0)), "range neighbours-001.bin");
+    // The numbers.
+    for (key, value, expected) in [
+        ("surprise", json!(1), "unknown-key "),
+        ("events", json!(0), "range neighbours/events"),
+        ("events", json!(21), "range neighbours/events"),
+        ("events", json!(20), "accepted"),
+        ("decay", json!(0), "range neighbours/decay"),
+        ("decay", json!(-0.5), "range neighbours/decay"),
+        ("decay", json!(1.01), "range neighbours/decay"),
+        ("decay", json!(1), "accepted"),
+        ("share", json!(1e7), "range neighbours/share"),
+        ("share", json!(-1e39), "range neighbours/share"),
+        ("share", json!(-1e6), "accepted"),
+        ("types", json!([1]), "length neighbours/types"),
+        ("types", json!([1, 1, 1]), "length neighbours/types"),
+        ("types", json!([1, 1e7]), "range neighbours/types"),
+        ("values", json!([1, 1, 1, 1, 1]), "length neighbours/values"),
+        ("values", json!([0, 0, 0, 0, 0, -1e300]), "range neighbours/values"),
+        ("values", json!([0, 0, 0, 0, 0, null]), "malformed "),
+        ("share", json!("1"), "malformed "),
+    ] {
+        let got = refused_neighbours(|m| m["neighbours"][key] = value.clone());
+        assert!(got == expected || expected.ends_with(' ') && got.starts_with(expected), "{key} {value}: {got}");
+    }
+    for key in ["events", "share", "decay", "types", "values"] {
+        let got = refused_neighbours(|m| drop(m["neighbours"].as_object_mut().unwrap().remove(key)));
+        assert!(got.starts_with("malformed"), "{key}: {got}");
+    }
+}
+
+/// A page opens the bundle first. Until the neighbours are there, only what needs none works.
+#[test]
+fn neighbours_may_follow() {
+    let files = with_neighbours(&drawn_lists());
+    let mut reader = BundleReader::new(&files["manifest.json"], u64::MAX).unwrap();
+    let of = |reader: &BundleReader, role: &str| reader.manifest().files_of(role).map(|f| f.path.clone()).collect::<Vec<_>>();
+    for path in [of(&reader, "items"), of(&reader, "catalog")].concat() {
+        reader.add_file(&path, files[&path].clone()).unwrap();
+    }
+    let bundle = reader.open().unwrap();
+    assert!(bundle.neighbours.is_none());
+    let mut late = Recommender::new(bundle, Box::new(|| 0.0));
+    let mut whole = open(&files).unwrap();
+    let vector = Some(vec![0.1; 16]);
+    let plain = Request { vector: vector.clone(), ..Request::default() };
+    let beside = Request { neighbours: Some(true), ..plain.clone() };
+    for recommender in [&mut late, &mut whole] {
+        recommender.record(event("50")).unwrap();
+    }
+    assert_eq!(late.recommend(&plain).unwrap().items, whole.recommend(&plain).unwrap().items);
+    assert_eq!(late.recommend(&beside).unwrap_err().code(), "missing");
+    assert_eq!(late.rank(&["7".into()], &beside).unwrap_err().code(), "missing");
+    assert!(!late.similar("50", 3).unwrap().is_empty());
+    let paths = of(&reader, "neighbours");
+    // A refused file is asked for again; one that is there stays.
+    reader.add_file(&paths[0], files[&paths[0]].clone()).unwrap();
+    assert_eq!(reader.neighbours().err().unwrap().part, paths[1]);
+    assert_eq!(reader.add_file(&paths[1], files[&paths[0]].clone()).unwrap_err().code(), "length");
+    assert_eq!(reader.neighbours().err().unwrap().part, paths[1]);
+    reader.add_file(&paths[1], files[&paths[1]].clone()).unwrap();
+    late.set_neighbours(reader.neighbours().unwrap());
+    assert_eq!(late.recommend(&beside).unwrap().items, whole.recommend(&beside).unwrap().items);
+    assert_eq!(reader.neighbours().err().unwrap().code(), "missing");
+}
+
+/// What neighbours add to each score, as the format says it, for the history that the tower reads.
+fn sums_of(recommender: &Recommender, lists: &Lists, request: &Request) -> Vec<f32> {
+    let state = VisitorState {
+        history: recommender.profile().events(),
+        context: &request.context,
+        time: request.time,
+        tz_offset_min: request.tz_offset_min,
+    };
+    let history = recommender.encode(&state).unwrap().history;
+    let weights = recommender.bundle().manifest.neighbours.clone().unwrap();
+    let (mut sums, mut fade) = (vec![0.0f32; lists.len()], weights.share);
+    for ((row, kind), value) in history.rows.iter().zip(&history.types).zip(&history.values).take(weights.events) {
+        let factor = fade * weights.types[usize::from(*kind)] * weights.values[usize::from(*value)];
+        fade *= weights.decay;
+        let (list, scale) = &lists[*row as usize];
+        list.iter().for_each(|(row, weight)| sums[*row as usize] += factor * (f32::from(*weight) * scale));
+    }
+    sums
+}
+
+/// The definition of a greedy list: score every item, sort by score and row, and take from the top what is allowed and
+/// what caps leave.
+fn by_definition(recommender: &Recommender, scores: &[f32], request: &Request) -> Vec<String> {
+    let catalog = &recommender.bundle().catalog;
+    let types = &recommender.bundle().manifest.encoding.history.types;
+    let hidden = |event: &Event| types.iter().find(|kind| kind.name == event.kind).is_none_or(|kind| kind.seen || kind.hide);
+    let gone = |id: &str| {
+        request.exclude.iter().any(|other| other == id)
+            || recommender.profile().events().iter().any(|event| event.item == id && hidden(event))
+    };
+    let mut rows: Vec<usize> = (0..scores.len()).filter(|row| !gone(catalog.id(*row as u32))).collect();
+    rows.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b)));
+    let (mut shown, mut of) = (Vec::new(), BTreeMap::<String, usize>::new());
+    for row in rows {
+        let category = format!("{:?}", catalog.value("category", row as u32));
+        let cap = request.caps.get("category").copied().unwrap_or(usize::MAX);
+        let count = of.entry(category).or_default();
+        if *count < cap && shown.len() < request.k {
+            *count += 1;
+            shown.push(catalog.id(row as u32).to_string());
+        }
+    }
+    shown
+}
+
+/// Requests with all knobs drawn at random, in a catalog that is scanned as a whole: scores are those of the definition
+/// bit for bit, greedy lists are the definition's, and `appraise` gives a slate its logged propensities.
+#[test]
+fn requests_with_neighbours_equal_the_definition() {
+    let lists = drawn_lists();
+    let files = with_neighbours(&lists);
+    let mut recommender = open(&files).unwrap();
+    let mut towers_alone = open(&tiny()).unwrap();
+    let all = ids(&recommender, 0..60);
+    let places: BTreeMap<String, usize> = all.iter().cloned().zip(0..).collect();
+    let mut below = draws(5);
+    let (mut greedy, mut moved) = (0, 0);
+    for round in 0..1_000 {
+        if round % 10 == 0 {
+            let kinds = ["rate", "like", "rate", "hide", "view"];
+            let mut event = |i: usize| Event {
+                item: (1 + below(63)).to_string(),
+                kind: kinds[below(5)].into(),
+                value: [None, Some(below(6) as f64)][below(2)],
+                time: Some(1_000_000 + i as i64 * 50_000),
+                ..Event::default()
+            };
+            let events: Vec<Event> = (0..[0, 1, 5, 16, 30][round / 10 % 5]).map(|i| event(i)).collect();
+            for recommender in [&mut recommender, &mut towers_alone] {
+                recommender.clear();
+                recommender.import_profile(events.clone()).unwrap();
+            }
+        }
+        let explore = Explore {
+            policy: POLICIES[below(5)].into(),
+            epsilon: [None, Some(0.0), Some(0.3)][below(3)],
+            temperature: [0.3, 1.0][below(2)],
+            alpha: [0.0, 1.0][below(2)],
+            prior: [0.0, 1.0][below(2)],
+            boost: [0.0, 0.5][below(2)],
+            seed: below(1_000) as u64,
+            decision: Some(format!("d{round}")),
+            ..Explore::default()
+        };
+        let request = Request {
+            k: 1 + below(30),
+            vector: (below(3) == 0).then(|| (0..16).map(|_| below(2_000) as f64 / 1_000.0 - 1.0).collect()),
+            neighbours: [None, Some(true), Some(false)][below(3)],
+            exclude: (0..[0, 3, 50][below(3)]).map(|_| (1 + below(60)).to_string()).collect(),
+            diversity: [0.0, 0.0, 0.5][below(3)],
+            caps: if below(3) == 0 { BTreeMap::from([("category".into(), 1 + below(3))]) } else { BTreeMap::new() },
+            explore,
+            ..Request::default()
+        };
+        let summed = request.neighbours.unwrap_or(request.vector.is_none());
+        let case = format!("round {round}: {request:?}");
+        // The scores of towers or vector alone, by a bundle that has no neighbours.
+        let alone = towers_alone.rank(&all, &Request { neighbours: Some(false), ..request.clone() }).unwrap();
+        let mut scores = vec![0.0; 60];
+        alone.iter().for_each(|item| scores[places[&item.id]] = item.score);
+        if summed {
+            scores.iter_mut().zip(sums_of(&recommender, &lists, &request)).for_each(|(score, sum)| *score += sum);
+        }
+        moved += usize::from(alone.iter().any(|i| scores[places[&i.id]] != i.score));
+        let score = |id: &str| scores[places[id]];
+        let ranked = recommender.rank(&all, &request).unwrap();
+        assert!(ranked.len() == 60 && ranked.iter().all(|item| item.score == score(&item.id)), "{case}");
+
+        let learns = ["ucb", "thompson"].contains(&request.explore.policy.as_str());
+        let expected = by_definition(&recommender, &scores, &request);
+        // One slate in two halves, whose search runs elsewhere; it is taken from the log again.
+        let pending = recommender.ask(request.clone()).unwrap();
+        let (vector, k, effort, lift) = (pending.vector().to_vec(), pending.k(), pending.effort(), pending.lift());
+        let (rows, removed) = (&recommender.bundle().rows, pending.removed());
+        let best = foretaste::retrieve::search_part(rows, &vector, k, effort, lift, &removed, usize::MAX).unwrap();
+        let halves = recommender.answer(pending, best).unwrap();
+        recommender.take_back();
+        let appraised_ids: Vec<String> = halves.items.iter().map(|item| item.id.clone()).collect();
+        let appraised = recommender.appraise(&request, &appraised_ids).unwrap();
+        let slate = recommender.recommend(&request).unwrap();
+        assert_eq!(slate.items, halves.items, "{case}");
+        assert_eq!(slate.items.len(), expected.len(), "{case}");
+        for (item, appraisal) in slate.items.iter().zip(&appraised) {
+            assert_eq!(item.propensity, Some(appraisal.propensity), "{case}");
+            assert_eq!(appraisal.score, f64::from(score(&item.id)), "{case}");
+            if !learns || request.explore.prior == 0.0 {
+                assert_eq!(item.score, score(&item.id), "{case}");
+            }
+        }
+        let is_greedy = request.explore.policy == "greedy" && request.explore.epsilon.unwrap_or(0.0) == 0.0;
+        if is_greedy && request.diversity == 0.0 && request.explore.boost == 0.0 {
+            assert_eq!(appraised_ids, expected, "{case}");
+            greedy += 1;
+        }
+        assert!(slate.items.len() <= request.k, "{case}");
+        if !summed && !learns {
+            let other = towers_alone.recommend(&Request { neighbours: None, ..request.clone() }).unwrap();
+            assert_eq!(slate.items, other.items, "{case}");
+        }
+    }
+    assert!(greedy > 30 && moved > 300, "{greedy} {moved}");
+}

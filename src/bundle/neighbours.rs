@@ -177,3 +177,112 @@ impl Neighbours {
         (file.entries(from..file.end(at)), file.scale(at))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+    use crate::bundle::testing::NeighbourParts;
+
+    /// Four rows; the second has no neighbours.
+    fn parts() -> NeighbourParts {
+        let lists = [vec![(1, 3), (2, -127), (9, 127)], vec![], vec![(0, 0)], vec![(3, 1), (8, -1)]];
+        NeighbourParts::of(&lists.into_iter().zip([0.5, 1.0, 1e6, 1e-40]).collect::<Vec<_>>())
+    }
+
+    fn of(neighbours: &Neighbours, row: u32) -> (Vec<(u32, i8)>, f32) {
+        let (entries, scale) = neighbours.of(row);
+        (entries.collect(), scale)
+    }
+
+    /// Rows of two bytes and of four, in one file and in several, at any address.
+    #[test]
+    fn neighbours_are_read_as_they_were_written() {
+        for (items, wide) in [(10, false), (NARROW_ROWS, false), (NARROW_ROWS + 1, true)] {
+            let last = items as u32 - 1;
+            let second = NeighbourParts::of(&[(vec![(last - 1, 5), (last, -5)], 2.0)]);
+            let file = |parts: &NeighbourParts, len| NeighbourFile::new(parts.bytes(wide), len, items).unwrap();
+            let neighbours = Neighbours::new(vec![file(&parts(), 4), file(&second, 1)]);
+            assert_eq!(neighbours.len(), 5);
+            assert_eq!(of(&neighbours, 0), (vec![(1, 3), (2, -127), (9, 127)], 0.5));
+            assert_eq!(of(&neighbours, 1), (vec![], 1.0));
+            assert_eq!(of(&neighbours, 2), (vec![(0, 0)], 1e6));
+            assert_eq!(of(&neighbours, 3), (vec![(3, 1), (8, -1)], 1e-40));
+            assert_eq!(of(&neighbours, 4), (vec![(last - 1, 5), (last, -5)], 2.0));
+        }
+        let none = NeighbourParts { ends: vec![0; 4], rows: vec![], weights: vec![], ..parts() };
+        assert_eq!(of(&Neighbours::new(vec![NeighbourFile::new(none.bytes(false), 4, 10).unwrap()]), 3), (vec![], 1e-40));
+        assert!(Neighbours::new(vec![]).is_empty());
+    }
+
+    #[test]
+    fn hostile_files_are_refused() {
+        let code = |change: fn(&mut NeighbourParts)| {
+            let mut parts = parts();
+            change(&mut parts);
+            let error = NeighbourFile::new(parts.bytes(false), 4, 10).err().map(|error| (error.code(), error.part));
+            error.map_or("accepted".into(), |(code, part)| format!("{code} {part}"))
+        };
+        assert_eq!(code(|_| {}), "accepted");
+        // The last end says how many neighbours there are; those before it ascend.
+        assert_eq!(code(|p| p.ends[3] = 5), "range rows");
+        assert_eq!(code(|p| p.ends[3] = 7), "range rows");
+        assert_eq!(code(|p| p.ends[3] = u32::MAX), "range rows");
+        assert_eq!(code(|p| p.ends[0] = 7), "range ends/0");
+        assert_eq!(code(|p| p.ends[1] = 2), "range ends/1");
+        assert_eq!(code(|p| p.ends[2] = u32::MAX), "range ends/2");
+        assert_eq!(code(|p| _ = p.ends.pop()), "range ends");
+        assert_eq!(code(|p| p.ends.push(6)), "range ends");
+        // Rows are in the catalog and ascend, each once.
+        assert_eq!(code(|p| p.rows[2] = 10), "range rows/0");
+        assert_eq!(code(|p| p.rows[1] = 1), "range rows/0");
+        assert_eq!(code(|p| p.rows[5] = 2), "range rows/3");
+        assert_eq!(code(|p| _ = p.rows.pop()), "range rows");
+        assert_eq!(code(|p| p.weights[3] = i8::MIN), "range weights/2");
+        assert_eq!(code(|p| p.weights.push(1)), "range weights");
+        for scale in [0.0, -0.0, -1.0, f32::NAN, f32::INFINITY, -f32::INFINITY, 1_000_000.1] {
+            let mut parts = parts();
+            parts.scales[1] = scale;
+            let error = NeighbourFile::new(parts.bytes(false), 4, 10).err().unwrap();
+            assert_eq!((error.code(), error.part.as_str()), ("range", "scales/1"), "{scale}");
+        }
+        assert_eq!(code(|p| _ = p.scales.pop()), "range scales");
+    }
+
+    #[test]
+    fn hostile_headers_are_refused() {
+        let bytes = parts().bytes(false);
+        let header = String::from_utf8(bytes[8..bytes.iter().rposition(|byte| *byte == b'}').unwrap() + 1].to_vec()).unwrap();
+        let data = &bytes[8 + header.len()..];
+        let code = |header: &str, data: &[u8], items: usize| {
+            let bytes = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), data].concat();
+            let error = NeighbourFile::new(bytes, 4, items).err().map(|error| (error.code(), error.part));
+            error.map_or("accepted".into(), |(code, part)| format!("{code} {part}"))
+        };
+        assert_eq!(code(&header, data, 10), "accepted");
+        for name in ["ends", "rows", "weights", "scales"] {
+            let other = header.replace(&format!("\"{name}\""), "\"other\"");
+            assert_eq!(code(&other, data, 10), format!("missing {name}"));
+        }
+        // A catalog of another size has rows of another width.
+        assert_eq!(code(&header, data, NARROW_ROWS + 1), "range rows");
+        assert_eq!(code(&header.replace("U16", "U32"), data, 10), "range rows");
+        assert_eq!(code(&header.replace("I8", "U8"), data, 10), "range weights");
+        assert_eq!(code(&header.replace("\"shape\":[6]", "\"shape\":[6,1]"), data, 10), "range rows");
+        assert_eq!(code(&header, &data[..data.len() - 1], 10), "length scales");
+        assert_eq!(code(&header.replace("[16,28]", "[16,30]"), data, 10), "length rows");
+        assert_eq!(code(&header.replace("[16,28]", "[28,16]"), data, 10), "length rows");
+        assert_eq!(code(&header.replace("[16,28]", "[4294967283,4294967295]"), data, 10), "length rows");
+        assert_eq!([code("{", data, 10), code("{}", data, 10)], ["malformed header", "missing ends"]);
+        // So many neighbours that their bytes cannot be counted in 32 bits.
+        let mut many = data.to_vec();
+        many[12..16].copy_from_slice(&(1u32 << 31).to_le_bytes());
+        let wrapped = header.replace("\"shape\":[6],\"data_offsets\":[16,28]", "\"shape\":[2147483648],\"data_offsets\":[16,16]");
+        assert_eq!(code(&wrapped, &many, 10), "length rows");
+        for bytes in [&[][..], &[1; 7], &[255; 40]] {
+            assert_eq!(NeighbourFile::new(bytes.to_vec(), 1, 10).err().unwrap().code(), "malformed");
+        }
+    }
+}

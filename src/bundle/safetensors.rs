@@ -66,8 +66,8 @@ impl Header {
             return Err(range(&form(dtype, shape), form(&tensor.dtype, &tensor.shape)).at(name));
         }
         let (from, to) = tensor.data_offsets;
-        let expected =
-            shape.iter().product::<usize>() * if dtype.ends_with("32") { 4 } else { 1 + usize::from(dtype.ends_with("16")) };
+        let width = if dtype.ends_with("32") { 4 } else { 1 + usize::from(dtype.ends_with("16")) };
+        let expected = shape.iter().fold(width, |bytes, n| bytes.saturating_mul(*n));
         if to > self.bytes || to.checked_sub(from) != Some(expected) {
             return Err(ErrorKind::Length { expected, got: to.saturating_sub(from), unit: "bytes in the file" }.at(name));
         }

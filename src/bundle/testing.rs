@@ -50,3 +50,47 @@ fn parts(dim: usize, vectors: &[f32], biases: &[f32], planes: bool) -> Parts {
         codebook,
     }
 }
+
+/// The tensors of a neighbours file.
+#[derive(Clone, Default)]
+pub(crate) struct NeighbourParts {
+    pub ends: Vec<u32>,
+    pub rows: Vec<u32>,
+    pub weights: Vec<i8>,
+    pub scales: Vec<f32>,
+}
+
+impl NeighbourParts {
+    /// For each row its neighbours with their weights, and the scale of these.
+    pub fn of(lists: &[(Vec<(u32, i8)>, f32)]) -> NeighbourParts {
+        let mut parts = NeighbourParts::default();
+        for (list, scale) in lists {
+            parts.rows.extend(list.iter().map(|(row, _)| *row));
+            parts.weights.extend(list.iter().map(|(_, weight)| *weight));
+            parts.ends.push(parts.rows.len() as u32);
+            parts.scales.push(*scale);
+        }
+        parts
+    }
+
+    /// The file; rows take four bytes each if it is `wide`. Scales stand last, at any address.
+    pub fn bytes(&self, wide: bool) -> Vec<u8> {
+        let mut data: Vec<u8> = self.ends.iter().flat_map(|end| end.to_le_bytes()).collect();
+        let mut header = Vec::new();
+        let mut from = 0;
+        let mut tensor = |name: &str, dtype: &str, len: usize, to: usize| {
+            header.push(format!(r#""{name}":{{"dtype":"{dtype}","shape":[{len}],"data_offsets":[{from},{to}]}}"#));
+            from = to;
+        };
+        tensor("ends", "U32", self.ends.len(), data.len());
+        let width = if wide { 4 } else { 2 };
+        data.extend(self.rows.iter().flat_map(|row| row.to_le_bytes().into_iter().take(width)));
+        tensor("rows", if wide { "U32" } else { "U16" }, self.rows.len(), data.len());
+        data.extend(self.weights.iter().map(|weight| *weight as u8));
+        tensor("weights", "I8", self.weights.len(), data.len());
+        data.extend(self.scales.iter().flat_map(|scale| scale.to_le_bytes()));
+        tensor("scales", "F32", self.scales.len(), data.len());
+        let header = format!("{{{}}}", header.join(","));
+        [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &data].concat()
+    }
+}

@@ -14,7 +14,7 @@ const NOISE: f64 = 1.0;
 pub struct Feedback {
     /// Catalog row.
     pub row: u32,
-    /// How far the true score lies above the score from the tower, in logits; negative if it lies below.
+    /// How far the true score lies above the score from tower and neighbours, in logits; negative if it lies below.
     pub reward: f64,
     /// 0 < w ≤ 1: the answer counts as w answers.
     pub weight: f64,

@@ -335,6 +335,29 @@ mod tests {
         }
     }
 
+    /// A pool that caps empty is filled again with the same sums: the slate is that of a pool of all rows.
+    #[test]
+    fn refills_add_the_same_sums() {
+        let shop = Shop::new();
+        for most in [1, 2] {
+            let request = Request { k: 9, caps: BTreeMap::from([("kind".into(), most)]), ..Request::default() };
+            let slate = |pool: usize| {
+                let policy = request.check(&shop.catalog).unwrap();
+                let mut made = Decision::new(&shop.rows, &request, policy, &shop.user, Vec::new);
+                made.pool = pool;
+                let (rows, catalog, allowed, sums) = (&shop.rows, &shop.catalog, &shop.allowed, &shop.sums);
+                let (request, vector) = (&request, made.vector(&shop.user));
+                let found = search(&Scorer::new(rows, vector).with(sums), allowed, pool, made.effort);
+                let parts = SlateParts { rows, catalog, request, decision: "d", vector, sums, allowed, found };
+                made.fill(parts, |slots| slots.draw(9, &mut decision_rng(0, "")))
+            };
+            let all = slate(12);
+            assert!(all.len() > 1 && [1, 2, 3].into_iter().all(|pool| slate(pool) == all), "{all:?}");
+            // The sums reach the slate: row 10 or row 1 gains the most.
+            assert!(all[..2].iter().any(|row| [1, 10].contains(row)), "{all:?}");
+        }
+    }
+
     #[test]
     fn equal_items_have_equal_chances() {
         let shop = Shop::new();

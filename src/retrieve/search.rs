@@ -5,8 +5,8 @@
 //! 2. int8 scores of the rows that passed.
 //! 3. Scores with residuals for a short list of the best of these.
 //!
-//! Rows that have a sum over neighbours are few. They are taken out of these steps, scored by the arithmetic of the last
-//! one, and merged with what was found.
+//! Rows that have a sum over neighbours are few. They are taken out of these steps, scored by the arithmetic of the
+//! last one, and merged with what was found.
 //!
 //! The result is exact unless one of the best rows misses the threshold of step 1. The recalls in [`Effort`] are
 //! measured.
@@ -229,7 +229,7 @@ mod tests {
     use super::*;
     use crate::bundle::testing::rows;
     use crate::kernels::tests::numbers;
-    use crate::retrieve::{precedes, top_k};
+    use crate::retrieve::{Sums, precedes, top_k};
 
     /// Normal numbers, nearly: sums of four uniform ones.
     fn normal(n: usize, seed: u64) -> Vec<f32> {
@@ -354,6 +354,114 @@ mod tests {
         }
     }
 
+    /// Sums for about every `step`-th row, of either sign, some of them 0.
+    fn drawn_sums(n: usize, step: u64, seed: u64) -> Sums {
+        let mut next = numbers(seed);
+        let mut pairs = Vec::new();
+        for row in (0..n as u32).filter(|row| u64::from(*row) % step == seed % step) {
+            let bits = next();
+            let sum = ((bits >> 40) as f32 / (1 << 24) as f32 - 0.5) * 8.0;
+            pairs.push((row + (bits % step) as u32, if bits % 9 == 0 { 0.0 } else { sum }));
+        }
+        Sums::of_rows(&pairs.into_iter().filter(|(row, _)| (*row as usize) < n).collect::<Vec<_>>())
+    }
+
+    fn best_of(mut all: Vec<(f32, u32)>, k: usize) -> Vec<(f32, u32)> {
+        all.sort_by(|a, b| precedes(*a, *b));
+        all.truncate(k);
+        all
+    }
+
+    /// With sums over neighbours a search gives the definition: score every allowed row, sort by score and row. It does
+    /// so over all rows where it scans them all, and elsewhere over the rows that it finds among those without a sum.
+    #[test]
+    fn sums_are_added_as_the_definition_says() {
+        let mut next = numbers(31);
+        let mut below = |most: usize| (next() >> 33) as usize % most;
+        let (mut scanned, mut split) = (0, 0);
+        for (n, dim, draws) in [(40, 3, 60), (700, 5, 60), (3_000, 6, 40), (24_000, 8, 12)] {
+            let (vectors, biases) = (normal(n * dim, n as u64), normal(n, 1 + n as u64));
+            let first = n / 3;
+            for planes in [true, false] {
+                let shard = rows(dim, &vectors[first * dim..], &biases[first..], &[n - first], planes);
+                let rows = rows(dim, &vectors, &biases, &[first, n - first], planes);
+                for draw in 0..draws {
+                    let (seed, lift) = (1_000 * n as u64 + draw, [0.0, 0.4, 1.5][below(3)]);
+                    let (user, lift) = (normal(dim, seed), Lift { length: lift, rarity: lift });
+                    let step = [1, 3, 40, 1_000_000][below(4)];
+                    let sums = drawn_sums(n, step, seed);
+                    let share = below(4) as u32;
+                    let removed: Vec<u32> = (0..n as u32).filter(|row| row * 7 % 5 < share).collect();
+                    let (allowed, rest) = (Bitmap::without(n, &removed), [&removed, sums.rows()].concat());
+                    let k = [0, 1, 1 + below(20), 1 + below(n), n, usize::MAX][below(6)];
+                    let effort = [Effort::Accurate, Effort::Fast, Effort::Pool][below(3)];
+                    let (plain, scorer) = (Scorer::lifted(&rows, &user, lift), Scorer::lifted(&rows, &user, lift).with(&sums));
+                    let got = search(&scorer, &allowed, k, effort);
+                    let case = format!("n {n} planes {planes} draw {draw} k {k} {effort:?} step {step}");
+
+                    let left = Bitmap::without(n, &rest);
+                    let all_in_full = scores_all(n, k.min(left.len()), effort);
+                    let in_full = effort != Effort::Pool || all_in_full;
+                    let score = |row: u32| {
+                        let mut score = plain.score(row);
+                        if !in_full {
+                            plain.each_of(&[row], false, |_, int8| score = int8);
+                        }
+                        (score + sums.get(row), row)
+                    };
+                    let found = search(&plain, &left, k, effort);
+                    assert!(found.iter().all(|(got, row)| *got == score(*row).0), "{case}");
+                    let touched = sums.rows().iter().copied().filter(|row| allowed.contains(*row));
+                    let expected = best_of(found.iter().copied().chain(touched.map(score)).collect(), k);
+                    assert_eq!(got, expected, "{case}");
+                    // Elsewhere codes or int8 scores choose which rows residuals are read of.
+                    if !planes || all_in_full || (n < CODES_FROM && effort == Effort::Pool) {
+                        assert_eq!(got, best_of(allowed.iter().map(score).collect(), k), "{case}");
+                        scanned += 1;
+                    }
+                    if in_full {
+                        let all = scorer.all();
+                        assert!(got.iter().all(|(score, row)| *score == scorer.score(*row) && *score == all[*row as usize]));
+                    }
+                    // Two shards find the rows without a sum, and the one that asks adds the others.
+                    if !planes || (k >= n && effort != Effort::Pool) {
+                        let there: Vec<u32> = rest.iter().filter_map(|row| row.checked_sub(first as u32)).collect();
+                        let mut both = search_part(&rows, &user, k, effort, lift, &rest, 1).unwrap();
+                        let other = search_part(&shard, &user, k, effort, lift, &there, 1).unwrap();
+                        both.extend(other.into_iter().map(|(score, row)| (score, row + first as u32)));
+                        assert_eq!(merged(&scorer, &allowed, best_of(both, k), k, effort), got, "{case}");
+                        split += 1;
+                    }
+                }
+            }
+        }
+        assert!(scanned > 150 && split > 150, "{scanned} {split}");
+    }
+
+    /// Sums that lift rows of the bottom to the top, and push those of the top down, in a catalog with codes.
+    #[test]
+    fn sums_reverse_a_list() {
+        let (n, dim) = (30_000, 16);
+        let (vectors, biases, user) = (normal(n * dim, 41), normal(n, 42), normal(dim, 43));
+        let rows = rows(dim, &vectors, &biases, &[n], true);
+        let plain = Scorer::new(&rows, &user);
+        let all = best_of((0..n as u32).map(|row| (plain.score(row), row)).collect(), n);
+        let (top, bottom) = (&all[..50], &all[n - 50..]);
+        let mut pairs: Vec<(u32, f32)> = top.iter().map(|(_, row)| (*row, -1e6)).collect();
+        pairs.extend(bottom.iter().map(|(_, row)| (*row, 1e6)));
+        pairs.sort_by_key(|(row, _)| *row);
+        let sums = Sums::of_rows(&pairs);
+        let scorer = Scorer::new(&rows, &user).with(&sums);
+        for effort in [Effort::Accurate, Effort::Fast, Effort::Pool] {
+            let got: Vec<u32> = search(&scorer, &Bitmap::full(n), 60, effort).into_iter().map(|(_, row)| row).collect();
+            assert!(got[..50].iter().all(|row| bottom.iter().any(|(_, other)| other == row)), "{effort:?}");
+            assert!(got[50..].iter().all(|row| top.iter().all(|(_, other)| other != row)), "{effort:?}");
+            if effort == Effort::Accurate {
+                assert_eq!(got[50..], all[50..60].iter().map(|(_, row)| *row).collect::<Vec<_>>());
+            }
+        }
+    }
+
     /// Equal rows, a vector of zeros, few allowed rows: ties go by row, and no row is lost.
     #[test]
     fn ties_and_narrow_filters() {
@@ -368,6 +476,13 @@ mod tests {
             (0..n as u32).filter(|row| ![17, 4_000, 4_999].contains(row)).for_each(|row| few.remove(row));
             assert_eq!(found(&few, 2), [17, 4_000]);
             assert_eq!(found(&few, 9), [17, 4_000, 4_999]);
+            // A sum of 0 changes no place.
+            let sums = Sums::of_rows(&[(1, 0.0), (4, 0.0), (17, -0.0), (4_999, 0.0)]);
+            let scorer = Scorer::new(&rows, &user).with(&sums);
+            let found =
+                |allowed: &Bitmap, k| search(&scorer, allowed, k, Effort::Accurate).into_iter().map(|e| e.1).collect::<Vec<_>>();
+            assert_eq!(found(&Bitmap::full(n), 5), [0, 1, 2, 3, 4]);
+            assert_eq!(found(&few, 2), [17, 4_000]);
         }
     }
 
@@ -384,8 +499,20 @@ mod tests {
         let lists: Vec<Vec<(f32, u32)>> = lists.collect();
         assert!(lists.iter().all(|list| *list == lists[0]));
         // The same in every build: scores are integers times factors in f32.
-        let sum =
-            lists[0].iter().fold(0u64, |sum, (score, row)| sum.wrapping_mul(31).wrapping_add(u64::from(score.to_bits() ^ row)));
-        assert_eq!(sum, 14_909_333_791_199_873_637);
+        let hash = |list: &[(f32, u32)]| {
+            list.iter().fold(0u64, |sum, (score, row)| sum.wrapping_mul(31).wrapping_add(u64::from(score.to_bits() ^ row)))
+        };
+        assert_eq!(hash(&lists[0]), 14_909_333_791_199_873_637);
+
+        let sums = drawn_sums(n, 40, 6);
+        let lists: Vec<Vec<(f32, u32)>> = crate::kernels::Kernels::all()
+            .into_iter()
+            .map(|kernels| {
+                let scorer = Scorer { kernels, ..Scorer::new(&rows, &user).with(&sums) };
+                search(&scorer, &Bitmap::full(n), 50, Effort::Accurate)
+            })
+            .collect();
+        assert!(lists.iter().all(|list| *list == lists[0]));
+        assert_eq!(hash(&lists[0]), 289_646_794_182_227_454);
     }
 }

@@ -226,6 +226,7 @@ fn write(out: &Path, set: &Set, recommender: &Recommender) -> Result<()> {
         encoding,
         trained_on: from.trained_on.clone(),
         ratings: None,
+        neighbours: None,
         metrics: BTreeMap::new(),
         licence: None,
         limits: None,
