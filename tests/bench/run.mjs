@@ -9,7 +9,7 @@ import { extname, join, normalize } from 'node:path';
 import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
 import { browser } from '../../web/tests/support.mjs';
-import { exploring, slowVisits, visits } from './visits.mjs';
+import { exploring, neighbours, slowVisits, visits } from './visits.mjs';
 
 const here = import.meta.dirname;
 const root = join(here, '../..');
@@ -96,7 +96,11 @@ if (values.towers) {
 await chrome.close();
 server.close();
 if (values.site)
-  rows.push(...(await visits(values.site, Number(values.visits), FOLDERS.ort)), ...(await slowVisits(values.site, 3)));
+  rows.push(
+    ...(await visits(values.site, Number(values.visits), FOLDERS.ort)),
+    ...(await slowVisits(values.site, 3)),
+    ...(await neighbours(values.site, rounds)),
+  );
 if (values.large) rows.push(...(await exploring(values.large)));
 
 const machine = { cpu: cpus()[0].model, cores: cpus().length };

@@ -4,7 +4,7 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { brotliCompressSync } from 'node:zlib';
-import { browser, serve, site } from '../../web/tests/support.mjs';
+import { browser, changed, putNeighbours, serve, site } from '../../web/tests/support.mjs';
 
 const SLATES = 200;
 
@@ -100,6 +100,79 @@ export async function exploring(bundle) {
   await context.close();
   server.stop();
   return rows;
+}
+
+/** How many events of a history count, and how many neighbours each of their items has. */
+const [EVENTS, NEIGHBOURS] = [50, 32];
+
+/**
+ * Milliseconds of a `recommend` with neighbours and without, and of what neighbours add to a `rank` of no item: the sum
+ * alone. All take turns.
+ */
+const beside = async ([events, rounds, calls]) => {
+  const { load } = await import('/package/index.js');
+  const rec = await load('/bundle/');
+  await rec.ready;
+  const { items, dim } = await rec.info();
+  for (const { id } of await rec.find('', { k: events })) await rec.record({ item: id, type: 'view' });
+  const vector = new Float32Array(dim).fill(0.1);
+  const work = {
+    with: () => rec.recommend({ k: 20, neighbours: true }),
+    without: () => rec.recommend({ k: 20, neighbours: false }),
+    sum: () => rec.rank([], { vector, neighbours: true }),
+    none: () => rec.rank([], { vector, neighbours: false }),
+  };
+  const samples = { with: [], without: [], sum: [] };
+  for (let round = 0; round < rounds; round++) {
+    const ms = {};
+    for (const [name, call] of Object.entries(work)) {
+      const start = performance.now();
+      for (let i = 0; i < calls; i++) await call();
+      ms[name] = (performance.now() - start) / calls;
+    }
+    // The first calls are not counted, because they fill caches.
+    if (round < rounds / 10) continue;
+    samples.with.push(ms.with);
+    samples.without.push(ms.without);
+    samples.sum.push(ms.sum - ms.none);
+  }
+  rec.dispose();
+  return { items, dim, samples };
+};
+
+/** Result rows of the task `neighbours`: a bundle whose items are given neighbours that mean nothing. */
+export async function neighbours(bundle, rounds) {
+  const { items, encoding } = JSON.parse(readFileSync(join(bundle, 'manifest.json'), 'utf8'));
+  const { len, types, value_edges } = encoding.history;
+  const each = Math.min(NEIGHBOURS, items);
+  const lists = Array.from({ length: items }, (_, row) => {
+    const rows = new Set(Array.from({ length: each }, (_, i) => (row * 7919 + i * (i + 1) * 131 + i) % items));
+    const entries = [...rows].sort((a, b) => a - b).map((other, i) => [other, ((i * 37) % 255) - 127]);
+    return { scale: 0.001, entries };
+  });
+  const weights = {
+    events: Math.min(EVENTS, len),
+    share: 1,
+    decay: 0.9,
+    types: Array(types.filter(({ trained }) => trained).length + 1).fill(1),
+    values: Array(value_edges.length + 2).fill(1),
+  };
+  const server = await serve(site(changed(bundle, (folder) => putNeighbours(folder, lists, weights, 65_536))));
+  const context = await browser();
+  const page = await context.newPage();
+  await page.goto(`${server.address}package/index.js`);
+  const seen = await page.evaluate(beside, [EVENTS, rounds, 20]);
+  await context.close();
+  server.stop();
+  return Object.entries(seen.samples).map(([part, samples]) => {
+    samples.sort((a, b) => a - b);
+    const at = (share) => samples[Math.floor(share * (samples.length - 1))];
+    const model = { with: 'recommend with neighbours', without: 'recommend without', sum: 'the sum alone' }[part];
+    const note = `${weights.events} events of ${each} neighbours`;
+    const [median_ms, p95_ms] = [at(0.5), at(0.95)];
+    const what = { engine: 'foretaste', task: 'neighbours', model, n: seen.items, dim: seen.dim, k: 20, vectors: 'trained' };
+    return { ...what, workers: 0, median_ms, p95_ms, recall: null, runs: samples.length, note };
+  });
 }
 
 /** What Chromium's developer tools call slow 4G: 1.6 Mbit/s, and 150 ms there and back. */
