@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use foretaste::bundle::{Bundle, FileEntry, Graphs, Manifest, sha256_hex};
+use foretaste::bundle::{Bundle, FileEntry, Graphs, Manifest, NEIGHBOURS, sha256_hex};
 use foretaste::features::{Fields, Value};
 use foretaste::golden::Golden;
 use foretaste::model::{Shapes, TractRuntime};
@@ -11,9 +11,9 @@ use foretaste::profile::Event;
 use foretaste::{Error, Explore, Recommender, Request, Slate, VisitorState};
 
 use super::text::one_line;
-use crate::checkout;
+use crate::{checkout, here};
 
-/// The packaged bundle.
+/// The packaged bundle, with neighbours.
 struct Tiny {
     manifest: Manifest,
     /// The bytes of each file with its role.
@@ -23,8 +23,15 @@ struct Tiny {
 static TINY: LazyLock<Tiny> = LazyLock::new(|| {
     let folder = checkout().join("models/tiny");
     let read = |name: &str| std::fs::read(folder.join(name)).expect("a file of the packaged bundle");
-    let manifest = Manifest::parse(&read("manifest.json")).expect("the packaged bundle");
-    let files = manifest.files.iter().map(|file| (file.role.clone(), read(&file.path))).collect();
+    let mut manifest = Manifest::parse(&read("manifest.json")).expect("the packaged bundle");
+    let mut files: Vec<_> = manifest.files.iter().map(|file| (file.role.clone(), read(&file.path))).collect();
+    if manifest.neighbours.is_none() {
+        let seed = |name: &str| std::fs::read(here().join("seeds").join(name)).expect("a seed");
+        let other = Manifest::parse(&seed("manifest/neighbours.json")).expect("a manifest with neighbours");
+        manifest.files.extend(other.files_of(NEIGHBOURS).cloned());
+        (manifest.neighbours, manifest.features) = (other.neighbours, other.features);
+        files.push((NEIGHBOURS.into(), seed("neighbours/sixty_items.safetensors")));
+    }
     Tiny { manifest, files }
 });
 
@@ -83,6 +90,16 @@ pub fn catalog(input: &[u8]) -> bool {
 
 /// An item file of the packaged bundle. If the length of the header is wrong, it is put right.
 pub fn items(input: &[u8]) -> bool {
+    used(open(TINY.manifest.clone(), "items", &with_length(input)))
+}
+
+/// A neighbours file of the packaged bundle, likewise.
+pub fn neighbours(input: &[u8]) -> bool {
+    used(open(TINY.manifest.clone(), NEIGHBOURS, &with_length(input)))
+}
+
+/// A safetensors file whose length of the header is put right.
+fn with_length(input: &[u8]) -> Vec<u8> {
     let mut input = input.to_vec();
     let end = input.windows(2).rposition(|pair| pair == b"}}").map_or(0, |at| at + 2);
     if let Some(length) = end.checked_sub(8)
@@ -90,7 +107,7 @@ pub fn items(input: &[u8]) -> bool {
     {
         input[..8].copy_from_slice(&(length as u64).to_le_bytes());
     }
-    used(open(TINY.manifest.clone(), "items", &input))
+    input
 }
 
 /// `golden.json`, replayed by the packaged bundle.
@@ -143,7 +160,8 @@ fn use_it(bundle: Bundle) {
     _ = recommender.encode(&state);
     for policy in ["greedy", "thompson"] {
         let explore = Explore { policy: policy.into(), seed: 1, ..Explore::default() };
-        let request = Request { k: 5, vector: Some(vec![0.25; dim]), diversity: 0.3, explore, ..Request::default() };
+        let vector = Some(vec![0.25; dim]);
+        let request = Request { k: 5, vector, neighbours: Some(true), diversity: 0.3, explore, ..Request::default() };
         match recommender.recommend(&request) {
             Ok(slate) => sound(&recommender, &request, &slate),
             Err(error) => _ = refused(&error),
