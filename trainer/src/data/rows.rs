@@ -29,18 +29,19 @@ pub(super) fn find(folder: &Path, stem: &str) -> Result<Option<PathBuf>> {
     Ok(first)
 }
 
-/// Opens a file that [`find`] returned.
+/// Opens a file that [`find`] returned. For each of its bytes a Parquet file may decode to `expansion` bytes, and to
+/// those of 256 KiB more.
 ///
 /// # Errors
 /// Not a regular file (or a folder of parts, for Parquet); a file that cannot be read; two columns of one name.
-pub(super) fn open(path: &Path) -> Result<Rows> {
+pub(super) fn open(path: &Path, expansion: u64) -> Result<Rows> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let form = name.split_once('.').map_or("", |(_, form)| form);
     let rows = match form.trim_end_matches(".gz") {
-        "parquet" if path.is_dir() => columnar::rows(&parts(path)?),
+        "parquet" if path.is_dir() => columnar::rows(&parts(path)?, expansion),
         "parquet" => {
             files::open(path)?;
-            columnar::rows(&[path.to_owned()])
+            columnar::rows(&[path.to_owned()], expansion)
         }
         "csv" => Delimited::rows(reader(path)?, Separated::Comma),
         "tsv" => Delimited::rows(reader(path)?, Separated::Tab),

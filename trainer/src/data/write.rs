@@ -47,7 +47,7 @@ pub fn write_slates(file: &Path, users: &[String], slates: &BTreeMap<usize, Vec<
 mod tests {
     use super::*;
     use crate::data::cell::Cell;
-    use crate::data::rows;
+    use crate::data::{ReadOptions, rows};
 
     #[test]
     fn quotes_where_rfc_4180_asks() {
@@ -63,7 +63,7 @@ mod tests {
             BTreeMap::from([(0, vec![("7".to_owned(), 0.5), ("007".to_owned(), -0.25)]), (2, vec![("x".to_owned(), 1e-9)])]);
         let users = ["a", "b", "c"].map(String::from);
         write_slates(&file, &users, &slates).unwrap();
-        let table = rows::open(&file).unwrap();
+        let table = rows::open(&file, ReadOptions::default().expansion).unwrap();
         assert_eq!(table.columns, ["user", "rank", "item", "score"]);
         let rows: Vec<Vec<Cell>> = table.rows.map(|r| r.unwrap().cells.unwrap()).collect();
         let expected = [["a", "1", "7", "0.5"], ["a", "2", "007", "-0.25"], ["c", "1", "x", "0.000000001"]];

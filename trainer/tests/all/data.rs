@@ -224,6 +224,33 @@ fn damaged_parquet_never_panics() {
     }
 }
 
+/// Files that claim or repeat far more than they hold. Before there were limits, each took gigabytes or minutes.
+#[test]
+fn parquet_is_bounded() {
+    const FAR: &str = "decodes to far more bytes than a file of its length may; if it is right, write it as CSV";
+    let cases = [
+        ("deep_columns", "columns lie more than 64 deep in each other"),
+        ("dictionary_claims_values", "column `user`: a dictionary of 6 bytes that should have 2147483647 values"),
+        ("lengths_without_end", "column `user`: damaged lengths of texts, or more than 8388608, in a page of 1 values"),
+        ("list_of_doubles_in_page_header", "column `user`: a damaged header of a page"),
+        ("list_of_flags_in_footer", "damaged: its footer cannot be read"),
+        ("list_without_end", "column `tags.list.element`: a list of more than 65536 values"),
+        ("many_children", "damaged: a column of 2147483647 columns"),
+        ("page_claims_2_gb", "column `user`: a page of 8 bytes that should decode to 2147483647"),
+        ("page_that_decodes_to_256_mb", "column `user`: a page of 8211 bytes that should decode to 268435456"),
+        ("rows_beyond_all", FAR),
+        ("rows_beyond_all_claim", FAR),
+        ("shared_chunks", "damaged: its columns have more bytes than the file"),
+        ("shared_lengths_without_end", "column `user`: damaged lengths of texts, or more than 8388608, in a page of 1 values"),
+        ("text_times_rows", FAR),
+    ];
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fuzz/crashers/parquet");
+    for (name, expected) in cases {
+        let error = refused(&[("events.parquet", &std::fs::read(kept.join(name)).unwrap())]);
+        assert!(error.ends_with(expected), "{name}: {error}");
+    }
+}
+
 #[test]
 fn bad_rows_are_counted_and_the_first_twenty_named() {
     let bad = concat!(

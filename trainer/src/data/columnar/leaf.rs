@@ -19,23 +19,49 @@ pub(super) struct Leaf {
 }
 
 impl Leaf {
-    /// Reads up to `rows` more cells. Their texts may have `budget` bytes, which becomes less.
-    pub fn read(&mut self, rows: usize, budget: &mut usize) -> Result<Vec<Cell>> {
+    /// Reads up to `rows` more cells. What they hold is taken from the budget first.
+    pub fn read(&mut self, rows: usize, budget: &mut Budget) -> Result<Vec<Cell>> {
         let about = &*self.about;
         match &mut self.reader {
-            ColumnReader::BoolColumnReader(r) => cells(r, about, rows, budget, |b| Cell::of(b.to_string())),
-            ColumnReader::Int32ColumnReader(r) => cells(r, about, rows, budget, |x| whole(i64::from(*x), about)),
-            ColumnReader::Int64ColumnReader(r) => cells(r, about, rows, budget, |x| whole(*x, about)),
-            ColumnReader::Int96ColumnReader(r) => cells(r, about, rows, budget, |x| Cell::Moment(x.to_seconds())),
-            ColumnReader::FloatColumnReader(r) => cells(r, about, rows, budget, |x| Cell::of(x.to_string())),
-            ColumnReader::DoubleColumnReader(r) => cells(r, about, rows, budget, |x| Cell::of(x.to_string())),
-            ColumnReader::ByteArrayColumnReader(r) => cells(r, about, rows, budget, |bytes| of_bytes(bytes.data(), about)),
+            ColumnReader::BoolColumnReader(r) => cells(r, about, rows, budget, |_| 0, |b| Cell::of(b.to_string())),
+            ColumnReader::Int32ColumnReader(r) => cells(r, about, rows, budget, |_| 0, |x| whole(i64::from(*x), about)),
+            ColumnReader::Int64ColumnReader(r) => cells(r, about, rows, budget, |_| 0, |x| whole(*x, about)),
+            ColumnReader::Int96ColumnReader(r) => cells(r, about, rows, budget, |_| 0, |x| Cell::Moment(x.to_seconds())),
+            ColumnReader::FloatColumnReader(r) => cells(r, about, rows, budget, |_| 0, |x| Cell::of(x.to_string())),
+            ColumnReader::DoubleColumnReader(r) => cells(r, about, rows, budget, |_| 0, |x| Cell::of(x.to_string())),
+            ColumnReader::ByteArrayColumnReader(r) => {
+                cells(r, about, rows, budget, |bytes| bytes.len(), |bytes| of_bytes(bytes.data(), about))
+            }
             ColumnReader::FixedLenByteArrayColumnReader(r) => {
-                cells(r, about, rows, budget, |bytes| of_bytes(bytes.data(), about))
+                cells(r, about, rows, budget, |bytes| bytes.len(), |bytes| of_bytes(bytes.data(), about))
             }
         }
     }
 }
+
+/// How many bytes may still be decoded. A cell, or a member of a list, counts [`CELL`] bytes beside those of its text.
+pub(super) struct Budget {
+    /// In this batch.
+    pub batch: usize,
+    /// In the file.
+    pub file: u64,
+}
+
+/// What a cell counts without its text.
+pub(super) const CELL: usize = 16;
+/// How many lists or texts are decoded at a time. The library may hold each as long as one can be.
+const PIECE: usize = 8;
+
+impl Budget {
+    fn take(&mut self, bytes: usize) -> Result<()> {
+        self.batch = self.batch.checked_sub(bytes).ok_or_else(|| anyhow!("too long texts or lists for a table"))?;
+        self.file = self.file.checked_sub(bytes as u64).ok_or_else(|| anyhow!(TOO_MUCH))?;
+        Ok(())
+    }
+}
+
+/// The file decodes to more than it may.
+pub(super) const TOO_MUCH: &str = "decodes to far more bytes than a file of its length may; if it is right, write it as CSV";
 
 /// Whether a column has one number or time a row.
 pub(super) fn holds_numbers(about: &ColumnDescriptor) -> bool {
@@ -109,16 +135,21 @@ fn cells<T: DataType>(
     reader: &mut ColumnReaderImpl<T>,
     about: &ColumnDescriptor,
     rows: usize,
-    budget: &mut usize,
+    budget: &mut Budget,
+    bytes: impl Fn(&T::T) -> usize,
     one: impl Fn(&T::T) -> Cell,
 ) -> Result<Vec<Cell>> {
     let (max_def, repeats) = (about.max_def_level(), about.max_rep_level() > 0);
     let mut out: Vec<Cell> = Vec::new();
     let mut lists: Vec<Result<Vec<Cell>, Cell>> = Vec::new();
+    let texts_or_lists =
+        repeats || matches!(about.physical_type(), PhysicalType::BYTE_ARRAY | PhysicalType::FIXED_LEN_BYTE_ARRAY);
+    let piece = if texts_or_lists { PIECE } else { rows };
+    let (mut defs, mut reps, mut values) = (Vec::new(), Vec::new(), Vec::new());
     while out.len().max(lists.len()) < rows {
         let left = rows - out.len().max(lists.len());
-        let (mut defs, mut reps, mut values) = (Vec::new(), Vec::new(), Vec::new());
-        let (records, _, _) = reader.read_records(left, Some(&mut defs), Some(&mut reps), &mut values)?;
+        (defs.clear(), reps.clear(), values.clear());
+        let (records, _, _) = reader.read_records(left.min(piece), Some(&mut defs), Some(&mut reps), &mut values)?;
         if records == 0 {
             break;
         }
@@ -127,14 +158,9 @@ fn cells<T: DataType>(
         let mut values = values.iter();
         for i in 0..levels {
             let present = max_def == 0 || defs[i] == max_def;
-            let cell =
-                if present { one(values.next().ok_or_else(|| anyhow!("fewer values than levels"))?) } else { Cell::Missing };
-            let bytes = match &cell {
-                Cell::Text(text) => text.len(),
-                Cell::Opaque(opaque) => opaque.bytes.len(),
-                _ => 0,
-            };
-            *budget = budget.checked_sub(bytes).ok_or_else(|| anyhow!("too long texts for a table"))?;
+            let value = if present { Some(values.next().ok_or_else(|| anyhow!("fewer values than levels"))?) } else { None };
+            budget.take(CELL + value.map_or(0, &bytes))?;
+            let cell = value.map_or(Cell::Missing, &one);
             if !repeats {
                 out.push(cell);
                 continue;

@@ -1,7 +1,9 @@
 //! Reads and writes Parquet tables, column by column: texts, numbers, times, and lists of them.
 
 mod leaf;
+mod pages;
 mod read;
+mod thrift;
 mod write;
 
 pub(in crate::data) use read::rows;

@@ -50,7 +50,7 @@ pub(super) struct Line {
 /// No column for users or items, a column that `data.toml` names and the file lacks, too many bad rows, no
 /// good row.
 pub(super) fn read_events(path: &Path, declared: &Declared, options: &ReadOptions, notes: &mut Notes) -> Result<EventsFile> {
-    let source = rows::open(path)?;
+    let source = rows::open(path, options.expansion)?;
     let find = |meaning: &str| declared.columns.find(meaning, &source.columns);
     let (Some(user), Some(item)) = (find("user"), find("item")) else {
         let missing: Vec<&str> = ["user", "item"].into_iter().filter(|meaning| find(meaning).is_none()).collect();

@@ -34,11 +34,14 @@ pub struct ReadOptions {
     /// Fewest events that the folder may have. Nothing can be learnt from one event, and a file of one row is usually
     /// cut off.
     pub least_events: usize,
+    /// Most bytes that a Parquet file may decode to for each of its own bytes, counted from 256 KiB on. A few bytes can
+    /// repeat a value for ever; a table in which anything changes from row to row stays far below the default of 4,096.
+    pub expansion: u64,
 }
 
 impl Default for ReadOptions {
     fn default() -> Self {
-        ReadOptions { max_bad: 0.01, quiet: false, in_memory: 1 << 28, least_events: 1 }
+        ReadOptions { max_bad: 0.01, quiet: false, in_memory: 1 << 28, least_events: 1, expansion: 4096 }
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) fn read_table(
     options: &ReadOptions,
     notes: &mut Notes,
 ) -> Result<RawTable> {
-    let source = rows::open(path)?;
+    let source = rows::open(path, options.expansion)?;
     let Some(at) = declared.columns.find(key, &source.columns) else {
         bail!("{}: {}", path.display(), names::missing(&[key], &source));
     };
