@@ -37,7 +37,7 @@ impl NeighbourWeights {
     ///
     /// # Errors
     /// `range`, `length`.
-    pub(super) fn check(&self, history: &History) -> Result<()> {
+    pub fn check(&self, history: &History) -> Result<()> {
         if self.events == 0 || self.events > history.len {
             return Err(range("1 to history.len events", self.events).at("events"));
         }

@@ -16,7 +16,7 @@ use foretaste::bundle::{CatalogFile, FORMAT_VERSION, Features, FileEntry, MAX_RO
 use foretaste::features::Fields;
 use foretaste::{Recommender, VisitorState};
 use foretaste_trainer::data::{event_of, read_folder};
-use foretaste_trainer::export::{Planes, export, item_file};
+use foretaste_trainer::export::{Contents, export, item_file};
 use foretaste_trainer::random::mix;
 use foretaste_trainer::towers::{CatalogRows, encode_catalog};
 use foretaste_trainer::training::Run;
@@ -55,7 +55,7 @@ fn main() -> Result<()> {
     let args = Args::parse();
     let run = Run::load(&args.run)?;
     let bundle = args.out.join("run");
-    export(&run, &bundle, Planes::Auto)?;
+    export(&run, &bundle, Contents::default())?;
     let recommender = open_bundle(&bundle)?;
     let trained = trained(&args, &run, &recommender)?;
     for name in &args.sets {

@@ -14,6 +14,7 @@ pub mod log;
 pub mod losses;
 pub mod measure;
 pub mod metrics;
+pub mod neighbours;
 pub mod onnx;
 pub mod ope;
 pub mod ops;

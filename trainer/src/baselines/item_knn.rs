@@ -4,7 +4,7 @@
 use anyhow::Result;
 
 use crate::factors::{co_occurrence, weighted_rows};
-use crate::protocols::{Model, Query, Sequence};
+use crate::protocols::{Model, Query, Sequence, distinct};
 
 /// Neighbours kept per item.
 const NEIGHBOURS: usize = 100;
@@ -19,7 +19,8 @@ pub(super) struct ItemKnn {
 
 impl ItemKnn {
     pub fn fit(items: usize, fitted: &[Sequence]) -> Result<Self> {
-        let mut similarity = co_occurrence(items, fitted)?;
+        let histories: Vec<Vec<u32>> = fitted.iter().map(|sequence| distinct(&sequence.events)).collect();
+        let mut similarity = co_occurrence(items, &histories)?;
         let norms: Vec<f32> = (0..items).map(|i| similarity[i * items + i].sqrt()).collect();
         for (i, row) in similarity.chunks_exact_mut(items).enumerate() {
             row.iter_mut().zip(&norms).for_each(|(x, n)| *x /= norms[i] * n + SHRINK);

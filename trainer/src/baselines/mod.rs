@@ -10,6 +10,7 @@ mod popularity_category;
 mod popularity_decayed;
 mod random;
 pub mod ratings;
+mod transitions;
 mod user_knn;
 
 use anyhow::{Result, bail};
@@ -29,7 +30,7 @@ pub fn names(protocol: Protocol) -> &'static [&'static str] {
 }
 
 /// Names of all baselines that rank items.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 13] = [
     "random",
     "popularity",
     "popularity-decayed",
@@ -42,6 +43,7 @@ const NAMES: [&str; 12] = [
     "ials",
     "ease",
     "ease-rec",
+    "transitions",
 ];
 
 /// Fits a baseline on the events that the split's model may see.
@@ -69,6 +71,7 @@ pub fn fit(name: &str, data: &Dataset, split: &Split) -> Result<Box<dyn Model>> 
             let half_life = if matches!(split.protocol, Protocol::P3 | Protocol::P5) { 3.0 } else { 8.0 };
             Box::new(Ease::fit(items, fitted, Some(half_life))?)
         }
+        "transitions" => Box::new(transitions::Transitions::fit(items, split, quality)?),
         other => bail!("no baseline `{other}`; there are: {}", NAMES.join(", ")),
     })
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use foretaste_trainer::data::{Dataset, read_folder};
 use foretaste_trainer::evaluate::{Paired, Vectors, check_fits, measure_bundle};
-use foretaste_trainer::export::{Planes, export};
+use foretaste_trainer::export::{Contents, export};
 use foretaste_trainer::protocols::{Protocol, Split};
 use foretaste_trainer::training::Run;
 use foretaste_trainer::verify::open_bundle;
@@ -87,7 +87,7 @@ pub fn run(args: Args) -> Result<()> {
     let split = Split::of(&data, protocol, a.fold)?;
     let work = tempfile::tempdir().context("no temporary folder")?;
     let figures = |run: &Run, folder: &Path| {
-        export(run, folder, Planes::Auto)?;
+        export(run, folder, Contents::default())?;
         let recommender = open_bundle(folder)?;
         check_fits(&recommender, &data, &split)?;
         measure_bundle(&recommender, &data, &split, Vectors::Shipped)

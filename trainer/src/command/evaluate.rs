@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use foretaste_trainer::data::read_folder;
-use foretaste_trainer::evaluate::{Experiment, Vectors, check_fits, examples, measure_bundle, measure_exposure};
+use foretaste_trainer::evaluate::{
+    Experiment, PARTS, Vectors, check_fits, examples, has_parts, measure_bundle, measure_exposure,
+};
 use foretaste_trainer::protocols::{Protocol, Split};
 use foretaste_trainer::report::experiment_report;
 use foretaste_trainer::verify::open_bundle;
@@ -62,6 +64,11 @@ pub fn run(args: Args) -> Result<()> {
     let float = measure_bundle(&recommender, &data, &split, Vectors::Float)?;
     let seed = recommender.bundle().manifest.trained_on.seed;
     experiment.add_ours(split.fold, &[seed], &[shipped], &[float]);
+    if has_parts(&recommender, args.protocol) && !args.mask_ids {
+        for (name, part) in PARTS {
+            experiment.add_part(name, &[measure_bundle(&recommender, &data, &split, part)?]);
+        }
+    }
     experiment.add_baselines(&baselines, &split)?;
     if args.report.is_some() && !args.mask_ids {
         experiment.add_exposure(&[measure_exposure(&recommender, &data, &split)?]);

@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use foretaste_trainer::data::read_folder;
-use foretaste_trainer::evaluate::{Experiment, Vectors, check_fits, examples, measure_bundle, measure_exposure};
-use foretaste_trainer::export::{Planes, export};
+use foretaste_trainer::evaluate::{
+    Experiment, PARTS, Vectors, check_fits, examples, has_parts, measure_bundle, measure_exposure,
+};
+use foretaste_trainer::export::{Contents, export};
 use foretaste_trainer::protocols::{Protocol, Split};
 use foretaste_trainer::report::experiment_report;
 use foretaste_trainer::training::{Config, TrainOptions, stop_on_ctrl_c, train};
@@ -77,6 +79,8 @@ pub fn run(args: Args) -> Result<()> {
     // The curve and the slates are those of the first training.
     let (mut curve, mut slates) = (Vec::new(), Vec::new());
     let mut nobody = None;
+    // The figures of the parts alone, if every bundle has both.
+    let (mut parts, mut have_parts) = (Vec::new(), true);
     for fold in folds {
         let split = Split::of(&data, args.protocol, fold)?;
         if let Err(why) = split.asked() {
@@ -84,11 +88,12 @@ pub fn run(args: Args) -> Result<()> {
             continue;
         }
         let (mut shipped, mut float, mut boosted) = (Vec::new(), Vec::new(), Vec::new());
+        let mut alone = PARTS.map(|_| Vec::new());
         for seed in &seeds {
             let name = format!("{}-{}-{seed}", args.protocol.name(), split.fold.unwrap_or(0));
             let (run, bundle) = (work.join(format!("run-{name}")), work.join(format!("bundle-{name}")));
             let trained = experiment.timed("train", || train(&data, &split, &config, *seed, &run, options))?;
-            experiment.timed("export", || export(&trained, &bundle, Planes::Auto))?;
+            experiment.timed("export", || export(&trained, &bundle, Contents::default()))?;
             let mut recommender = open_bundle(&bundle)?;
             check_fits(&recommender, &data, &split)?;
             let figures = experiment.timed("evaluate", || measure_bundle(&recommender, &data, &split, Vectors::Shipped))?;
@@ -105,10 +110,18 @@ pub fn run(args: Args) -> Result<()> {
             }
             shipped.push(figures);
             float.push(measure_bundle(&recommender, &data, &split, Vectors::Float)?);
+            have_parts &= has_parts(&recommender, args.protocol);
+            for (figures, (_, part)) in alone.iter_mut().zip(PARTS).filter(|_| have_parts) {
+                figures.push(measure_bundle(&recommender, &data, &split, part)?);
+            }
         }
         experiment.add_ours(split.fold, &seeds, &shipped, &float);
+        parts.push(alone);
         experiment.add_exposure(&boosted);
         experiment.add_baselines(&baselines, &split)?;
+    }
+    for alone in parts.iter().filter(|_| have_parts) {
+        PARTS.iter().zip(alone).for_each(|((name, _), figures)| experiment.add_part(name, figures));
     }
     match (nobody, experiment.is_empty()) {
         (Some(why), true) => return Err(why),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use foretaste_trainer::export::{Planes, export};
+use foretaste_trainer::export::{Contents, Planes, export};
 use foretaste_trainer::training::Run;
 
 /// Make a bundle from a finished training: a folder of static files that any web host can serve.
@@ -20,6 +20,10 @@ pub struct Args {
     /// unquantised rows would; the coarser plane (a quarter of a byte) speeds up the search of large catalogs.
     #[arg(long, value_enum, default_value_t)]
     planes: Planes,
+    /// Neighbours of an item to store, 0 to 64: those of the largest weights. 0 leaves neighbours out. Default: as many
+    /// as validation compared, and not more bytes than the item files.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=64))]
+    neighbours: Option<u64>,
     /// Print nothing. The command shows no progress in any case.
     #[arg(long)]
     quiet: bool,
@@ -27,7 +31,8 @@ pub struct Args {
 
 /// Runs the verb.
 pub fn run(args: Args) -> Result<()> {
-    export(&Run::load(&args.run)?, &args.out, args.planes)
+    let contents = Contents { planes: args.planes, neighbours: args.neighbours.map(|n| n as usize) };
+    export(&Run::load(&args.run)?, &args.out, contents)
         .with_context(|| format!("{}: no bundle was made", args.out.display()))?;
     if !args.quiet {
         eprintln!("exported: {}", args.out.display());

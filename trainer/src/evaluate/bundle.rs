@@ -24,6 +24,14 @@ pub enum Vectors {
     MaskedIds,
 }
 
+/// Names of the rows of a report that a part of the bundle has alone.
+pub const PARTS: [(&str, Vectors); 2] = [("towers", Vectors::Towers), ("neighbours", Vectors::Neighbours)];
+
+/// Whether the bundle has both parts, and they rank.
+pub fn has_parts(recommender: &Recommender, protocol: Protocol) -> bool {
+    recommender.bundle().neighbours.is_some() && protocol != Protocol::P2
+}
+
 /// Checks that a bundle was trained on this data and this split.
 ///
 /// # Errors

@@ -72,12 +72,17 @@ impl<'a> Experiment<'a> {
         Ok(result)
     }
 
-    /// Adds our figures on a fold, one for each seed: with the shipped vectors and with the unquantised ones.
+    /// Adds our figures on a fold, one for each seed: of the shipped bundle, and with unquantised vectors.
     pub fn add_ours(&mut self, fold: Option<u32>, seeds: &[u64], shipped: &[Figures], float: &[Figures]) {
         self.folds.extend(fold);
         self.seeds = seeds.to_vec();
-        self.models.entry(FORETASTE.into()).or_default().push(mean(shipped));
+        self.add_part(FORETASTE, shipped);
         self.float.push(mean(float));
+    }
+
+    /// Adds the figures of a part of the bundle on a fold, one for each seed.
+    pub fn add_part(&mut self, name: &str, figures: &[Figures]) {
+        self.models.entry(name.into()).or_default().push(mean(figures));
     }
 
     /// Adds the results of [`super::measure_exposure`] on a fold, one for each seed.

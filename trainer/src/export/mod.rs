@@ -5,13 +5,16 @@ mod compress;
 mod delta;
 mod golden;
 mod items;
+mod neighbours;
 mod publish;
 
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use foretaste::Recommender;
-use foretaste::bundle::{Bundle, FORMAT_VERSION, Features, FileEntry, HISTORY_VECTORS, MAX_MANIFEST_BYTES, Manifest, sha256_hex};
+use foretaste::bundle::{
+    Bundle, FORMAT_VERSION, Features, FileEntry, HISTORY_VECTORS, MAX_MANIFEST_BYTES, Manifest, NEIGHBOURS, sha256_hex,
+};
 use foretaste::model::TractRuntime;
 
 pub use self::compress::{Compressed, compress};
@@ -23,6 +26,16 @@ use crate::verify::verify;
 
 /// The file that is written last: a folder that has it is a whole bundle.
 const MANIFEST: &str = "manifest.json";
+
+/// What a bundle has beside the towers and the int8 rows.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Contents {
+    /// The planes of the item files.
+    pub planes: Planes,
+    /// Most neighbours of an item; 0: none. Absent: as many as validation compared, and not more bytes than the item
+    /// files.
+    pub neighbours: Option<usize>,
+}
 
 /// A file of the bundle with its bytes.
 struct File {
@@ -54,9 +67,9 @@ impl File {
 /// # Errors
 /// Numbers that are not finite, a folder that cannot be written, or a check that fails: it is named, and `out` is left
 /// as it was.
-pub fn export(run: &Run, out: &Path, planes: Planes) -> Result<()> {
+pub fn export(run: &Run, out: &Path, contents: Contents) -> Result<()> {
     let (encoding, scales) = (&run.card.encoding, &run.card.scales);
-    let (rows, linear) = (run.rows(), run.linear.as_ref());
+    let rows = run.rows();
     ensure!(
         rows.vectors.iter().chain(&rows.biases).chain(rows.read()).chain(&run.user.numbers).all(|x| x.is_finite()),
         "the run has numbers that are not finite: train with a smaller learning_rate"
@@ -67,11 +80,12 @@ pub fn export(run: &Run, out: &Path, planes: Planes) -> Result<()> {
             "user_tower",
             "onnx",
             None,
-            run.user.onnx(encoding.history.len, encoding.context_slots(), &scales.context_slots(encoding), linear),
+            run.user.onnx(encoding.history.len, encoding.context_slots(), &scales.context_slots(encoding)),
         ),
-        File::hashed("item_tower", "item_tower", "onnx", None, run.items.onnx(encoding, &scales.item_slots(encoding), linear)),
+        File::hashed("item_tower", "item_tower", "onnx", None, run.items.onnx(encoding, &scales.item_slots(encoding))),
     ];
-    files.extend(items::files(&run.catalog, run.card.config.width(), &rows, &run.counts, planes)?);
+    files.extend(items::files(&run.catalog, run.card.config.dim, &rows, &run.counts, contents.planes)?);
+    files.extend(neighbours::files(run, &files, contents.neighbours)?);
     let golden = |rows: &golden::Golden| {
         Ok::<_, anyhow::Error>(File::named("golden.json".into(), "golden", None, serde_json::to_vec(rows)?))
     };
@@ -128,19 +142,21 @@ fn identified(manifest: Manifest) -> Manifest {
 }
 
 fn manifest(run: &Run, files: &[File]) -> Manifest {
-    let required = if run.card.config.untied || run.linear.is_some() { vec![HISTORY_VECTORS.to_owned()] } else { vec![] };
+    let mut required = if run.card.config.untied { vec![HISTORY_VECTORS.to_owned()] } else { vec![] };
+    let settings = run.card.neighbours.as_ref().filter(|_| files.iter().any(|file| file.entry.role == NEIGHBOURS));
+    required.extend(settings.map(|_| NEIGHBOURS.to_owned()));
     identified(Manifest {
         format_version: FORMAT_VERSION,
         model_id: String::new(),
         name: run.card.name.clone(),
-        dim: run.card.config.width(),
+        dim: run.card.config.dim,
         items: run.catalog.ids.len(),
         files: files.iter().map(|f| f.entry.clone()).collect(),
         features: Features { required, ..Features::default() },
         encoding: run.card.encoding.clone(),
         trained_on: run.card.trained_on.clone(),
         ratings: run.card.ratings,
-        neighbours: None,
+        neighbours: settings.map(|settings| settings.weights.clone()),
         metrics: run.card.metrics.clone(),
         licence: run.card.licence.clone(),
         limits: Some(run.card.limits.clone()).filter(|text| !text.is_empty()),

@@ -8,10 +8,8 @@ use nalgebra::DMatrix;
 
 use super::inverse::invert;
 use super::subspace::strongest;
-use super::svd::Svd;
-use super::{co_occurrence, padded, weighted_rows};
-use crate::ops::{Op, matmul};
-use crate::protocols::{Model, Query, Sequence};
+use super::{co_occurrence, weighted_rows};
+use crate::protocols::{Model, Query, Sequence, distinct};
 
 /// λ, for EASE and for EASE-rec.
 const LAMBDA: f32 = 400.0;
@@ -31,34 +29,24 @@ impl Ease {
     /// # Errors
     /// More than 20,000 items: the matrix is dense.
     pub fn fit(items: usize, fitted: &[Sequence], half_life: Option<f32>) -> Result<Self> {
-        let mut weights = co_occurrence(items, fitted)?;
-        (0..items).for_each(|i| weights[i * items + i] += LAMBDA);
+        let histories: Vec<Vec<u32>> = fitted.iter().map(|sequence| distinct(&sequence.events)).collect();
+        Ok(Ease { items, weights: Ease::weights(items, &histories, LAMBDA)?, half_life })
+    }
+
+    /// B `[items, items]` from histories of items; an item that occurs again counts once.
+    ///
+    /// # Errors
+    /// More than 20,000 items: the matrix is dense.
+    pub fn weights(items: usize, histories: &[Vec<u32>], lambda: f32) -> Result<Vec<f32>> {
+        let mut weights = co_occurrence(items, histories)?;
+        (0..items).for_each(|i| weights[i * items + i] += lambda);
         invert(&mut weights, items)?;
         let diagonal: Vec<f32> = (0..items).map(|i| weights[i * items + i]).collect();
-        for (i, row) in weights.chunks_exact_mut(items).enumerate() {
+        for (i, row) in weights.chunks_exact_mut(items.max(1)).enumerate() {
             row.iter_mut().zip(&diagonal).for_each(|(x, d)| *x /= -d);
             row[i] = 0.0;
         }
-        Ok(Ease { items, weights, half_life })
-    }
-
-    /// A low-rank form: y and z, each `[items, rank]`. The score of item j is about Σ y_i · z_j over the items i of the
-    /// history.
-    ///
-    /// The rows of y are the items in the strongest directions of the user–item matrix, and z = Bᵀy. Dimensions beyond
-    /// the number of items are 0.
-    ///
-    /// # Errors
-    /// Same errors as [`Ease::fit`].
-    pub fn parts(items: usize, fitted: &[Sequence], rank: usize) -> Result<[Vec<f64>; 2]> {
-        let weights = Ease::fit(items, fitted, None)?.weights;
-        let directions = Svd::with(items, fitted, rank).vectors();
-        let known = rank.min(items);
-        let narrow: Vec<f32> = directions.iter().map(|y| *y as f32).collect();
-        let mut found = vec![0.0; items * known];
-        matmul([items, items, known], (&weights, Op::Transposed), (&narrow, Op::Plain), 0.0, &mut found);
-        let found: Vec<f64> = found.into_iter().map(f64::from).collect();
-        Ok([directions, found].map(|part| padded(&part, known, rank)))
+        Ok(weights)
     }
 
     /// Vectors `[items, rank]` whose dot products come closest to (B + Bᵀ) / 2: its strongest eigenvectors, each times
@@ -95,10 +83,6 @@ mod tests {
         assert_eq!((model.weights[0], model.weights[3]), (0.0, 0.0));
         // The only positive eigenvalue is the mean weight, with the direction (1, 1) / √2.
         let half = (1.0 / a + 1.0 / b) / 4.0;
-        // With all directions nothing is lost: y_0 · z_1 is B₀₁, however many dimensions are requested.
-        let [y, z] = Ease::parts(2, &sequences(&[&[0, 1], &[0]]), 3).unwrap();
-        let product = |i: usize, j: usize| (0..3).map(|k| y[3 * i + k] * z[3 * j + k]).sum::<f64>();
-        assert!((product(0, 1) - f64::from(model.weights[1])).abs() < 1e-8 && product(0, 0).abs() < 1e-8);
         let vectors = model.vectors(1);
         assert!(vectors.iter().all(|x| (x * x - f64::from(half)).abs() < 1e-9), "{vectors:?}");
         let decayed = Ease { half_life: Some(1.0), ..model };

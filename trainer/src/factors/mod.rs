@@ -1,6 +1,6 @@
 //! Closed forms and factorisations of the user–item matrix: EASE, PureSVD, iALS.
 //!
-//! They serve as baselines, and as the start values of the towers or the linear model beside them. Settings are chosen
+//! They serve as baselines, as the start values of the towers, and EASE as neighbours beside them. Settings are chosen
 //! by a measure that the caller passes in ([`Quality`]), so this room knows no protocol's metrics.
 
 mod choose;

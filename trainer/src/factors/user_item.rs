@@ -2,22 +2,26 @@
 
 use anyhow::{Result, bail};
 
-use crate::protocols::{Query, Sequence, distinct};
+use crate::protocols::Query;
 
 /// Most items of a dense item–item matrix: 20,000² f32 take 1.6 GB.
 pub const MAX_DENSE: usize = 20_000;
 
-/// XᵀX `[items, items]`, row-major: the number of users who had both items.
+/// XᵀX `[items, items]`, row-major: the number of histories that have both items. An item that occurs again in a history
+/// counts once.
 ///
 /// # Errors
 /// More than 20,000 items.
-pub fn co_occurrence(items: usize, fitted: &[Sequence]) -> Result<Vec<f32>> {
+pub fn co_occurrence(items: usize, histories: &[Vec<u32>]) -> Result<Vec<f32>> {
     if items > MAX_DENSE {
         bail!("item-knn, ease and ease-rec need a matrix of at most {MAX_DENSE} items, but the data has {items}: leave them out");
     }
     let mut gram = vec![0.0; items * items];
-    for sequence in fitted {
-        let distinct = distinct(&sequence.events);
+    let mut distinct = Vec::new();
+    for history in histories {
+        distinct.clone_from(history);
+        distinct.sort_unstable();
+        distinct.dedup();
         for a in &distinct {
             distinct.iter().for_each(|b| gram[*a as usize * items + *b as usize] += 1.0);
         }

@@ -23,7 +23,7 @@ use anyhow::Result;
 use foretaste::Request;
 
 use crate::data::Dataset;
-use crate::export::{Planes, export};
+use crate::export::{Contents, export};
 use crate::protocols::{Protocol, Split, histories};
 use crate::training::{Base, Config, Run, TrainOptions, train_on};
 use crate::verify::open_bundle;
@@ -76,7 +76,7 @@ pub fn simulate(setting: Setting, policy: &Request, seed: u64, folder: &Path) ->
     for round in 0..setting.rounds {
         site.begin(round);
         let learnt = learn(run.as_ref(), &site.data(), seed, &folder.join("run"))?;
-        export(&learnt, &folder.join("bundle"), Planes::Auto)?;
+        export(&learnt, &folder.join("bundle"), Contents::default())?;
         run = Some(learnt);
         let mut recommender = open_bundle(&folder.join("bundle"))?;
         let found = site.serve(&mut recommender, policy, rounds.last())?;

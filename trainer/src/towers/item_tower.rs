@@ -15,7 +15,7 @@ use foretaste::model::Graph;
 use foretaste::model::signature::{ItemInputs, ItemOutputs, Shapes};
 
 use super::params::{Parameter, fill_normal, split, split_mut, total};
-use super::{Linear, Scales, SlotScale};
+use super::{Scales, SlotScale};
 use crate::onnx::{Attribute, GraphBuilder};
 use crate::ops::{Real, bag};
 
@@ -233,11 +233,10 @@ impl ItemTower {
 
     /// The tower as an ONNX file with the inputs and outputs of
     /// [`ITEM_TOWER`](foretaste::model::signature::ITEM_TOWER). The graph has the output `input` if histories read item
-    /// vectors of their own. `scale` is that of the columns' slots. `linear` adds its dimensions to d.
-    pub fn onnx(&self, encoding: &Encoding, scale: &SlotScale, linear: Option<&Linear>) -> Vec<u8> {
+    /// vectors of their own. `scale` is that of the columns' slots.
+    pub fn onnx(&self, encoding: &Encoding, scale: &SlotScale) -> Vec<u8> {
         let (d, p) = (self.dim, self.parts());
-        let wide = d + linear.map_or(0, |linear| linear.dim);
-        let shapes = Shapes { dim: wide, len: 0, context: 0, item: encoding.item_slots() };
+        let shapes = Shapes { dim: d, len: 0, context: 0, item: encoding.item_slots() };
         let mut g = GraphBuilder::new(Graph::ItemTower.name());
         let ItemInputs { id, slots, weights } = ItemInputs::each(|port| g.input(port, &shapes));
         let outputs = ItemOutputs::each(|port| port);
@@ -249,14 +248,10 @@ impl ItemTower {
             let of_columns = bag::onnx(g, name, columns, d, &slots, &weights);
             g.node("Add", &[&own, &of_columns], &[])
         };
-        let mut vector = sum(&mut g, "vector", p.ids, p.features, d);
+        let vector = sum(&mut g, "vector", p.ids, p.features, d);
         let bias = sum(&mut g, "bias", p.id_bias, p.feature_bias, 1);
         let bias = g.node("Squeeze", &[&bias, &axis], &[]);
-        let mut input = (!p.input_ids.is_empty()).then(|| sum(&mut g, "input", p.input_ids, p.input_features, d));
-        if let Some(linear) = linear {
-            input = Some(linear.item_onnx(&mut g, "linear.inputs", input.as_ref().unwrap_or(&vector), &linear.inputs, &id));
-            vector = linear.item_onnx(&mut g, "linear.rows", &vector, &linear.rows, &id);
-        }
+        let input = (!p.input_ids.is_empty()).then(|| sum(&mut g, "input", p.input_ids, p.input_features, d));
         g.output(outputs.vector, &vector, &shapes);
         g.output(outputs.bias, &bias, &shapes);
         if let Some(input) = input {

@@ -2,7 +2,6 @@
 
 mod encoders;
 mod item_tower;
-mod linear;
 mod params;
 mod rating_head;
 mod scale;
@@ -10,7 +9,6 @@ mod user_tower;
 
 pub use encoders::{Encoder, HEADS};
 pub use item_tower::{CatalogRows, ItemTower, encode_catalog};
-pub use linear::Linear;
 pub use params::{Parameter, total};
 pub use scale::{Scales, SlotScale, VectorScale};
 pub use user_tower::{Activations, UserInput, UserShape, UserTower, event_indices};

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::encoders::{Encoded, Encoder};
 use super::params::{Parameter, fill_uniform, split, split_mut, total};
 use super::rating_head::{self, Head};
-use super::{Linear, SlotScale};
+use super::SlotScale;
 use crate::onnx::{Attribute, GraphBuilder, Value};
 use crate::ops::decay_pool::RATES;
 use crate::ops::dropout::Dropout;
@@ -314,20 +314,14 @@ impl UserTower {
     /// The tower as an ONNX file with the inputs and outputs of
     /// [`USER_TOWER`](foretaste::model::signature::USER_TOWER), for histories of `len` events and contexts of
     /// `context_slots` slots with the scale `scale`. The graph has the output `rating` if the tower has a rating head.
-    /// `linear` adds its dimensions to d.
-    pub fn onnx(&self, len: usize, context_slots: usize, scale: &SlotScale, linear: Option<&Linear>) -> Vec<u8> {
+    pub fn onnx(&self, len: usize, context_slots: usize, scale: &SlotScale) -> Vec<u8> {
         let (d, p) = (self.shape.dim, self.parts());
-        let wide = d + linear.map_or(0, |linear| linear.dim);
-        let shapes = Shapes { dim: wide, len, context: context_slots, item: 0 };
+        let shapes = Shapes { dim: d, len, context: context_slots, item: 0 };
         let mut g = GraphBuilder::new(Graph::UserTower.name());
         let inputs = UserInputs::each(|port| g.input(port, &shapes));
         let outputs = UserOutputs::each(|port| port);
 
         let UserInputs { vectors, types, values, gaps, runs, mask, context_slots, context_weights } = inputs;
-        let (vectors, added) = match linear.map(|linear| linear.user_onnx(&mut g, d, &vectors, &mask)) {
-            Some([own, added]) => (own, Some(added)),
-            None => (vectors, None),
-        };
         let h = event::onnx(&mut g, d, &p.tables, &vectors, [&values, &types, &gaps, &runs]);
         let encoder = self.shape.encoder;
         let pools = encoder.onnx(&mut g, [d, len], p.encoder, &h, &mask);
@@ -345,10 +339,6 @@ impl UserTower {
         // The gain and the bias of the last norm include the scale ½ eˢ.
         let scaled = |x: &[f32]| -> Vec<f32> { x.iter().map(|x| x * self.scale()).collect() };
         let user = layer_norm::onnx(&mut g, "norm", &sum, d, Some((&scaled(p.norm_gain), &scaled(p.norm_bias))));
-        let user = match added {
-            Some(added) => g.node("Concat", &[&user, &added], &[("axis", Attribute::Int(1))]),
-            None => user,
-        };
         g.output(outputs.user, &user, &shapes);
         if self.shape.rates {
             let rating = p.head.onnx(&mut g, d, &hidden, [&vectors, &values, &mask]);

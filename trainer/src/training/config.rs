@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use foretaste::bundle::MAX_DIM;
 use serde::{Deserialize, Serialize};
 
+use super::NeighbourChoice;
 use crate::factors::Factors;
 use crate::losses::Loss;
 use crate::ops::decay_pool::RATES;
@@ -47,10 +48,11 @@ pub struct Config {
     pub frozen: bool,
     /// Whether the history reads items by vectors of their own: an autoencoder, at twice the bytes of a row.
     pub untied: bool,
-    /// Dimensions of a linear model (EASE: Steck, 2019) beside the towers, for histories whose order tells little. Its
-    /// share of the scores is chosen on validation. 0: none; a catalog of more than 10,000 items never has one.
+    /// Which neighbours stand beside the towers: `auto` (what validation finds best, none among it), `none`, `graph`
+    /// (what follows what) or `ease` (a linear model, at most 20,000 items: Steck, 2019). Their settings and their
+    /// share of the scores are chosen on validation.
     #[serde(default)]
-    pub linear: usize,
+    pub neighbours: NeighbourChoice,
     /// What the towers read beside items and their order: any of `columns`, `times`, `values`. Empty: ids alone.
     pub inputs: Vec<InputKind>,
     /// L: the newest events of the history, which the tower reads, 1 or more. 1 reads the last event alone; many cost
@@ -136,7 +138,7 @@ impl Default for Config {
             start: None,
             frozen: false,
             untied: false,
-            linear: 0,
+            neighbours: NeighbourChoice::Auto,
             inputs: PRESETS[1].1.to_vec(),
             history_len: 400,
             history_cap: 2000,
@@ -181,7 +183,6 @@ impl Config {
             Protocol::P1 | Protocol::P2 => Config {
                 encoder: Encoder::Sum,
                 untied: protocol == Protocol::P1,
-                linear: if protocol == Protocol::P1 { 64 } else { 0 },
                 held_out: 0.3,
                 window: 1000,
                 history_len: 1000,
@@ -230,25 +231,8 @@ impl Config {
         Ok(config)
     }
 
-    /// Dimensions of the bundle's vectors.
-    pub fn width(&self) -> usize {
-        self.dim + self.linear
-    }
-
     fn check(&self) -> Result<()> {
         ensure!((1..=MAX_DIM).contains(&self.dim), "dim: expected 1 to {MAX_DIM}, got {}", self.dim);
-        let width = self.width();
-        ensure!(
-            width <= MAX_DIM,
-            "linear: expected {} or less beside dim = {}, got {}",
-            MAX_DIM - self.dim,
-            self.dim,
-            self.linear
-        );
-        ensure!(
-            self.linear == 0 || self.rating_weight == 0.0,
-            "linear: it predicts no ratings; expected 0 or a rating_weight of 0"
-        );
         let divides = self.encoder != Encoder::Transformer || self.dim.is_multiple_of(HEADS);
         ensure!(divides, "dim: expected a multiple of the transformer's {HEADS} heads, got {}", self.dim);
         let counts = [

@@ -6,6 +6,7 @@ mod config;
 mod curve;
 mod encoding;
 mod example;
+mod neighbours;
 mod numbers;
 mod progress;
 mod ratings;
@@ -20,6 +21,7 @@ mod warm;
 pub use candidates::{Candidates, Sampler};
 pub use config::{Config, InputKind};
 pub use curve::{Epoch, Phase};
+pub use neighbours::{NeighbourChoice, NeighbourSettings};
 pub use numbers::Numbers;
 pub use ratings::Ratings;
 pub use run::{Run, RunCard, catalog_of};
@@ -35,26 +37,23 @@ use foretaste::features::{Bag, Encoding};
 use serde_json::Value;
 
 use crate::data::Dataset;
-use crate::factors::Ease;
 use crate::measure::validation_quality;
 use crate::metrics::Metric;
+use crate::neighbours::Matrix;
 use crate::protocols::{Sequence, Split};
 use crate::random::mix;
-use crate::towers::{ItemTower, Linear, Scales, SlotScale, UserShape, UserTower, encode_catalog};
+use crate::towers::{ItemTower, Scales, SlotScale, UserShape, UserTower, encode_catalog};
 use crate::tracking::{Subject, Tracker};
 use example::{Visitors, Window};
 use progress::Progress;
-use state::{Share, State};
+use state::{Settled, State};
 use step::Material;
 use validation::Validation;
 
 /// Number of epochs if there is nothing to validate on.
 const BLIND_EPOCHS: u32 = 10;
-/// Catalogs with more items get no linear model: its matrix of all pairs would take more than .4 GB.
-const LINEAR_ITEMS: usize = 10_000;
-/// Weights of the linear model that validation chooses from: logits for each unit of its scores. A score of 1 is that
-/// of an item in the history.
-const SHARES: [f64; 6] = [0.0, 1.0, 2.0, 4.0, 8.0, 16.0];
+/// Larger catalogs get no neighbours: a run keeps their rows as f32.
+const NEIGHBOUR_ITEMS: usize = 1 << 24;
 
 /// Options of how to carry out a training. They do not change its result.
 #[derive(Debug, Clone, Copy, Default)]
@@ -107,7 +106,6 @@ pub fn train_on(
     out: &Path,
     options: TrainOptions,
 ) -> Result<Run> {
-    let config = &fitting(config, data);
     let mut known = Fitted::new(data, split, config)?;
     if let Some(Base { run, items_only: true }) = base {
         let Encoding { context, history, .. } = run.card.encoding.clone();
@@ -125,7 +123,7 @@ pub fn train_on(
     }
     if state.phase == Phase::Search {
         trainer.run(&mut state, &split.train, config.max_epochs, &mut progress)?;
-        state.share = trainer.share(&state, &split.train)?;
+        state.neighbours = Some(trainer.settle(&state, &split.train, &mut progress)?);
         if let Some(refit) = &split.refit {
             state = trainer.start(split, refit, Phase::Refit)?.after(state);
         }
@@ -141,15 +139,18 @@ pub fn train_on(
     let mut metrics = BTreeMap::new();
     let best = state.curve.iter().find(|e| e.phase == Phase::Search && e.epoch == state.best_epoch);
     let valid = best.and_then(|e| e.valid.zip(e.valid_half));
-    if let Some((valid, half)) = state.share.map(|s| (s.valid, s.valid_half)).or(valid) {
-        let name = format!("valid_{}", trainer.validation.metric().name());
+    let settled = state.neighbours.context("the checkpoint has no neighbours")?;
+    let metric = trainer.validation.metric().name();
+    if let Some((valid, half)) = settled.valid.or(valid) {
+        let name = format!("valid_{metric}");
         metrics.extend([(format!("{name}_low"), valid - half), (format!("{name}_high"), valid + half), (name, valid)]);
         metrics.insert("epochs".into(), f64::from(state.best_epoch));
     }
-    if let Some(Share { share, .. }) = state.share {
-        metrics.insert("linear_share".into(), share);
+    if let (Some((alone, _)), Some(settings)) = (valid, &settled.settings) {
+        metrics.insert(format!("valid_{metric}_towers"), alone);
+        metrics.insert("neighbours_share".into(), f64::from(settings.weights.share));
     }
-    let linear = trainer.linear(split.fitted(), state.share.map_or(0.0, |s| s.share), &items)?;
+    let neighbours = settled.settings.as_ref().map(|settings| trainer.neighbours(settings, split.fitted())).transpose()?;
     let card = RunCard {
         name: data.name.clone(),
         licence: data.licence.clone(),
@@ -158,13 +159,14 @@ pub fn train_on(
         scales: known.scales.clone(),
         trained_on: trainer.trained_on,
         ratings: known.ratings.as_ref().map(|r| r.range),
+        neighbours: settled.settings,
         metrics,
         limits: limits(data, split, config),
         curve: state.curve,
         revision,
     };
     let counts = counts.into_iter().map(|n| n as f32).collect();
-    let run = Run { card, catalog: known.catalog, items, user, linear, counts };
+    let run = Run { card, catalog: known.catalog, items, user, neighbours, counts };
     progress.finish(&run.save(out)?)?;
     State::remove(out);
     Ok(run)
@@ -181,7 +183,6 @@ fn probe(
     epochs: u32,
     options: TrainOptions,
 ) -> Result<(Metric, f64)> {
-    let config = &fitting(config, data);
     let known = Fitted::new(data, split, config)?;
     let trainer = Trainer::new(data, split, config, seed, &known, out)?;
     let mut state = trainer.state(split, options)?;
@@ -345,31 +346,36 @@ impl<'a> Trainer<'a> {
         Ok(sum / steps)
     }
 
-    /// Returns the weight of the linear model that maximises the validation quality, together with the towers that the
-    /// phase ends with. `None` without a linear model or without validation.
-    fn share(&self, state: &State, sequences: &[Sequence]) -> Result<Option<Share>> {
-        if self.config.linear == 0 || self.validation.is_empty() {
-            return Ok(None);
-        }
+    /// Chooses the neighbours on validation; those of an earlier run are learnt as they were.
+    fn settle(&self, state: &State, sequences: &[Sequence], progress: &mut Progress) -> Result<Settled> {
         let (items, user) = state.model();
-        let (rows, parts) = (items.rows(&self.bags), Ease::parts(self.data.items.len(), sequences, self.config.linear)?);
-        let judged = |share: f64| {
-            let linear = Linear::new(self.config.linear, &parts, share, rows.read());
-            let (quality, valid_half) = self.validation.quality(&user, &rows, Some(&linear))?;
-            Ok((quality, Share { share, valid: self.validation.metric().value(quality), valid_half }))
+        let rows = items.rows(&self.bags);
+        let histories = neighbours::histories(self.data, sequences, &self.encoding.history);
+        let kept = self.base.map(|base| base.run.card.neighbours.clone());
+        let settings = match kept {
+            Some(settings) => settings.map(|settings| settings.fitted_to(&self.encoding.history)),
+            None if self.data.items.len() > NEIGHBOUR_ITEMS => None,
+            None => {
+                let (choice, history) = (self.config.neighbours, &self.encoding.history);
+                let chosen = neighbours::choose((&user, &rows), &self.validation, &histories, history, choice, |text| progress.say(text))?;
+                progress.say(&chosen.why);
+                chosen.settings
+            }
         };
-        let all = SHARES.into_iter().map(judged).collect::<Result<Vec<_>>>()?;
-        Ok(all.into_iter().reduce(|a, b| if b.0 > a.0 { b } else { a }).map(|best| best.1))
+        let valid = match &settings {
+            Some(settings) if !self.validation.is_empty() => {
+                let shipped = settings.learnt.fit(self.data.items.len(), &histories)?.cut(settings.entries).shipped()?;
+                let (quality, half) = self.validation.quality(&user, &rows, Some((&shipped, &settings.weights)))?;
+                Some((self.validation.metric().value(quality), half))
+            }
+            _ => None,
+        };
+        Ok(Settled { settings, valid })
     }
 
-    /// Fits the linear model with the weight `share`, if the settings ask for one.
-    fn linear(&self, sequences: &[Sequence], share: f64, items: &ItemTower) -> Result<Option<Linear>> {
-        let dim = self.config.linear;
-        if dim == 0 {
-            return Ok(None);
-        }
-        let parts = Ease::parts(self.data.items.len(), sequences, dim)?;
-        Ok(Some(Linear::new(dim, &parts, share, items.rows(&self.bags).read())))
+    /// Learns the neighbours.
+    fn neighbours(&self, settings: &NeighbourSettings, sequences: &[Sequence]) -> Result<Matrix> {
+        settings.learnt.fit(self.data.items.len(), &neighbours::histories(self.data, sequences, &self.encoding.history))
     }
 
     /// Validates the averaged towers, keeps them if they are the best so far, and returns the figure and half the width
@@ -383,11 +389,6 @@ impl<'a> Trainer<'a> {
         state.judge(quality);
         Ok(Some((self.validation.metric().value(quality), half)))
     }
-}
-
-/// Adapts the settings to the data: a linear model is dense, so large catalogs get none.
-fn fitting(config: &Config, data: &Dataset) -> Config {
-    Config { linear: if data.items.len() > LINEAR_ITEMS { 0 } else { config.linear }, ..config.clone() }
 }
 
 /// The model card's text on what was learned from and what the figures do not say.

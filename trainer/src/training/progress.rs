@@ -35,6 +35,13 @@ impl Progress {
         [(format!("{}_loss", epoch.phase.name()), epoch.loss)].into_iter().chain(valid).collect()
     }
 
+    /// Prints a line.
+    pub fn say(&self, text: &str) {
+        if !self.quiet {
+            self.bar.suspend(|| eprintln!("{text}"));
+        }
+    }
+
     /// Starts the bar of a phase of at most `epochs` epochs of `steps` steps each; `done` epochs are behind it.
     pub fn phase(&mut self, phase: Phase, epochs: u32, done: u32, steps: usize) {
         if self.quiet {

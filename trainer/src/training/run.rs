@@ -11,18 +11,19 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::numbers::Numbers;
-use super::{Config, Epoch};
+use super::{Config, Epoch, NeighbourSettings};
 use crate::data::Dataset;
 use crate::files::write_atomically;
-use crate::towers::{CatalogRows, ItemTower, Linear, Scales, UserShape, UserTower, encode_catalog};
+use crate::neighbours::Matrix;
+use crate::towers::{CatalogRows, ItemTower, Scales, UserShape, UserTower, encode_catalog};
 
 const CARD: &str = "run.json";
 const CATALOG: &str = "catalog.json";
 const TOWERS: &str = "towers.safetensors";
 /// Name of the tensor with the training events of each item.
 const COUNTS: &str = "counts";
-/// Names of the tensors of the linear model.
-const LINEAR: [&str; 2] = ["linear.inputs", "linear.rows"];
+/// Names of the tensors of the neighbours: how many each row has, their rows, their weights.
+const NEIGHBOURS: [&str; 3] = ["neighbours.counts", "neighbours.rows", "neighbours.weights"];
 
 /// Everything of a run but its numbers and its catalog: `run.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,6 +45,9 @@ pub struct RunCard {
     /// Least and greatest rating, if the user tower predicts ratings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ratings: Option<RatingRange>,
+    /// How the neighbours are learnt and count, if there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub neighbours: Option<NeighbourSettings>,
     /// Figures on the validation part, by name.
     pub metrics: BTreeMap<String, f64>,
     /// The model card's text: what the run was trained on, and what its figures do not say.
@@ -68,8 +72,8 @@ pub struct Run {
     pub items: ItemTower,
     /// The user tower.
     pub user: UserTower,
-    /// The linear model, if the settings ask for one.
-    pub linear: Option<Linear>,
+    /// Weights between items, if there are neighbours.
+    pub neighbours: Option<Matrix>,
     /// Training events of each item, in row order.
     pub counts: Vec<f32>,
 }
@@ -95,24 +99,15 @@ impl Run {
                 at += tensor.len();
             }
         }
-        let mut linear = (card.config.linear > 0).then(|| Linear::zeros(card.config.linear, catalog.ids.len()));
-        if let Some(linear) = &mut linear {
-            numbers.copy_to(LINEAR[0], &mut linear.inputs)?;
-            numbers.copy_to(LINEAR[1], &mut linear.rows)?;
-        }
+        let neighbours = card.neighbours.is_some().then(|| neighbours(&numbers, catalog.ids.len())).transpose()?;
         let mut counts = vec![0.0; catalog.ids.len()];
         numbers.copy_to(COUNTS, &mut counts)?;
-        Ok(Run { card, catalog, items, user, linear, counts })
+        Ok(Run { card, catalog, items, user, neighbours, counts })
     }
 
-    /// The item vectors of the catalog, in row order. The dimensions of the linear model, if there is one, follow those
-    /// of the tower.
+    /// The item vectors of the catalog, in row order.
     pub fn rows(&self) -> CatalogRows {
-        let rows = self.items.rows(&encode_catalog(&self.card.encoding, &self.card.scales, &self.catalog));
-        match &self.linear {
-            Some(linear) => linear.beside(rows),
-            None => rows,
-        }
+        self.items.rows(&encode_catalog(&self.card.encoding, &self.card.scales, &self.catalog))
     }
 
     /// Writes the run and returns the path of `run.json`, which is written last: a folder that has it is whole.
@@ -131,9 +126,11 @@ impl Run {
                 rest = after;
             }
         }
-        if let Some(Linear { dim, inputs, rows }) = &self.linear {
-            for (name, list) in LINEAR.into_iter().zip([inputs, rows]) {
-                numbers.add(name, &[list.len() / dim, *dim], list);
+        if let Some(Matrix { rows }) = &self.neighbours {
+            let counts: Vec<f32> = rows.iter().map(|row| row.len() as f32).collect();
+            let (columns, weights): (Vec<f32>, Vec<f32>) = rows.iter().flatten().map(|(row, weight)| (*row as f32, *weight)).unzip();
+            for (name, list) in NEIGHBOURS.into_iter().zip([counts, columns, weights]) {
+                numbers.add(name, &[list.len()], &list);
             }
         }
         numbers.add(COUNTS, &[self.counts.len()], &self.counts);
@@ -143,6 +140,18 @@ impl Run {
         write_atomically(&card, &serde_json::to_vec_pretty(&self.card)?)?;
         Ok(card)
     }
+}
+
+/// The weights between `items` items. Whole numbers up to 2²⁴ are exact as f32; larger catalogs have no neighbours.
+fn neighbours(numbers: &Numbers, items: usize) -> Result<Matrix> {
+    let mut counts = vec![0.0; items];
+    numbers.copy_to(NEIGHBOURS[0], &mut counts)?;
+    let count: usize = counts.iter().map(|n| *n as usize).sum();
+    let (mut columns, mut weights) = (vec![0.0; count], vec![0.0; count]);
+    numbers.copy_to(NEIGHBOURS[1], &mut columns)?;
+    numbers.copy_to(NEIGHBOURS[2], &mut weights)?;
+    let mut entries = columns.into_iter().map(|row| row as u32).zip(weights);
+    Ok(Matrix { rows: counts.into_iter().map(|n| entries.by_ref().take(n as usize).collect()).collect() })
 }
 
 /// The catalog of a data set: ids, titles and all other columns of every item, in row order.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use super::Config;
+use super::{Config, NeighbourSettings};
 use super::curve::{Epoch, Phase};
 use super::numbers::Numbers;
 use super::step::Gradient;
@@ -48,22 +48,21 @@ pub(super) struct State {
     pub user: UserTower,
     /// The epochs of both phases so far.
     pub curve: Vec<Epoch>,
-    /// Weight of the linear model, once validation has chosen it.
-    pub share: Option<Share>,
+    /// The neighbours, once they have been chosen.
+    pub neighbours: Option<Settled>,
     moments: [Moments; 2],
     /// Numbers of the item and the user tower at the best validation.
     best_numbers: Option<[Vec<f32>; 2]>,
 }
 
-/// The weight of the linear model, with the validation figure of that weight.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub(super) struct Share {
-    /// Logits for each unit of the linear model's scores; 0 is no linear model.
-    pub share: f64,
-    /// The validation figure with this weight.
-    pub valid: f64,
-    /// Half the width of the figure's 95 % interval.
-    pub valid_half: f64,
+/// The neighbours that were chosen, or none, with the validation figure that they give.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Settled {
+    /// `None`: no neighbours.
+    pub settings: Option<NeighbourSettings>,
+    /// The validation figure of towers and neighbours with half the width of its 95 % interval; `None` without
+    /// validation.
+    pub valid: Option<(f64, f64)>,
 }
 
 /// The JSON text of a checkpoint, beside its tensors.
@@ -76,7 +75,7 @@ struct Note {
     best_epoch: u32,
     best: Option<f64>,
     curve: Vec<Epoch>,
-    share: Option<Share>,
+    neighbours: Option<Settled>,
     dim: usize,
     items: usize,
     item_slots: usize,
@@ -95,7 +94,7 @@ impl State {
             best_epoch: 0,
             best: None,
             curve: Vec::new(),
-            share: None,
+            neighbours: None,
             items,
             user,
             moments,
@@ -103,10 +102,9 @@ impl State {
         }
     }
 
-    /// Takes over what the phase before has chosen (number of epochs, quality, weight of the linear model) and its
-    /// curve.
+    /// Takes over what the phase before has chosen (number of epochs, quality, neighbours) and its curve.
     pub fn after(self, chosen: State) -> Self {
-        State { best_epoch: chosen.best_epoch, best: chosen.best, curve: chosen.curve, share: chosen.share, ..self }
+        State { best_epoch: chosen.best_epoch, best: chosen.best, curve: chosen.curve, neighbours: chosen.neighbours, ..self }
     }
 
     /// Moves the towers one step of AdamW against the gradient. `items_only` leaves the user tower as it is. The
@@ -198,7 +196,7 @@ impl State {
             best_epoch: self.best_epoch,
             best: self.best,
             curve: self.curve.clone(),
-            share: self.share,
+            neighbours: self.neighbours.clone(),
             dim: self.items.dim,
             items: self.items.layout[0].shape[0] - 1,
             item_slots: self.items.layout[1].shape[0],
@@ -251,7 +249,7 @@ impl State {
             best_epoch: note.best_epoch,
             best: note.best,
             curve: note.curve,
-            share: note.share,
+            neighbours: note.neighbours,
             ..State::new(note.phase, items, UserTower::zeros(note.user))
         };
         if numbers.has("item.best") {
@@ -329,7 +327,7 @@ mod tests {
         };
         state.step(&mut gradient(&state), &Config::default(), false);
         state.epoch = 1;
-        state.share = Some(Share { share: 2.0, valid: 0.25, valid_half: 0.01 });
+        state.neighbours = Some(Settled { settings: None, valid: Some((0.25, 0.01)) });
         state.judge(0.25);
         state.curve.push(Epoch {
             phase: Phase::Search,

@@ -1,8 +1,9 @@
 //! The quality of the towers on the validation queries, which training uses to choose epochs and settings.
 
 use anyhow::{Result, ensure};
-use foretaste::bundle::RatingRange;
-use foretaste::features::{EncodedState, Encoding};
+use foretaste::bundle::{NeighbourWeights, Neighbours, RatingRange};
+use foretaste::features::{EncodedHistory, EncodedState, Encoding};
+use foretaste::retrieve::Sums;
 use rayon::prelude::*;
 
 use super::Ratings;
@@ -11,10 +12,14 @@ use crate::data::{Dataset, context_of};
 use crate::losses::squared_error;
 use crate::metrics::{self, Metric, NDCG, RMSE};
 use crate::protocols::{Protocol, Query, Split};
-use crate::towers::{CatalogRows, Linear, SlotScale, UserTower};
+use crate::towers::{CatalogRows, SlotScale, UserTower};
 
 /// Length of the list that NDCG is computed of.
 const TOP: usize = 100;
+/// Most queries of many comparisons.
+const MOST_ASKED: usize = 8_000;
+/// Most scores that are kept of one of them: many more than a list has, and than have sums.
+const MOST_SCORES: usize = 8_192;
 
 /// The validation queries, encoded once.
 pub struct Validation<'a> {
@@ -70,21 +75,35 @@ impl<'a> Validation<'a> {
         if self.ratings.is_some() { RMSE } else { NDCG.at(TOP) }
     }
 
-    /// Returns the quality of the user tower over a catalog, with or without a linear model, and half the width of the
+    /// Whether the queries ask for ratings.
+    pub fn predicts_ratings(&self) -> bool {
+        self.ratings.is_some()
+    }
+
+    /// What the ranks of a query's targets are worth, and as how many targets they count.
+    pub fn gain(&self, ranks: &[usize]) -> (f64, f64) {
+        match self.protocol {
+            Protocol::P1 => (ranks.iter().map(|rank| metrics::ndcg(&[*rank], TOP)).sum(), ranks.len() as f64),
+            _ => (metrics::ndcg(ranks, TOP), 1.0),
+        }
+    }
+
+    /// Returns the quality of the user tower over a catalog, with or without neighbours, and half the width of the
     /// figure's 95 % interval.
     ///
     /// # Errors
     /// A score or rating that is not finite.
-    pub fn quality(&self, user: &UserTower, rows: &CatalogRows, linear: Option<&Linear>) -> Result<(f64, f64)> {
+    pub fn quality(
+        &self,
+        user: &UserTower,
+        rows: &CatalogRows,
+        neighbours: Option<(&Neighbours, &NeighbourWeights)>,
+    ) -> Result<(f64, f64)> {
         let d = user.shape.dim;
-        let CatalogRows { vectors, biases, .. } = rows;
-        let vector = |row: u32| &vectors[row as usize * d..][..d];
-        let read = |row: u32| &rows.read()[row as usize * d..][..d];
+        let vector = |row: u32| &rows.vectors[row as usize * d..][..d];
         // For each query: the sum of its gains or squared errors, and their number.
         let one = |(encoded, query): &(EncodedState, &Query)| -> (f64, f64) {
-            let history = &encoded.history.rows;
-            let rows: Vec<f32> = history.iter().flat_map(|row| read(*row)).copied().collect();
-            let [u, rating] = user.forward_one(encoded, &rows);
+            let [u, rating] = outputs(user, rows, encoded);
             if let Some(range) = self.ratings {
                 let error = |(item, rated): (&u32, &f64)| {
                     let predicted = f64::from(squared_error::predict(&rating, vector(*item)));
@@ -93,19 +112,15 @@ impl<'a> Validation<'a> {
                 let squares = query.targets.iter().zip(&query.ratings).map(error).map(|e| e * e);
                 return (squares.sum(), query.ratings.len() as f64);
             }
-            let score = |(v, b): (&[f32], &f32)| b + v.iter().zip(&u).map(|(v, u)| v * u).sum::<f32>();
-            let mut scores: Vec<f32> = vectors.chunks_exact(d).zip(biases).map(score).collect();
-            if let Some(linear) = linear {
-                linear.add_to(&mut scores, &linear.vector(history));
+            let mut scores = scores(rows, &u);
+            if let Some((neighbours, weights)) = neighbours {
+                let sums = Sums::of(neighbours, weights, &encoded.history);
+                sums.iter().for_each(|(row, sum)| scores[row as usize] += sum);
             }
             if !scores.iter().all(|score| score.is_finite()) {
                 return (f64::NAN, 1.0);
             }
-            let ranks = metrics::ranks(&scores, query.universe(self.universe), &query.removed, &query.targets);
-            match self.protocol {
-                Protocol::P1 => (ranks.iter().map(|rank| metrics::ndcg(&[*rank], TOP)).sum(), ranks.len() as f64),
-                _ => (metrics::ndcg(&ranks, TOP), 1.0),
-            }
+            self.gain(&metrics::ranks(&scores, query.universe(self.universe), &query.removed, &query.targets))
         };
         let sums: Vec<(f64, f64)> = self.queries.par_iter().map(one).collect();
         let (sum, n) = sums.iter().fold((0.0, 0.0), |(sum, n), one| (sum + one.0, n + one.1));
@@ -115,5 +130,108 @@ impl<'a> Validation<'a> {
         let squares = sums.iter().map(|(s, m)| (s - mean * m) * (s - mean * m)).sum::<f64>();
         let half = 1.96 * squares.sqrt() / n;
         Ok(if self.ratings.is_some() { (-mean.sqrt(), half / (2.0 * mean.sqrt()).max(f64::MIN_POSITIVE)) } else { (mean, half) })
+    }
+
+    /// The queries with what the towers say of them, for many comparisons: all of them, or every n-th of many.
+    ///
+    /// # Errors
+    /// A score that is not finite.
+    pub fn asked(&self, user: &UserTower, rows: &CatalogRows) -> Result<Vec<Asked<'_>>> {
+        let step = self.queries.len() / MOST_ASKED + 1;
+        let of = |(encoded, query): &(EncodedState, &Query)| {
+            let [u, _] = outputs(user, rows, encoded);
+            let all = scores(rows, &u);
+            let universe = query.universe(self.universe);
+            let is_allowed = |row: usize| universe[row] && query.removed.binary_search(&(row as u32)).is_err();
+            let mut best: Vec<f32> = (0..all.len()).filter(|row| is_allowed(*row)).map(|row| all[row]).collect();
+            if best.len() > MOST_SCORES {
+                best.select_nth_unstable_by(MOST_SCORES, |a, b| b.total_cmp(a));
+                best.truncate(MOST_SCORES);
+            }
+            best.sort_unstable_by(|a, b| b.total_cmp(a));
+            let is_finite = all.iter().all(|score| score.is_finite());
+            let targets = query.targets.iter().map(|row| all[*row as usize]).collect();
+            (is_finite, u, best, targets)
+        };
+        let queries: Vec<&(EncodedState, &'a Query)> = self.queries.iter().step_by(step).collect();
+        let found: Vec<_> = queries.par_iter().map(|query| of(query)).collect();
+        ensure!(found.iter().all(|one| one.0), "the towers give numbers that are not finite: a smaller learning_rate may help");
+        let asked = queries.into_iter().zip(found);
+        Ok(asked.map(|((encoded, query), (_, user, best, targets))| Asked { encoded, query, user, best, targets }).collect())
+    }
+}
+
+/// Outputs of the user tower: the vector `[d]`, and `[1 + d]` or nothing for ratings.
+fn outputs(user: &UserTower, rows: &CatalogRows, encoded: &EncodedState) -> [Vec<f32>; 2] {
+    let d = user.shape.dim;
+    let read = |row: &u32| &rows.read()[*row as usize * d..][..d];
+    let vectors: Vec<f32> = encoded.history.rows.iter().flat_map(read).copied().collect();
+    user.forward_one(encoded, &vectors)
+}
+
+/// Scores of all rows for a vector `[d]`.
+fn scores(rows: &CatalogRows, user: &[f32]) -> Vec<f32> {
+    let score = |(vector, bias): (&[f32], &f32)| score(vector, *bias, user);
+    rows.vectors.chunks_exact(user.len()).zip(&rows.biases).map(score).collect()
+}
+
+fn score(vector: &[f32], bias: f32, user: &[f32]) -> f32 {
+    bias + vector.iter().zip(user).map(|(v, u)| v * u).sum::<f32>()
+}
+
+/// A query with the towers' scores.
+pub struct Asked<'a> {
+    encoded: &'a EncodedState,
+    query: &'a Query,
+    /// The visitor's vector `[d]`.
+    user: Vec<f32>,
+    /// The best scores of the candidates, best first.
+    best: Vec<f32>,
+    /// The scores of the targets.
+    targets: Vec<f32>,
+}
+
+/// A candidate that has a sum over neighbours.
+#[derive(Debug, Clone, Copy)]
+pub struct Touched {
+    row: u32,
+    /// Its score without the sum.
+    score: f32,
+    sum: f32,
+}
+
+impl Asked<'_> {
+    /// The history of the query.
+    pub fn history(&self) -> &EncodedHistory {
+        &self.encoded.history
+    }
+
+    /// Replaces `out` by the candidates that have a sum.
+    pub fn touched(&self, rows: &CatalogRows, validation: &Validation, sums: &Sums, out: &mut Vec<Touched>) {
+        let (d, universe) = (self.user.len(), self.query.universe(validation.universe));
+        let is_allowed = |row: u32| universe[row as usize] && self.query.removed.binary_search(&row).is_err();
+        let of = |(row, sum): (u32, f32)| {
+            let at = row as usize;
+            Touched { row, score: score(&rows.vectors[at * d..][..d], rows.biases[at], &self.user), sum }
+        };
+        out.clear();
+        out.extend(sums.iter().filter(|(row, _)| is_allowed(*row)).map(of));
+    }
+
+    /// The ranks of the targets if the touched candidates gain `share` times their sums. Ranks far behind the list that
+    /// counts may be too small.
+    pub fn ranks(&self, touched: &[Touched], share: f32) -> Vec<usize> {
+        let rank = |(target, alone): (&u32, &f32)| {
+            let own = touched.binary_search_by_key(target, |one| one.row).map_or(0.0, |at| touched[at].sum);
+            let score = alone + share * own;
+            let mut ahead = self.best.partition_point(|other| *other > score) as isize;
+            for one in touched.iter().filter(|one| one.row != *target) {
+                ahead += isize::from(one.score + share * one.sum > score) - isize::from(one.score > score);
+            }
+            // The target itself is no longer ahead of itself if its sum is negative.
+            ahead -= isize::from(*alone > score);
+            1 + ahead.max(0) as usize
+        };
+        self.query.targets.iter().zip(&self.targets).map(rank).collect()
     }
 }

@@ -14,7 +14,7 @@ use std::collections::HashSet;
 use anyhow::{Result, ensure};
 
 use crate::data::{Dataset, Met};
-use crate::export::{Planes, export};
+use crate::export::{Contents, export};
 use crate::log::{VisitorLog, items};
 use crate::training::{Base, Config, Run, TrainOptions, train_on};
 use crate::verify::open_bundle;
@@ -83,7 +83,7 @@ pub fn update(versions: &Versions, data: Dataset, log: &[VisitorLog], options: O
     let training = TrainOptions { quiet: options.quiet, ..TrainOptions::default() };
     let on = Base { run: &base, items_only: options.items_only };
     let run = train_on(Some(on), &joined.data, &split, &config, options.seed, &staging.join("run"), training)?;
-    export(&run, &staging.join("bundle"), Planes::Auto)?;
+    export(&run, &staging.join("bundle"), Contents::default())?;
     let (old, new) = (open_bundle(&versions.of(champion).join("bundle"))?, open_bundle(&staging.join("bundle"))?);
     let gate = gate::gate(&joined, &split, &old, &new, options.bounds)?;
     let warnings = (met.known < met.of).then(|| met.to_string()).into_iter().collect();

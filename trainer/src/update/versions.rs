@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 
 use super::Gate;
-use crate::export::{Planes, Published, export, publish};
+use crate::export::{Contents, Published, export, publish};
 use crate::files::write_atomically;
 use crate::tracking::Registry;
 use crate::training::Run;
@@ -40,7 +40,7 @@ impl Versions {
         ensure!(!folder.join("versions").exists(), "{}: the folder has versions already", folder.display());
         let registry = Registry::create(&folder.join("mlruns"), &run.card.name)?;
         let versions = Versions { folder: folder.into(), registry };
-        export(run, &versions.staging().join("bundle"), Planes::Auto)?;
+        export(run, &versions.staging().join("bundle"), Contents::default())?;
         let kept = versions.staging().join("run");
         std::fs::create_dir_all(&kept).with_context(|| format!("{}: cannot be made", kept.display()))?;
         run.save(&kept)?;

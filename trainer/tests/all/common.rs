@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use foretaste_trainer::data::{Dataset, ReadOptions, read_folder, synthetic};
-use foretaste_trainer::export::{Planes, export};
+use foretaste_trainer::export::{Contents, export};
 use foretaste_trainer::protocols::Split;
 use foretaste_trainer::training::{Config, Run, TrainOptions, train};
 
@@ -33,6 +33,6 @@ pub fn generated(folder: &Path, users: u32, items: u32, events: u32) -> Dataset 
 pub fn trained(data: &Dataset, split: &Split, config: &Config, folder: &Path) -> Run {
     let run =
         train(data, split, config, 3, &folder.join("run"), TrainOptions { quiet: true, ..TrainOptions::default() }).unwrap();
-    export(&run, &folder.join("bundle"), Planes::Auto).unwrap();
+    export(&run, &folder.join("bundle"), Contents::default()).unwrap();
     run
 }

@@ -10,7 +10,7 @@ use foretaste::{Recommender, VisitorState};
 use foretaste_trainer::baselines;
 use foretaste_trainer::data::{Dataset, ReadOptions, context_of, event_of, read_folder};
 use foretaste_trainer::evaluate::{Vectors, measure_bundle};
-use foretaste_trainer::export::{Planes, export};
+use foretaste_trainer::export::{Contents, export};
 use foretaste_trainer::measure::{Figures, measure};
 use foretaste_trainer::protocols::{Protocol, Split, write_split};
 use foretaste_trainer::training::{Config, TrainOptions, train};
@@ -150,7 +150,7 @@ fn the_towers_are_towers() {
     let work = tempfile::tempdir().unwrap();
     let options = TrainOptions { quiet: true, ..TrainOptions::default() };
     let run = train(&data, &split, &Config::of(Protocol::P4), 0, &work.path().join("run"), options).unwrap();
-    export(&run, &work.path().join("bundle"), Planes::Auto).unwrap();
+    export(&run, &work.path().join("bundle"), Contents::default()).unwrap();
     let recommender = open(&work.path().join("bundle"));
 
     let recall = |figures: Figures| figures.values["recall@20"].iter().sum::<f64>() / figures.values["recall@20"].len() as f64;
