@@ -32,8 +32,7 @@ pub struct Args {
 /// Runs the verb.
 pub fn run(args: Args) -> Result<()> {
     let contents = Contents { planes: args.planes, neighbours: args.neighbours.map(|n| n as usize) };
-    export(&Run::load(&args.run)?, &args.out, contents)
-        .with_context(|| format!("{}: no bundle was made", args.out.display()))?;
+    export(&Run::load(&args.run)?, &args.out, contents).with_context(|| format!("{}: no bundle was made", args.out.display()))?;
     if !args.quiet {
         eprintln!("exported: {}", args.out.display());
     }

@@ -3,8 +3,8 @@
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::matrix::{Matrix, strongest};
 use super::MOST_ENTRIES;
+use super::matrix::{Matrix, strongest};
 
 /// Pairs that are in memory at a time.
 const PAIRS: usize = 1 << 24;

@@ -10,10 +10,10 @@ use foretaste::model::Graph;
 use foretaste::model::signature::{Shapes, UserInputs, UserOutputs};
 use serde::{Deserialize, Serialize};
 
+use super::SlotScale;
 use super::encoders::{Encoded, Encoder};
 use super::params::{Parameter, fill_uniform, split, split_mut, total};
 use super::rating_head::{self, Head};
-use super::SlotScale;
 use crate::onnx::{Attribute, GraphBuilder, Value};
 use crate::ops::decay_pool::RATES;
 use crate::ops::dropout::Dropout;

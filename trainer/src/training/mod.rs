@@ -357,7 +357,8 @@ impl<'a> Trainer<'a> {
             None if self.data.items.len() > NEIGHBOUR_ITEMS => None,
             None => {
                 let (choice, history) = (self.config.neighbours, &self.encoding.history);
-                let chosen = neighbours::choose((&user, &rows), &self.validation, &histories, history, choice, |text| progress.say(text))?;
+                let chosen =
+                    neighbours::choose((&user, &rows), &self.validation, &histories, history, choice, |text| progress.say(text))?;
                 progress.say(&chosen.why);
                 chosen.settings
             }

@@ -168,7 +168,8 @@ pub fn choose(
     if best.quality < alone * LEAST_GAIN {
         return Ok(none(&format!("{metric} on validation is {without:.4} without them and {with:.4} with a {named}")));
     }
-    let why = format!("neighbours: a {named}, share {:.2}: {metric} on validation {with:.4}, without them {without:.4}", best.share);
+    let why =
+        format!("neighbours: a {named}, share {:.2}: {metric} on validation {with:.4}, without them {without:.4}", best.share);
     let weights = NeighbourWeights { share: best.share, ..best.candidate.weights };
     Ok(Chosen { settings: Some(NeighbourSettings { learnt: best.candidate.learnt, weights, entries: ENTRIES }), why })
 }
@@ -263,7 +264,11 @@ impl Comparison<'_> {
                 }
             }
         }
-        let none = || Best { candidate: Candidate { learnt: Family::Ease { lambda: 0.0 }, weights: weights(self.history, 1.0) }, share: 0.0, quality: f64::NEG_INFINITY };
+        let none = || Best {
+            candidate: Candidate { learnt: Family::Ease { lambda: 0.0 }, weights: weights(self.history, 1.0) },
+            share: 0.0,
+            quality: f64::NEG_INFINITY,
+        };
         Ok(best.unwrap_or_else(none))
     }
 
@@ -277,9 +282,8 @@ impl Comparison<'_> {
                 self.known.push((candidate.learnt, matrix.shipped()?));
             }
         }
-        let neighbours = |candidate: &Candidate| {
-            &self.known.iter().find(|(family, _)| *family == candidate.learnt).expect("learnt above").1
-        };
+        let neighbours =
+            |candidate: &Candidate| &self.known.iter().find(|(family, _)| *family == candidate.learnt).expect("learnt above").1;
         let gains = |asked: &Asked| -> Vec<(f64, f64)> {
             let mut gains = vec![self.validation.gain(&asked.ranks(&[], 0.0))];
             let mut touched = Vec::new();

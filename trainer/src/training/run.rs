@@ -128,7 +128,8 @@ impl Run {
         }
         if let Some(Matrix { rows }) = &self.neighbours {
             let counts: Vec<f32> = rows.iter().map(|row| row.len() as f32).collect();
-            let (columns, weights): (Vec<f32>, Vec<f32>) = rows.iter().flatten().map(|(row, weight)| (*row as f32, *weight)).unzip();
+            let (columns, weights): (Vec<f32>, Vec<f32>) =
+                rows.iter().flatten().map(|(row, weight)| (*row as f32, *weight)).unzip();
             for (name, list) in NEIGHBOURS.into_iter().zip([counts, columns, weights]) {
                 numbers.add(name, &[list.len()], &list);
             }

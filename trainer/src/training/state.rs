@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use super::{Config, NeighbourSettings};
 use super::curve::{Epoch, Phase};
 use super::numbers::Numbers;
 use super::step::Gradient;
+use super::{Config, NeighbourSettings};
 use crate::optimizer::{Moments, clip, decay, parts};
 use crate::towers::{ItemTower, Parameter, UserShape, UserTower};
 

@@ -22,7 +22,9 @@ const PYTHON: &str = "target/python/bin/python";
 #[test]
 fn the_checker_passes_and_onnxruntime_agrees() {
     use Encoder::{Gru, Mean, Pools, Sum, Transformer};
-    for (encoder, rating_weight) in [(Pools, 1.0), (Pools, 0.0), (Mean, 1.0), (Sum, 1.0), (Sum, 0.0), (Gru, 1.0), (Transformer, 1.0)] {
+    for (encoder, rating_weight) in
+        [(Pools, 1.0), (Pools, 0.0), (Mean, 1.0), (Sum, 1.0), (Sum, 0.0), (Gru, 1.0), (Transformer, 1.0)]
+    {
         let folder = tempfile::tempdir().unwrap();
         let data = common::generated(folder.path(), 100, 40, 2000);
         let split = Split::of(&data, Protocol::All, None).unwrap();

@@ -226,31 +226,33 @@ fn neighbours_count_for_their_share() {
     let data = common::generated(folder.path(), 300, 150, 12_000);
     let split = Split::of(&data, Protocol::P3, None).unwrap();
     for neighbours in [NeighbourChoice::Graph, NeighbourChoice::Ease] {
-    let config = Config { neighbours, rating_weight: 0.0, ..common::small() };
-    let run = common::trained(&data, &split, &config, folder.path());
-    assert_eq!(Run::load(&folder.path().join("run")).unwrap(), run);
-    let recommender = open(&folder.path().join("bundle"));
-    let settings = run.card.neighbours.as_ref().expect("neighbours are better than none");
-    assert_eq!(recommender.bundle().manifest.neighbours.as_ref(), Some(&settings.weights));
-    assert_eq!(matches!(settings.learnt, Family::Ease { .. }), neighbours == NeighbourChoice::Ease);
-    let sizes = |role: &str| recommender.bundle().manifest.files_of(role).map(|file| file.bytes).sum::<u64>();
-    assert!(sizes("neighbours") <= sizes("items"));
-    let without = folder.path().join("without");
-    export(&run, &without, Contents { neighbours: Some(0), ..Contents::default() }).unwrap();
-    let features = &open(&without).bundle().manifest.features;
-    assert!(features.required.iter().all(|name| name != "neighbours"));
-    let ndcg = |query: &protocols::Query| {
-        let history: Vec<_> = query.history.iter().map(|e| event_of(&data, e)).collect();
-        let context = context_of(&data, query.user as usize, &run.card.encoding);
-        let request = VisitorState { history: &history, context: &context, time: None, tz_offset_min: None };
-        let user = recommender.user(&recommender.encode(&request).unwrap()).unwrap();
-        let ranks = metrics::ranks(&recommender.scores(&user), query.universe(&data.in_events), &query.removed, &query.targets);
-        metrics::ndcg(&ranks, 100)
-    };
-    let shipped = split.valid.iter().map(ndcg).sum::<f64>() / split.valid.len() as f64;
-    let (chosen, alone) = (run.card.metrics["valid_ndcg@100"], run.card.curve.iter().filter_map(|e| e.valid).fold(0.0, f64::max));
-    assert!((shipped - chosen).abs() < 0.002, "{shipped} {chosen}");
-    assert!(chosen > alone && run.card.metrics["neighbours_share"] > 0.0, "{chosen} {alone}");
+        let config = Config { neighbours, rating_weight: 0.0, ..common::small() };
+        let run = common::trained(&data, &split, &config, folder.path());
+        assert_eq!(Run::load(&folder.path().join("run")).unwrap(), run);
+        let recommender = open(&folder.path().join("bundle"));
+        let settings = run.card.neighbours.as_ref().expect("neighbours are better than none");
+        assert_eq!(recommender.bundle().manifest.neighbours.as_ref(), Some(&settings.weights));
+        assert_eq!(matches!(settings.learnt, Family::Ease { .. }), neighbours == NeighbourChoice::Ease);
+        let sizes = |role: &str| recommender.bundle().manifest.files_of(role).map(|file| file.bytes).sum::<u64>();
+        assert!(sizes("neighbours") <= sizes("items"));
+        let without = folder.path().join("without");
+        export(&run, &without, Contents { neighbours: Some(0), ..Contents::default() }).unwrap();
+        let features = &open(&without).bundle().manifest.features;
+        assert!(features.required.iter().all(|name| name != "neighbours"));
+        let ndcg = |query: &protocols::Query| {
+            let history: Vec<_> = query.history.iter().map(|e| event_of(&data, e)).collect();
+            let context = context_of(&data, query.user as usize, &run.card.encoding);
+            let request = VisitorState { history: &history, context: &context, time: None, tz_offset_min: None };
+            let user = recommender.user(&recommender.encode(&request).unwrap()).unwrap();
+            let ranks =
+                metrics::ranks(&recommender.scores(&user), query.universe(&data.in_events), &query.removed, &query.targets);
+            metrics::ndcg(&ranks, 100)
+        };
+        let shipped = split.valid.iter().map(ndcg).sum::<f64>() / split.valid.len() as f64;
+        let (chosen, alone) =
+            (run.card.metrics["valid_ndcg@100"], run.card.curve.iter().filter_map(|e| e.valid).fold(0.0, f64::max));
+        assert!((shipped - chosen).abs() < 0.002, "{shipped} {chosen}");
+        assert!(chosen > alone && run.card.metrics["neighbours_share"] > 0.0, "{chosen} {alone}");
     }
 }
 
