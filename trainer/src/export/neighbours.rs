@@ -7,8 +7,8 @@ use super::File;
 use crate::neighbours::Matrix;
 use crate::training::Run;
 
-/// The neighbours files of a run beside its item `files`, with at most `most` entries a row; without a number as many as
-/// the settings say, and not more bytes than the item files. None if there are no neighbours.
+/// The neighbours files of a run beside its item `files`, with at most `most` entries a row; without a number as many
+/// as the settings say, and not more bytes than the item files. None if there are no neighbours.
 pub(super) fn files(run: &Run, files: &[File], most: Option<usize>) -> Result<Vec<File>> {
     let (Some(matrix), Some(settings)) = (&run.neighbours, &run.card.neighbours) else { return Ok(Vec::new()) };
     let items = matrix.rows.len();

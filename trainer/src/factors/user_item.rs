@@ -7,8 +7,8 @@ use crate::protocols::Query;
 /// Most items of a dense item–item matrix: 20,000² f32 take 1.6 GB.
 pub const MAX_DENSE: usize = 20_000;
 
-/// XᵀX `[items, items]`, row-major: the number of histories that have both items. An item that occurs again in a history
-/// counts once.
+/// XᵀX `[items, items]`, row-major: the number of histories that have both items. An item that occurs again in a
+/// history counts once.
 ///
 /// # Errors
 /// More than 20,000 items.
