@@ -66,7 +66,7 @@ pub fn run(args: Args) -> Result<()> {
     let mut config = Config::read(args.config.as_deref(), args.protocol)?;
     let data = read_folder(&args.data, &args.reading.to_learn(args.quiet))?;
     let split = Split::of(&data, args.protocol, args.fold)?;
-    let mut options = TrainOptions { resume: args.resume, quiet: args.quiet, track: args.track.as_deref() };
+    let mut options = TrainOptions { resume: args.resume, quiet: args.quiet, rivals: true, track: args.track.as_deref() };
     if args.search {
         let space = Space::read(args.config.as_deref())?;
         config = search(&data, &split, (&config, &space), args.seed, &args.out, options)?;

@@ -10,6 +10,7 @@ mod neighbours;
 mod numbers;
 mod progress;
 mod ratings;
+mod rivals;
 mod row_events;
 mod run;
 mod search;
@@ -46,6 +47,7 @@ use crate::towers::{ItemTower, Scales, SlotScale, UserShape, UserTower, encode_c
 use crate::tracking::{Subject, Tracker};
 use example::{Visitors, Window};
 use progress::Progress;
+use rivals::Rival;
 use state::{Settled, State};
 use step::Material;
 use validation::Validation;
@@ -62,6 +64,8 @@ pub struct TrainOptions<'a> {
     pub resume: bool,
     /// Print no progress on standard error.
     pub quiet: bool,
+    /// Compare with cheap models on validation, and say which is best.
+    pub rivals: bool,
     /// Record the training for TensorBoard and MLflow in this folder.
     pub track: Option<&'a Path>,
 }
@@ -123,7 +127,7 @@ pub fn train_on(
     }
     if state.phase == Phase::Search {
         trainer.run(&mut state, &split.train, config.max_epochs, &mut progress)?;
-        state.neighbours = Some(trainer.settle(&state, &split.train, &mut progress)?);
+        state.neighbours = Some(trainer.settle(&state, split, options.rivals, &mut progress)?);
         if let Some(refit) = &split.refit {
             state = trainer.start(split, refit, Phase::Refit)?.after(state);
         }
@@ -161,7 +165,7 @@ pub fn train_on(
         ratings: known.ratings.as_ref().map(|r| r.range),
         neighbours: settled.settings,
         metrics,
-        limits: limits(data, split, config),
+        limits: limits(data, split, config) + &settled.rival.map_or_else(String::new, |rival| rival.warning()),
         curve: state.curve,
         revision,
     };
@@ -346,11 +350,12 @@ impl<'a> Trainer<'a> {
         Ok(sum / steps)
     }
 
-    /// Chooses the neighbours on validation; those of an earlier run are learnt as they were.
-    fn settle(&self, state: &State, sequences: &[Sequence], progress: &mut Progress) -> Result<Settled> {
+    /// Chooses the neighbours on validation; those of an earlier run are learnt as they were. Then compares with cheap
+    /// models, if asked.
+    fn settle(&self, state: &State, split: &Split, rivals: bool, progress: &mut Progress) -> Result<Settled> {
         let (items, user) = state.model();
         let rows = items.rows(&self.bags);
-        let histories = neighbours::histories(self.data, sequences, &self.encoding.history);
+        let histories = neighbours::histories(self.data, &split.train, &self.encoding.history);
         let kept = self.base.map(|base| base.run.card.neighbours.clone());
         let settings = match kept {
             Some(settings) => settings.map(|settings| settings.fitted_to(&self.encoding.history)),
@@ -363,15 +368,24 @@ impl<'a> Trainer<'a> {
                 chosen.settings
             }
         };
-        let valid = match &settings {
-            Some(settings) if !self.validation.is_empty() => {
-                let shipped = settings.learnt.fit(self.data.items.len(), &histories)?.cut(settings.entries).shipped()?;
-                let (quality, half) = self.validation.quality(&user, &rows, Some((&shipped, &settings.weights)))?;
-                Some((self.validation.metric().value(quality), half))
-            }
-            _ => None,
+        let learn = |settings: &NeighbourSettings| {
+            settings.learnt.fit(self.data.items.len(), &histories)?.cut(settings.entries).shipped()
         };
-        Ok(Settled { settings, valid })
+        let shipped = settings.as_ref().map(learn).transpose()?;
+        let neighbours = shipped.as_ref().zip(settings.as_ref().map(|settings| &settings.weights));
+        let (mut valid, mut rival) = (None, None);
+        if neighbours.is_some() && !self.validation.is_empty() {
+            let (quality, half) = self.validation.quality(&user, &rows, neighbours)?;
+            valid = Some((self.validation.metric().value(quality), half));
+        }
+        if rivals {
+            rival = rivals::best(self.data, split, &self.validation, self.validation.own_gain(&user, &rows, neighbours))?;
+        }
+        if let Some(Rival { name, valid, ours }) = &rival {
+            let metric = self.validation.metric().name();
+            progress.say(&format!("best cheap model: {name}, {metric} on validation {valid:.4}, ours {ours:.4}"));
+        }
+        Ok(Settled { settings, valid, rival })
     }
 
     /// Learns the neighbours.

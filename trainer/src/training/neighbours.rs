@@ -16,7 +16,7 @@ use crate::protocols::Sequence;
 use crate::towers::{CatalogRows, UserTower};
 
 /// Larger catalogs get no EASE: its matrix of all pairs would take more than .4 GB.
-const EASE_ITEMS: usize = 10_000;
+pub(super) const EASE_ITEMS: usize = 10_000;
 /// Entries of a row while settings are compared.
 const ENTRIES: usize = 32;
 /// Shares that are compared, in logits for the largest entry of an average row.

@@ -178,7 +178,7 @@ pub fn search(
         .collect::<Result<_>>()?;
     let mut left: Vec<usize> = (0..drawn.len()).collect();
     let mut best: Vec<Trial> = Vec::new();
-    let quiet = TrainOptions { quiet: true, resume: true, track: None };
+    let quiet = TrainOptions { quiet: true, resume: true, ..TrainOptions::default() };
     for (round, epochs) in rounds(drawn.len(), config.max_epochs).into_iter().enumerate() {
         if round > 0 {
             left.truncate(left.len().div_ceil(KEPT));

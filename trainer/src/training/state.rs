@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::curve::{Epoch, Phase};
+use super::rivals::Rival;
 use super::numbers::Numbers;
 use super::step::Gradient;
 use super::{Config, NeighbourSettings};
@@ -63,6 +64,8 @@ pub(super) struct Settled {
     /// The validation figure of towers and neighbours with half the width of its 95 % interval; `None` without
     /// validation.
     pub valid: Option<(f64, f64)>,
+    /// The best cheap model, if any were compared.
+    pub rival: Option<Rival>,
 }
 
 /// The JSON text of a checkpoint, beside its tensors.
@@ -327,7 +330,7 @@ mod tests {
         };
         state.step(&mut gradient(&state), &Config::default(), false);
         state.epoch = 1;
-        state.neighbours = Some(Settled { settings: None, valid: Some((0.25, 0.01)) });
+        state.neighbours = Some(Settled { settings: None, valid: Some((0.25, 0.01)), rival: None });
         state.judge(0.25);
         state.curve.push(Epoch {
             phase: Phase::Search,

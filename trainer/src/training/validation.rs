@@ -18,6 +18,8 @@ use crate::towers::{CatalogRows, SlotScale, UserTower};
 const TOP: usize = 100;
 /// Most queries of many comparisons.
 const MOST_ASKED: usize = 8_000;
+/// Most queries of a comparison with other models.
+const MOST_COMPARED: usize = 1000;
 /// Most scores that are kept of one of them: many more than a list has, and than have sums.
 const MOST_SCORES: usize = 8_192;
 
@@ -112,11 +114,7 @@ impl<'a> Validation<'a> {
                 let squares = query.targets.iter().zip(&query.ratings).map(error).map(|e| e * e);
                 return (squares.sum(), query.ratings.len() as f64);
             }
-            let mut scores = scores(rows, &u);
-            if let Some((neighbours, weights)) = neighbours {
-                let sums = Sums::of(neighbours, weights, &encoded.history);
-                sums.iter().for_each(|(row, sum)| scores[row as usize] += sum);
-            }
+            let scores = with_sums(rows, &u, encoded, neighbours);
             if !scores.iter().all(|score| score.is_finite()) {
                 return (f64::NAN, 1.0);
             }
@@ -130,6 +128,26 @@ impl<'a> Validation<'a> {
         let squares = sums.iter().map(|(s, m)| (s - mean * m) * (s - mean * m)).sum::<f64>();
         let half = 1.96 * squares.sqrt() / n;
         Ok(if self.ratings.is_some() { (-mean.sqrt(), half / (2.0 * mean.sqrt()).max(f64::MIN_POSITIVE)) } else { (mean, half) })
+    }
+
+    /// The mean gain of a model's scores `[items]` over the queries: all of them, or every n-th of many.
+    pub fn mean_gain(&self, score: impl Fn(&EncodedState, &Query) -> Vec<f32>) -> f64 {
+        let step = self.queries.len() / MOST_COMPARED + 1;
+        let gain = |(encoded, query): &(EncodedState, &Query)| {
+            self.gain(&metrics::ranks(&score(encoded, query), query.universe(self.universe), &query.removed, &query.targets))
+        };
+        let (sum, n) = self.queries.iter().step_by(step).map(gain).fold((0.0, 0.0), |(sum, n), one| (sum + one.0, n + one.1));
+        sum / n
+    }
+
+    /// The gain of towers and neighbours, as that of [`Validation::mean_gain`].
+    pub fn own_gain(
+        &self,
+        user: &UserTower,
+        rows: &CatalogRows,
+        neighbours: Option<(&Neighbours, &NeighbourWeights)>,
+    ) -> f64 {
+        self.mean_gain(|encoded, _| with_sums(rows, &outputs(user, rows, encoded)[0], encoded, neighbours))
     }
 
     /// The queries with what the towers say of them, for many comparisons: all of them, or every n-th of many.
@@ -173,6 +191,20 @@ fn outputs(user: &UserTower, rows: &CatalogRows, encoded: &EncodedState) -> [Vec
 fn scores(rows: &CatalogRows, user: &[f32]) -> Vec<f32> {
     let score = |(vector, bias): (&[f32], &f32)| score(vector, *bias, user);
     rows.vectors.chunks_exact(user.len()).zip(&rows.biases).map(score).collect()
+}
+
+/// The same with the sums over neighbours.
+fn with_sums(
+    rows: &CatalogRows,
+    user: &[f32],
+    encoded: &EncodedState,
+    neighbours: Option<(&Neighbours, &NeighbourWeights)>,
+) -> Vec<f32> {
+    let mut scores = scores(rows, user);
+    if let Some((neighbours, weights)) = neighbours {
+        Sums::of(neighbours, weights, &encoded.history).iter().for_each(|(row, sum)| scores[row as usize] += sum);
+    }
+    scores
 }
 
 fn score(vector: &[f32], bias: f32, user: &[f32]) -> f32 {
