@@ -8,8 +8,8 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::curve::{Epoch, Phase};
-use super::rivals::Rival;
 use super::numbers::Numbers;
+use super::rivals::Rival;
 use super::step::Gradient;
 use super::{Config, NeighbourSettings};
 use crate::optimizer::{Moments, clip, decay, parts};

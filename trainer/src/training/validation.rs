@@ -141,12 +141,7 @@ impl<'a> Validation<'a> {
     }
 
     /// The gain of towers and neighbours, as that of [`Validation::mean_gain`].
-    pub fn own_gain(
-        &self,
-        user: &UserTower,
-        rows: &CatalogRows,
-        neighbours: Option<(&Neighbours, &NeighbourWeights)>,
-    ) -> f64 {
+    pub fn own_gain(&self, user: &UserTower, rows: &CatalogRows, neighbours: Option<(&Neighbours, &NeighbourWeights)>) -> f64 {
         self.mean_gain(|encoded, _| with_sums(rows, &outputs(user, rows, encoded)[0], encoded, neighbours))
     }
 

@@ -135,7 +135,7 @@ fn check(bundle: &Path, expected: &Path) {
 fn expected_numbers(run: &foretaste_trainer::training::Run, bundle: &Path) -> serde_json::Value {
     let recommender = open_bundle(bundle).unwrap();
     let golden: Golden = serde_json::from_slice(&std::fs::read(bundle.join("golden.json")).unwrap()).unwrap();
-    let (encoding, dim, width) = (&run.card.encoding, run.card.config.dim, run.card.config.width());
+    let (encoding, dim) = (&run.card.encoding, run.card.config.dim);
     let len = encoding.history.len;
     let padded = |values: &[u16]| -> Vec<u16> { (0..len).map(|i| values.get(i).copied().unwrap_or(0)).collect() };
     let (mut vectors, mut mask, mut user, mut rating) = (vec![], vec![], vec![], vec![]);
@@ -143,18 +143,16 @@ fn expected_numbers(run: &foretaste_trainer::training::Run, bundle: &Path) -> se
     let mut worst = 0.0f32;
     for row in &golden.rows {
         let h = &row.encoded.history;
-        let mut read = vec![0.0; h.rows.len() * width];
-        read.chunks_exact_mut(width).zip(&h.rows).for_each(|(out, r)| recommender.bundle().rows.history_vector_into(*r, out));
-        let own: Vec<f32> = read.chunks_exact(width).flat_map(|row| &row[..dim]).copied().collect();
-        let [mut u, r] = run.user.forward_one(&row.encoded, &own);
-        u.extend((dim..width).map(|k| read.chunks_exact(width).map(|row| row[k]).sum::<f32>()));
+        let mut read = vec![0.0; h.rows.len() * dim];
+        read.chunks_exact_mut(dim).zip(&h.rows).for_each(|(out, r)| recommender.bundle().rows.history_vector_into(*r, out));
+        let [u, r] = run.user.forward_one(&row.encoded, &read);
         let rated = recommender.user(&row.encoded).unwrap().rating.unwrap_or_default();
         assert_eq!(r.len(), rated.len());
         worst = r.iter().zip(&rated).fold(worst, |w, (a, b)| w.max((a - b).abs()));
         rating.extend(r);
         worst = u.iter().zip(&row.user).fold(worst, |w, (a, b)| w.max((a - b).abs()));
         user.extend(u);
-        read.resize(len * width, 0.0);
+        read.resize(len * dim, 0.0);
         vectors.extend(read);
         mask.extend((0..len).map(|i| if i < h.rows.len() { 1.0 } else { 0.0 }));
         for (out, values) in rows.iter_mut().zip([&h.types, &h.values, &h.gaps, &h.runs]) {

@@ -13,11 +13,13 @@ use foretaste::{Recommender, VisitorState};
 use foretaste_trainer::baselines;
 use foretaste_trainer::data::{Dataset, ReadOptions, context_of, event_of, read_folder};
 use foretaste_trainer::evaluate::{Vectors, check_fits, measure_bundle};
+use foretaste_trainer::export::{Contents, export};
 use foretaste_trainer::factors::Factors;
 use foretaste_trainer::measure::{Figures, measure, measure_ratings, validation_quality};
 use foretaste_trainer::metrics;
+use foretaste_trainer::neighbours::Family;
 use foretaste_trainer::protocols::{self, Protocol, Split};
-use foretaste_trainer::training::{Config, Run, Space, TrainOptions, search, train};
+use foretaste_trainer::training::{Config, NeighbourChoice, Run, Space, TrainOptions, search, train};
 use foretaste_trainer::verify::open_bundle;
 use tempfile::TempDir;
 
@@ -237,7 +239,7 @@ fn neighbours_count_for_their_share() {
         assert!(sizes("neighbours") <= sizes("items"));
         let without = folder.path().join("without");
         export(&run, &without, Contents { neighbours: Some(0), ..Contents::default() }).unwrap();
-        let features = &open(&without).bundle().manifest.features;
+        let features = open(&without).bundle().manifest.features.clone();
         assert!(features.required.iter().all(|name| name != "neighbours"));
         let ndcg = |query: &protocols::Query| {
             let history: Vec<_> = query.history.iter().map(|e| event_of(&data, e)).collect();
@@ -330,7 +332,7 @@ fn a_search_ends_as_a_training_of_the_settings_that_it_chose() {
     assert_eq!(list[0]["epochs"], 6);
 
     let searched = train(&f.data, &f.split, &chosen, 3, &out, TrainOptions { resume: true, ..quiet }).unwrap();
-    assert_eq!(searched.card.metrics["valid_ndcg@100"], valid[0]);
+    assert_eq!(searched.card.metrics["valid_ndcg@100_towers"], valid[0]);
     let again = search(&f.data, &f.split, (&base, &space), 3, &out, TrainOptions { resume: true, ..quiet }).unwrap();
     assert_eq!(again, chosen, "a search that is over is not done again");
     let alone = train(&f.data, &f.split, &chosen, 3, &work.path().join("alone"), quiet).unwrap();
