@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use foretaste::bundle::{CatalogFile, FileEntry, MAX_MANIFEST_BYTES, Manifest};
+use foretaste::bundle::{CatalogFile, FileEntry, MAX_MANIFEST_BYTES, Manifest, NEIGHBOURS};
 
 use super::{File, delta};
 use crate::files::{self, COMPRESSED, HASH_DIGITS, write_atomically};
@@ -92,7 +92,7 @@ fn manifest_of(folder: &Path) -> Result<Option<Manifest>> {
 
 /// The files that pages read and that only the new manifest has, each with the old file that it replaces, if any.
 fn changed<'a>(new: &'a Manifest, old: &'a Manifest) -> Vec<(&'a FileEntry, Option<&'a FileEntry>)> {
-    let roles = ["user_tower", "items", "catalog"];
+    let roles = ["user_tower", "items", "catalog", NEIGHBOURS];
     let pairs = |role| {
         let mut before = old.files_of(role);
         new.files_of(role).map(move |file| (file, before.next()))
@@ -124,4 +124,68 @@ fn delta_of(
     let mut file = File::named(format!("{}{FROM}{}", new.path, old.path), DELTA, None, bytes);
     file.entry.feature = Some(DELTA.into());
     Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::mix;
+
+    /// The packaged bundle with a neighbours file of eight neighbours a row; those of row 30 depend on `version`.
+    fn bundle(folder: &Path, version: u64) -> String {
+        let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/tiny");
+        std::fs::create_dir_all(folder).unwrap();
+        let mut manifest = manifest_of(&tiny).unwrap().unwrap();
+        manifest.files.retain(|file| file.role != NEIGHBOURS);
+        for file in &manifest.files {
+            std::fs::copy(tiny.join(&file.path), folder.join(&file.path)).unwrap();
+        }
+        let count = |row: u64| if row == 30 { 8 - version } else { 8 };
+        let ends = (1..=60u64).flat_map(|end| ((0..end).map(count).sum::<u64>() as u32).to_le_bytes());
+        let rows = (0..60).flat_map(|row| (0..count(row)).flat_map(move |i| ((7 * i + row % 4) as u16).to_le_bytes()));
+        let weights = (0..60).flat_map(|row| (0..count(row)).map(move |i| mix(row, i) as u8 & 0x7f));
+        let scales = (0..60).flat_map(|_| 0.01f32.to_le_bytes());
+        let data: [Vec<u8>; 4] = [ends.collect(), rows.collect(), weights.collect(), scales.collect()];
+        let (n, m) = (60, data[2].len());
+        let mut at = 0;
+        let tensors = ["ends", "rows", "weights", "scales"].iter().zip(["U32", "U16", "I8", "F32"]).zip([n, m, m, n]).zip(&data);
+        let header: Vec<String> = tensors
+            .map(|(((name, dtype), len), bytes)| {
+                let from = at;
+                at += bytes.len();
+                format!(r#""{name}":{{"dtype":"{dtype}","shape":[{len}],"data_offsets":[{from},{at}]}}"#)
+            })
+            .collect();
+        let header = format!("{{{}}}", header.join(","));
+        let bytes = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &data.concat()].concat();
+        let name = format!("neighbours-000.{}.safetensors", &foretaste::bundle::sha256_hex(&bytes)[..HASH_DIGITS]);
+        let mut file = File::named(name, NEIGHBOURS, Some(60), bytes);
+        file.entry.feature = Some(NEIGHBOURS.into());
+        std::fs::write(folder.join(&file.entry.path), &file.bytes).unwrap();
+        manifest.features.required = vec![NEIGHBOURS.into()];
+        let key = serde_json::json!({ "events": 9, "share": 1.0, "decay": 0.8, "types": [1, 1], "values": [1, 1, 1, 1, 1, 1] });
+        manifest.neighbours = Some(serde_json::from_value(key).unwrap());
+        let path = file.entry.path.clone();
+        manifest.files.push(file.entry);
+        manifest.model_id = manifest.id_of_files();
+        std::fs::write(folder.join("manifest.json"), serde_json::to_vec(&manifest).unwrap()).unwrap();
+        path
+    }
+
+    #[test]
+    fn neighbours_files_have_deltas() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let [old, new] = [1, 2].map(|version| bundle(&at(&version.to_string()), version));
+        assert_ne!(old, new);
+        publish(&at("1"), &at("live")).unwrap();
+        let published = publish(&at("2"), &at("live")).unwrap();
+        let bytes = std::fs::metadata(at("live").join(&new)).unwrap().len();
+        assert_eq!(published.bytes, bytes, "nothing else has changed");
+        assert!(2 * published.delta_bytes < bytes, "{published:?}");
+        let manifest = manifest_of(&at("live")).unwrap().unwrap();
+        let delta = manifest.files.iter().find(|file| file.path == format!("{new}{FROM}{old}")).unwrap();
+        let read = |name: &str| std::fs::read(at("live").join(name)).unwrap();
+        assert_eq!(delta::apply(&read(&old), &read(&delta.path)).unwrap(), read(&new));
+    }
 }
