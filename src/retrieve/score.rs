@@ -152,6 +152,17 @@ impl<'a> Scorer<'a> {
         }
     }
 
+    /// For a row and its int8 score: how far from it the score with residuals may lie, rounding included.
+    pub(super) fn reach(&self) -> impl Fn(u32, f32) -> f32 + '_ {
+        let size: i64 = self.query.values.iter().map(|q| i64::from(*q).abs()).sum();
+        let factor = 15.0 / 32.0 * size as f32 * self.query.scale;
+        move |row, score| {
+            let (file, at) = self.rows.locate(row);
+            let residuals = factor * file.scale(at);
+            residuals + 1e-6 * (score.abs() + 2.0 * self.bias(row as usize, file, at).abs() + residuals)
+        }
+    }
+
     /// The score from an int8 dot product and residuals, if there are any.
     fn of(&self, dot: i32, residuals: Option<&[u8]>, scale: f32, bias: f32) -> f32 {
         let Some(residuals) = residuals else { return dot as f32 * scale * self.query.scale + bias };

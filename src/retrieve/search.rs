@@ -70,12 +70,34 @@ pub fn search(scorer: &Scorer, allowed: &Bitmap, k: usize, effort: Effort) -> Ve
 /// for as many with the same effort, in one part or in several.
 pub fn merged(scorer: &Scorer, allowed: &Bitmap, found: Vec<(f32, u32)>, k: usize, effort: Effort) -> Vec<(f32, u32)> {
     let Some(sums) = scorer.sums else { return found };
-    let touched: Vec<u32> = sums.rows().iter().copied().filter(|row| allowed.contains(*row)).collect();
-    let mut best = TopK::new(k);
-    found.into_iter().for_each(|(score, row)| best.offer(score, row));
+    let (touched, added): (Vec<u32>, Vec<f32>) = sums.iter().filter(|(row, _)| allowed.contains(*row)).unzip();
     let rest = allowed.len() - touched.len();
-    let with_residuals = effort != Effort::Pool || scores_all(scorer.len(), k.min(rest), effort);
-    scorer.each_of(&touched, with_residuals, |row, score| best.offer(score + sums.get(row), row));
+    let mut best = TopK::new(k);
+    found.iter().for_each(|(score, row)| best.offer(*score, *row));
+    let (mut int8, mut added) = (Vec::with_capacity(touched.len()), added.into_iter());
+    scorer.each_of(&touched, false, |row, score| int8.push((row, score, added.next().unwrap_or(0.0))));
+    if effort == Effort::Pool && !scores_all(scorer.len(), k.min(rest), effort) {
+        int8.into_iter().for_each(|(row, score, sum)| best.offer(score + sum, row));
+        return best.into_ranked();
+    }
+    // Residuals move a score by little, so they are read only of rows that they can lift to the best k.
+    let reach = scorer.reach();
+    let spans: Vec<[f32; 2]> = int8
+        .iter()
+        .map(|(row, score, sum)| {
+            let reach = reach(*row, *score) + 1e-6 * sum.abs();
+            [score + sum - reach, score + sum + reach]
+        })
+        .collect();
+    let mut lowest = TopK::new(k);
+    found.into_iter().for_each(|(score, row)| lowest.offer(score, row));
+    int8.iter().zip(&spans).for_each(|((row, ..), [low, _])| lowest.offer(*low, *row));
+    let lowest = lowest.into_ranked();
+    let least = lowest.last().filter(|_| lowest.len() == k).map_or(f32::NEG_INFINITY, |(score, _)| *score);
+    let left = int8.into_iter().zip(spans).filter(|(_, [_, high])| *high >= least || high.is_nan());
+    let (touched, added): (Vec<u32>, Vec<f32>) = left.map(|((row, _, sum), _)| (row, sum)).unzip();
+    let mut added = added.into_iter();
+    scorer.each_of(&touched, true, |row, score| best.offer(score + added.next().unwrap_or(0.0), row));
     best.into_ranked()
 }
 
@@ -436,6 +458,28 @@ mod tests {
             }
         }
         assert!(scanned > 150 && split > 150, "{scanned} {split}");
+    }
+
+    /// No row's residuals move its score by more than the bound says, and the bound is no larger than it must be.
+    #[test]
+    fn residuals_stay_within_their_reach() {
+        for (dim, size, bias) in [(1, 1.0, 0.0), (7, 1e-20, 0.0), (64, 30.0, 1e6), (33, 1e9, 1.0)] {
+            let (n, seed) = (2_000, dim as u64);
+            let biases: Vec<f32> = normal(n, seed).iter().map(|x| x * bias).collect();
+            let vectors: Vec<f32> = normal(n * dim, 7 + seed).iter().map(|x| x * size).collect();
+            let rows = rows(dim, &vectors, &biases, &[700, 1_300], true);
+            let user = normal(dim, 9 + seed);
+            let scorer = Scorer::new(&rows, &user);
+            let (reach, mut most) = (scorer.reach(), 0.0f32);
+            let all: Vec<u32> = (0..n as u32).collect();
+            scorer.each_of(&all, false, |row, score| {
+                let (apart, reach) = ((scorer.score(row) - score).abs(), reach(row, score));
+                assert!(apart <= reach, "{dim} {row}: {apart} {reach}");
+                most = most.max(apart / reach);
+            });
+            // A row of one dimension has hardly any; a large bias has a large rounding.
+            assert!(dim == 1 || bias > 1.0 || most > 0.2, "{dim}: {most}");
+        }
     }
 
     /// Sums that lift rows of the bottom to the top, and push those of the top down, in a catalog with codes.
