@@ -7,18 +7,13 @@ use super::File;
 use crate::neighbours::Matrix;
 use crate::training::Run;
 
-/// More bytes than the header of a file has.
-const HEADER: usize = 512;
-
 /// The neighbours files of a run beside its item `files`, with at most `most` entries a row; without a number as many
 /// as the settings say, and not more bytes than the item files. None if there are no neighbours.
 pub(super) fn files(run: &Run, files: &[File], most: Option<usize>) -> Result<Vec<File>> {
     let (Some(matrix), Some(settings)) = (&run.neighbours, &run.card.neighbours) else { return Ok(Vec::new()) };
     let items = matrix.rows.len();
     let room: u64 = files.iter().filter(|file| file.entry.role == "items").map(|file| file.entry.bytes).sum();
-    let [entry, row] = Matrix::bytes(items);
-    let fitting = ((room as usize).saturating_sub(HEADER) / items.max(1)).saturating_sub(row) / entry;
-    let most = most.unwrap_or(settings.entries.min(fitting));
+    let most = most.unwrap_or(settings.entries.min(Matrix::fitting(items, room as usize)));
     let matrix = matrix.cut(most);
     if matrix.is_empty() {
         return Ok(Vec::new());

@@ -48,9 +48,11 @@ impl Matrix {
         self.rows.iter().all(Vec::is_empty)
     }
 
-    /// Bytes of one entry of a catalog's file, and of each row beside its entries.
-    pub fn bytes(items: usize) -> [usize; 2] {
-        [if items > NARROW_ROWS { 5 } else { 3 }, 8]
+    /// Most entries a row with which the files of a catalog take no more than `room` bytes.
+    pub fn fitting(items: usize, room: usize) -> usize {
+        // An entry has a row and a weight; a row has an end and a scale beside its entries; a file has a header.
+        let (entry, row, header) = (if items > NARROW_ROWS { 5 } else { 3 }, 8, 512);
+        (room.saturating_sub(header) / items.max(1)).saturating_sub(row) / entry
     }
 
     /// The file of some rows: int8 weights, with the scale of each row.
@@ -127,6 +129,18 @@ mod tests {
         assert!(first.len() == 2 && (first[0].1 - 2.0).abs() < 1e-6 && (first[1].1 + 1.0).abs() <= step / 2.0, "{first:?}");
         assert_eq!((row(1), row(2)[0].0), (vec![], 0));
         assert!((row(2)[0].1 + 0.5).abs() < 1e-6 && (row(3)[0].1 - 3.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn files_fit_their_room() {
+        for items in [3, 300] {
+            let rows = (0..items).map(|i| (0..items as u32).filter(|j| *j != i).map(|j| (j, 1.0)).collect()).collect();
+            let matrix = Matrix { rows };
+            for room in [0, 600, 5_000, 40_000] {
+                let most = Matrix::fitting(items as usize, room);
+                assert!(most == 0 || matrix.cut(most).file(0..items as usize).unwrap().len() <= room, "{items} {room}: {most}");
+            }
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::towers::{CatalogRows, UserTower};
 
 /// Larger catalogs get no EASE: its matrix of all pairs would take more than .4 GB.
 pub(super) const EASE_ITEMS: usize = 10_000;
-/// Entries of a row while settings are compared.
+/// Most entries of a row.
 const ENTRIES: usize = 32;
 /// Shares that are compared, in logits for the largest entry of an average row.
 const SHARES: [f32; 9] = [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0];
@@ -105,6 +105,8 @@ struct Comparison<'a> {
     validation: &'a Validation<'a>,
     asked: Vec<Asked<'a>>,
     rows: &'a CatalogRows,
+    /// Entries of a row.
+    entries: usize,
     /// Matrices that were learnt already.
     known: Vec<(Family, Neighbours)>,
 }
@@ -130,7 +132,11 @@ pub fn choose(
         return Ok(none("for there is no ranking to choose them by"));
     }
     let asked = validation.asked(user, rows)?;
-    let mut compared = Comparison { items, histories, history, validation, asked, rows, known: Vec::new() };
+    // What is compared is what is shipped: no more bytes than the item files have at least, int8 numbers with residuals,
+    // scale, bias and count.
+    let (numbers, inputs) = (rows.vectors.len(), rows.inputs.as_ref().map_or(0, Vec::len));
+    let entries = ENTRIES.min(Matrix::fitting(items, numbers + numbers / 2 + inputs + 12 * items));
+    let mut compared = Comparison { items, histories, history, validation, asked, rows, entries, known: Vec::new() };
     let mut starts = Vec::new();
     let flat = |learnt: Family, decay: f32| Candidate { learnt, weights: weights(history, decay) };
     if choice != NeighbourChoice::Ease {
@@ -171,7 +177,7 @@ pub fn choose(
     let why =
         format!("neighbours: a {named}, share {:.2}: {metric} on validation {with:.4}, without them {without:.4}", best.share);
     let weights = NeighbourWeights { share: best.share, ..best.candidate.weights };
-    Ok(Chosen { settings: Some(NeighbourSettings { learnt: best.candidate.learnt, weights, entries: ENTRIES }), why })
+    Ok(Chosen { settings: Some(NeighbourSettings { learnt: best.candidate.learnt, weights, entries }), why })
 }
 
 /// A family with its settings, for people.
@@ -278,7 +284,7 @@ impl Comparison<'_> {
         self.known.retain(|(family, _)| candidates.iter().any(|candidate| candidate.learnt == *family));
         for candidate in candidates {
             if self.known.iter().all(|(family, _)| *family != candidate.learnt) {
-                let matrix: Matrix = candidate.learnt.fit(self.items, self.histories)?.cut(ENTRIES);
+                let matrix: Matrix = candidate.learnt.fit(self.items, self.histories)?.cut(self.entries);
                 self.known.push((candidate.learnt, matrix.shipped()?));
             }
         }
