@@ -1,82 +1,15 @@
 // What the visitor allows: what is on the device before consent, after it, and after it is withdrawn, in real tabs.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { browser, join, serve, site, TINY, trapping, watchedPage, writeFileSync } from './support.mjs';
+import { trapping } from './support.mjs';
+import { ALL, allow, arm, features, heard, like, log, NOTHING, next, profile, short, slate, visits } from './visits.mjs';
 
 describe('consent', () => {
-  let chrome, server;
+  let chrome, tab, kept, stop;
   before(async () => {
-    const folder = site(TINY);
-    writeFileSync(join(folder, 'empty.html'), '<!doctype html><title>empty</title><link rel="icon" href="data:,">');
-    [chrome, server] = [await browser(), await serve(folder)];
+    ({ chrome, tab, kept, stop } = await visits());
   });
-  after(async () => {
-    await chrome?.close();
-    server?.stop();
-  });
-
-  const reopened = (page, options) =>
-    page.evaluate(async (options) => {
-      const { load } = await import('/package/index.js');
-      window.rec = await load('/bundle/', { storage: 'indexeddb', ...options });
-      await window.rec.ready;
-    }, options);
-
-  /** A tab with a recommender in `window.rec`. Without options none is loaded. */
-  async function tab(context, options) {
-    const { page, messages } = await watchedPage(context);
-    page.messages = messages;
-    await page.goto(`${server.address}empty.html`);
-    if (options) await reopened(page, options);
-    return page;
-  }
-  const next = async (page, options) => {
-    await page.reload();
-    await reopened(page, options);
-  };
-
-  const allow = (page, consent) =>
-    page.evaluate(
-      (consent) =>
-        window.rec.setConsent(consent).then(
-          () => 'done',
-          (error) => `${error.name} ${error.code}`,
-        ),
-      consent,
-    );
-  const like = (page, item) => page.evaluate((item) => window.rec.record({ item, type: 'like' }), item);
-  const features = (page) => page.evaluate(() => window.rec.features());
-  const profile = (page) => page.evaluate(async () => (await window.rec.profile.get()).map(({ item }) => item));
-  const log = (page) =>
-    page.evaluate(async () => {
-      const lines = (await window.rec.exportLog()).split('\n').filter(Boolean);
-      return lines.map((line) => JSON.parse(line));
-    });
-  /** The log in short: the item of an event, the arm of an assignment, the number of slots of a slate. */
-  const short = async (page) => (await log(page)).map(({ item, arm, slots }) => item ?? arm ?? slots.length);
-  const slate = (page, request) =>
-    page.evaluate(async (request) => {
-      const { id, items } = await window.rec.recommend({ k: 5, time: 1e12, tz_offset_min: 0, ...request });
-      return { id, items: items.map((item) => [item.id, item.score, item.propensity]) };
-    }, request);
-  const arm = (page) => page.evaluate(() => window.rec.assign({ name: 'e', arms: { a: 1, b: 1 } }));
-  /** What the site keeps on the device. */
-  const kept = async (context) => {
-    const page = await tab(context);
-    const found = await page.evaluate(async () => ({
-      databases: (await indexedDB.databases()).map(({ name }) => name),
-      caches: await caches.keys(),
-      other: [localStorage.length, sessionStorage.length, document.cookie],
-    }));
-    await page.close();
-    assert.deepEqual(found.other, [0, 0, '']);
-    return [found.databases, found.caches];
-  };
-  const NOTHING = [[], []];
-  const ALL = [['foretaste'], ['foretaste']];
-  /** Waits until a tab has heard. */
-  const heard = (page, consent) =>
-    page.waitForFunction((text) => JSON.stringify(window.rec.features().consent) === text, JSON.stringify(consent));
+  after(() => stop?.());
 
   for (const worker of [false, true]) {
     describe(worker ? 'in a worker' : 'in the page', () => {
@@ -354,6 +287,56 @@ describe('consent', () => {
     await like(one, '3');
     await next(one, {});
     assert.deepEqual(await profile(one), ['1', '2', '3']);
+    await context.close();
+  });
+
+  test('loads share a bundle only if they may keep what it keeps', async () => {
+    const context = await chrome.newContext();
+    for (const worker of [false, true]) {
+      const page = await tab(context);
+      const seen = await page.evaluate(async (worker) => {
+        const { load } = await import('/package/index.js');
+        const open = (consent) => load('/bundle/', { storage: 'indexeddb', worker, ...(consent && { consent }) });
+        const says = ({ features }) => [features().storage, features().consent.storage];
+        const first = await open({ storage: false });
+        const given = first.setConsent({ storage: true });
+        // Before the promise settles, too.
+        const [strict] = await Promise.all([open({ storage: false }), given]);
+        await strict.record({ item: '1' });
+        const [sharing, again] = [await open(), await open({ storage: false })];
+        await sharing.record({ item: '2' });
+        const profiles = await Promise.all([first, sharing, strict, again].map((rec) => rec.profile.get()));
+        const states = [first, strict, sharing].map(says);
+        await first.setConsent({ storage: false });
+        const late = await open();
+        states.push(says(late));
+        const all = [first, strict, sharing, again, late];
+        all.forEach((rec) => rec.dispose());
+        return { states, profiles: profiles.map((events) => events.map(({ item }) => item).join()) };
+      }, worker);
+      const [keeps, not] = [
+        ['indexeddb', true],
+        ['memory', false],
+      ];
+      assert.deepEqual(seen, { states: [keeps, not, keeps, not], profiles: ['2', '2', '1', '1'] });
+      assert.deepEqual((await kept(context))[0], []);
+      await page.close();
+    }
+    await context.close();
+  });
+
+  test('tabs that recommend at once give their slates names of their own', async () => {
+    const context = await chrome.newContext();
+    const tabs = [await tab(context, {}), await tab(context, {}), await tab(context, { worker: true })];
+    const ids = await Promise.all(
+      tabs.map((page) =>
+        page.evaluate(async () => {
+          const slates = Array.from({ length: 20 }, () => window.rec.recommend({ k: 2 }));
+          return (await Promise.all(slates)).map(({ id }) => id);
+        }),
+      ),
+    );
+    assert.equal(new Set(ids.flat()).size, 60);
     await context.close();
   });
 

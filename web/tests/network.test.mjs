@@ -199,6 +199,21 @@ async function compiler() {
   return import(outfile);
 }
 
+test('a tower that failed is fetched again by the next load, while others hold the bundle', async () => {
+  host.answer = (path, response) => path.endsWith(pathOf('user_tower')) && response.writeHead(404).end();
+  const options = { namespace: 'tower' };
+  const first = await load(bundle, options);
+  assert.equal(await codeOf(first.ready), 'missing');
+  host.answer = () => false;
+  const second = await load(bundle, options);
+  await second.ready;
+  assert.deepEqual([first.features().model, second.features().model], ['failed', 'ready']);
+  const third = await load(bundle, options);
+  await third.record({ item: '4' });
+  assert.deepEqual([(await first.profile.get()).length, (await second.profile.get()).length], [0, 1], 'equal loads share again');
+  for (const rec of [first, second, third]) rec.dispose();
+});
+
 describe('two versions', () => {
   const OTHER = renamedColumns(TINY, { category: 'section' });
   const manifestOf = (folder) => readFileSync(join(folder, 'manifest.json'));
@@ -282,6 +297,42 @@ describe('two versions', () => {
       path.endsWith('manifest.json') && !isFresh(request) && response.end(manifestOf(OTHER));
     (await open({ integrity: integrity(TINY) })).dispose();
     assert.equal(await codeOf(open({ integrity: integrity(NEXT) })), 'hash');
+  });
+
+  test('golden rows of another version are `changed`, and wrong ones of a cache on the way are fetched past it', async () => {
+    const golden = pathOf('golden');
+    const other = changed(TINY, (folder) => {
+      const bytes = Buffer.concat([readFileSync(join(folder, golden)), Buffer.from('\n')]);
+      writeFileSync(join(folder, golden), bytes);
+      editManifest(folder, ({ files }) => {
+        const sha256 = createHash('sha256').update(bytes).digest('hex');
+        Object.assign(
+          files.find(({ path }) => path === golden),
+          { bytes: bytes.length, sha256 },
+        );
+      });
+    });
+    for (const next of [NEXT, other]) {
+      const rec = await open();
+      await rec.ready;
+      assert.deepEqual(await rec.replayGolden(), []);
+      deploy(next);
+      const error = await fault(rec.replayGolden());
+      assert.deepEqual([error.code, error.part], ['changed', golden]);
+      assert.match(error.message, /load it again/);
+      const again = await open();
+      assert.deepEqual(await again.replayGolden(), []);
+      for (const each of [rec, again]) each.dispose();
+      deploy(TINY);
+    }
+    host.answer = (path, response, request) =>
+      path.endsWith(golden) && !isFresh(request) && response.end(readFileSync(join(other, golden)));
+    const rec = await open();
+    assert.deepEqual(await rec.replayGolden(), []);
+    // The host itself has a wrong file.
+    host.answer = (path, response) => path.endsWith(golden) && response.end('{}');
+    assert.equal(await codeOf(rec.replayGolden()), 'length');
+    rec.dispose();
   });
 
   test('a file that is gone for good is `missing`, and a host that always changes is left', async () => {

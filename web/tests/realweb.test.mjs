@@ -278,6 +278,42 @@ describe('on the real web', () => {
     }
   });
 
+  test('a host that is silent: the kept bundle is used, and without one the visit waits', async () => {
+    const silent = await hostile(folder);
+    const { page, context } = await opened();
+    const at = (path) => `${silent.address}${path}`;
+    const options = { wasm: { core: at('package/wasm/core-simd128.wasm'), tower: at('package/wasm/tower.wasm') } };
+    const quiet = (path) => /manifest|\.wasm/.test(path);
+    let late;
+    silent.answer = (path, response) => {
+      if (!path.includes('manifest')) return false;
+      late = setTimeout(() => {
+        silent.answer = () => false;
+        response.end(readFileSync(join(folder, path)));
+      }, 6000);
+      return true;
+    };
+    const first = await visit(page, options, at('bundle/'));
+    assert.deepEqual([first.items, first.offline], [3, undefined], first.message);
+    assert.ok(late);
+    await page.waitForFunction(async () => (await (await caches.open('foretaste')).keys()).length === 7);
+    await page.reload();
+    silent.asked.length = 0;
+    silent.answer = quiet;
+    const second = await page.evaluate(
+      async ([url, options]) => {
+        const { load } = await import('/package/index.js');
+        const rec = await load(url, options);
+        const { items } = await rec.recommend({ k: 3 });
+        return { items: items.length, offline: rec.features().offline };
+      },
+      [at('bundle/'), options],
+    );
+    assert.deepEqual([second, silent.count('manifest')], [{ items: 3, offline: true }, 1]);
+    await silent.stop();
+    await context.close();
+  });
+
   test('a whole page from the HTTP cache, and a missing file is no reason for the kept manifest', async () => {
     const own = await hostile(folder);
     own.headers = { 'cache-control': 'max-age=3600' };

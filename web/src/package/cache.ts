@@ -53,10 +53,10 @@ export class FileCache {
     if (this.wanted) this.cache = await this.attempt(() => caches.open(NAME));
   }
 
-  /** Keeps nothing from now on, and deletes all that the package keeps in Cache Storage. */
-  async erase(): Promise<void> {
+  /** Keeps nothing from now on, and deletes all that is kept. */
+  erase(): Promise<void> {
     this.cache = undefined;
-    if ('caches' in globalThis) await answered(caches.delete(NAME), 'Cache Storage', PATIENCE);
+    return eraseFiles();
   }
 
   /** The answer of Cache Storage; undefined if it fails. If none comes, the load goes on without it. */
@@ -214,6 +214,11 @@ export class FileCache {
     const old = kept.filter(({ url }) => new URL('.', url).href === folder && isOld(new URL(url)));
     await Promise.all(old.map(({ url }) => this.forget(url)));
   }
+}
+
+/** Deletes all that the package keeps in Cache Storage. */
+export async function eraseFiles(): Promise<void> {
+  if ('caches' in globalThis) await answered(caches.delete(NAME), 'Cache Storage', PATIENCE);
 }
 
 function moduleKey(url: URL): string {

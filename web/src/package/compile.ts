@@ -1,5 +1,5 @@
 import { ForetasteError, said } from './errors.js';
-import { fetchFile, isUnreached, unreached } from './fetch.js';
+import { fetchFile, hostOr, unreached } from './fetch.js';
 import { base } from './options.js';
 import type { WasmSource } from './types.js';
 import { retried } from './waiting.js';
@@ -23,27 +23,24 @@ export function addressOf(source: WasmSource): URL | undefined {
 
 /**
  * Compiles a WASM module: while it arrives if the host gives its content type, else once it is complete. Takes the kept
- * module where the network is gone.
+ * module where the network is gone or silent.
  */
 export async function compileWasm(
   source: WasmSource,
   priority: RequestPriority = 'auto',
-  find: FindModule = async () => undefined,
+  find?: FindModule,
 ): Promise<WebAssembly.Module> {
   if (source instanceof WebAssembly.Module) return source;
   if (source instanceof Response) return compileResponse(source, source.url);
   const url = addressOf(source);
   if (!url) return compileBytes(source as BufferSource, 'wasm');
   const name = url.pathname.slice(url.pathname.lastIndexOf('/') + 1);
-  return retried(undefined, async () => {
-    try {
-      return await compileResponse(await fetchFile(new URL('.', url), name + url.search, { priority }), name);
-    } catch (error) {
-      const kept = isUnreached(error) ? await find(url) : undefined;
-      if (!kept) throw error;
-      return compileResponse(kept, name);
-    }
-  });
+  const ask = async () => compileResponse(await fetchFile(new URL('.', url), name + url.search, { priority }), name);
+  const kept = async () => {
+    const response = await find?.(url);
+    return response && compileResponse(response, name);
+  };
+  return retried(undefined, () => hostOr(ask(), kept));
 }
 
 async function compileResponse(response: Response, part: string): Promise<WebAssembly.Module> {

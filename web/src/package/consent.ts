@@ -1,16 +1,14 @@
 import type { Plain } from './arguments.js';
 import type { FileCache } from './cache.js';
-import { ForetasteError, said } from './errors.js';
+import { said } from './errors.js';
 import type { Log } from './log.js';
 import type { LastingCore } from './modules.js';
-import { consentOf } from './options.js';
-import { freshId, type LocalProfile } from './profile.js';
-import { notErased, Store, type Withdrawal } from './store.js';
+import { withdrawals } from './options.js';
+import type { LocalProfile } from './profile.js';
+import { freshId, IDB_PATIENCE, notErased, Store, type Withdrawal } from './store.js';
 import type { Consent, Features, LoadOptions } from './types.js';
 import { answered } from './waiting.js';
 
-/** Milliseconds in which IndexedDB has to open. */
-const PATIENCE = 5000;
 /** Milliseconds in which news come that explain why the database is gone. */
 const NEWS = 200;
 /** Milliseconds between the clocks of two tabs, and between a write and the news of it. */
@@ -57,15 +55,14 @@ export class VisitorConsent {
     return this.log.store;
   }
 
-  async set(consent: Consent): Promise<void> {
-    const change = consentOf(consent, 'consent');
+  /** Makes a change that was checked. */
+  set(change: Consent): Promise<void> {
     return this.inTurn(() => this.change(change));
   }
 
   named(request: { [key: string]: Plain }, always: boolean): { [key: string]: Plain } {
     const { explore = {} } = request;
-    const numbered = !always && (this.consent.storage || !this.wanted);
-    if (numbered || typeof explore !== 'object' || explore === null) return request;
+    if (!(always || this.wanted) || typeof explore !== 'object' || explore === null) return request;
     return { ...request, explore: { decision: freshId(), ...explore } };
   }
 
@@ -96,7 +93,7 @@ export class VisitorConsent {
       this.storageError = said(error);
     };
     try {
-      const store = await answered(opening, 'IndexedDB', PATIENCE);
+      const store = await answered(opening, 'IndexedDB', IDB_PATIENCE);
       store.onNews((news) => {
         if (typeof news === 'object' && 'consent' in news) this.inTurn(() => this.change(news.consent, news)).catch(failed);
         else if (this.log.store === store) this.profile.take(store, news);
@@ -145,7 +142,7 @@ export class VisitorConsent {
 
   /** Makes a change; `heard` if another tab has made it. */
   private async change(change: Consent, heard?: Withdrawal): Promise<void> {
-    const withdrawn = change.storage === false || change.profiling === false;
+    const withdrawn = withdrawals(change);
     // What the visitor takes back is erased even if the page disposes of the recommender at once.
     if (!withdrawn) this.core.check();
     Object.assign(this.consent, change);
@@ -154,7 +151,7 @@ export class VisitorConsent {
     const forgets = change.profiling !== undefined && (muted || this.log.muted);
     const erasing: Promise<unknown>[] = [];
     if (withdrawn) {
-      const left = heard ? this.follow(store, heard) : this.erase(store, withdrawals(change));
+      const left = heard ? this.follow(store, heard) : this.erase(store, withdrawn);
       this.profile.leave(left.then(({ lines }) => lines));
       erasing.push(left.then(({ fault }) => fault && Promise.reject(fault)));
     }
@@ -163,14 +160,14 @@ export class VisitorConsent {
     const results = await Promise.allSettled(erasing);
     if (forgets && !this.closed) await this.core.use((core) => this.profile.forget(core));
     const failed = results.find((result) => result.status === 'rejected');
-    if (failed) throw failed.reason instanceof ForetasteError ? failed.reason : notErased(failed.reason);
+    if (failed) throw notErased(failed.reason);
     if (!this.closed) await this.enter();
   }
 
   /** Erases what the device has of the namespace. Resolves to the log lines that were there, and to what went wrong. */
   private async erase(store: Store | undefined, consent: Consent): Promise<{ lines: string[]; fault?: unknown }> {
     try {
-      const opened = store ?? (await answered(Store.existing(this.namespace, this.cap), 'IndexedDB', PATIENCE));
+      const opened = store ?? (await answered(Store.existing(this.namespace, this.cap), 'IndexedDB', IDB_PATIENCE));
       return (await opened?.withdraw(consent)) ?? { lines: [] };
     } catch (fault) {
       return { lines: [], fault: notErased(fault) };
@@ -188,9 +185,4 @@ export class VisitorConsent {
     store.close();
     return { lines: [...heard.lines, ...lines] };
   }
-}
-
-/** The members of a change that are false. */
-function withdrawals(change: Consent): Consent {
-  return Object.fromEntries(Object.entries(change).filter(([, allowed]) => !allowed));
 }

@@ -18,6 +18,7 @@ export type ErrorCode =
   | 'trap'
   | 'network'
   | 'redirect'
+  | 'changed'
   | 'blocked'
   | 'storage'
   | 'disposed';

@@ -1,5 +1,5 @@
 import { ForetasteError, said } from './errors.js';
-import { passing } from './waiting.js';
+import { answered, NoAnswer, passing } from './waiting.js';
 
 /** A file of the manifest. */
 export type BundleFile = { path: string; role: string; bytes: number; sha256: string; rows?: number };
@@ -17,6 +17,8 @@ export interface FetchOptions {
 
 /** Answers of a host that is busy. */
 const BUSY = [429, 502, 503, 504];
+/** Milliseconds after which a kept file is used in place of the host's. */
+const PATIENCE = 5000;
 /** Milliseconds in which a browser reports a request that the page's policy forbids. */
 const REPORT_MS = 50;
 
@@ -74,6 +76,19 @@ export function unreached(error: unknown, path: string, address: string): Foreta
 /** Whether an error says that the network or the host is gone. Errors of answers have no cause. */
 export function isUnreached(error: unknown): boolean {
   return error instanceof ForetasteError && error.code === 'network' && error.cause !== undefined;
+}
+
+/**
+ * The host's answer; or what the device keeps, if the host cannot be reached or is silent for a while. If nothing is
+ * kept, waits for the host.
+ */
+export async function hostOr<T>(asked: Promise<T>, kept: () => Promise<T | undefined>): Promise<T> {
+  try {
+    return await answered(asked, 'the host', PATIENCE);
+  } catch (error) {
+    const found = error instanceof NoAnswer || isUnreached(error) ? await kept().catch(() => undefined) : undefined;
+    return found ?? asked;
+  }
 }
 
 /** Reads a response chunk by chunk. More than `limit` bytes are an error. */

@@ -1,9 +1,10 @@
 import type { Entry, Opened } from './entry.js';
+import { Erasures } from './erasing.js';
 import { loadLocal } from './local.js';
 import { folderOf, optionsOf } from './options.js';
 import { loadRemote } from './remote.js';
 import { Shared } from './shared.js';
-import type { LoadOptions, Recommender, WasmSource } from './types.js';
+import type { Consent, LoadOptions, Recommender, WasmSource } from './types.js';
 
 /** `load` of an entry; see `index.ts`. */
 export function loader(entry: Entry): (url: string | URL, options?: LoadOptions) => Promise<Recommender> {
@@ -13,18 +14,24 @@ export function loader(entry: Entry): (url: string | URL, options?: LoadOptions)
     const { signal, onProgress, ...asked } = optionsOf(options);
     signal?.throwIfAborted();
     const folder = folderOf(url);
-    const key = keyOf(folder, asked);
-    let shared = open.get(key);
-    if (!shared) {
-      const made: Shared = new Shared(
-        (options) => start(folder, { ...asked, ...options }, entry, () => gone()),
-        () => gone(),
-      );
-      const gone = () => open.get(key) === made && open.delete(key);
+    let key = keyOf(folder, asked);
+    const shared = open.get(key);
+    if (shared) return shared.hold(signal, onProgress);
+    let { storage = true, profiling = true } = asked.consent ?? {};
+    const gone = () => open.get(key) === made && open.delete(key);
+    /** Consent that was given counts: whoever loads with less gets a bundle that keeps to that. */
+    const changed = (change: Consent) => {
+      storage ||= !!change.storage;
+      profiling ||= !!change.profiling;
+      if (!gone()) return;
+      key = keyOf(folder, { ...asked, consent: { storage, profiling } });
       open.set(key, made);
-      shared = made;
-    }
-    return shared.hold(signal, onProgress);
+    };
+    const erasures = new Erasures(asked, changed);
+    const opening = async (options: LoadOptions) => start(folder, { ...(await erasures.finish()), ...options }, entry, gone);
+    const made: Shared = new Shared(opening, erasures, gone);
+    open.set(key, made);
+    return made.hold(signal, onProgress);
   };
 }
 

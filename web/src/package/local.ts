@@ -2,9 +2,8 @@ import { FileCache } from './cache.js';
 import { addressOf, type Source } from './compile.js';
 import { VisitorConsent } from './consent.js';
 import type { Entry, Opened } from './entry.js';
-import { disposed, ForetasteError } from './errors.js';
-import { type BundleFile, fetchFile } from './fetch.js';
-import { Fetcher, readChecked } from './fetcher.js';
+import { disposed } from './errors.js';
+import { Fetcher } from './fetcher.js';
 import { Log } from './log.js';
 import { Manifests } from './manifest.js';
 import { coreModule, type Handle, LastingCore, type Module } from './modules.js';
@@ -15,7 +14,6 @@ import { Shards } from './shards.js';
 import type { GraphInput, Towers } from './towers.js';
 import type { LoadOptions, WasmSource } from './types.js';
 import { type Version, Versions } from './versions.js';
-import { retried } from './waiting.js';
 import type { Core } from './wasm/core.js';
 
 /** Roles of the files that a page fetches. It needs no item tower, because it has the items' rows. */
@@ -146,7 +144,7 @@ export async function loadLocal(
     void Promise.resolve(towers)
       .then(() => keepAll(versions.now, cache, roles, sources, ended.signal))
       .catch(() => {});
-    const golden = () => fetchGolden(folder, versions.now.files(['golden'])[0], ended.signal);
+    const golden = () => versions.golden();
     const stop = () => {
       ended.abort(disposed());
       versions.now.end();
@@ -180,9 +178,4 @@ async function keepAll(
 /** The source that the page gives for a module, or else the entry's. */
 function sourceOf(given: WasmSource | undefined, own: () => Source): Source {
   return given === undefined ? own() : { source: given, bytes: 0 };
-}
-
-async function fetchGolden(folder: URL, file: BundleFile | undefined, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
-  if (!file) throw new ForetasteError('missing', 'manifest.json: there are no golden rows', 'golden');
-  return retried(signal, async () => readChecked(await fetchFile(folder, file.path, { signal }), file));
 }

@@ -1,6 +1,6 @@
 import type { FileCache } from './cache.js';
 import { ForetasteError } from './errors.js';
-import { type BundleFile, fetchFile, isUnreached, readAll } from './fetch.js';
+import { type BundleFile, fetchFile, hostOr, isUnreached, readAll } from './fetch.js';
 import { sha256 } from './modules.js';
 import type { Info } from './types.js';
 import { retried } from './waiting.js';
@@ -14,7 +14,7 @@ export type Manifest = { bytes: Uint8Array<ArrayBuffer>; kept: boolean };
 /** The manifests of the bundle in a folder: a host may change it at any time, and caches may have an old one. */
 export class Manifests {
   constructor(
-    private readonly folder: URL,
+    readonly folder: URL,
     private readonly opening: Promise<FileCache>,
     /** Roles of the files that a visit needs. */
     private readonly roles: string[],
@@ -26,16 +26,11 @@ export class Manifests {
    * checked the manifest.
    */
   async fetch(cache: RequestCache = 'default'): Promise<Manifest> {
-    const manifest = await retried(this.signal, async () => {
-      try {
-        const response = await fetchFile(this.folder, PATH, { signal: this.signal, cache });
-        return { bytes: await readAll(response, PATH, MAX_MANIFEST_BYTES), kept: false };
-      } catch (error) {
-        const kept = isUnreached(error) ? await this.kept().catch(() => undefined) : undefined;
-        if (kept) return kept;
-        throw error;
-      }
-    });
+    const ask = async () => {
+      const response = await fetchFile(this.folder, PATH, { signal: this.signal, cache });
+      return { bytes: await readAll(response, PATH, MAX_MANIFEST_BYTES), kept: false };
+    };
+    const manifest = await retried(this.signal, () => hostOr(ask(), () => this.kept()));
     void this.opening.then((files) => files.prefetch(this.needed(manifest))).catch(() => {});
     return manifest;
   }
@@ -75,7 +70,8 @@ export class Manifests {
   }
 }
 
-function isEqual(a: Uint8Array, b: Uint8Array): boolean {
+/** Whether two files are the same. */
+export function isEqual(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }
 

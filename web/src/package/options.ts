@@ -63,6 +63,12 @@ export function consentOf(consent: unknown, part: string): Consent {
   return given;
 }
 
+/** What a change of consent takes back; undefined if nothing. */
+export function withdrawals(change: Consent): Consent | undefined {
+  const taken = Object.entries(change).filter(([, allowed]) => !allowed);
+  return taken.length > 0 ? Object.fromEntries(taken) : undefined;
+}
+
 /** The address of the bundle, with a `/` at its end. Relative ones start from the page, in a worker from its script. */
 export function folderOf(url: string | URL): URL {
   if (typeof url !== 'string' && typeof url?.href !== 'string') throw refused('url', `expected an address, got ${typeof url}`);

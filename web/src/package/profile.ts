@@ -2,7 +2,7 @@ import { now, type Plain, plain, plainObject, text } from './arguments.js';
 import { allowed, ForetasteError, said } from './errors.js';
 import type { Log } from './log.js';
 import type { LastingCore } from './modules.js';
-import { idOf, type News, type Store, type Stored } from './store.js';
+import { freshId, idOf, type News, type Store, type Stored } from './store.js';
 import type { Event, KeptEvent, Profile } from './types.js';
 import type { Core } from './wasm/core.js';
 
@@ -103,8 +103,13 @@ export class LocalProfile implements Profile {
   }
 
   async clear(): Promise<void> {
-    await this.core.use((core) => this.forget(core));
-    await this.store?.clear();
+    let cleared: Promise<void> | undefined;
+    await this.core.use((core) => {
+      this.forget(core);
+      // Within this call: what is recorded next has to come after it.
+      cleared = this.store?.clear();
+    });
+    await cleared;
   }
 
   private set(events: KeptEvent[]): void {
@@ -212,12 +217,6 @@ function eventsOf(given: Plain): Plain {
   if (typeof version !== 'number' || events === undefined) return given;
   if (version === VERSION) return events;
   throw new ForetasteError('too-new', `the profile has version ${version}, the newest known is ${VERSION}`, 'profile');
-}
-
-/** A random id, also where the page's address is not secure and the browser makes none. */
-export function freshId(): string {
-  const hex = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (b) => b.toString(16).padStart(2, '0')).join('');
-  return globalThis.crypto.randomUUID?.() ?? hex();
 }
 
 function parse(text: string): unknown {

@@ -110,7 +110,7 @@ export class LocalRecommender implements Opened {
     const { given, signal, hold } = requestOf(request);
     await until(signal, this.modelReady(given));
     const { log, now, consent } = this.parts;
-    // Numbers count the lines of the log, and a slate that waits may never get one.
+    // Numbers count the lines of the log. Other tabs count, too, and a slate that waits may never get a line.
     const asked = this.requestText(consent.named(given, hold));
     for (;;) {
       const { shards } = now();

@@ -9,21 +9,8 @@ import type { Features, Item, LoadOptions, Slate, WasmSource } from './types.js'
 
 /** Milliseconds after which a worker that says nothing is given up. */
 const PATIENCE = 10_000;
-/** Errors of a bundle or of the visitor's wish: the page itself would meet the same one. */
-const SAME_IN_THE_PAGE = [
-  'length',
-  'hash',
-  'too-new',
-  'unknown-key',
-  'unknown-feature',
-  'range',
-  'limit',
-  'memory',
-  'path',
-  'argument',
-];
-/** Errors of a host: the page would meet the same one, if it is of a file of the bundle. */
-const OF_HOSTS = ['missing', 'network', 'redirect'];
+/** Errors of the worker: the page itself may do better. It would meet all others, too, unless they are of a module. */
+const OF_WORKERS = ['malformed', 'blocked', 'model', 'trap'];
 /** Methods whose options may have a signal, with the place of the options. */
 const WITH_SIGNAL: Record<string, number> = { recommend: 0, rank: 1, search: 1, similar: 1, find: 1 };
 
@@ -70,9 +57,8 @@ export async function loadRemote(
     return { recommender: await inWorker(await startWorker(entry.worker), folder, options, entry, gone) };
   } catch (error) {
     options.signal?.throwIfAborted();
-    const { code, part } = (known(error) ?? {}) as Partial<ForetasteError>;
-    const isOfBundle = code && OF_HOSTS.includes(code) && !part?.includes('wasm');
-    if (isOfBundle || (code && SAME_IN_THE_PAGE.includes(code))) throw error;
+    const { code, part } = known(error) ?? {};
+    if (code && !OF_WORKERS.includes(code) && !part?.includes('wasm')) throw error;
     return { why: said(error instanceof Error ? error.message : error) };
   }
 }

@@ -1,5 +1,6 @@
 import { refused, until } from './arguments.js';
 import type { Opened } from './entry.js';
+import type { Erasures } from './erasing.js';
 import { disposed, said } from './errors.js';
 import type { LoadOptions, Recommender } from './types.js';
 
@@ -32,7 +33,8 @@ export class Shared {
 
   constructor(
     open: (options: Required<Pick<LoadOptions, 'signal' | 'onProgress'>>) => Promise<Opened>,
-    /** Called when the bundle is closed or could not be opened. */
+    private readonly erasures: Erasures,
+    /** Called when the bundle is closed, or when it or its model could not be opened. */
     private readonly gone: () => void,
   ) {
     const onProgress: OnProgress = (progress) => {
@@ -40,7 +42,7 @@ export class Shared {
       this.listeners.forEach((listener) => listener(progress));
     };
     this.opened = open({ signal: this.opening.signal, onProgress });
-    this.opened.catch(() => this.gone());
+    this.opened.then(({ ready }) => ready).catch(() => this.gone());
   }
 
   /**
@@ -77,6 +79,7 @@ export class Shared {
       ready.catch(() => {});
       return heldBy(
         recommender,
+        this.erasures,
         () => (ended ? failed : ready),
         () => ended,
         () => leave(disposed()),
@@ -95,7 +98,15 @@ export class Shared {
 }
 
 /** The recommender as one of its holders has it. */
-function heldBy(recommender: Opened, ready: () => Promise<void>, ended: () => boolean, dispose: () => void): Recommender {
+function heldBy(
+  recommender: Opened,
+  erasures: Erasures,
+  ready: () => Promise<void>,
+  ended: () => boolean,
+  dispose: () => void,
+): Recommender {
+  const { profile } = recommender;
+  const features = () => ({ ...recommender.features(), ...(erasures.fault && { storageError: erasures.fault }) });
   const calls = (names: readonly string[], of: object) => {
     const methods = of as Record<string, (...args: unknown[]) => unknown>;
     const call =
@@ -104,13 +115,18 @@ function heldBy(recommender: Opened, ready: () => Promise<void>, ended: () => bo
         ended() ? Promise.reject(disposed()) : methods[name]?.(...args);
     return Object.fromEntries(names.map((name) => [name, call(name)]));
   };
+  const erasing = {
+    setConsent: (consent: unknown) => erasures.change(consent, (change) => recommender.setConsent(change)),
+    clear: () => erasures.clear(features().consent, () => profile.clear()),
+  };
   return {
     ...(calls(METHODS, recommender) as Pick<Recommender, (typeof METHODS)[number]>),
-    profile: calls(PROFILE_METHODS, recommender.profile) as unknown as Recommender['profile'],
+    ...calls(['setConsent'], erasing),
+    profile: { ...calls(PROFILE_METHODS, profile), ...calls(['clear'], erasing) } as unknown as Recommender['profile'],
     get ready() {
       return ready();
     },
-    features: () => recommender.features(),
+    features,
     dispose,
     // Older engines have no such symbol.
     [Symbol.dispose ?? 'dispose']: dispose,

@@ -19,6 +19,8 @@ export type Stored = {
   aside: unknown[];
 };
 
+/** Milliseconds in which IndexedDB has to open. */
+export const IDB_PATIENCE = 5000;
 const DATABASE = 'foretaste';
 const VERSION = 2;
 /**
@@ -228,6 +230,8 @@ export class Store {
 
   /** Erases the namespace. Resolves to its log lines, if `asked`, and to whether the database is empty then. */
   private async erase(asked = false): Promise<{ lines: string[]; isEmpty: boolean }> {
+    // Lines that come now are written after this.
+    this.addToBatch = undefined;
     const erased = await this.within('readwrite', [PROFILES, LOG], async (t) => {
       const profiles = t.objectStore(PROFILES);
       const read = asked ? answer(linesOf(t).getAll(this.namespace) as IDBRequest<Line[]>) : [];
@@ -360,6 +364,12 @@ function unique(events: unknown[]): unknown[] {
   });
 }
 
+/** A random id, also where the page's address is not secure and the browser makes none. */
+export function freshId(): string {
+  const hex = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (b) => b.toString(16).padStart(2, '0')).join('');
+  return globalThis.crypto.randomUUID?.() ?? hex();
+}
+
 /** The log's index by namespace. */
 function linesOf(transaction: IDBTransaction): IDBIndex {
   return transaction.objectStore(LOG).index('namespace');
@@ -367,6 +377,7 @@ function linesOf(transaction: IDBTransaction): IDBIndex {
 
 /** The error of data that may still be on the device. */
 export function notErased(cause: unknown): ForetasteError {
+  if (cause instanceof ForetasteError) return cause;
   return new ForetasteError('storage', `the device may not have erased what it keeps: ${said(cause)}`, 'storage', { cause });
 }
 

@@ -78,8 +78,8 @@ export interface Explore {
   /** Fixes every draw, together with the decision id. */
   seed?: number;
   /**
-   * Id of the decision. Default: the number of slates so far, or a random id if consent to `storage` is still to come:
-   * the numbers of earlier visits are not known then.
+   * Id of the decision. Default: the number of slates so far; with `storage: 'indexeddb'` a random id, since other tabs
+   * and visits count, too.
    */
   decision?: string;
 }

@@ -1,12 +1,14 @@
 import type { FileCache } from './cache.js';
-import type { BundleFile } from './fetch.js';
-import { Fetcher } from './fetcher.js';
-import { checkIntegrity, type Manifest, type Manifests, parsed } from './manifest.js';
+import { ForetasteError } from './errors.js';
+import { type BundleFile, fetchFile } from './fetch.js';
+import { Fetcher, readChecked } from './fetcher.js';
+import { checkIntegrity, isEqual, type Manifest, type Manifests, parsed } from './manifest.js';
 import type { Handle } from './modules.js';
 import { CORE_ROLES, Opener, type Plan } from './opener.js';
 import type { Shards } from './shards.js';
 import type { Towers } from './towers.js';
 import type { Info } from './types.js';
+import { retried } from './waiting.js';
 import type { Core } from './wasm/core.js';
 
 /** How often a load may start over with another manifest. */
@@ -133,6 +135,30 @@ export class Versions {
     this.moves += 1;
     this.now = await version(next, means);
     now.end();
+  }
+
+  /**
+   * The golden rows of the version at hand.
+   *
+   * @throws `changed` if the host has another version by now
+   */
+  async golden(): Promise<Uint8Array<ArrayBuffer>> {
+    const { manifests, signal, cache } = this.means;
+    const { manifest } = this.now;
+    const [file] = this.now.files(['golden']);
+    if (!file) throw new ForetasteError('missing', 'manifest.json: there are no golden rows', 'golden');
+    const { path } = file;
+    const ask = (cache: RequestCache) =>
+      retried(signal, async () => readChecked(await fetchFile(manifests.folder, path, { signal, cache }), file));
+    try {
+      return await ask(cache.stale.has(path) ? 'reload' : 'default');
+    } catch (error) {
+      const present = await manifests.after(error, manifest).catch(() => undefined);
+      if (!present || present.kept) throw error;
+      // The manifest is the right one, so a cache on the way has the wrong file.
+      if (isEqual(present.bytes, manifest.bytes)) return ask('reload');
+      throw new ForetasteError('changed', `${path}: the host has another version; load it again`, path);
+    }
   }
 }
 

@@ -31,7 +31,7 @@ export async function retried<T>(signal: AbortSignal | undefined, work: () => Pr
 }
 
 /** Resolves after some milliseconds. Rejects with the reason of the signal, if that comes first. */
-function sleep(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+export function sleep(milliseconds: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const abort = () => {
       clearTimeout(timer);
