@@ -17,11 +17,11 @@ use crate::towers::{CatalogRows, SlotScale, UserTower};
 /// Length of the list that NDCG is computed of.
 const TOP: usize = 100;
 /// Most queries of many comparisons.
-const MOST_ASKED: usize = 8_000;
+const MOST_ASKED: usize = 6_000;
 /// Most queries of a comparison with other models.
 const MOST_COMPARED: usize = 1000;
 /// Most scores that are kept of one of them: many more than a list has, and than have sums.
-const MOST_SCORES: usize = 8_192;
+const MOST_SCORES: usize = 4_096;
 
 /// The validation queries, encoded once.
 pub struct Validation<'a> {
@@ -252,13 +252,49 @@ impl Asked<'_> {
             let own = touched.binary_search_by_key(target, |one| one.row).map_or(0.0, |at| touched[at].sum);
             let score = alone + share * own;
             let mut ahead = self.best.partition_point(|other| *other > score) as isize;
+            // Below the last of the kept scores nothing was counted.
+            let counted = score.max(self.best.last().copied().unwrap_or(score).next_down());
             for one in touched.iter().filter(|one| one.row != *target) {
-                ahead += isize::from(one.score + share * one.sum > score) - isize::from(one.score > score);
+                ahead += isize::from(one.score + share * one.sum > score) - isize::from(one.score > counted);
             }
             // The target itself is no longer ahead of itself if its sum is negative.
-            ahead -= isize::from(*alone > score);
+            ahead -= isize::from(*alone > counted);
             1 + ahead.max(0) as usize
         };
         self.query.targets.iter().zip(&self.targets).map(rank).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::{mix, unit};
+
+    /// The quick ranks are those of a whole ranking, as far as a list is read, with few kept scores and with all.
+    #[test]
+    fn quick_ranks_are_those_of_the_whole_ranking() {
+        let draw = |i: u64| unit(mix(5, i)) as f32 - 0.5;
+        let (n, kept) = (2_000, 400);
+        for case in 0..60 {
+            let alone: Vec<f32> = (0..n).map(|i| draw(case * 10_000 + i)).collect();
+            let share = [0.0, 0.5, 3.0][case as usize % 3];
+            let touched: Vec<Touched> = (0..n as u32)
+                .filter(|row| draw(case * 31 + u64::from(*row)) > 0.4)
+                .map(|row| Touched { row, score: alone[row as usize], sum: draw(case * 77 + 9 * u64::from(row)) })
+                .collect();
+            let targets: Vec<u32> = (0..20).map(|i| (i * 97 + case as u32) % n as u32).collect();
+            let mut best = alone.clone();
+            best.sort_unstable_by(|a, b| b.total_cmp(a));
+            best.truncate(if case % 2 == 0 { kept } else { n as usize });
+            let (encoded, query) = (EncodedState::default(), Query::new(0, vec![], targets.clone(), vec![]));
+            let own = targets.iter().map(|row| alone[*row as usize]).collect();
+            let asked = Asked { encoded: &encoded, query: &query, user: vec![], best, targets: own };
+            let mut all = alone.clone();
+            touched.iter().for_each(|one| all[one.row as usize] += share * one.sum);
+            let expected = metrics::ranks(&all, &vec![true; n as usize], &[], &targets);
+            for (quick, whole) in asked.ranks(&touched, share).into_iter().zip(expected) {
+                assert!(quick == whole || (quick > TOP && whole > TOP), "{case}: {quick} {whole}");
+            }
+        }
     }
 }
