@@ -92,7 +92,7 @@ test-web: ## the package and the page in Node and Chromium
 test-matrix: package ## the packed package in every bundler, in Chromium and Firefox (CELLS="vite8 next16" takes some)
 	@.ci/setup browser firefox matrix
 	node tests/matrix/run.mjs web/foretaste-*.tgz $(CELLS)
-	node --test --test-timeout=120000 tests/matrix/realweb.test.mjs
+	node --test --test-timeout=300000 tests/matrix/realweb.test.mjs
 	$(TOOK)
 
 test-readme: ## run every code block of README.md and web/README.md
