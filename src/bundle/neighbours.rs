@@ -92,19 +92,20 @@ impl NeighbourFile {
         let mut from = 0;
         for row in 0..len {
             let (end, scale) = (file.end(row), file.scale(row));
+            let wrong = |name: &str, expected: &str| Err(range(expected, "another").at(format!("{name}/{row}")));
             if end < from || end > count {
-                return Err(range("ends that ascend", end).at(format!("ends/{row}")));
+                return wrong("ends", "an end that does not fall");
             }
             if !(scale > 0.0 && scale <= MOST) {
-                return Err(range("a scale above 0, at most a million", "another").at(format!("scales/{row}")));
+                return wrong("scales", "a scale above 0, at most a million");
             }
             let mut least = 0;
             for (neighbour, weight) in file.entries(from..end) {
                 if (neighbour as usize) < least || neighbour as usize >= items {
-                    return Err(range("ascending rows of the catalog", neighbour).at(format!("rows/{row}")));
+                    return wrong("rows", "an ascending row of the catalog");
                 }
                 if weight == i8::MIN {
-                    return Err(range("-127 to 127", weight).at(format!("weights/{row}")));
+                    return wrong("weights", "-127 to 127");
                 }
                 least = neighbour as usize + 1;
             }

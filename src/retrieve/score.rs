@@ -152,14 +152,15 @@ impl<'a> Scorer<'a> {
         }
     }
 
-    /// For a row and its int8 score: how far from it the score with residuals may lie, rounding included.
+    /// For a row and the size of the parts of its score: how far residuals may move it from its int8 score, rounding
+    /// included.
     pub(super) fn reach(&self) -> impl Fn(u32, f32) -> f32 + '_ {
         let size: i64 = self.query.values.iter().map(|q| i64::from(*q).abs()).sum();
         let factor = 15.0 / 32.0 * size as f32 * self.query.scale;
-        move |row, score| {
+        move |row, size| {
             let (file, at) = self.rows.locate(row);
             let residuals = factor * file.scale(at);
-            residuals + 1e-6 * (score.abs() + 2.0 * self.bias(row as usize, file, at).abs() + residuals)
+            residuals + 1e-6 * (size + 2.0 * self.bias(row as usize, file, at).abs() + residuals)
         }
     }
 

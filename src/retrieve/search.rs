@@ -70,34 +70,31 @@ pub fn search(scorer: &Scorer, allowed: &Bitmap, k: usize, effort: Effort) -> Ve
 /// for as many with the same effort, in one part or in several.
 pub fn merged(scorer: &Scorer, allowed: &Bitmap, found: Vec<(f32, u32)>, k: usize, effort: Effort) -> Vec<(f32, u32)> {
     let Some(sums) = scorer.sums else { return found };
-    let (touched, added): (Vec<u32>, Vec<f32>) = sums.iter().filter(|(row, _)| allowed.contains(*row)).unzip();
+    let touched: Vec<u32> = sums.rows().iter().copied().filter(|row| allowed.contains(*row)).collect();
     let rest = allowed.len() - touched.len();
-    let mut best = TopK::new(k);
+    // Rows with their int8 scores and sums, and how far residuals may move them.
+    let (mut int8, reach) = (Vec::with_capacity(touched.len()), scorer.reach());
+    scorer.each_of(&touched, false, |row, score| {
+        let sum = sums.get(row);
+        int8.push((row, score + sum, reach(row, score.abs() + sum.abs())));
+    });
+    let (mut best, mut lowest) = (TopK::new(k), TopK::new(k));
     found.iter().for_each(|(score, row)| best.offer(*score, *row));
-    let (mut int8, mut added) = (Vec::with_capacity(touched.len()), added.into_iter());
-    scorer.each_of(&touched, false, |row, score| int8.push((row, score, added.next().unwrap_or(0.0))));
     if effort == Effort::Pool && !scores_all(scorer.len(), k.min(rest), effort) {
-        int8.into_iter().for_each(|(row, score, sum)| best.offer(score + sum, row));
+        int8.into_iter().for_each(|(row, score, _)| best.offer(score, row));
         return best.into_ranked();
     }
     // Residuals move a score by little, so they are read only of rows that they can lift to the best k.
-    let reach = scorer.reach();
-    let spans: Vec<[f32; 2]> = int8
-        .iter()
-        .map(|(row, score, sum)| {
-            let reach = reach(*row, *score) + 1e-6 * sum.abs();
-            [score + sum - reach, score + sum + reach]
-        })
-        .collect();
-    let mut lowest = TopK::new(k);
     found.into_iter().for_each(|(score, row)| lowest.offer(score, row));
-    int8.iter().zip(&spans).for_each(|((row, ..), [low, _])| lowest.offer(*low, *row));
+    int8.iter().for_each(|(row, score, reach)| lowest.offer(score - reach, *row));
     let lowest = lowest.into_ranked();
     let least = lowest.last().filter(|_| lowest.len() == k).map_or(f32::NEG_INFINITY, |(score, _)| *score);
-    let left = int8.into_iter().zip(spans).filter(|(_, [_, high])| *high >= least || high.is_nan());
-    let (touched, added): (Vec<u32>, Vec<f32>) = left.map(|((row, _, sum), _)| (row, sum)).unzip();
-    let mut added = added.into_iter();
-    scorer.each_of(&touched, true, |row, score| best.offer(score + added.next().unwrap_or(0.0), row));
+    for (row, score, reach) in int8 {
+        let highest = score + reach;
+        if highest >= least || highest.is_nan() {
+            best.offer(scorer.score(row), row);
+        }
+    }
     best.into_ranked()
 }
 
@@ -473,7 +470,7 @@ mod tests {
             let (reach, mut most) = (scorer.reach(), 0.0f32);
             let all: Vec<u32> = (0..n as u32).collect();
             scorer.each_of(&all, false, |row, score| {
-                let (apart, reach) = ((scorer.score(row) - score).abs(), reach(row, score));
+                let (apart, reach) = ((scorer.score(row) - score).abs(), reach(row, score.abs()));
                 assert!(apart <= reach, "{dim} {row}: {apart} {reach}");
                 most = most.max(apart / reach);
             });
