@@ -132,8 +132,8 @@ pub fn choose(
         return Ok(none("for there is no ranking to choose them by"));
     }
     let asked = validation.asked(user, rows)?;
-    // What is compared is what is shipped: no more bytes than the item files have at least, int8 numbers with residuals,
-    // scale, bias and count.
+    // What is compared is what is shipped: no more bytes than the item files have at least, which are int8 numbers,
+    // residuals, scale, bias and count.
     let (numbers, inputs) = (rows.vectors.len(), rows.inputs.as_ref().map_or(0, Vec::len));
     let entries = ENTRIES.min(Matrix::fitting(items, numbers + numbers / 2 + inputs + 12 * items));
     let mut compared = Comparison { items, histories, history, validation, asked, rows, entries, known: Vec::new() };
