@@ -734,14 +734,14 @@ fn requests_with_neighbours_equal_the_definition() {
     for round in 0..1_000 {
         if round % 10 == 0 {
             let kinds = ["rate", "like", "rate", "hide", "view"];
-            let mut event = |i: usize| Event {
+            let event = |i: usize| Event {
                 item: (1 + below(63)).to_string(),
                 kind: kinds[below(5)].into(),
                 value: [None, Some(below(6) as f64)][below(2)],
                 time: Some(1_000_000 + i as i64 * 50_000),
                 ..Event::default()
             };
-            let events: Vec<Event> = (0..[0, 1, 5, 16, 30][round / 10 % 5]).map(|i| event(i)).collect();
+            let events: Vec<Event> = (0..[0, 1, 5, 16, 30][round / 10 % 5]).map(event).collect();
             for recommender in [&mut recommender, &mut towers_alone] {
                 recommender.clear();
                 recommender.import_profile(events.clone()).unwrap();

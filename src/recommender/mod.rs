@@ -289,8 +289,8 @@ impl Recommender {
     }
 
     /// The second half: fills the slate from `best`, the `PendingSlate::k` best rows that are not
-    /// [`PendingSlate::removed`] with their scores, best first, ties by row. Rows with a sum over neighbours join them
-    /// here. The slate is written to the log.
+    /// `PendingSlate::removed`, with their scores, best first, ties by row. Rows with a sum over neighbours join
+    /// them here. The slate is written to the log.
     ///
     /// # Errors
     /// `argument` if a row is removed, or if there are fewer rows than slots and more are allowed.

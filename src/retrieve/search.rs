@@ -380,7 +380,7 @@ mod tests {
         for row in (0..n as u32).filter(|row| u64::from(*row) % step == seed % step) {
             let bits = next();
             let sum = ((bits >> 40) as f32 / (1 << 24) as f32 - 0.5) * 8.0;
-            pairs.push((row + (bits % step) as u32, if bits % 9 == 0 { 0.0 } else { sum }));
+            pairs.push((row + (bits % step) as u32, if bits.is_multiple_of(9) { 0.0 } else { sum }));
         }
         Sums::of_rows(&pairs.into_iter().filter(|(row, _)| (*row as usize) < n).collect::<Vec<_>>())
     }

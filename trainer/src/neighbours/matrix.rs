@@ -133,8 +133,8 @@ mod tests {
 
     #[test]
     fn files_fit_their_room() {
-        for items in [3, 300] {
-            let rows = (0..items).map(|i| (0..items as u32).filter(|j| *j != i).map(|j| (j, 1.0)).collect()).collect();
+        for items in [3u32, 300] {
+            let rows = (0..items).map(|i| (0..items).filter(|j| *j != i).map(|j| (j, 1.0)).collect()).collect();
             let matrix = Matrix { rows };
             for room in [0, 600, 5_000, 40_000] {
                 let most = Matrix::fitting(items as usize, room);

@@ -148,7 +148,9 @@ fn cells<T: DataType>(
     let (mut defs, mut reps, mut values) = (Vec::new(), Vec::new(), Vec::new());
     while out.len().max(lists.len()) < rows {
         let left = rows - out.len().max(lists.len());
-        (defs.clear(), reps.clear(), values.clear());
+        defs.clear();
+        reps.clear();
+        values.clear();
         let (records, _, _) = reader.read_records(left.min(piece), Some(&mut defs), Some(&mut reps), &mut values)?;
         if records == 0 {
             break;
