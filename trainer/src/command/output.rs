@@ -135,7 +135,7 @@ mod tests {
         assert!(
             pairs("--x", None).unwrap().is_empty() && pairs("--x", Some("a")).is_err() && pairs("--x", Some("a=inf")).is_err()
         );
-        assert_eq!(baselines("all", Protocol::P3).unwrap().len(), 12);
+        assert_eq!(baselines("all", Protocol::P3).unwrap().len(), 13);
         assert_eq!(baselines("bias,item-mean", Protocol::P2).unwrap(), ["bias", "item-mean"]);
         assert!(baselines("ease,x", Protocol::P3).unwrap_err().is::<Usage>());
         assert!(baselines("ease", Protocol::P2).unwrap_err().is::<Usage>());
