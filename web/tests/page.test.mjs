@@ -37,12 +37,17 @@ const shown = (page) => page.$$eval('#items > li', (cards) => cards.map((card) =
 const renewed = (page, slate) => page.waitForFunction((old) => document.querySelector('#slate').dataset.slate !== old, slate);
 const slateId = (page) => page.getAttribute('#slate', 'data-slate');
 
+/** Does something that draws a slate and waits until the page shows it. */
+async function renewing(page, act) {
+  const before = await slateId(page);
+  await act();
+  await renewed(page, before);
+}
+
 /** Likes the first item of the slate and waits until the page shows as many picks. */
 async function likeFirst(page, picks) {
   await page.waitForSelector('#items > li');
-  const before = await slateId(page);
-  await page.click('#items > li:first-child > .answer .icon');
-  await renewed(page, before);
+  await renewing(page, () => page.click('#items > li:first-child > .answer .icon'));
   await page.waitForFunction((picks) => document.querySelectorAll('#picks li').length === picks, picks);
 }
 
@@ -53,9 +58,7 @@ const settled = (page) => page.evaluate(() => new Promise((done) => requestAnima
 async function pick(page, text, button) {
   await page.fill('#search', text);
   await page.waitForFunction((text) => document.querySelector('#found').dataset.text === text, text);
-  const before = await slateId(page);
-  await page.click(`#found > li:first-child ${button}`);
-  await renewed(page, before);
+  await renewing(page, () => page.click(`#found > li:first-child ${button}`));
 }
 
 /** Saves the log with the page's button. Returns the path of the file. */
@@ -151,26 +154,20 @@ describe('the page', () => {
     await page.goto(server.address);
     await ready(page);
     const fresh = await shown(page);
-    let before = await slateId(page);
-    await page.locator('#epsilon').fill('60');
-    await renewed(page, before);
+    await renewing(page, () => page.locator('#epsilon').fill('60'));
     const measures = await page.$$eval('#items .measures', (all) => all.map((m) => m.textContent));
     assert.ok(
       measures.every((text) => /propensity [\d.]+ %/.test(text)),
       measures[0],
     );
     assert.ok(measures.some((text) => text.includes('explored')) && measures.some((text) => !text.includes('explored')));
-    before = await slateId(page);
-    await page.click('#redraw');
-    await renewed(page, before);
+    await renewing(page, () => page.click('#redraw'));
     for (const [way, name] of [
       ['1', 'softmax'],
       ['2', 'ucb'],
       ['3', 'thompson'],
     ]) {
-      before = await slateId(page);
-      await page.selectOption('#policy', way);
-      await renewed(page, before);
+      await renewing(page, () => page.selectOption('#policy', way));
       const last = readFileSync(await savedLog(page), 'utf8')
         .trim()
         .split('\n')
@@ -178,25 +175,21 @@ describe('the page', () => {
         .at(-1);
       assert.deepEqual([last.policy, last.slots.map((slot) => slot.item)], [name, await shown(page)]);
     }
-    await page.locator('#epsilon').fill('0');
-    await page.waitForFunction((id) => document.querySelector('#items > li').dataset.id === id, fresh[0]);
+    await renewing(page, () => page.locator('#epsilon').fill('0'));
     assert.deepEqual(await shown(page), fresh);
 
     await page.click('#items > li:first-child .measures button');
     await page.waitForSelector('#items > li:first-child .similar li');
     assert.equal(await page.locator('#items > li:first-child .similar li').count(), 5);
 
-    await page.locator('#items > li:first-child > .answer .icon').click();
-    await page.waitForSelector('#picks li');
+    await renewing(page, () => page.locator('#items > li:first-child > .answer .icon').click());
     const picked = await shown(page);
     assert.ok(!picked.includes(fresh[0]));
-    await page.locator('#picks .icon').click();
-    await page.waitForFunction((id) => document.querySelector('#items > li').dataset.id === id, fresh[0]);
+    await renewing(page, () => page.locator('#picks .icon').click());
     assert.deepEqual(await shown(page), fresh, 'a removed pick leaves no trace');
-    await page.locator('#items > li:nth-child(2) > .answer .icon').click();
-    await page.waitForSelector('#picks li');
-    await page.click('#reset');
-    await page.waitForSelector('#picks li', { state: 'detached' });
+    await renewing(page, () => page.locator('#items > li:nth-child(2) > .answer .icon').click());
+    await renewing(page, () => page.click('#reset'));
+    assert.equal(await page.locator('#picks li').count(), 0);
     assert.deepEqual(await shown(page), fresh);
     assert.deepEqual(messages, []);
     await page.close();
