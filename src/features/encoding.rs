@@ -8,7 +8,7 @@ use crate::error::{ErrorKind, Result, range};
 /// The most event types, and the most columns of a table.
 pub const MAX_NAMES: usize = 1024;
 /// The most events that a tower may read and that a profile may keep.
-const MAX_HISTORY: usize = 65_536;
+pub(super) const MAX_HISTORY: usize = 65_536;
 /// The largest sum of the widths of a table's columns: rows of its embedding table.
 const MAX_WIDTH: usize = 1 << 24;
 /// The most slots that one item or one context may give.

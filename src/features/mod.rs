@@ -6,11 +6,14 @@ mod history;
 mod state;
 mod text;
 mod value;
+mod views;
 
 pub use columns::{Bag, ColumnEncoding, ColumnKind};
+use encoding::MAX_HISTORY;
 pub use encoding::{Encoding, EventType, History, MAX_NAMES, TITLE};
 pub use history::{EncodedHistory, RowEvent};
 pub use state::EncodedState;
 pub use text::words;
 pub(crate) use value::shortest;
 pub use value::{Fields, Value};
+pub use views::{Measure, Over, View, Window};
