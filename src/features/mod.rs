@@ -1,5 +1,6 @@
 //! The encoder: it turns raw input into the numbers that the towers read. Training and the page run this same code.
 
+mod aggregate;
 mod columns;
 mod encoding;
 mod history;
@@ -8,6 +9,7 @@ mod text;
 mod value;
 mod views;
 
+pub use aggregate::Shares;
 pub use columns::{Bag, ColumnEncoding, ColumnKind};
 use encoding::MAX_HISTORY;
 pub use encoding::{Encoding, EventType, History, MAX_NAMES, TITLE};

@@ -110,7 +110,27 @@ pub(crate) fn shortest(x: f64) -> String {
     }
 }
 
+/// A value that items can share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Shared<'a> {
+    Text(&'a str),
+    /// The bits of a finite number.
+    Number(u64),
+}
+
 impl Value {
+    /// The values in a cell that items can share: a text, a number, or each member of a set. A dense vector has none.
+    pub(crate) fn shared(&self) -> impl Iterator<Item = Shared<'_>> {
+        let (one, many) = match self {
+            Value::Text(text) => (Some(Shared::Text(text)), &[][..]),
+            // 0 and −0 are equal.
+            Value::Number(x) if x.is_finite() => (Some(Shared::Number((x + 0.0).to_bits())), &[][..]),
+            Value::Set(members) => (None, members.as_slice()),
+            _ => (None, &[][..]),
+        };
+        one.into_iter().chain(many.iter().map(|member| Shared::Text(member))).filter(|shared| *shared != Shared::Text(""))
+    }
+
     /// The value as a finite number; `None` if it is not one.
     pub fn number(&self) -> Option<f64> {
         match self {

@@ -25,34 +25,13 @@ impl Constraint for Caps<'_> {
         let Some(last) = before.last() else { return };
         for (column, most) in self.caps {
             let value = |row: u32| self.catalog.value(column, row).unwrap_or(&Value::Missing);
-            for shared in members(value(*last)) {
-                if before.iter().filter(|row| members(value(**row)).any(|other| other == shared)).count() >= *most {
+            for shared in value(*last).shared() {
+                if before.iter().filter(|row| value(**row).shared().any(|other| other == shared)).count() >= *most {
                     let full: Vec<u32> =
-                        candidates.allowed().iter().filter(|row| members(value(*row)).any(|other| other == shared)).collect();
+                        candidates.allowed().iter().filter(|row| value(*row).shared().any(|other| other == shared)).collect();
                     full.into_iter().for_each(|row| candidates.remove(row));
                 }
             }
         }
     }
-}
-
-/// A value that items can share.
-#[derive(Clone, Copy, PartialEq)]
-enum Shared<'a> {
-    Text(&'a str),
-    Number(f64),
-}
-
-/// The values in a cell. A dense vector has none that items could share.
-fn members(value: &Value) -> impl Iterator<Item = Shared<'_>> {
-    let one = match value {
-        Value::Text(text) => Some(Shared::Text(text)),
-        Value::Number(number) => Some(Shared::Number(*number)),
-        _ => None,
-    };
-    let many = match value {
-        Value::Set(members) => members.as_slice(),
-        _ => &[],
-    };
-    one.into_iter().chain(many.iter().map(|member| Shared::Text(member)))
 }
