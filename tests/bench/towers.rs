@@ -27,7 +27,7 @@ fn main() -> Result<()> {
         let tower = UserTower::start(shape, Config::default().pool_rates, 1);
         for len in [50, 200] {
             let name = format!("{encoder:?}-{len}.onnx").to_lowercase();
-            std::fs::write(args.out.join(name), tower.onnx(len, CONTEXT, &SlotScale::default(), None))?;
+            std::fs::write(args.out.join(name), tower.onnx(len, CONTEXT, &SlotScale::default()))?;
         }
     }
     Ok(())
