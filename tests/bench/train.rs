@@ -29,9 +29,9 @@ fn main() -> Result<()> {
     let base = Config { inputs: vec![], next_weight: 1.0, dropout: 0.2, id_dropout: 0.0, average: 0.0, ..Config::default() };
     let config = match args.model.as_str() {
         // One window of 50 events for each user in an epoch, as the peer has it.
-        "sasrec" => Config { encoder: Encoder::Transformer, window: 51, history_len: 50, batch: 128, hidden: 256, ..base },
+        "sasrec" => Config { encoder: Some(Encoder::Transformer), window: 51, history_len: 50, batch: 128, hidden: 256, ..base },
         // Each epoch uses every training event once.
-        _ => Config { encoder: Encoder::Mean, dim: 32, hidden: 32, window: 10_000, batch: 64, ..base },
+        _ => Config { encoder: Some(Encoder::Mean), dim: 32, hidden: 32, window: 10_000, batch: 64, ..base },
     };
     let watch = Stopwatch::start();
     let run = train(&data, &split, &config, 1, &args.out, TrainOptions { quiet: true, ..TrainOptions::default() })?;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use foretaste_trainer::data::read_folder;
-use foretaste_trainer::evaluate::Stopwatch;
+use foretaste_trainer::evaluate::{Stopwatch, peak_mb};
 use foretaste_trainer::protocols::{Protocol, Split};
 use foretaste_trainer::training::{Config, Space, TrainOptions, search, stop_on_ctrl_c, train};
 
@@ -69,6 +69,7 @@ pub fn run(args: Args) -> Result<()> {
     let mut options = TrainOptions { resume: args.resume, quiet: args.quiet, rivals: true, track: args.track.as_deref() };
     if args.search {
         let space = Space::read(args.config.as_deref())?;
+        config = config.arms(args.protocol).0;
         config = search(&data, &split, (&config, &space), args.seed, &args.out, options)?;
         options.resume = true;
     }
@@ -76,7 +77,7 @@ pub fn run(args: Args) -> Result<()> {
     if !args.quiet {
         let (wall, cpu) = watch.seconds();
         let figures: String = run.card.metrics.iter().map(|(name, x)| format!(", {name} {x:.4}")).collect();
-        eprintln!("trained in {wall:.1} s ({cpu:.1} CPU s){figures}: {}", args.out.display());
+        eprintln!("trained in {wall:.1} s ({cpu:.1} CPU s, {:.0} MB){figures}: {}", peak_mb(), args.out.display());
     }
     Ok(())
 }

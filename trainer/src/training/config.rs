@@ -40,8 +40,9 @@ pub struct Config {
     pub dim: usize,
     /// Width of the user tower's perceptron, 1 or more. A wide one can combine more and makes the tower's file larger.
     pub hidden: usize,
-    /// What reads the history: `pools`, `mean`, `sum`, `gru` or `transformer`. `mean` and `sum` ignore the order.
-    pub encoder: Encoder,
+    /// What reads the history: `pools`, `mean`, `sum`, `gru` or `transformer`. `mean` and `sum` ignore the order. Absent:
+    /// pools or a sum, whichever is better on validation, with the settings that fit it.
+    pub encoder: Option<Encoder>,
     /// A factorisation from whose item vectors the items' own start: `svd`, `ials` or `ease`. Absent: random ones.
     pub start: Option<Factors>,
     /// Whether the items' own vectors stay as they start. What their columns add is learnt all the same.
@@ -134,7 +135,7 @@ impl Default for Config {
         Config {
             dim: 64,
             hidden: 256,
-            encoder: Encoder::Pools,
+            encoder: Some(Encoder::Pools),
             start: None,
             frozen: false,
             untied: false,
@@ -172,30 +173,62 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The settings of a protocol, chosen on validation of MovieLens 100K (`src/docs/training.md`).
+    /// The settings of a protocol, chosen on validation of MovieLens 100K (`src/docs/training.md`). None of them names an
+    /// encoder.
     ///
     /// P3 and P5 ask for the next item alone, so more of the target lies on it. P1 and P2 split at random, so order
-    /// tells little: events are hidden at random, the history is a sum, and the regularisation is strong.
+    /// tells little.
     pub fn of(protocol: Protocol) -> Config {
+        let usual = Config { encoder: None, ..Config::default() };
         match protocol {
             Protocol::P3 => Config { hidden: 512, window: 400, horizon: 10, ..Config::of(Protocol::P5) },
-            Protocol::P5 => Config { next_weight: 0.6, average: 0.99, ..Config::default() },
-            Protocol::P1 | Protocol::P2 => Config {
-                encoder: Encoder::Sum,
-                untied: protocol == Protocol::P1,
-                held_out: 0.3,
-                window: 1000,
-                history_len: 1000,
-                dropout: 0.5,
-                weight_decay: 2.0,
-                average: 0.998,
-                max_epochs: 300,
-                patience: 20,
-                rating_weight: if protocol == Protocol::P2 { 10.0 } else { 0.0 },
-                ..Config::default()
-            },
-            _ => Config::default(),
+            Protocol::P5 => Config { next_weight: 0.6, average: 0.99, ..usual },
+            Protocol::P1 => Config { untied: true, ..usual.without_order() },
+            Protocol::P2 => Config { rating_weight: 10.0, ..usual.without_order() },
+            _ => usual,
         }
+    }
+
+    /// For histories whose order tells little: the tower reads a sum over long ones, hidden events have to be found, and
+    /// the regularisation is strong.
+    fn without_order(self) -> Config {
+        Config {
+            held_out: 0.3,
+            window: 1000,
+            history_len: 1000,
+            dropout: 0.5,
+            weight_decay: 2.0,
+            average: 0.998,
+            max_epochs: 300,
+            patience: 20,
+            ..self
+        }
+    }
+
+    /// The settings to train with, each with an encoder. If these name none, there are two, the ones that fit the protocol
+    /// first: pools, which know the order, and a sum, which does not. Each has the settings that fit it; those that
+    /// differ from the protocol's stay as they are.
+    pub fn arms(&self, protocol: Protocol) -> (Config, Option<Config>) {
+        if self.encoder.is_some() {
+            return (self.clone(), None);
+        }
+        let usual = Config::of(protocol);
+        let has_order = usual.held_out == 0.0;
+        let encoders = if has_order { [Encoder::Pools, Encoder::Sum] } else { [Encoder::Sum, Encoder::Pools] };
+        let other = match has_order {
+            true => usual.clone().without_order(),
+            false => Config { rating_weight: usual.rating_weight, ..Config::default() },
+        };
+        let [first, second] = encoders.map(Some);
+        (Config { encoder: first, ..self.clone() }, self.moved(&usual, &Config { encoder: second, ..other }))
+    }
+
+    /// These settings, where they are those of `from` replaced by those of `to`; `None` if they do not fit together.
+    fn moved(&self, from: &Config, to: &Config) -> Option<Config> {
+        let table = |config: &Config| toml::Table::try_from(config).ok();
+        let (own, from, to) = (table(self)?, table(from)?, table(to)?);
+        let changed = to.into_iter().filter(|(name, value)| from.get(name) != Some(value) && from.get(name) == own.get(name));
+        self.with(&changed.collect()).ok()
     }
 
     /// The settings of a protocol, replaced by those that a TOML file has.
@@ -233,7 +266,7 @@ impl Config {
 
     fn check(&self) -> Result<()> {
         ensure!((1..=MAX_DIM).contains(&self.dim), "dim: expected 1 to {MAX_DIM}, got {}", self.dim);
-        let divides = self.encoder != Encoder::Transformer || self.dim.is_multiple_of(HEADS);
+        let divides = self.encoder != Some(Encoder::Transformer) || self.dim.is_multiple_of(HEADS);
         ensure!(divides, "dim: expected a multiple of the transformer's {HEADS} heads, got {}", self.dim);
         let counts = [
             ("hidden", self.hidden),
@@ -306,6 +339,26 @@ mod tests {
             let error = format!("{:#}", read(text).unwrap_err());
             let got = text.rsplit(' ').next().unwrap().replace('\'', "\"");
             assert!(error.ends_with(&format!("preset: expected `two-feature` or `full`, got {got}")), "{error}");
+        }
+    }
+
+    #[test]
+    fn without_an_encoder_two_are_compared_and_own_settings_stay() {
+        let (pools, sum) = read("dropout = 0.1\nbatch = 8").unwrap().arms(Protocol::P3);
+        let own = Config { dropout: 0.1, batch: 8, ..Config::of(Protocol::P3) };
+        assert_eq!(pools, Config { encoder: Some(Encoder::Pools), ..own.clone() });
+        let sum = sum.unwrap();
+        assert_eq!(sum, Config { encoder: Some(Encoder::Sum), dropout: 0.1, ..own.clone().without_order() });
+        assert_eq!((sum.hidden, sum.held_out, sum.window), (512, 0.3, 1000));
+        // Protocols without an order have the sum first, and their own settings stay too.
+        let (sum, pools) = Config::of(Protocol::P2).arms(Protocol::P2);
+        assert_eq!((sum.encoder, sum.held_out, sum.rating_weight), (Some(Encoder::Sum), 0.3, 10.0));
+        assert_eq!(pools, Some(Config { rating_weight: 10.0, ..Config::default() }));
+        let (sum, pools) = Config::of(Protocol::P1).arms(Protocol::P1);
+        assert_eq!((sum.untied, pools), (true, Some(Config::default())));
+        // Nothing is compared if an encoder is named, or if the other's settings do not fit.
+        for text in ["encoder = 'gru'", "history_cap = 500"] {
+            assert_eq!(read(text).unwrap().arms(Protocol::P3).1, None, "{text}");
         }
     }
 

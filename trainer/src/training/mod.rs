@@ -4,6 +4,7 @@
 mod candidates;
 mod config;
 mod curve;
+mod encoders;
 mod encoding;
 mod example;
 mod neighbours;
@@ -73,7 +74,8 @@ pub struct TrainOptions<'a> {
 /// Trains both towers on a split and writes the run to the folder `out`, which has a checkpoint until the training is
 /// done.
 ///
-/// Validation chooses the number of epochs, by NDCG@100 or, for P2, by RMSE. If the split has a `refit` part, the
+/// Validation chooses the number of epochs and, if the settings name none, the encoder, by NDCG@100 or, for P2, by RMSE.
+/// If the split has a `refit` part, the
 /// towers are then trained again on train and validation for that number of epochs. Equal data, settings and seed give
 /// equal bytes.
 ///
@@ -83,7 +85,8 @@ pub struct TrainOptions<'a> {
 /// - `resume` is set and the checkpoint belongs to other data, settings or seed.
 /// - Ctrl-C stopped the training. The last checkpoint is kept.
 pub fn train(data: &Dataset, split: &Split, config: &Config, seed: u64, out: &Path, options: TrainOptions) -> Result<Run> {
-    train_on(None, data, split, config, seed, out, options)
+    let (config, resume) = encoders::choose(data, split, config, seed, out, options)?;
+    train_on(None, data, split, &config, seed, out, TrainOptions { resume, ..options })
 }
 
 /// An earlier run that a training starts from.
@@ -110,6 +113,7 @@ pub fn train_on(
     out: &Path,
     options: TrainOptions,
 ) -> Result<Run> {
+    let config = &config.arms(split.protocol).0;
     let mut known = Fitted::new(data, split, config)?;
     if let Some(Base { run, items_only: true }) = base {
         let Encoding { context, history, .. } = run.card.encoding.clone();
@@ -191,7 +195,7 @@ fn probe(
     let trainer = Trainer::new(data, split, config, seed, &known, out)?;
     let mut state = trainer.state(split, options)?;
     let metric = trainer.validation.metric();
-    trainer.run(&mut state, &split.train, epochs, &mut Progress::new(true, metric))?;
+    trainer.run(&mut state, &split.train, epochs, &mut Progress::new(options.quiet, metric))?;
     Ok((metric, state.best.unwrap_or(f64::NEG_INFINITY)))
 }
 
@@ -284,8 +288,8 @@ impl<'a> Trainer<'a> {
             let start = factors.vectors(self.data.items.len(), split, sequences, self.config.dim, &quality)?;
             items.start_from(&start);
         }
-        let shape =
-            UserShape::of(self.encoding, self.config.encoder, self.config.dim, self.config.hidden, self.ratings.is_some());
+        let encoder = self.config.encoder.context("the settings name no encoder")?;
+        let shape = UserShape::of(self.encoding, encoder, self.config.dim, self.config.hidden, self.ratings.is_some());
         let mut user = UserTower::start(shape, self.config.pool_rates, mix(self.seed, 2));
         if let Some(ratings) = self.ratings {
             user.start_ratings(ratings.moments, &ratings.by_row);

@@ -89,8 +89,8 @@ impl Run {
         let catalog: CatalogFile = read_json(&folder.join(CATALOG))?;
         let (dim, encoding) = (card.config.dim, &card.encoding);
         let mut items = ItemTower::zeros(dim, catalog.ids.len(), encoding.item_width(), card.config.untied);
-        let mut user =
-            UserTower::zeros(UserShape::of(encoding, card.config.encoder, dim, card.config.hidden, card.ratings.is_some()));
+        let encoder = card.config.encoder.with_context(|| format!("{}: no encoder", folder.join(CARD).display()))?;
+        let mut user = UserTower::zeros(UserShape::of(encoding, encoder, dim, card.config.hidden, card.ratings.is_some()));
         let numbers = Numbers::read(&folder.join(TOWERS))?;
         for (prefix, layout, flat) in [("item", &items.layout, &mut items.numbers), ("user", &user.layout, &mut user.numbers)] {
             let mut at = 0;

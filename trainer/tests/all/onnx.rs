@@ -29,7 +29,7 @@ fn the_checker_passes_and_onnxruntime_agrees() {
         let data = common::generated(folder.path(), 100, 40, 2000);
         let split = Split::of(&data, Protocol::All, None).unwrap();
         let untied = encoder == Sum;
-        let config = Config { encoder, untied, rating_weight, max_epochs: 5, ..common::small() };
+        let config = Config { encoder: Some(encoder), untied, rating_weight, max_epochs: 5, ..common::small() };
         let run = common::trained(&data, &split, &config, folder.path());
         let expected = folder.path().join("expected.json");
         std::fs::write(&expected, expected_numbers(&run, &folder.path().join("bundle")).to_string()).unwrap();

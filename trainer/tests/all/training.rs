@@ -340,6 +340,29 @@ fn a_search_ends_as_a_training_of_the_settings_that_it_chose() {
     assert_eq!(files(&work.path().join("alone"))["towers.safetensors"], files(&out)["towers.safetensors"]);
 }
 
+/// Without an encoder in the settings two are compared, and the run is that of a training with the better one alone.
+#[test]
+fn the_encoder_that_is_better_on_validation_is_taken() {
+    let f = fixture();
+    let work = tempfile::tempdir().unwrap();
+    let quiet = TrainOptions { quiet: true, ..TrainOptions::default() };
+    let train = |config: &Config, out: &str, resume: bool| {
+        train(&f.data, &f.split, config, 3, &work.path().join(out), TrainOptions { resume, ..quiet }).unwrap()
+    };
+    let open = Config { encoder: None, max_epochs: 4, ..common::small() };
+    let (pools, sum) = open.arms(Protocol::P4);
+    let alone = [pools, sum.unwrap()].map(|config| {
+        let run = train(&config, "alone", false);
+        (run.card.metrics["valid_ndcg@100_towers"], run, config)
+    });
+    let run = train(&open, "run", false);
+    let better = &alone[usize::from(alone[1].0 > 1.005 * alone[0].0)];
+    assert_eq!((&run.card.config, &run), (&better.2, &better.1));
+    let out = files(&work.path().join("run"));
+    assert!(train(&open, "run", true) == run && files(&work.path().join("run")) == out, "a finished one is not done again");
+    assert!(!work.path().join("run/encoders").exists());
+}
+
 /// Compares a run of one epoch with the whole training, and the whole training with itself.
 #[test]
 fn compare_says_which_run_is_better() {
