@@ -88,6 +88,12 @@ pub(super) fn choose(
     Ok((chosen.clone(), true))
 }
 
+/// Removes the choice once the training is done.
+pub(super) fn forget(out: &Path) {
+    // Like a checkpoint, it does no harm if it stays.
+    _ = std::fs::remove_file(out.join(CHOICE));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

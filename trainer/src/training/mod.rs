@@ -86,7 +86,9 @@ pub struct TrainOptions<'a> {
 /// - Ctrl-C stopped the training. The last checkpoint is kept.
 pub fn train(data: &Dataset, split: &Split, config: &Config, seed: u64, out: &Path, options: TrainOptions) -> Result<Run> {
     let (config, resume) = encoders::choose(data, split, config, seed, out, options)?;
-    train_on(None, data, split, &config, seed, out, TrainOptions { resume, ..options })
+    let run = train_on(None, data, split, &config, seed, out, TrainOptions { resume, ..options })?;
+    encoders::forget(out);
+    Ok(run)
 }
 
 /// An earlier run that a training starts from.

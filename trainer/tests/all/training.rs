@@ -284,7 +284,7 @@ fn the_exposure_curve_goes_on_from_the_figures() {
     assert!(number(5, "tail") > number(0, "tail") && fs::read_to_string(page).unwrap().contains("What more exposure costs"));
 }
 
-/// Ctrl-C keeps the last checkpoint, and `--resume` reaches the same bytes.
+/// Ctrl-C keeps the last checkpoint, and `--resume` reaches the same bytes, also while encoders are compared.
 #[cfg(unix)]
 #[test]
 fn a_stopped_training_goes_on_to_the_same_run() {
@@ -292,26 +292,35 @@ fn a_stopped_training_goes_on_to_the_same_run() {
     let work = tempfile::tempdir().unwrap();
     let config = work.path().join("small.toml");
     let small = "dim = 16\nhidden = 32\nhistory_len = 30\nhistory_cap = 100\nwindow = 40\nmax_epochs = 15\nrating_weight = 1.0\n";
-    fs::write(&config, small).unwrap();
-    let run = work.path().join("run");
-    let command = || {
+    let command = |run: &Path| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_foretaste"));
         command.args(["train", "--quiet", "--protocol", "p4", "--fold", "0", "--seed", "3", "--data"]);
-        command.arg(f.folder.path().join("data")).arg("--config").arg(&config).arg("--out").arg(&run);
+        command.arg(f.folder.path().join("data")).arg("--config").arg(&config).arg("--out").arg(run);
         command
     };
-    let mut child = command().stderr(std::process::Stdio::piped()).spawn().unwrap();
-    while !run.join("checkpoint.safetensors").exists() {
-        assert!(child.try_wait().unwrap().is_none(), "it ended before its first checkpoint");
-        std::thread::sleep(std::time::Duration::from_millis(2));
+    for (encoder, place) in [("encoder = 'pools'", "."), ("", "encoders/pools"), ("", "encoders/sum"), ("", ".")] {
+        fs::write(&config, format!("{small}{encoder}")).unwrap();
+        let (run, undisturbed) = (work.path().join("run"), work.path().join("undisturbed"));
+        if !encoder.is_empty() {
+            fs::create_dir(&undisturbed).unwrap();
+            files(&f.folder.path().join("run")).iter().for_each(|(name, bytes)| fs::write(undisturbed.join(name), bytes).unwrap());
+        } else if place == "encoders/pools" {
+            assert!(command(&undisturbed).status().unwrap().success());
+        }
+        let mut child = command(&run).stderr(std::process::Stdio::piped()).spawn().unwrap();
+        while !run.join(place).join("checkpoint.safetensors").exists() {
+            assert!(child.try_wait().unwrap().is_none(), "it ended before its first checkpoint");
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+        let stopped = child.wait_with_output().unwrap();
+        assert_eq!(stopped.status.code(), Some(1));
+        assert!(String::from_utf8_lossy(&stopped.stderr).contains("--resume"));
+        assert!(!run.join("run.json").exists());
+        assert!(command(&run).arg("--resume").status().unwrap().success());
+        assert!(files(&run) == files(&undisturbed), "other bytes: {encoder}, {place}");
+        fs::remove_dir_all(&run).unwrap();
     }
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
-    let stopped = child.wait_with_output().unwrap();
-    assert_eq!(stopped.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&stopped.stderr).contains("--resume"));
-    assert!(!run.join("run.json").exists());
-    assert!(command().arg("--resume").status().unwrap().success());
-    assert!(files(&run) == files(&f.folder.path().join("run")), "other bytes");
 }
 
 /// The search continues its best trial to the same towers as a training with these settings alone.
@@ -358,9 +367,7 @@ fn the_encoder_that_is_better_on_validation_is_taken() {
     let run = train(&open, "run", false);
     let better = &alone[usize::from(alone[1].0 > 1.005 * alone[0].0)];
     assert_eq!((&run.card.config, &run), (&better.2, &better.1));
-    let out = files(&work.path().join("run"));
-    assert!(train(&open, "run", true) == run && files(&work.path().join("run")) == out, "a finished one is not done again");
-    assert!(!work.path().join("run/encoders").exists());
+    assert!(["encoders", "encoder.json"].iter().all(|name| !work.path().join("run").join(name).exists()));
 }
 
 /// Compares a run of one epoch with the whole training, and the whole training with itself.
