@@ -35,6 +35,10 @@ pub struct Request {
     /// Whether the neighbours of the history's items add to scores. Absent: they do, unless there is a `vector`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub neighbours: Option<bool>,
+    /// Whether the ranker orders the items that retrieval finds. Absent: it does, unless there is a `vector`. Without a
+    /// ranker in the bundle this changes nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rank: Option<bool>,
     /// Ids of items that must not be shown.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<String>,
@@ -53,8 +57,8 @@ pub struct Request {
 impl Default for Request {
     fn default() -> Self {
         let (context, exclude, diversity, caps, explore, effort) = Default::default();
-        let (time, tz_offset_min, vector, neighbours) = Default::default();
-        Request { k: 10, context, time, tz_offset_min, vector, neighbours, exclude, diversity, caps, explore, effort }
+        let (time, tz_offset_min, vector, neighbours, rank) = Default::default();
+        Request { k: 10, context, time, tz_offset_min, vector, neighbours, rank, exclude, diversity, caps, explore, effort }
     }
 }
 
@@ -120,7 +124,8 @@ pub struct Item {
     pub id: String,
     /// Title, if the catalog has one.
     pub title: Option<String>,
-    /// Score of the model in logits; the cosine in the results of `similar`, the bias in those of `find`.
+    /// Score of the model in logits, of the ranker where one took part; the cosine in the results of `similar`, the
+    /// bias in those of `find`.
     pub score: f32,
     /// The rating that the visitor would give, if the bundle predicts ratings; absent in lists that no visitor takes
     /// part in.
@@ -147,6 +152,8 @@ pub struct Timings {
     pub filter: f64,
     /// The search.
     pub score: f64,
+    /// Ranking the candidates; 0 without a ranker.
+    pub rank: f64,
     /// Drawing the slots.
     pub slate: f64,
     /// The propensities of the slots.

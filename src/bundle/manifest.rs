@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::hash::short_hash;
 use super::neighbours::NeighbourWeights;
+use super::ranker::RankerSpec;
 use crate::error::{ErrorKind, Result, range};
 use crate::features::Encoding;
 use crate::json::from_json;
@@ -30,8 +31,12 @@ pub const MAX_DIM: usize = 512;
 pub const HISTORY_VECTORS: &str = "inputs";
 /// The feature of neighbours files and of the role of these files.
 pub const NEIGHBOURS: &str = "neighbours";
+/// The feature of a ranker and of the role of its graph.
+pub const RANKER: &str = "ranker";
+/// The role of files with values of items that the ranker reads.
+pub const FEATURES: &str = "features";
 /// Features of this build that a bundle may require.
-pub const KNOWN_FEATURES: &[&str] = &[HISTORY_VECTORS, NEIGHBOURS];
+pub const KNOWN_FEATURES: &[&str] = &[HISTORY_VECTORS, NEIGHBOURS, RANKER];
 
 /// The manifest. Unknown keys are refused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -62,6 +67,9 @@ pub struct Manifest {
     /// How events count in sums over neighbours, if the bundle has neighbours files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub neighbours: Option<NeighbourWeights>,
+    /// What the ranker reads and what its outputs mean, if the bundle has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranker: Option<RankerSpec>,
     /// Figures of the model card, by metric name.
     #[serde(default)]
     pub metrics: BTreeMap<String, f64>,
@@ -79,13 +87,13 @@ pub struct Manifest {
 pub struct FileEntry {
     /// A plain file name, beside the manifest.
     pub path: String,
-    /// One of `user_tower`, `item_tower`, `ranker`, `items`, `catalog`, `neighbours` or `golden`.
+    /// One of `user_tower`, `item_tower`, `ranker`, `items`, `catalog`, `neighbours`, `features` or `golden`.
     pub role: String,
     /// Length in bytes.
     pub bytes: u64,
     /// SHA-256, lower-case hexadecimal.
     pub sha256: String,
-    /// Rows, for item files, catalogs and neighbours files.
+    /// Rows, for item files, catalogs, neighbours files and those of role `features`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<usize>,
     /// The feature that the file belongs to, if any. A reader that does not know the feature skips the file.
@@ -136,7 +144,7 @@ fn total<'a>(files: impl Iterator<Item = &'a FileEntry>) -> u64 {
 }
 
 /// Roles of files in format version 1.
-pub const ROLES: &[&str] = &["user_tower", "item_tower", "ranker", "items", "catalog", "golden"];
+pub const ROLES: &[&str] = &["user_tower", "item_tower", "items", "catalog", "golden"];
 
 impl Manifest {
     /// Reads and checks a manifest.
@@ -175,15 +183,25 @@ impl Manifest {
         self.used_files().filter(move |f| f.role == role)
     }
 
-    /// The lengths of the inputs of both graphs.
+    /// The lengths of the inputs and outputs of all graphs.
     pub fn shapes(&self) -> Shapes {
         let (context, item) = (self.encoding.context_slots(), self.encoding.item_slots());
-        Shapes { dim: self.dim, len: self.encoding.history.len, context, item }
+        let (ranker, heads) = self.ranker.as_ref().map_or((0, 0), |ranker| (ranker.slots(), ranker.heads.len()));
+        Shapes { dim: self.dim, len: self.encoding.history.len, context, item, ranker, heads, ..Shapes::default() }
     }
 
     /// Whether the item files have separate vectors for the history.
     pub fn has_history_vectors(&self) -> bool {
-        self.features.required.iter().any(|name| name == HISTORY_VECTORS)
+        self.requires(HISTORY_VECTORS)
+    }
+
+    /// Whether there are files with values of items for the ranker.
+    pub fn has_features(&self) -> bool {
+        self.ranker.as_ref().is_some_and(RankerSpec::has_tables)
+    }
+
+    fn requires(&self, feature: &str) -> bool {
+        self.features.required.iter().any(|name| name == feature)
     }
 
     /// Estimate of the memory that the rows and catalogs of the open bundle take, in bytes.
@@ -191,7 +209,7 @@ impl Manifest {
         // Item files stay as they are, plus about ten bytes a row. A catalog takes a few times its length as JSON; the
         // reader refuses one that takes more than a bundle may.
         let sum = |role| total(self.files_of(role));
-        (sum("items").saturating_add(sum(NEIGHBOURS)))
+        (sum("items").saturating_add(sum(NEIGHBOURS)).saturating_add(sum(FEATURES)))
             .saturating_add(10 * self.items as u64)
             .saturating_add(sum("catalog").saturating_mul(3))
     }
@@ -252,19 +270,25 @@ impl Manifest {
         if let Some(file) = self.used_files().find(|file| file.bytes > MAX_FILE_BYTES) {
             return Err(ErrorKind::Limit { limit: MAX_FILE_BYTES, got: file.bytes }.at(part(&file.path)));
         }
-        for (role, least, most) in [("user_tower", 1, 1), ("item_tower", 1, 1), ("golden", 1, 1), ("ranker", 0, 1)] {
-            let got = self.files_of(role).count();
-            if got < least || got > most {
-                return Err(range(&format!("{least} to {most} files of role {role}"), got).at(part("files")));
+        for (name, is_there) in [(NEIGHBOURS, self.neighbours.is_some()), (RANKER, self.ranker.is_some())] {
+            if is_there != self.requires(name) {
+                return Err(ErrorKind::Malformed(format!("the feature `{name}` needs the key of that name")).at(part(name)));
             }
         }
-        let is_required = self.features.required.iter().any(|name| name == NEIGHBOURS);
-        if is_required != self.neighbours.is_some() {
-            return Err(ErrorKind::Malformed("the feature `neighbours` needs the key of that name".into()).at(part(NEIGHBOURS)));
+        let rankers = usize::from(self.ranker.is_some());
+        for (role, wanted) in [("user_tower", 1), ("item_tower", 1), ("golden", 1), (RANKER, rankers)] {
+            let got = self.files_of(role).count();
+            if got != wanted {
+                return Err(range(&format!("{wanted} files of role {role}"), got).at(part("files")));
+            }
         }
-        for (role, wanted) in
-            [("items", self.items), ("catalog", self.items), (NEIGHBOURS, if is_required { self.items } else { 0 })]
-        {
+        let rows_if = |is_there: bool| if is_there { self.items } else { 0 };
+        for (role, wanted) in [
+            ("items", self.items),
+            ("catalog", self.items),
+            (NEIGHBOURS, rows_if(self.neighbours.is_some())),
+            (FEATURES, rows_if(self.has_features())),
+        ] {
             let mut rows = 0usize;
             for file in self.files_of(role) {
                 match file.rows {
@@ -283,6 +307,9 @@ impl Manifest {
             return Err(range("finite numbers, least below most", "others").at(part("ratings")));
         }
         self.encoding.check().map_err(|e| e.within("manifest.json"))?;
-        self.neighbours.as_ref().map_or(Ok(()), |n| n.check(&self.encoding.history).map_err(|e| e.within(&part(NEIGHBOURS))))
+        if let Some(neighbours) = &self.neighbours {
+            neighbours.check(&self.encoding.history).map_err(|e| e.within(&part(NEIGHBOURS)))?;
+        }
+        self.ranker.as_ref().map_or(Ok(()), |ranker| ranker.check(&self.encoding).map_err(|e| e.within(&part(RANKER))))
     }
 }

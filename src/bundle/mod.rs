@@ -7,6 +7,7 @@ mod lift;
 mod manifest;
 mod neighbours;
 mod open;
+mod ranker;
 mod reader;
 mod rows;
 mod safetensors;
@@ -21,10 +22,11 @@ pub(crate) use hash::short_hash;
 pub use item_file::ItemFile;
 pub use lift::{BiasCodes, Lift, Lifted};
 pub use manifest::{
-    FORMAT_VERSION, Features, FileEntry, HISTORY_VECTORS, MAX_DIM, MAX_MANIFEST_BYTES, MAX_ROWS_PER_FILE, Manifest, NEIGHBOURS,
-    RatingRange, TrainedOn,
+    FEATURES, FORMAT_VERSION, Features, FileEntry, HISTORY_VECTORS, MAX_DIM, MAX_MANIFEST_BYTES, MAX_ROWS_PER_FILE, Manifest,
+    NEIGHBOURS, RANKER, RatingRange, TrainedOn,
 };
 pub use neighbours::{NARROW_ROWS, NeighbourFile, NeighbourWeights, Neighbours};
 pub use open::Graphs;
+pub use ranker::{Calibration, FeatureFile, FeatureTables, Head, RankerSpec, Source};
 pub use reader::{Bundle, BundleReader, DEFAULT_MAX_BYTES};
 pub use rows::Rows;

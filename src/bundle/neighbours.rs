@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use super::rows::starts;
 use super::safetensors::Header;
 use crate::error::{ErrorKind, Result, range};
 use crate::features::History;
@@ -149,11 +150,7 @@ pub struct Neighbours {
 impl Neighbours {
     /// Files in row order.
     pub fn new(files: Vec<NeighbourFile>) -> Neighbours {
-        let mut starts = vec![0];
-        starts.extend(files.iter().scan(0, |sum, file| {
-            *sum += file.len as u32;
-            Some(*sum)
-        }));
+        let starts = starts(files.iter().map(|file| file.len));
         Neighbours { files, starts }
     }
 

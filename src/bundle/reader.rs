@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use super::hash::{hexadecimal, sha256};
-use super::{Catalog, CatalogFile, FileEntry, ItemFile, Manifest, NEIGHBOURS, NeighbourFile, Neighbours, Rows};
+use super::{
+    Catalog, CatalogFile, FEATURES, FeatureFile, FeatureTables, FileEntry, ItemFile, Manifest, NEIGHBOURS, NeighbourFile,
+    Neighbours, Rows,
+};
 use crate::error::{ErrorKind, Result};
 use crate::json::from_json_within;
 
@@ -30,6 +33,7 @@ enum Part {
     Items(ItemFile),
     Catalog(CatalogFile),
     Neighbours(NeighbourFile),
+    Features(FeatureFile),
 }
 
 /// A file whose bytes are still arriving.
@@ -68,6 +72,8 @@ pub struct Bundle {
     pub catalog: Catalog,
     /// Neighbours of all items; `None` if the bundle has none, or as long as they are not there.
     pub neighbours: Option<Neighbours>,
+    /// Values of all items that the ranker reads; `None` if the bundle has none, or as long as they are not there.
+    pub features: Option<FeatureTables>,
 }
 
 impl BundleReader {
@@ -159,6 +165,12 @@ impl BundleReader {
                 let file = NeighbourFile::new(bytes, rows, self.manifest.items).map_err(|e| e.within(path))?;
                 self.parts.push((path.into(), Part::Neighbours(file)));
             }
+            FEATURES => {
+                if let Some(ranker) = &self.manifest.ranker {
+                    let file = FeatureFile::new(bytes, rows, ranker, &self.manifest.encoding).map_err(|e| e.within(path))?;
+                    self.parts.push((path.into(), Part::Features(file)));
+                }
+            }
             _ => {}
         }
         Ok(())
@@ -198,8 +210,8 @@ impl BundleReader {
         Rows::new(self.manifest.dim, files)
     }
 
-    /// Opens the bundle. Only item files and catalogs must have arrived. Neighbours may follow, see
-    /// [`BundleReader::neighbours`].
+    /// Opens the bundle. Only item files and catalogs must have arrived. Neighbours and values for the ranker may
+    /// follow, see [`BundleReader::neighbours`] and [`BundleReader::features`].
     ///
     /// # Errors
     /// `missing` for an item file or a catalog that has not arrived; `length`, `limit` and `malformed` for catalogs
@@ -216,7 +228,8 @@ impl BundleReader {
         }
         catalog.check()?;
         let rows = Rows::new(self.manifest.dim, files);
-        Ok(Bundle { manifest: self.manifest.clone(), rows, catalog, neighbours: self.neighbours().ok() })
+        let (neighbours, features) = (self.neighbours().ok(), self.features().ok());
+        Ok(Bundle { manifest: self.manifest.clone(), rows, catalog, neighbours, features })
     }
 
     /// The neighbours of all items, once their files have arrived.
@@ -224,19 +237,28 @@ impl BundleReader {
     /// # Errors
     /// `missing` for a file that has not arrived, or if the bundle has no neighbours. What has arrived is kept.
     pub fn neighbours(&mut self) -> Result<Neighbours> {
-        let paths: Vec<String> = self.manifest.files_of(NEIGHBOURS).map(|file| file.path.clone()).collect();
-        let is_there = |path: &String| self.parts.iter().any(|(name, part)| name == path && matches!(part, Part::Neighbours(_)));
-        if let Some(path) = paths.iter().find(|path| !is_there(path)) {
-            return Err(ErrorKind::Missing.at(path.clone()));
+        let file = |part| if let Part::Neighbours(file) = part { Some(file) } else { None };
+        Ok(Neighbours::new(self.followed(NEIGHBOURS, file)?))
+    }
+
+    /// The values of all items that the ranker reads, once their files have arrived.
+    ///
+    /// # Errors
+    /// `missing` for a file that has not arrived, or if the bundle has no such values. What has arrived is kept.
+    pub fn features(&mut self) -> Result<FeatureTables> {
+        let file = |part| if let Part::Features(file) = part { Some(file) } else { None };
+        Ok(FeatureTables::new(self.followed(FEATURES, file)?))
+    }
+
+    /// The files of one role, in row order, if all have arrived.
+    fn followed<T>(&mut self, role: &str, file: impl Fn(Part) -> Option<T>) -> Result<Vec<T>> {
+        let paths: Vec<String> = self.manifest.files_of(role).map(|file| file.path.clone()).collect();
+        let is_there = |path: &String| self.parts.iter().any(|(name, part)| name == path && !matches!(part, Part::Arriving(_)));
+        match paths.iter().find(|path| !is_there(path)) {
+            Some(path) => Err(ErrorKind::Missing.at(path.clone())),
+            None if paths.is_empty() => Err(ErrorKind::Missing.at(role)),
+            None => Ok(paths.iter().filter_map(|path| self.take(path).and_then(&file)).collect()),
         }
-        if paths.is_empty() {
-            return Err(ErrorKind::Missing.at(NEIGHBOURS));
-        }
-        let part = |path: &String| match self.take(path) {
-            Some(Part::Neighbours(file)) => Some(file),
-            _ => None,
-        };
-        Ok(Neighbours::new(paths.iter().filter_map(part).collect()))
     }
 }
 

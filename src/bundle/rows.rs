@@ -18,14 +18,19 @@ pub struct Rows {
     typical_length: OnceLock<f64>,
 }
 
+/// First row of each file, and the number of all rows.
+pub(super) fn starts(lengths: impl Iterator<Item = usize>) -> Vec<u32> {
+    let ends = lengths.scan(0, |sum, len| {
+        *sum += len as u32;
+        Some(*sum)
+    });
+    std::iter::once(0).chain(ends).collect()
+}
+
 impl Rows {
     /// Files of `dim` dimensions, in row order.
     pub(super) fn new(dim: usize, files: Vec<ItemFile>) -> Rows {
-        let mut starts = vec![0];
-        starts.extend(files.iter().scan(0, |sum, f| {
-            *sum += f.len() as u32;
-            Some(*sum)
-        }));
+        let starts = starts(files.iter().map(ItemFile::len));
         let planes = files.iter().all(ItemFile::has_planes);
         let bias_codes = planes.then(|| {
             let biases: Vec<f32> = files.iter().flat_map(|f| f.scales_and_biases().iter().map(|w| w[1])).collect();

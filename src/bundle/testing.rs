@@ -1,7 +1,15 @@
-//! Item files for tests, made from vectors.
+//! Files and bundles for tests.
+
+use std::sync::Arc;
+
+use include_dir::{Dir, include_dir};
 
 use super::item_file::{ItemFile, Parts};
+use super::ranker::{FeatureFile, FeatureTables, RankerSpec};
 use super::rows::Rows;
+use super::{Bundle, FileEntry, NeighbourFile, NeighbourWeights, Neighbours};
+use crate::error::Error;
+use crate::json::from_json;
 use crate::kernels::{BLOCK, CENTROIDS, blocks, pairs, quantize_row, residual_row, subspaces};
 
 /// One item file; `counts` are the training events of each row.
@@ -94,3 +102,69 @@ impl NeighbourParts {
         [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &data].concat()
     }
 }
+
+/// A safetensors file of f32 tensors: names, shapes and numbers.
+pub(crate) fn f32_file(tensors: &[(&str, &[usize], &[f32])]) -> Vec<u8> {
+    let (mut data, mut header) = (Vec::<u8>::new(), Vec::new());
+    for (name, shape, numbers) in tensors {
+        let from = data.len();
+        data.extend(numbers.iter().flat_map(|x| x.to_le_bytes()));
+        header.push(format!(r#""{name}":{{"dtype":"F32","shape":{shape:?},"data_offsets":[{from},{}]}}"#, data.len()));
+    }
+    let header = format!("{{{}}}", header.join(","));
+    [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &data].concat()
+}
+
+/// The packaged bundle of 60 items without its graphs, with neighbours and with a ranker: a view of each kind, an input
+/// of each source, two heads.
+pub(crate) fn ranked_bundle() -> Bundle {
+    static TINY: Dir = include_dir!("$CARGO_MANIFEST_DIR/models/tiny");
+    let read = |path: &str| TINY.get_file(path).expect("a file of the packaged bundle").contents();
+    let is_read = |file: &FileEntry| ["items", "catalog"].contains(&file.role.as_str());
+    let open = |file: &FileEntry| Ok::<_, Error>(is_read(file).then(|| read(&file.path)));
+    let mut bundle = Bundle::from_files(read("manifest.json"), open).expect("the packaged bundle").0;
+    let manifest = Arc::make_mut(&mut bundle.manifest);
+    let spec: RankerSpec = from_json(RANKER.as_bytes()).expect("a ranker");
+    let weights = NeighbourWeights { events: 5, share: 1.0, decay: 0.8, types: vec![1.0, 0.5], values: vec![1.0; 6] };
+    weights.check(&manifest.encoding.history).expect("weights of neighbours");
+    spec.check(&manifest.encoding).expect("a ranker");
+    let lists: Vec<(Vec<(u32, i8)>, f32)> = (0..60).map(|row| (vec![(row % 30, 9), (row % 30 + 30, -9)], 0.05)).collect();
+    let file = NeighbourFile::new(NeighbourParts::of(&lists).bytes(false), 60, 60).expect("a neighbours file");
+    bundle.neighbours = Some(Neighbours::new(vec![file]));
+    let shown: Vec<f32> = (0..60).map(|row| if row % 7 == 0 { f32::NAN } else { row as f32 }).collect();
+    let hourly: Vec<f32> = (0..60 * 24).map(|i| if i % 5 == 0 { f32::NAN } else { (i % 24) as f32 / 24.0 }).collect();
+    // Two files, so that rows are found over files.
+    let file = |from: usize, to: usize| {
+        let tensors: [(&str, &[usize], &[f32]); 2] =
+            [("shown", &[to - from], &shown[from..to]), ("hourly", &[to - from, 24], &hourly[24 * from..24 * to])];
+        FeatureFile::new(f32_file(&tensors), to - from, &spec, &manifest.encoding).expect("a features file")
+    };
+    bundle.features = Some(FeatureTables::new(vec![file(0, 25), file(25, 60)]));
+    (manifest.neighbours, manifest.ranker) = (Some(weights), Some(spec));
+    bundle
+}
+
+/// The ranker of [`ranked_bundle`], as the manifest has it.
+pub(crate) const RANKER: &str = r#"{"candidates":20,
+    "views":[
+        {"name":"likes","of":"user","measure":"count","types":["like"]},
+        {"name":"alike","of":"user","column":"tags","measure":"decay","half_life_ms":86400000},
+        {"name":"shown","of":"item","measure":"count"},
+        {"name":"hourly","of":"item","column":"hour","measure":"rate","types":["like"],"window_ms":2592000000}],
+    "inputs":[
+        {"name":"score","kind":{"type":"number","edges":[-1,0,1],"mean":0.5,"sd":2}},
+        {"name":"neighbours","kind":{"type":"number","edges":[0],"mean":0,"sd":0.5}},
+        {"name":"place","kind":{"type":"number","edges":[1.5,2.5],"mean":2,"sd":1}},
+        {"name":"source","kind":{"type":"category","vocabulary":["neighbours","towers"]}},
+        {"name":"likes","kind":{"type":"number","edges":[0.5,1],"mean":1,"sd":1}},
+        {"name":"alike","kind":{"type":"number","edges":[0.5],"mean":0.5,"sd":0.5}},
+        {"name":"shown","kind":{"type":"number","edges":[2,3],"mean":3,"sd":1}},
+        {"name":"hourly","kind":{"type":"number","edges":[0.5],"mean":0.5,"sd":0.2}},
+        {"name":"tags","kind":{"type":"set","vocabulary":["classic","tense"]}},
+        {"name":"title","kind":{"type":"text","vocabulary":[],"hash_buckets":16}},
+        {"name":"segment","kind":{"type":"category","vocabulary":["collector","regular"]}},
+        {"name":"day","kind":{"type":"cyclic","period_ms":86400000}},
+        {"name":"likes_segment","kind":{"type":"cross","of":["likes","segment"],"buckets":8}}],
+    "heads":[
+        {"name":"like","weight":1,"calibration":{"platt":[2,-1]}},
+        {"name":"rating","weight":0.25,"calibration":{"isotonic":[[-1,0,2],[-3,0,1]]}}]}"#;

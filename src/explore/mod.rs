@@ -17,7 +17,7 @@ pub use posterior::{Feedback, Posterior};
 pub use random::{below, decision_rng, normal, stream, unit};
 pub use settings::{Explore, POLICIES, PolicyChoice, PolicyKind};
 pub use softmax::Softmax;
-pub use thompson::{SAMPLES, Thompson};
+pub use thompson::{Base, SAMPLES, ScoresOf, Thompson};
 
 use rand_chacha::rand_core::Rng;
 

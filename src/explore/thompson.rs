@@ -8,10 +8,20 @@ use super::random::nearly_normal;
 use super::{Candidates, Policy, Posterior, below};
 use crate::bundle::Rows;
 use crate::kernels::{Kernels, QuantizedQuery};
-use crate::retrieve::Sums;
 
 /// Number of draws of the visitor's vector for one slate.
 pub const SAMPLES: usize = 128;
+
+/// Gives rows their scores, in logits.
+pub type ScoresOf<'a> = dyn Fn(&[u32]) -> Vec<f32> + 'a;
+
+/// To what the product of a drawn vector with that of an item is added.
+pub enum Base<'a> {
+    /// What the visitor's vector does not change: biases, and sums over neighbours.
+    Biases(Box<ScoresOf<'a>>),
+    /// Scores at the mean of the posterior, those of a ranker: the product with the mean is taken off.
+    Scores(&'a ScoresOf<'a>),
+}
 
 /// Thompson sampling: a slot shows the item that is best for a draw of the visitor's vector from the posterior.
 /// Chapelle and Li, An empirical evaluation of Thompson sampling, 2011.
@@ -24,7 +34,7 @@ pub const SAMPLES: usize = 128;
 pub struct Thompson<'a> {
     rows: &'a Rows,
     posterior: &'a Posterior,
-    sums: &'a Sums,
+    base: Base<'a>,
     /// Added to a score for each unit of rarity, in logits.
     boost: f32,
     /// Stream i + 1 of it draws sample i.
@@ -32,7 +42,7 @@ pub struct Thompson<'a> {
     pool: Vec<u32>,
     /// int8 rows of the pool, `[pool, d]`.
     vectors: Vec<i8>,
-    /// Scale, bias with the sum over neighbours, and rarity of each row of the pool.
+    /// Scale, base, and rarity of each row of the pool.
     weights: Vec<[f32; 3]>,
     /// Scores `[pool]` of each sample. Computed when needed, because drawing a slate needs few samples and its
     /// propensities need all.
@@ -42,10 +52,10 @@ pub struct Thompson<'a> {
 }
 
 impl<'a> Thompson<'a> {
-    /// The policy for one slate. `sums` are added to the biases; `rng` is a stream that nothing else draws from.
-    pub fn new(rows: &'a Rows, posterior: &'a Posterior, sums: &'a Sums, boost: f32, rng: ChaCha8Rng) -> Self {
+    /// The policy for one slate. `rng` is a stream that nothing else draws from.
+    pub fn new(rows: &'a Rows, posterior: &'a Posterior, base: Base<'a>, boost: f32, rng: ChaCha8Rng) -> Self {
         let (pool, vectors, weights, scores, winners) = Default::default();
-        Thompson { rows, posterior, sums, boost, rng, pool, vectors, weights, scores, winners }
+        Thompson { rows, posterior, base, boost, rng, pool, vectors, weights, scores, winners }
     }
 
     /// The best place for a sample. `left` has the places left with their penalties.
@@ -60,15 +70,21 @@ impl<'a> Thompson<'a> {
     fn scores_of(&self, sample: usize) -> Vec<f32> {
         let mut rng = self.rng.clone();
         rng.set_stream(sample as u64 + 1);
-        let visitor = QuantizedQuery::new(&self.posterior.sample(&mut rng));
-        let mut dots = vec![0; self.pool.len()];
-        Kernels::best().dots(&self.vectors, &visitor.values, &mut dots);
+        let (dots, visitor) = self.products(&self.posterior.sample(&mut rng));
         let cold = self.posterior.bounds()[1] as f32;
-        let score = |(dot, [scale, bias, rarity]): (i32, &[f32; 3])| {
+        let score = |(dot, [scale, base, rarity]): (i32, &[f32; 3])| {
             let unknown = if cold > 0.0 { cold * nearly_normal(&mut rng) } else { 0.0 };
-            dot as f32 * scale * visitor.scale + bias + (unknown + self.boost) * rarity
+            dot as f32 * scale * visitor + base + (unknown + self.boost) * rarity
         };
         dots.into_iter().zip(&self.weights).map(score).collect()
+    }
+
+    /// The products of a vector with the int8 rows of the pool, and the scale of the vector.
+    fn products(&self, vector: &[f32]) -> (Vec<i32>, f32) {
+        let query = QuantizedQuery::new(vector);
+        let mut dots = vec![0; self.pool.len()];
+        Kernels::best().dots(&self.vectors, &query.values, &mut dots);
+        (dots, query.scale)
     }
 }
 
@@ -80,11 +96,19 @@ impl Policy for Thompson<'_> {
         }
         self.pool = candidates.pool().collect();
         self.vectors = self.rows.gather(&self.pool);
-        let weight = |row: &u32| {
+        let weight = |(row, base): (&u32, f32)| {
             let (file, at) = self.rows.locate(*row);
-            [file.scale(at), file.bias(at) + self.sums.get(*row), self.rows.rarities()[*row as usize]]
+            [file.scale(at), base, self.rows.rarities()[*row as usize]]
         };
-        self.weights = self.pool.iter().map(weight).collect();
+        let base = match &self.base {
+            Base::Biases(base) => base(&self.pool),
+            Base::Scores(base) => base(&self.pool),
+        };
+        self.weights = self.pool.iter().zip(base).map(weight).collect();
+        if let Base::Scores(_) = self.base {
+            let (dots, mean) = self.products(self.posterior.mean());
+            self.weights.iter_mut().zip(dots).for_each(|([scale, base, _], dot)| *base -= dot as f32 * *scale * mean);
+        }
         self.scores = vec![Vec::new(); SAMPLES];
     }
 

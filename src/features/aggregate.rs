@@ -1,9 +1,9 @@
 //! Computes views from the kept events of a visitor.
 //!
-//! One rule of time holds for all of them. At a moment T those events count whose time is before T: an event at T itself
-//! does not. Without a moment all of them count, and ages are those at the time of the last event. An event without a
-//! time counts, but a view whose window or measure needs its age is missing then. No age is below 0, whatever clocks and
-//! the order of events say.
+//! One rule of time holds for all of them. At a moment T those events count whose time is before T: an event at T
+//! itself does not. Without a moment all of them count, and ages are those at the time of the last event. An event
+//! without a time counts, but a view whose window or measure needs its age is missing then. No age is below 0, whatever
+//! clocks and the order of events say.
 
 use std::collections::BTreeMap;
 
@@ -20,8 +20,8 @@ struct Counted {
 }
 
 impl View {
-    /// The value over all these events, oldest first, of which the profile keeps the last [`History::cap`]; `None` if it
-    /// is missing. For a view of items, `events` are everybody's of one item.
+    /// The value over all these events, oldest first, of which the profile keeps the last [`History::cap`]; `None` if
+    /// it is missing. For a view of items, `events` are everybody's of one item.
     ///
     /// `moment` is in milliseconds UTC.
     pub fn value(&self, history: &History, events: &[RowEvent], moment: Option<i64>) -> Option<f64> {
@@ -233,8 +233,8 @@ mod tests {
         }
     }
 
-    /// Events out of order, at equal times, with a clock that goes back, without times, of unknown items and types, more
-    /// than are kept, and at the moment itself; then with some removed.
+    /// Events out of order, at equal times, with a clock that goes back, without times, of unknown items and types,
+    /// more than are kept, and at the moment itself; then with some removed.
     #[test]
     fn equals_the_definition() {
         let mut next = numbers(24);

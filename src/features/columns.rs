@@ -82,6 +82,20 @@ pub enum ColumnKind {
         /// Number of buckets; all longer histories share the last.
         buckets: usize,
     },
+    /// Time of the request on a circle: the first slot has the weight sin, the second cos of 2π · local time / period.
+    /// For the ranker only. Width: 2.
+    Cyclic {
+        /// Milliseconds until the circle closes, 1 or more: those of a day, a week or a year.
+        period_ms: i64,
+    },
+    /// Pairs of a slot of one input and a slot of another, hashed: each with weight 1/√n for the n that are read. For
+    /// the ranker only. Width: buckets.
+    Cross {
+        /// Names of the two inputs, which stand before this one.
+        of: (String, String),
+        /// Buckets for all pairs.
+        buckets: usize,
+    },
 }
 
 /// A kind as JSON has it: the constants of all kinds side by side. Each kind takes its own and must leave none.
@@ -100,6 +114,8 @@ struct Flat {
     days: Option<u32>,
     count: Option<usize>,
     buckets: Option<usize>,
+    period_ms: Option<i64>,
+    of: Option<(String, String)>,
 }
 
 impl TryFrom<Flat> for ColumnKind {
@@ -127,12 +143,15 @@ impl TryFrom<Flat> for ColumnKind {
                 _ => None,
             },
             "history_length" => f.buckets.take().map(|buckets| ColumnKind::HistoryLength { buckets }),
+            "cyclic" => f.period_ms.take().map(|period_ms| ColumnKind::Cyclic { period_ms }),
+            "cross" => f.of.take().zip(f.buckets.take()).map(|(of, buckets)| ColumnKind::Cross { of, buckets }),
             _ => return Err(format!("no kind of column `{name}`")),
         };
         let left = [f.mean.is_some(), f.sd.is_some(), f.vocabulary.is_some(), f.edges.is_some(), f.hash_buckets.is_some()];
         let left = left.contains(&true)
             || [f.dim, f.count, f.buckets].iter().any(Option::is_some)
-            || f.start_ms.is_some()
+            || [f.start_ms, f.period_ms].iter().any(Option::is_some)
+            || f.of.is_some()
             || f.days.is_some();
         kind.filter(|_| !left).ok_or_else(|| format!("`{name}` has other constants than a column of this kind"))
     }
@@ -149,15 +168,16 @@ impl ColumnEncoding {
             ColumnKind::Hour => 24,
             ColumnKind::Weekday => 7,
             ColumnKind::Period { count, .. } => *count,
-            ColumnKind::HistoryLength { buckets } => *buckets,
+            ColumnKind::HistoryLength { buckets } | ColumnKind::Cross { buckets, .. } => *buckets,
+            ColumnKind::Cyclic { .. } => 2,
         }
     }
 
     /// The most rows that one value gives.
     pub fn max_slots(&self) -> usize {
         match &self.kind {
-            ColumnKind::Set { .. } | ColumnKind::Text { .. } => MAX_MEMBERS,
-            ColumnKind::Number { .. } => 2,
+            ColumnKind::Set { .. } | ColumnKind::Text { .. } | ColumnKind::Cross { .. } => MAX_MEMBERS,
+            ColumnKind::Number { .. } | ColumnKind::Cyclic { .. } => 2,
             ColumnKind::Vector { dim } => *dim,
             _ => 1,
         }
@@ -165,13 +185,19 @@ impl ColumnEncoding {
 
     /// Whether the value follows from the time or the history of the request, and not from a table.
     pub fn is_derived(&self) -> bool {
-        matches!(self.kind, ColumnKind::Hour | ColumnKind::Weekday | ColumnKind::Period { .. } | ColumnKind::HistoryLength { .. })
+        use ColumnKind::{Cyclic, HistoryLength, Hour, Period, Weekday};
+        matches!(self.kind, Hour | Weekday | Period { .. } | HistoryLength { .. } | Cyclic { .. })
+    }
+
+    /// Whether only the ranker reads columns of this kind.
+    pub(super) fn is_of_ranker(&self) -> bool {
+        matches!(self.kind, ColumnKind::Cyclic { .. } | ColumnKind::Cross { .. })
     }
 
     /// Appends the rows of one raw value to `bag`; `offset` is the first row of the column.
     ///
-    /// For a derived column the number is the bucket itself (`hour=13`). A vector of another dimension counts as
-    /// missing.
+    /// For a derived column the number is the bucket itself (`hour=13`), for a cyclic one the share of the period. A
+    /// vector of another dimension counts as missing. A cross has no value of its own, see [`ColumnEncoding::cross`].
     pub fn encode(&self, value: &Value, offset: u32, bag: &mut Bag) {
         match &self.kind {
             ColumnKind::Category { vocabulary } => {
@@ -195,7 +221,7 @@ impl ColumnEncoding {
             ColumnKind::Text { vocabulary, hash_buckets } => {
                 let known = |word: String| match position(vocabulary, &word) {
                     None if *hash_buckets == 0 => None,
-                    None => Some(vocabulary.len() + text::bucket(&word, *hash_buckets)),
+                    None => Some(vocabulary.len() + text::bucket(word.as_bytes(), *hash_buckets)),
                     found => found,
                 };
                 push_members(text::words(&value.text().unwrap_or_default()).filter_map(known), offset, bag);
@@ -213,13 +239,43 @@ impl ColumnEncoding {
                     bag.push((offset + x as u32, 1.0));
                 }
             }
+            ColumnKind::Cyclic { .. } => {
+                if let Some(share) = value.number() {
+                    let (sin, cos) = libm::sincos(2.0 * core::f64::consts::PI * share);
+                    bag.extend([(offset, sin as f32), (offset + 1, cos as f32)]);
+                }
+            }
+            ColumnKind::Cross { .. } => {}
         }
     }
 
-    /// The bucket of a derived column. `utc_ms` is the time of the request, `tz_offset_min` the minutes to local time,
-    /// `events` the number of kept events.
-    pub(super) fn derive(&self, utc_ms: Option<i64>, tz_offset_min: i32, events: usize) -> Value {
+    /// Appends the rows of a cross to `bag`; `a` and `b` are the slots of the two inputs, each counted from the first
+    /// of its input.
+    pub(crate) fn cross(&self, a: &[u32], b: &[u32], offset: u32, bag: &mut Bag) {
+        if let ColumnKind::Cross { buckets, .. } = self.kind {
+            let pairs = a.iter().flat_map(|a| b.iter().map(move |b| u64::from(*a) << 32 | u64::from(*b)));
+            push_members(pairs.map(|pair| text::bucket(&pair.to_le_bytes(), buckets)), offset, bag);
+        }
+    }
+
+    /// How many slots of the column stand for a value alone, so that a cross can pair them: those of its buckets, words
+    /// and members, from the first on.
+    pub(crate) fn plain_slots(&self) -> usize {
+        match &self.kind {
+            ColumnKind::Number { edges, .. } => edges.len() + 1,
+            ColumnKind::Vector { .. } | ColumnKind::Cyclic { .. } | ColumnKind::Cross { .. } => 0,
+            _ => self.width(),
+        }
+    }
+
+    /// The bucket of a derived column, or the share of the period of a cyclic one. `utc_ms` is the time of the request,
+    /// `tz_offset_min` the minutes to local time, `events` the number of kept events.
+    pub fn derive(&self, utc_ms: Option<i64>, tz_offset_min: i32, events: usize) -> Value {
         let local = utc_ms.map(|t| t.saturating_add(i64::from(tz_offset_min) * 60_000));
+        if let ColumnKind::Cyclic { period_ms } = self.kind {
+            let share = |t: i64| Value::Number(t.rem_euclid(period_ms) as f64 / period_ms as f64);
+            return local.map_or(Value::Missing, share);
+        }
         let bucket = match &self.kind {
             ColumnKind::Hour => local.map(|t| t.rem_euclid(DAY_MS) / HOUR_MS),
             // 1970-01-01 was a Thursday.
@@ -251,6 +307,7 @@ impl ColumnEncoding {
                 }
             }
             ColumnKind::Period { days: 0, .. } => return fault(range("1 day or more", 0)),
+            ColumnKind::Cyclic { period_ms: ..=0 } => return fault(range("1 millisecond or more", "less")),
             _ => {}
         }
         if self.width() == 0 || self.width() > 1 << 22 {
@@ -347,5 +404,37 @@ mod tests {
         assert_eq!(length.derive(None, 0, 1), Value::Number(0.0));
         assert_eq!(length.derive(None, 0, 8), Value::Number(4.0));
         assert_eq!(length.derive(None, 0, 1 << 20), Value::Number(7.0));
+    }
+
+    /// Six hours later the day is a quarter further; in summer local time is an hour ahead. Before 1970 the circle goes
+    /// on.
+    #[test]
+    fn cyclic_time_goes_round() {
+        let day = ColumnEncoding { name: "d".into(), kind: ColumnKind::Cyclic { period_ms: DAY_MS } };
+        let share = |t, tz| day.derive(Some(t), tz, 0).number().unwrap();
+        assert_eq!([share(6 * HOUR_MS, 0), share(6 * HOUR_MS, 60), share(6 * HOUR_MS, 120)], [0.25, 7.0 / 24.0, 8.0 / 24.0]);
+        assert_eq!([share(-HOUR_MS, 0), share(-HOUR_MS, 60), share(23 * HOUR_MS, 90)], [23.0 / 24.0, 0.0, 0.5 / 24.0]);
+        assert_eq!(day.derive(None, 0, 0), Value::Missing);
+        let bag = |share| encode(ColumnKind::Cyclic { period_ms: DAY_MS }, Value::Number(share));
+        for (share, sin, cos) in [(0.0, 0.0, 1.0), (0.25, 1.0, 0.0), (0.5, 0.0, -1.0), (0.75, -1.0, 0.0)] {
+            let [(10, s), (11, c)] = bag(share)[..] else { panic!("two slots") };
+            assert!((s - sin).abs() < 1e-6 && (c - cos).abs() < 1e-6);
+        }
+        assert_eq!(encode(ColumnKind::Cyclic { period_ms: 1 }, Value::Missing), []);
+    }
+
+    #[test]
+    fn a_cross_hashes_each_pair() {
+        let cross = |a: &[u32], b: &[u32], buckets| {
+            let (of, mut bag) = (("a".into(), "b".into()), Bag::new());
+            ColumnEncoding { name: "c".into(), kind: ColumnKind::Cross { of, buckets } }.cross(a, b, 10, &mut bag);
+            bag
+        };
+        let four = cross(&[1, 2], &[3, 4], 1 << 20);
+        assert!(four.len() == 4 && four.iter().all(|(slot, weight)| (10..10 + (1 << 20)).contains(slot) && *weight == 0.5));
+        assert_eq!(four[3], (cross(&[2], &[4], 1 << 20)[0].0, 0.5));
+        assert_ne!(cross(&[1], &[2], 1 << 20), cross(&[2], &[1], 1 << 20));
+        assert_eq!((cross(&[1], &[], 9), cross(&[1, 2, 3], &[4, 5, 6], 1)), (vec![], vec![(10, 1.0)]));
+        assert_eq!(cross(&(0..9).collect::<Vec<_>>(), &(0..9).collect::<Vec<_>>(), 1 << 20).len(), MAX_MEMBERS);
     }
 }

@@ -227,23 +227,9 @@ impl Encoding {
     pub fn check(&self) -> Result<()> {
         self.history.check()?;
         for (part, columns) in [("encoding/items", &self.items), ("encoding/context", &self.context)] {
-            if columns.len() > MAX_NAMES {
-                return Err(range("at most 1024 columns", columns.len()).at(part));
-            }
-            for (i, column) in columns.iter().enumerate() {
-                column.check().map_err(|e| e.within(part))?;
-                if columns[..i].iter().any(|other| other.name == column.name) {
-                    return Err(ErrorKind::Malformed(format!("column `{}` twice", column.name)).at(part));
-                }
-            }
-            let sum =
-                |of: fn(&ColumnEncoding) -> usize| columns.iter().fold(0usize, |sum, column| sum.saturating_add(of(column)));
-            for (of, most) in
-                [(ColumnEncoding::width as fn(&ColumnEncoding) -> usize, MAX_WIDTH), (ColumnEncoding::max_slots, MAX_SLOTS)]
-            {
-                if sum(of) > most {
-                    return Err(ErrorKind::Limit { limit: most as u64, got: sum(of) as u64 }.at(part));
-                }
+            check_columns(columns, MAX_SLOTS).map_err(|e| e.within(part))?;
+            if let Some(column) = columns.iter().find(|c| c.is_of_ranker()) {
+                return Err(ErrorKind::Malformed(format!("`{}` is of a kind for the ranker only", column.name)).at(part));
             }
         }
         if let Some(column) = self.items.iter().find(|c| c.is_derived()) {
@@ -251,6 +237,31 @@ impl Encoding {
         }
         Ok(())
     }
+}
+
+/// Checks the columns that share an embedding table: one value of each may give `most_slots` slots together.
+///
+/// # Errors
+/// `range`, `malformed`, and `limit` for too many slots or too wide a table.
+pub(crate) fn check_columns(columns: &[ColumnEncoding], most_slots: usize) -> Result<()> {
+    if columns.len() > MAX_NAMES {
+        return Err(range("at most 1024 columns", columns.len()).at("columns"));
+    }
+    for (i, column) in columns.iter().enumerate() {
+        column.check()?;
+        if columns[..i].iter().any(|other| other.name == column.name) {
+            return Err(ErrorKind::Malformed(format!("column `{}` twice", column.name)).at("columns"));
+        }
+    }
+    for (of, most) in
+        [(ColumnEncoding::width as fn(&ColumnEncoding) -> usize, MAX_WIDTH), (ColumnEncoding::max_slots, most_slots)]
+    {
+        let got = columns.iter().fold(0usize, |sum, column| sum.saturating_add(of(column)));
+        if got > most {
+            return Err(ErrorKind::Limit { limit: most as u64, got: got as u64 }.at("columns"));
+        }
+    }
+    Ok(())
 }
 
 fn encode(columns: &[ColumnEncoding], fields: &Fields, part: &str) -> Result<Bag> {

@@ -12,6 +12,7 @@ mod views;
 pub use aggregate::Shares;
 pub use columns::{Bag, ColumnEncoding, ColumnKind};
 use encoding::MAX_HISTORY;
+pub(crate) use encoding::check_columns;
 pub use encoding::{Encoding, EventType, History, MAX_NAMES, TITLE};
 pub use history::{EncodedHistory, RowEvent};
 pub use state::EncodedState;

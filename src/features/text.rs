@@ -7,9 +7,10 @@ pub fn words(text: &str) -> impl Iterator<Item = String> {
     text.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).map(str::to_lowercase)
 }
 
-/// The bucket of a word outside the vocabulary: 64-bit FNV-1a of its UTF-8 bytes, modulo `buckets`.
-pub(super) fn bucket(word: &str, buckets: usize) -> usize {
-    let hash = word.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+/// The bucket of the UTF-8 bytes of a word outside the vocabulary, or of a pair of slots: their 64-bit FNV-1a, modulo
+/// `buckets`.
+pub(super) fn bucket(bytes: &[u8], buckets: usize) -> usize {
+    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3));
     (hash % buckets as u64) as usize
 }
 
@@ -25,7 +26,7 @@ mod tests {
 
     #[test]
     fn bucket_is_fnv1a() {
-        assert_eq!(bucket("", 1 << 20), (0xcbf2_9ce4_8422_2325_u64 % (1 << 20)) as usize);
-        assert_eq!(bucket("a", usize::MAX >> 1), (0xaf63_dc4c_8601_ec8c_u64 % (u64::MAX >> 1)) as usize);
+        assert_eq!(bucket(b"", 1 << 20), (0xcbf2_9ce4_8422_2325_u64 % (1 << 20)) as usize);
+        assert_eq!(bucket(b"a", usize::MAX >> 1), (0xaf63_dc4c_8601_ec8c_u64 % (u64::MAX >> 1)) as usize);
     }
 }

@@ -33,8 +33,8 @@ pub enum Over {
     UserColumn(String),
     /// Everybody's with the candidate. The values travel in the bundle.
     Item,
-    /// Everybody's with the candidate, where this context column had the value that it has now. The values travel in the
-    /// bundle.
+    /// Everybody's with the candidate, where this context column had the value that it has now. The values travel in
+    /// the bundle.
     ItemContext(String),
 }
 
@@ -158,7 +158,8 @@ impl View {
     /// Checks all numbers, and that the types are declared.
     ///
     /// # Errors
-    /// `range`; `malformed` for an empty name, a type that is not declared, and a rate of every type, which always is 1.
+    /// `range`; `malformed` for an empty name, a type that is not declared, and a rate of every type, which is always
+    /// 1.
     pub fn check(&self, history: &History) -> Result<()> {
         let part = || self.name.clone();
         let malformed = |text: String| Err(ErrorKind::Malformed(text).at(part()));

@@ -10,7 +10,7 @@ pub use tensor::{Element, Tensor, TensorData};
 #[cfg(feature = "tract")]
 pub use tract::TractRuntime;
 
-use self::signature::{ITEM_TOWER, Signature, USER_TOWER};
+use self::signature::{ITEM_TOWER, RANKER, Signature, USER_TOWER};
 use crate::error::Result;
 
 /// A graph of the bundle.
@@ -20,17 +20,29 @@ pub enum Graph {
     UserTower,
     /// Computes an item's vector and bias from its id and columns.
     ItemTower,
+    /// Scores the candidates that retrieval has found.
+    Ranker,
 }
 
 impl Graph {
     /// All graphs.
-    pub const ALL: [Graph; 2] = [Graph::UserTower, Graph::ItemTower];
+    pub const ALL: [Graph; 3] = [Graph::UserTower, Graph::ItemTower, Graph::Ranker];
 
     /// The name of the graph: the `role` of its file in the manifest, and its name in JavaScript.
     pub const fn name(self) -> &'static str {
         match self {
             Graph::UserTower => "user_tower",
             Graph::ItemTower => "item_tower",
+            Graph::Ranker => "ranker",
+        }
+    }
+
+    /// The batches that this crate runs, in ascending order: others are padded to one of them, because a runtime
+    /// prepares a graph for a fixed batch.
+    pub const fn batches(self) -> &'static [usize] {
+        match self {
+            Graph::UserTower | Graph::ItemTower => &[1],
+            Graph::Ranker => &[1, 64, 256],
         }
     }
 
@@ -39,6 +51,7 @@ impl Graph {
         match self {
             Graph::UserTower => &USER_TOWER,
             Graph::ItemTower => &ITEM_TOWER,
+            Graph::Ranker => &RANKER,
         }
     }
 
@@ -50,8 +63,8 @@ impl Graph {
 
 /// Runs a graph.
 pub trait ModelRuntime {
-    /// Runs `graph` on the tensors of one request and returns the numbers of each output, row-major. Inputs and outputs
-    /// are in the order of [`Graph::signature`].
+    /// Runs `graph` on the tensors of one batch, whose size is one of [`Graph::batches`], and returns the numbers of
+    /// each output, row-major. Inputs and outputs are in the order of [`Graph::signature`].
     ///
     /// # Errors
     /// `no-model` if the graph is not loaded, `model` if the run fails.

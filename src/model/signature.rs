@@ -10,7 +10,8 @@ use super::tensor::{Element, Tensor, TensorData};
 /// A dimension of an input or output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Axis {
-    /// Requests in one run. A graph takes any number; this crate always runs one.
+    /// Requests in one run of a tower, candidates in one run of the ranker. A graph takes any number; this crate runs
+    /// one request, and candidates in the numbers of [`Graph::batches`](super::Graph::batches).
     Batch,
     /// d: dimensions of a vector.
     Dim,
@@ -22,11 +23,17 @@ pub enum Axis {
     ItemSlots,
     /// 1 + d: the constant and the weights of a predicted rating.
     Rating,
+    /// R: slots of a candidate.
+    RankerSlots,
+    /// H: outputs of the ranker.
+    Heads,
 }
 
 /// The lengths of all axes in the graphs of one bundle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shapes {
+    /// b: requests or candidates in one run.
+    pub batch: usize,
     /// d: dimensions of a vector.
     pub dim: usize,
     /// L: events of the history.
@@ -35,18 +42,31 @@ pub struct Shapes {
     pub context: usize,
     /// S: slots of an item.
     pub item: usize,
+    /// R: slots of a candidate; 0 without a ranker.
+    pub ranker: usize,
+    /// H: outputs of the ranker; 0 without one.
+    pub heads: usize,
+}
+
+impl Default for Shapes {
+    /// A batch of 1; all other lengths are 0.
+    fn default() -> Self {
+        Shapes { batch: 1, dim: 0, len: 0, context: 0, item: 0, ranker: 0, heads: 0 }
+    }
 }
 
 impl Shapes {
-    /// The length of an axis in a run of one request.
+    /// The length of an axis in one run.
     pub const fn length(&self, axis: Axis) -> usize {
         match axis {
-            Axis::Batch => 1,
+            Axis::Batch => self.batch,
             Axis::Dim => self.dim,
             Axis::History => self.len,
             Axis::ContextSlots => self.context,
             Axis::ItemSlots => self.item,
             Axis::Rating => 1 + self.dim,
+            Axis::RankerSlots => self.ranker,
+            Axis::Heads => self.heads,
         }
     }
 }
@@ -63,12 +83,12 @@ pub struct Port {
 }
 
 impl Port {
-    /// Its shape in a run of one request.
+    /// Its shape in one run.
     pub fn shape(&self, shapes: &Shapes) -> Vec<usize> {
         self.axes.iter().map(|axis| shapes.length(*axis)).collect()
     }
 
-    /// How many numbers it has in a run of one request.
+    /// How many numbers it has in one run.
     pub fn count(&self, shapes: &Shapes) -> usize {
         self.axes.iter().map(|axis| shapes.length(*axis)).product()
     }
@@ -86,7 +106,7 @@ pub struct Signature {
 }
 
 impl Signature {
-    /// Makes the tensors of one request from the data of each input, in order. Data shorter than its input is padded
+    /// Makes the tensors of one run from the data of each input, in order. Data shorter than its input is padded
     /// with 0.
     pub fn pack(&self, data: Vec<TensorData>, shapes: &Shapes) -> Vec<Tensor> {
         let tensor = |(port, mut data): (&Port, TensorData)| {
@@ -96,7 +116,7 @@ impl Signature {
         self.inputs.iter().zip(data).map(tensor).collect()
     }
 
-    /// Whether these can be the outputs of one request: no required output is missing, each has its length, and all
+    /// Whether these can be the outputs of one run: no required output is missing, each has its length, and all
     /// numbers are finite.
     pub fn fits(&self, outputs: &[Vec<f32>], shapes: &Shapes) -> bool {
         let one = |(port, output): (&Port, &Vec<f32>)| output.len() == port.count(shapes) && output.iter().all(|x| x.is_finite());
@@ -197,12 +217,37 @@ ports! {
 /// The item tower: computes an item's vector and bias from its id and columns.
 pub static ITEM_TOWER: Signature = Signature { inputs: &ItemInputs::PORTS, outputs: &ItemOutputs::PORTS, required: 2 };
 
+ports! {
+    /// Inputs of the ranker, for each candidate.
+    RankerInputs {
+        /// The visitor's vector.
+        user: F32 [Batch, Dim],
+        /// The candidate's vector.
+        item: F32 [Batch, Dim],
+        /// Slots of the inputs that the manifest lists.
+        slots: I64 [Batch, RankerSlots],
+        /// Weights of these slots.
+        weights: F32 [Batch, RankerSlots],
+    }
+}
+
+ports! {
+    /// Outputs of the ranker.
+    RankerOutputs {
+        /// The output of each head, before its calibration.
+        heads: F32 [Batch, Heads],
+    }
+}
+
+/// The ranker: computes the outputs of the heads for each candidate.
+pub static RANKER: Signature = Signature { inputs: &RankerInputs::PORTS, outputs: &RankerOutputs::PORTS, required: 1 };
+
 #[cfg(test)]
 mod tests {
     use super::super::Graph;
     use super::*;
 
-    const SHAPES: Shapes = Shapes { dim: 3, len: 2, context: 4, item: 5 };
+    const SHAPES: Shapes = Shapes { batch: 1, dim: 3, len: 2, context: 4, item: 5, ranker: 6, heads: 2 };
 
     #[test]
     fn inputs_are_padded_to_their_shapes() {
@@ -233,6 +278,8 @@ mod tests {
             Axis::ContextSlots => "C",
             Axis::ItemSlots => "S",
             Axis::Rating => "1 + d",
+            Axis::RankerSlots => "R",
+            Axis::Heads => "H",
         };
         let group = |ports: &[Port]| {
             let names: Vec<String> = ports.iter().map(|port| format!("`{}`", port.name)).collect();

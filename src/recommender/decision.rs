@@ -2,7 +2,7 @@
 
 use crate::bundle::{Bundle, Catalog, Lift, Rows};
 use crate::explore::{
-    Candidates, Explore, Feedback, Greedy, Policy, PolicyChoice, PolicyKind, Posterior, Softmax, Thompson, stream,
+    Base, Candidates, Explore, Feedback, Greedy, Policy, PolicyChoice, PolicyKind, Posterior, ScoresOf, Softmax, Thompson, stream,
 };
 use crate::features::RowEvent;
 use crate::profile::{EventLog, answers, ignored};
@@ -30,6 +30,8 @@ pub(super) struct Decision {
     pub effort: Effort,
     /// What the search adds to scores.
     pub lift: Lift,
+    /// Whether a ranker scores what the search finds.
+    is_ranked: bool,
 }
 
 /// What the slots of a slate are filled from.
@@ -44,21 +46,25 @@ pub(super) struct SlateParts<'a> {
     pub decision: &'a str,
     /// [`Decision::vector`], `[d]`.
     pub vector: &'a [f32],
+    /// The ranker's scores, which take the place of those of the search.
+    pub ranking: Option<&'a ScoresOf<'a>>,
     /// What neighbours add to scores.
     pub sums: &'a Sums,
     /// Rows that may be shown.
     pub allowed: &'a Bitmap,
-    /// The best allowed rows that the search found, with their scores, best first, ties by row.
+    /// The best allowed rows that the search found, with its scores, best first, ties by row.
     pub found: Vec<(f32, u32)>,
 }
 
 impl Decision {
-    /// For the output `[d]` of the user tower. `feedback` is called if the policy learns from answers.
+    /// For the output `[d]` of the user tower. `candidates` is how many items a ranker looks at: then these are the
+    /// same for every policy, and no lift is needed. `feedback` is called if the policy learns from answers.
     pub fn new(
         rows: &Rows,
         request: &Request,
         PolicyChoice { kind, epsilon }: PolicyChoice,
         user: &[f32],
+        candidates: Option<usize>,
         feedback: impl FnOnce() -> Vec<Feedback>,
     ) -> Decision {
         let explore = &request.explore;
@@ -66,24 +72,28 @@ impl Decision {
         let posterior = learns.then(|| Posterior::new(rows, user, &feedback(), explore.prior, explore.cold));
         // The lift makes each score an upper bound of what the policy compares: alpha deviations for UCB, one for
         // Thompson sampling.
+        if let Some(pool) = candidates {
+            let lift = Lift::default();
+            return Decision { kind, epsilon, posterior, pool, effort: request.effort, lift, is_ranked: true };
+        }
         let deviations = if kind == PolicyKind::Ucb { explore.alpha } else { 1.0 };
         let [length, rarity] = posterior.as_ref().map_or([0.0; 2], |p| p.bounds().map(|bound| deviations * bound));
         let lift = Lift { length: length as f32, rarity: (rarity + explore.boost) as f32 };
         let straight = kind == PolicyKind::Greedy && lift.is_none() && request.diversity == 0.0 && request.caps.is_empty();
         let pool = if straight { request.k } else { request.k.saturating_mul(4).max(if learns { LEARNING_POOL } else { POOL }) };
         let effort = if straight { request.effort } else { Effort::Pool };
-        Decision { kind, epsilon, posterior, pool, effort, lift }
+        Decision { kind, epsilon, posterior, pool, effort, lift, is_ranked: false }
     }
 
-    /// The vector `[d]` that the search scores with: the mean of the posterior, if there is one.
+    /// The vector `[d]` that the search scores with: the mean of the posterior, if there is one and no ranker.
     pub fn vector<'a>(&'a self, user: &'a [f32]) -> &'a [f32] {
-        self.posterior.as_ref().map_or(user, |posterior| posterior.mean())
+        self.posterior.as_ref().filter(|_| !self.is_ranked).map_or(user, |posterior| posterior.mean())
     }
 
     /// The found rows with the scores that the policy compares, best first: the lift is taken off, and what the policy
     /// itself adds is put on.
     fn scored(&self, rows: &Rows, explore: &Explore, found: Vec<(f32, u32)>) -> Vec<(f32, u32)> {
-        if self.lift.is_none() {
+        if self.lift.is_none() && !self.is_ranked {
             return found;
         }
         let deviations = match &self.posterior {
@@ -103,13 +113,20 @@ impl Decision {
 
     /// Sets up the slot loop and calls `then` with it.
     pub fn fill<T>(&self, parts: SlateParts, then: impl FnOnce(&mut SlotLoop) -> T) -> T {
-        let SlateParts { rows, catalog, request, decision, vector, sums, allowed, found } = parts;
+        let SlateParts { rows, catalog, request, decision, vector, ranking, sums, allowed, found } = parts;
         let explore = &request.explore;
+        let scored = |found: Vec<(f32, u32)>| match ranking {
+            Some(ranking) => {
+                let found: Vec<u32> = found.into_iter().map(|(_, row)| row).collect();
+                self.scored(rows, explore, ranking(&found).into_iter().zip(found).collect())
+            }
+            None => self.scored(rows, explore, found),
+        };
         let next = |allowed: &Bitmap| {
             let lifted = Scorer::lifted(rows, vector, self.lift).with(sums);
-            self.scored(rows, explore, search(&lifted, allowed, self.pool, self.effort))
+            scored(search(&lifted, allowed, self.pool, self.effort))
         };
-        let first = self.scored(rows, explore, found);
+        let first = scored(found);
         let range = first.first().zip(first.last()).map_or(0.0, |((best, _), (worst, _))| best - worst);
         let mut constraints: Vec<Box<dyn Constraint>> = Vec::new();
         if !request.caps.is_empty() {
@@ -122,7 +139,9 @@ impl Decision {
             (PolicyKind::Softmax, _) => Box::new(Softmax::new(explore.temperature)),
             (PolicyKind::Thompson, Some(posterior)) => {
                 let rng = stream("samples", explore.seed, decision);
-                Box::new(Thompson::new(rows, posterior, sums, explore.boost as f32, rng))
+                let biases = |pool: &[u32]| pool.iter().map(|row| rows.bias(*row) + sums.get(*row)).collect();
+                let base = ranking.map_or(Base::Biases(Box::new(biases)), Base::Scores);
+                Box::new(Thompson::new(rows, posterior, base, explore.boost as f32, rng))
             }
             _ => Box::new(Greedy),
         };
@@ -188,24 +207,33 @@ mod tests {
             Shop { rows, catalog, user, allowed: Bitmap::without(n, &[3, 7, 11]), feedback, sums }
         }
 
+        /// Behind a ranker that looks at six candidates if the request says so.
         fn with<T>(&self, request: &Request, decision: &str, then: impl FnOnce(&mut SlotLoop) -> T) -> T {
             let policy = request.check(&self.catalog).unwrap();
-            let made = Decision::new(&self.rows, request, policy, &self.user, || self.feedback.clone());
+            let is_ranked = request.rank.is_some();
+            let made = Decision::new(&self.rows, request, policy, &self.user, is_ranked.then_some(6), || self.feedback.clone());
+            let ranking = is_ranked.then_some(&ranked as &ScoresOf);
             let (rows, catalog, allowed, vector) = (&self.rows, &self.catalog, &self.allowed, made.vector(&self.user));
             let sums = &self.sums;
             let found = search(&Scorer::lifted(rows, vector, made.lift).with(sums), allowed, made.pool, made.effort);
-            made.fill(SlateParts { rows, catalog, request, decision, vector, sums, allowed, found }, then)
+            made.fill(SlateParts { rows, catalog, request, decision, vector, ranking, sums, allowed, found }, then)
         }
     }
 
-    /// A request for every policy, with ε, caps and diversity.
+    /// Scores of a ranker: unlike those of the search, and rows 4 and 5 are equal.
+    fn ranked(rows: &[u32]) -> Vec<f32> {
+        rows.iter().map(|row| [0.4, -0.3, 1.1, 9.0, 0.2, 0.2, -0.8, 9.0, 0.7, 0.1, -0.1, 9.0][*row as usize]).collect()
+    }
+
+    /// A request for every policy, with ε, caps and diversity: without a ranker and behind one.
     fn requests() -> Vec<Request> {
-        let request = |policy: &str| Request {
+        let request = |(policy, rank): (&&str, Option<bool>)| Request {
             k: 3,
+            rank,
             diversity: 0.4,
             caps: BTreeMap::from([("kind".to_string(), 2)]),
             explore: Explore {
-                policy: policy.into(),
+                policy: (*policy).into(),
                 epsilon: Some(0.2),
                 temperature: 0.7,
                 prior: 1.5,
@@ -215,7 +243,7 @@ mod tests {
             },
             ..Request::default()
         };
-        POLICIES.iter().map(|policy| request(policy)).collect()
+        POLICIES.iter().flat_map(|policy| [None, Some(true)].map(|rank| request((policy, rank)))).collect()
     }
 
     /// The frequencies of whole slates in 20,000 draws against the products of their propensities: a chi-square test
@@ -247,9 +275,9 @@ mod tests {
             let chi: f64 = cells.iter().map(|(got, expected)| (got - expected) * (got - expected) / expected).sum();
             let freedom = (cells.len() - 1) as f64;
             assert!(freedom > 60.0, "{}: {freedom} degrees of freedom", request.explore.policy);
-            // Wilson and Hilferty, The distribution of chi-square, 1931, with the z of .001 / 5.
+            // Wilson and Hilferty, The distribution of chi-square, 1931, with the z of .001 / 10.
             let part = 2.0 / (9.0 * freedom);
-            let cube = 1.0 - part + 3.54 * libm::sqrt(part);
+            let cube = 1.0 - part + 3.72 * libm::sqrt(part);
             assert!(chi < freedom * cube * cube * cube, "{}: chi-square {chi} of {freedom}", request.explore.policy);
         }
     }
@@ -343,12 +371,13 @@ mod tests {
             let request = Request { k: 9, caps: BTreeMap::from([("kind".into(), most)]), ..Request::default() };
             let slate = |pool: usize| {
                 let policy = request.check(&shop.catalog).unwrap();
-                let mut made = Decision::new(&shop.rows, &request, policy, &shop.user, Vec::new);
+                let mut made = Decision::new(&shop.rows, &request, policy, &shop.user, None, Vec::new);
                 made.pool = pool;
                 let (rows, catalog, allowed, sums) = (&shop.rows, &shop.catalog, &shop.allowed, &shop.sums);
                 let (request, vector) = (&request, made.vector(&shop.user));
                 let found = search(&Scorer::new(rows, vector).with(sums), allowed, pool, made.effort);
-                let parts = SlateParts { rows, catalog, request, decision: "d", vector, sums, allowed, found };
+                let ranking = None;
+                let parts = SlateParts { rows, catalog, request, decision: "d", vector, ranking, sums, allowed, found };
                 made.fill(parts, |slots| slots.draw(9, &mut decision_rng(0, "")))
             };
             let all = slate(12);

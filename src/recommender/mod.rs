@@ -1,17 +1,20 @@
 //! The recommender: an open bundle and one visitor's profile. Every call from outside goes through it.
 
 mod decision;
+mod ranking;
 mod tower;
 mod visitor;
 
+use self::visitor::Known;
 pub use tower::User;
-pub use visitor::VisitorState;
+pub use visitor::{FeatureValues, VisitorState};
 
 use self::decision::{Decision, SlateParts, feedback};
-use crate::bundle::{Bundle, Lift, Neighbours, short_hash};
+use self::ranking::Ranking;
+use crate::bundle::{Bundle, FeatureTables, Lift, Neighbours, short_hash};
 use crate::error::{ErrorKind, Result};
-use crate::explore::decision_rng;
-use crate::features::{Bag, EncodedState};
+use crate::explore::{ScoresOf, decision_rng};
+use crate::features::EncodedState;
 use crate::model::ModelRuntime;
 use crate::profile::{Assignment, Event, EventLog, Experiment, Impression, LogLine, Profile};
 use crate::request::{Item, Request, Slate, Timings};
@@ -25,8 +28,7 @@ pub type Clock = Box<dyn Fn() -> f64>;
 /// [`Recommender::answer`] finishes it.
 pub struct PendingSlate {
     request: Request,
-    /// The encoded context.
-    context: Bag,
+    known: Known,
     user: User,
     decision: Decision,
     removed: Vec<u32>,
@@ -70,7 +72,7 @@ pub struct Appraisal {
     /// P(the item in the slot | the slots before). 0 for the first item that is not allowed where it stands and for all
     /// after it.
     pub propensity: f64,
-    /// The score of the item, in logits.
+    /// The score of the item, in logits: that of the ranker for its candidates, else that of retrieval.
     pub score: f64,
     /// The expected score of the item that the policy would have put there; 0 after the first slot whose item is not
     /// allowed.
@@ -102,6 +104,11 @@ impl Recommender {
     /// Adds the neighbours of the bundle, which may arrive after items and catalog.
     pub fn set_neighbours(&mut self, neighbours: Neighbours) {
         self.bundle.neighbours = Some(neighbours);
+    }
+
+    /// Adds the values of items that the ranker reads, which may arrive after items and catalog too.
+    pub fn set_features(&mut self, features: FeatureTables) {
+        self.bundle.features = Some(features);
     }
 
     /// The bundle.
@@ -246,19 +253,26 @@ impl Recommender {
         let pending = self.ask(request.clone())?;
         let scorer = Scorer::lifted(&self.bundle.rows, pending.vector(), pending.lift()).with(&pending.user.sums);
         let found = search(&scorer, &pending.allowed, pending.k(), pending.effort());
-        let scores = self.scores(&pending.user);
+        let mut scores = self.scores(&pending.user);
+        let ranking = self.ranking_of(&pending.request, &pending.user, &pending.known, &found)?;
+        for (score, row) in ranking.iter().flat_map(Ranking::ranked) {
+            scores[row as usize] = score;
+        }
+        let scores_of = ranking.as_ref().map(|ranking| |rows: &[u32]| ranking.scores(rows));
         let parts = SlateParts {
             rows: &self.bundle.rows,
             catalog: &self.bundle.catalog,
             request,
             decision: request.explore.decision.as_deref().unwrap_or_default(),
             vector: pending.vector(),
+            ranking: scores_of.as_ref().map(|scores| scores as &ScoresOf),
             sums: &pending.user.sums,
             allowed: &pending.allowed,
             found,
         };
         let (propensities, expected) =
             pending.decision.fill(parts, |slots| (slots.propensities(&rows), slots.expectations(&rows, &scores)));
+        ranking.as_ref().map_or(Ok(()), Ranking::check)?;
         let appraisal = |(slot, (row, propensity)): (usize, (&u32, Propensity))| Appraisal {
             propensity: propensity.probability,
             score: f64::from(scores[*row as usize]),
@@ -275,17 +289,17 @@ impl Recommender {
         let policy = request.check(&self.bundle.catalog)?;
         let mut timings = Timings::default();
         let mut since = (self.clock)();
-        let events = self.resolve(self.profile.events());
-        let encoded = self.encode_events(&self.state(&request), &events)?;
+        let known = self.known(&self.state(&request))?;
         timings.encode = self.lap(&mut since);
-        let user = self.user_for(&request, &encoded)?;
+        let user = self.user_for(&request, &known.encoded)?;
         timings.tower = self.lap(&mut since);
-        let answers = || feedback(&self.bundle, &events, &self.log, &request.explore);
-        let decision = Decision::new(&self.bundle.rows, &request, policy, &user.vector, answers);
-        let removed = self.removed(&events, &request.exclude);
+        let answers = || feedback(&self.bundle, &known.events, &self.log, &request.explore);
+        let candidates = self.ranker_for(&request)?.map(|ranker| ranker.candidates);
+        let decision = Decision::new(&self.bundle.rows, &request, policy, &user.vector, candidates, answers);
+        let removed = self.removed(&known.events, &request.exclude);
         let allowed = Bitmap::without(self.bundle.manifest.items, &removed);
         timings.filter = self.lap(&mut since);
-        Ok(PendingSlate { request, context: encoded.context, user, decision, removed, allowed, timings, since })
+        Ok(PendingSlate { request, known, user, decision, removed, allowed, timings, since })
     }
 
     /// The second half: fills the slate from `best`, the `PendingSlate::k` best rows that are not
@@ -295,10 +309,10 @@ impl Recommender {
     /// # Errors
     /// `argument` if a row is removed, or if there are fewer rows than slots and more are allowed.
     pub fn answer(&mut self, pending: PendingSlate, best: Vec<(f32, u32)>) -> Result<Slate> {
-        let PendingSlate { mut request, context, user, decision, allowed, mut timings, mut since, .. } = pending;
+        let PendingSlate { mut request, known, user, decision, allowed, mut timings, mut since, .. } = pending;
         let touched = user.sums.rows();
         let rest = allowed.len() - touched.iter().filter(|row| allowed.contains(**row)).count();
-        let least = request.k.min(rest);
+        let least = request.k.min(decision.pool).min(rest);
         let is_rest = |row: &u32| allowed.contains(*row) && touched.binary_search(row).is_err();
         if best.len() < least || !best.iter().all(|(_, row)| is_rest(row)) {
             return Err(ErrorKind::Argument(format!("expected {least} allowed rows, got others")).at("answer"));
@@ -306,14 +320,18 @@ impl Recommender {
         let lifted = Scorer::lifted(&self.bundle.rows, decision.vector(&user.vector), decision.lift).with(&user.sums);
         let found = merged(&lifted, &allowed, best, decision.pool, decision.effort);
         timings.score = self.lap(&mut since);
+        let ranking = self.ranking_of(&request, &user, &known, &found)?;
+        timings.rank = self.lap(&mut since);
         let name = request.explore.decision.get_or_insert_with(|| self.decisions.to_string()).clone();
         let scorer = Scorer::new(&self.bundle.rows, decision.vector(&user.vector)).with(&user.sums);
+        let scores_of = ranking.as_ref().map(|ranking| |rows: &[u32]| ranking.scores(rows));
         let parts = SlateParts {
             rows: &self.bundle.rows,
             catalog: &self.bundle.catalog,
             request: &request,
             decision: &name,
             vector: scorer.vector(),
+            ranking: scores_of.as_ref().map(|scores| scores as &ScoresOf),
             sums: &user.sums,
             allowed: &allowed,
             found,
@@ -325,22 +343,28 @@ impl Recommender {
             timings.propensity = self.lap(&mut since);
             (rows, propensities)
         });
+        let scores: Vec<f32> = match &ranking {
+            Some(ranking) => ranking.scores(&rows),
+            None => rows.iter().map(|row| scorer.score(*row)).collect(),
+        };
+        ranking.as_ref().map_or(Ok(()), Ranking::check)?;
         let model = self.bundle.manifest.model_id.clone();
         let id = short_hash(&format!("{model}\n{}\n{name}", request.explore.seed));
         let items: Vec<Item> = rows
             .iter()
             .zip(propensities)
-            .map(|(row, propensity)| Item {
+            .zip(scores)
+            .map(|((row, propensity), score)| Item {
                 propensity: Some(propensity.probability),
                 standard_error: propensity.standard_error,
                 rating: self.rating(&user, *row),
-                ..self.item(*row, scorer.score(*row))
+                ..self.item(*row, score)
             })
             .collect();
         let policy = request.explore.policy.clone();
         let slate = Slate { id, items, policy, model, timings_us: timings };
         self.decisions += 1;
-        self.log.push(LogLine::Impression(Box::new(Impression::of(&slate, request, &context))));
+        self.log.push(LogLine::Impression(Box::new(Impression::of(&slate, request, &known.encoded.context))));
         Ok(slate)
     }
 
@@ -373,10 +397,22 @@ impl Recommender {
     /// `unknown-item`, and those of [`Recommender::recommend`].
     pub fn rank(&self, ids: &[String], request: &Request) -> Result<Vec<Item>> {
         let rows: Vec<u32> = ids.iter().map(|id| self.row(id)).collect::<Result<_>>()?;
-        let user = self.user_for(request, &self.encode(&self.state(request))?)?;
+        let known = self.known(&self.state(request))?;
+        let user = self.user_for(request, &known.encoded)?;
         let scorer = Scorer::new(&self.bundle.rows, &user.vector).with(&user.sums);
+        let scores: Vec<f32> = match self.ranker_for(request)? {
+            Some(ranker) => {
+                let allowed = Bitmap::without(self.bundle.manifest.items, &self.removed(&known.events, &request.exclude));
+                let found = search(&scorer, &allowed, ranker.candidates, request.effort);
+                let ranking = self.ranking(ranker, &user, &known.visitor(&request.context, request.time), &found)?;
+                let scores = ranking.scores(&rows);
+                ranking.check()?;
+                scores
+            }
+            None => rows.iter().map(|row| scorer.score(*row)).collect(),
+        };
         let mut best = TopK::new(rows.len());
-        rows.into_iter().for_each(|row| best.offer(scorer.score(row), row));
+        scores.into_iter().zip(rows).for_each(|(score, row)| best.offer(score, row));
         let mut ranked = best.into_ranked();
         ranked.dedup();
         let item = |(score, row)| Item { rating: self.rating(&user, row), ..self.item(row, score) };

@@ -5,7 +5,7 @@ use crate::bundle::NEIGHBOURS;
 use crate::error::{Error, ErrorKind, Result};
 use crate::features::{Bag, EncodedHistory, EncodedState, Fields};
 use crate::model::signature::{ItemInputs, ItemOutputs, UserInputs, UserOutputs};
-use crate::model::{Graph, TensorData};
+use crate::model::{Graph, Shapes, TensorData};
 use crate::retrieve::Sums;
 
 /// What scores are made of for one visitor: the outputs of the user tower, and the sums over neighbours.
@@ -33,7 +33,7 @@ impl Recommender {
 
     /// The vector `[d]` and the rating of [`User`].
     pub(super) fn run_user_tower(&self, state: &EncodedState) -> Result<(Vec<f32>, Option<Vec<f32>>)> {
-        let mut outputs = self.run(Graph::UserTower, self.user_inputs(state).in_order())?;
+        let mut outputs = self.run(Graph::UserTower, 1, self.user_inputs(state).in_order())?;
         let UserOutputs { user, rating } = UserOutputs::each(|_| outputs.next());
         match user {
             Some(vector) if rating.is_some() == self.bundle.manifest.ratings.is_some() => Ok((vector, rating)),
@@ -82,7 +82,7 @@ impl Recommender {
     fn run_item_tower(&self, id: i64, bag: &Bag) -> Result<(Vec<f32>, f32)> {
         let (slots, weights) = unzipped(bag);
         let inputs = ItemInputs { id: TensorData::I64(vec![id]), slots, weights };
-        let mut outputs = self.run(Graph::ItemTower, inputs.in_order())?;
+        let mut outputs = self.run(Graph::ItemTower, 1, inputs.in_order())?;
         let ItemOutputs { vector, bias, .. } = ItemOutputs::each(|_| outputs.next());
         match (vector, bias.as_deref()) {
             (Some(vector), Some([bias])) => Ok((vector, *bias)),
@@ -90,10 +90,10 @@ impl Recommender {
         }
     }
 
-    /// Runs a graph and checks its outputs.
-    fn run(&self, graph: Graph, inputs: Vec<TensorData>) -> Result<std::vec::IntoIter<Vec<f32>>> {
+    /// Runs a graph on a batch, to which inputs are padded, and checks its outputs.
+    pub(super) fn run(&self, graph: Graph, batch: usize, inputs: Vec<TensorData>) -> Result<std::vec::IntoIter<Vec<f32>>> {
         let runtime = self.runtime.as_ref().ok_or_else(|| ErrorKind::NoModel.at(graph.name()))?;
-        let (signature, shapes) = (graph.signature(), self.bundle.manifest.shapes());
+        let (signature, shapes) = (graph.signature(), Shapes { batch, ..self.bundle.manifest.shapes() });
         let outputs = runtime.run(graph, &signature.pack(inputs, &shapes))?;
         if !signature.fits(&outputs, &shapes) {
             return Err(outputs_differ(graph));

@@ -1,9 +1,13 @@
 //! Where names become numbers: the item and the type of each event are looked up here, once a request.
 
+use serde::Serialize;
+
 use super::Recommender;
 use crate::error::Result;
 use crate::features::{EncodedState, Fields, RowEvent};
 use crate::profile::Event;
+use crate::rank::{RankerReader, Visitor};
+use crate::request::Request;
 
 /// What a slate is computed from: a visitor's history and the context of a request.
 #[derive(Debug, Clone, Copy)]
@@ -18,6 +22,45 @@ pub struct VisitorState<'a> {
     pub tz_offset_min: Option<i32>,
 }
 
+/// Raw values that the ranker reads, by name. A missing value has no name here.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FeatureValues {
+    /// Those that are the same for all items: of the visitor and of the context.
+    pub visitor: Fields,
+    /// Those of each item, in the order asked for.
+    pub items: Vec<Fields>,
+}
+
+/// A visitor as a request finds them.
+pub(super) struct Known {
+    /// The kept events with their names resolved, oldest first.
+    pub events: Vec<RowEvent>,
+    /// What the user tower reads.
+    pub encoded: EncodedState,
+    /// Minutes to local time.
+    pub tz_offset_min: i32,
+}
+
+impl Known {
+    /// What the ranker reads of the visitor. `time` is that of the request, if it states one.
+    pub fn visitor<'a>(&'a self, context: &'a Fields, time: Option<i64>) -> Visitor<'a> {
+        Visitor {
+            events: &self.events,
+            context,
+            time,
+            tz_offset_min: self.tz_offset_min,
+            history_events: self.encoded.history.events,
+        }
+    }
+}
+
+impl VisitorState<'_> {
+    /// Minutes to local time.
+    fn offset(&self) -> i32 {
+        self.tz_offset_min.or(self.history.last().and_then(|e| e.tz_offset_min)).unwrap_or(0)
+    }
+}
+
 impl Recommender {
     /// Encodes a visitor's state.
     ///
@@ -29,8 +72,32 @@ impl Recommender {
 
     /// Same as [`Recommender::encode`], for a history that [`Recommender::resolve`] has looked up.
     pub(super) fn encode_events(&self, state: &VisitorState, events: &[RowEvent]) -> Result<EncodedState> {
-        let offset = state.tz_offset_min.or(state.history.last().and_then(|e| e.tz_offset_min)).unwrap_or(0);
-        self.bundle.manifest.encoding.encode_state(events, state.context, state.time, offset)
+        self.bundle.manifest.encoding.encode_state(events, state.context, state.time, state.offset())
+    }
+
+    /// Looks up and encodes a visitor's state.
+    pub(super) fn known(&self, state: &VisitorState) -> Result<Known> {
+        let events = self.resolve(state.history);
+        let encoded = self.encode_events(state, &events)?;
+        Ok(Known { events, encoded, tz_offset_min: state.offset() })
+    }
+
+    /// The raw values that the ranker reads of a visitor and of some items; none if the bundle has no ranker. What
+    /// retrieval says of an item is not among them. Needs no model.
+    ///
+    /// # Errors
+    /// `unknown-item`; `unknown-key` for a context column that the bundle does not have; `missing` before the values of
+    /// items are there.
+    pub fn feature_values(&self, state: &VisitorState, ids: &[String]) -> Result<FeatureValues> {
+        let rows: Vec<u32> = ids.iter().map(|id| self.row(id)).collect::<Result<_>>()?;
+        let known = self.known(state)?;
+        let Some(ranker) = self.ranker_for(&Request::default())? else {
+            return Ok(FeatureValues { visitor: Fields::new(), items: vec![Fields::new(); rows.len()] });
+        };
+        let reader =
+            RankerReader::new(&self.bundle, &self.bundle.manifest.encoding, ranker, &known.visitor(state.context, state.time));
+        let items = rows.into_iter().map(|row| reader.values(Some(row))).collect();
+        Ok(FeatureValues { visitor: reader.values(None), items })
     }
 
     /// Looks up the item and the type of each event.

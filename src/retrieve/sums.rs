@@ -67,7 +67,12 @@ impl Sums {
 
     /// What the score of a row gains, in logits.
     pub fn get(&self, row: u32) -> f32 {
-        self.rows.binary_search(&row).map_or(0.0, |at| self.sums[at])
+        self.find(row).unwrap_or(0.0)
+    }
+
+    /// The sum of a row; `None` if it has none.
+    pub fn find(&self, row: u32) -> Option<f32> {
+        self.rows.binary_search(&row).ok().map(|at| self.sums[at])
     }
 }
 

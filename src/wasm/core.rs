@@ -10,7 +10,7 @@ use web_sys::Performance;
 
 use super::convert::{JsResult, set, to_js_error};
 use super::imported::ImportedRuntime;
-use crate::bundle::{self, BundleReader, DEFAULT_MAX_BYTES, Lift, Manifest, NEIGHBOURS, Rows};
+use crate::bundle::{self, BundleReader, DEFAULT_MAX_BYTES, FEATURES, Lift, Manifest, NEIGHBOURS, Rows};
 use crate::error::ErrorKind;
 use crate::explore::POLICIES;
 use crate::golden::Golden;
@@ -54,20 +54,21 @@ impl Core {
     }
 
     /// What a page has to know of the bundle: `files`, `{ path, role, bytes, sha256 }[]`; `shapes`, the sizes of the
-    /// graphs' inputs as `new Tower` takes them, `[dim, len, context, item]`; `memory`, an estimate of the bytes that
-    /// the open bundle takes; `policies`, the names of the policies.
+    /// graphs' inputs, of which `new Tower` takes `[dim, len, context, item]` and `addRanker` the last two; `memory`,
+    /// an estimate of the bytes that the open bundle takes; `policies`, the names of the policies.
     pub fn plan(&self) -> JsResult<JsValue> {
         let manifest = self.manifest()?;
-        let Shapes { dim, len, context, item } = manifest.shapes();
+        let Shapes { dim, len, context, item, ranker, heads, .. } = manifest.shapes();
         let plan = Object::new().into();
         set(&plan, "files", &to_js(&manifest.used_files().collect::<Vec<_>>())?);
-        set(&plan, "shapes", &to_js(&[dim, len, context, item][..])?);
+        set(&plan, "shapes", &to_js(&[dim, len, context, item, ranker, heads][..])?);
         set(&plan, "memory", &(manifest.memory() as f64).into());
         set(&plan, "policies", &to_js(&POLICIES[..])?);
         Ok(plan)
     }
 
-    /// Starts a file, or discards what has arrived of it. Once the bundle is open, only neighbours may follow.
+    /// Starts a file, or discards what has arrived of it. Once the bundle is open, only neighbours and values for
+    /// the ranker may follow.
     pub fn begin(&mut self, path: &str) -> JsResult<()> {
         self.reader("begin", path)?.begin(path).map_err(to_js_error)
     }
@@ -114,14 +115,19 @@ impl Core {
         Ok(())
     }
 
-    /// Adds the neighbours, once their files have followed. Does nothing for a bundle without neighbours, or if they
-    /// are there.
+    /// Adds the neighbours and the values for the ranker, once their files have followed. Does nothing for what a
+    /// bundle does not have, or what is there.
     #[wasm_bindgen(js_name = openNeighbours)]
     pub fn open_neighbours(&mut self) -> JsResult<()> {
         let bundle = self.get()?.bundle();
         if bundle.manifest.neighbours.is_some() && bundle.neighbours.is_none() {
             let neighbours = self.reader.neighbours().map_err(to_js_error)?;
             self.get_mut()?.set_neighbours(neighbours);
+        }
+        let bundle = self.get()?.bundle();
+        if bundle.manifest.has_features() && bundle.features.is_none() {
+            let features = self.reader.features().map_err(to_js_error)?;
+            self.get_mut()?.set_features(features);
         }
         Ok(())
     }
@@ -328,8 +334,8 @@ impl Core {
 
     /// The reader of a file that may arrive now.
     fn reader(&mut self, call: &str, path: &str) -> JsResult<&mut BundleReader> {
-        let follows =
-            matches!(&self.state, State::Open(_)) && self.reader.manifest().file(path).is_ok_and(|f| f.role == NEIGHBOURS);
+        let role = self.reader.manifest().file(path).map_or("", |file| &file.role);
+        let follows = matches!(&self.state, State::Open(_)) && [NEIGHBOURS, FEATURES].contains(&role);
         if !follows {
             self.check_loading(call)?;
         }

@@ -26,11 +26,17 @@ impl Tower {
         context: usize,
         item: usize,
     ) -> JsResult<Tower> {
-        let shapes = Shapes { dim, len, context, item };
+        let shapes = Shapes { dim, len, context, item, ..Shapes::default() };
         let mut graphs = vec![(Graph::UserTower, user_tower)];
         graphs.extend(item_tower.map(|bytes| (Graph::ItemTower, bytes)));
         let runtime = TractRuntime::new(&graphs, shapes).map_err(to_js_error)?;
         Ok(Tower { runtime })
+    }
+
+    /// Loads the ranker. `slots` and `heads` are the last two of the shapes that `Core.plan` returns.
+    #[wasm_bindgen(js_name = addRanker)]
+    pub fn add_ranker(&mut self, ranker: &[u8], slots: usize, heads: usize) -> JsResult<()> {
+        self.runtime.add_ranker(ranker, slots, heads).map_err(to_js_error)
     }
 
     /// Runs a graph and returns its outputs, `Float32Array[]`. `inputs` has an object `{ shape, data }` for each input.

@@ -2,27 +2,32 @@
 
 use tract_onnx::pb::{AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, tensor_proto::DataType};
 
-use super::super::signature::{Shapes, USER_TOWER};
+use super::super::signature::{RANKER, Shapes, Signature, USER_TOWER};
 use super::super::{Graph, ModelRuntime, TensorData};
-use super::{Loaded, TractRuntime, prepared};
+use super::{Loaded, TractRuntime};
 use crate::error::Result;
 
 const LEN: usize = 4;
 const DIM: usize = 2;
-const SHAPES: Shapes = Shapes { dim: DIM, len: LEN, context: 1, item: 1 };
+const SHAPES: Shapes = Shapes { batch: 1, dim: DIM, len: LEN, context: 1, item: 1, ranker: 3, heads: 1 };
 
 /// A user tower whose vector is the sum of the history plus 0 times the value `x`.
 struct Tower(GraphProto);
 
 impl Tower {
     fn new() -> Tower {
-        let named = |name: &str| ValueInfoProto { name: name.into(), ..Default::default() };
-        let input = USER_TOWER.inputs.iter().map(|port| named(port.name)).collect();
-        let mut tower = Tower(GraphProto { input, output: vec![named("user")], ..Default::default() });
+        let mut tower = Tower::of(&USER_TOWER, "user");
         tower.ints("one", &[1]);
         tower.floats("nothing", &[], 0.0);
         tower.node("ReduceSum", &["vectors", "one"], "sum", &[("keepdims", 0)]);
         tower
+    }
+
+    /// No nodes yet, of this signature and with one output.
+    fn of(signature: &Signature, output: &str) -> Tower {
+        let named = |name: &str| ValueInfoProto { name: name.into(), ..Default::default() };
+        let input = signature.inputs.iter().map(|port| named(port.name)).collect();
+        Tower(GraphProto { input, output: vec![named(output)], ..Default::default() })
     }
 
     fn ints(&mut self, name: &str, data: &[i64]) {
@@ -83,7 +88,7 @@ impl Tower {
         self.node("ReduceSum", &[x, "all"], "x_sum", &[("keepdims", 0)]);
         self.node("Mul", &["x_sum", "nothing"], "x_nothing", &[]);
         self.node("Add", &["sum", "x_nothing"], "user", &[]);
-        prepared(Graph::UserTower, &ModelProto { graph: Some(self.0), ..Default::default() }, &SHAPES)
+        Loaded::new(Graph::UserTower, ModelProto { graph: Some(self.0), ..Default::default() }, &SHAPES)
     }
 }
 
@@ -255,7 +260,7 @@ fn indices_past_the_end_are_typed_errors_of_a_run() {
     let mut tower = Tower::new();
     tower.floats("table", &[5, DIM], 1.0);
     tower.node("Gather", &["table", "types"], "x", &[]);
-    let runtime = TractRuntime { graphs: vec![(Graph::UserTower, tower.load("x", 3).unwrap())] };
+    let runtime = TractRuntime { graphs: vec![(Graph::UserTower, tower.load("x", 3).unwrap())], shapes: SHAPES };
     let run = |kind: i64| {
         let data = USER_TOWER.inputs.iter().map(|port| match port.name {
             "types" => TensorData::I64(vec![kind; LEN]),
@@ -270,4 +275,44 @@ fn indices_past_the_end_are_typed_errors_of_a_run() {
         assert!(error.to_string().contains(&format!("there is no index {kind} in an axis of 5")), "{error}");
     }
     assert_eq!(run(4).unwrap(), [vec![0.0; DIM]]);
+}
+
+/// A ranker whose head is the product of user and item plus Σ w · E[slot]: one row at a time, and in batches whose plans
+/// are made when they are needed.
+#[test]
+fn a_ranker_runs_batches() {
+    let mut ranker = Tower::of(&RANKER, "heads");
+    let table: Vec<f32> = (0..10).map(|slot| slot as f32).collect();
+    ranker.floats("table", &[10], 0.0);
+    ranker.0.initializer.last_mut().unwrap().float_data = table;
+    ranker.ints("last", &[1]);
+    ranker.node("Mul", &["user", "item"], "both", &[]);
+    ranker.node("ReduceSum", &["both", "last"], "product", &[("keepdims", 1)]);
+    ranker.node("Gather", &["table", "slots"], "read", &[]);
+    ranker.node("Mul", &["read", "weights"], "weighted", &[]);
+    ranker.node("ReduceSum", &["weighted", "last"], "sum", &[("keepdims", 1)]);
+    ranker.node("Add", &["product", "sum"], "heads", &[]);
+    let loaded = Loaded::new(Graph::Ranker, ModelProto { graph: Some(ranker.0), ..Default::default() }, &SHAPES).unwrap();
+    let runtime = TractRuntime { graphs: vec![(Graph::Ranker, loaded)], shapes: SHAPES };
+    let plans = || runtime.graphs[0].1.plans.lock().unwrap().len();
+    let run = |rows: usize, batch: usize| {
+        let floats = |n: usize| TensorData::F32((0..rows * n).map(|i| i as f32).collect());
+        let slots = TensorData::I64((0..rows * 3).map(|i| i as i64 % 10).collect());
+        let shapes = Shapes { batch, ..SHAPES };
+        runtime.run(Graph::Ranker, &RANKER.pack(vec![floats(DIM), floats(DIM), slots, floats(3)], &shapes))
+    };
+    assert_eq!(plans(), 1);
+    let row = |i: usize| {
+        let product: usize = (2 * i..2 * i + 2).map(|x| x * x).sum();
+        (product + (3 * i..3 * i + 3).map(|j| j % 10 * j).sum::<usize>()) as f32
+    };
+    assert_eq!(run(1, 1).unwrap(), [vec![row(0)]]);
+    for (rows, batch, expected) in [(50, 64, 2), (64, 64, 2), (200, 256, 3), (3, 64, 3)] {
+        let heads = run(rows, batch).unwrap().remove(0);
+        assert_eq!((heads.len(), plans()), (batch, expected));
+        assert!(heads[..rows].iter().enumerate().all(|(i, head)| *head == row(i)) && heads[rows..].iter().all(|x| *x == 0.0));
+    }
+    for batch in [0, 2, 65, 512] {
+        assert_eq!(run(1, batch).unwrap_err().code(), "model", "{batch}");
+    }
 }

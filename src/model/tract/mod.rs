@@ -10,7 +10,7 @@ mod quiet;
 mod wire;
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tract_onnx::Onnx;
 use tract_onnx::pb::ModelProto;
@@ -29,14 +29,23 @@ use operators::{Wiring, is_known};
 use quiet::caught;
 use wire::structure_bytes;
 
-/// The graphs of a bundle, ready to run one request at a time.
+/// The graphs of a bundle, ready to run one batch at a time.
 pub struct TractRuntime {
     graphs: Vec<(Graph, Loaded)>,
+    shapes: Shapes,
+}
+
+/// A checked graph with its plans, one a batch. The one for the smallest batch is there from the start, the others are
+/// made when they are first needed.
+struct Loaded {
+    /// What further plans are made from; `None` if there are none.
+    proto: Option<ModelProto>,
+    plans: Mutex<Vec<Arc<Plan>>>,
 }
 
 /// A graph ready to run, with types and shapes of its inputs.
-struct Loaded {
-    plan: Arc<TypedRunnableModel>,
+struct Plan {
+    model: Arc<TypedRunnableModel>,
     inputs: Vec<(Element, Vec<usize>)>,
 }
 
@@ -48,8 +57,23 @@ impl TractRuntime {
     /// or does not have the declared inputs.
     pub fn new<B: AsRef<[u8]>>(graphs: &[(Graph, B)], shapes: Shapes) -> Result<TractRuntime> {
         register_kernels();
-        let load = |(graph, bytes): &(Graph, B)| Ok((*graph, load(*graph, bytes.as_ref(), &shapes)?));
-        Ok(TractRuntime { graphs: graphs.iter().map(load).collect::<Result<_>>()? })
+        let mut runtime = TractRuntime { graphs: Vec::new(), shapes };
+        graphs.iter().try_for_each(|(graph, bytes)| runtime.add(*graph, bytes.as_ref()))?;
+        Ok(runtime)
+    }
+
+    /// Loads a ranker that reads `slots` slots a candidate and has `heads` outputs. It may follow the towers.
+    ///
+    /// # Errors
+    /// Same errors as [`TractRuntime::new`].
+    pub fn add_ranker(&mut self, bytes: &[u8], slots: usize, heads: usize) -> Result<()> {
+        (self.shapes.ranker, self.shapes.heads) = (slots, heads);
+        self.add(Graph::Ranker, bytes)
+    }
+
+    fn add(&mut self, graph: Graph, bytes: &[u8]) -> Result<()> {
+        self.graphs.push((graph, load(graph, bytes, &self.shapes)?));
+        Ok(())
     }
 }
 
@@ -72,11 +96,32 @@ fn load(graph: Graph, bytes: &[u8], shapes: &Shapes) -> Result<Loaded> {
     let structure = structure_bytes(bytes).ok_or_else(|| ErrorKind::Model("not an ONNX file".into()).at(part))?;
     within(graph, "bytes beside the weights", STRUCTURE_BYTES, structure as u64)?;
     let decoded = caught(|| Onnx::default().proto_model_for_read(&mut &*bytes).map_err(failed));
-    prepared(graph, &decoded.map_err(|kind| kind.at(part))?, shapes)
+    Loaded::new(graph, decoded.map_err(|kind| kind.at(part))?, shapes)
 }
 
-/// Checks a graph and prepares it to run.
-fn prepared(graph: Graph, proto: &ModelProto, shapes: &Shapes) -> Result<Loaded> {
+impl Loaded {
+    /// Checks a graph and prepares it to run its smallest batch.
+    fn new(graph: Graph, proto: ModelProto, shapes: &Shapes) -> Result<Loaded> {
+        let smallest = prepared(graph, &proto, &Shapes { batch: graph.batches()[0], ..*shapes })?;
+        Ok(Loaded { proto: (graph.batches().len() > 1).then_some(proto), plans: Mutex::new(vec![Arc::new(smallest)]) })
+    }
+
+    /// The plan for a batch; `None` if the graph is not run with this one.
+    fn plan(&self, graph: Graph, shapes: &Shapes) -> Result<Option<Arc<Plan>>> {
+        // A thread that panicked while it held the lock left whole plans.
+        let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(plan) = plans.iter().find(|plan| plan.inputs[0].1[0] == shapes.batch) {
+            return Ok(Some(plan.clone()));
+        }
+        let Some(proto) = self.proto.as_ref().filter(|_| graph.batches().contains(&shapes.batch)) else { return Ok(None) };
+        let plan = Arc::new(prepared(graph, proto, shapes)?);
+        plans.push(plan.clone());
+        Ok(Some(plan))
+    }
+}
+
+/// Checks a graph and prepares it to run one batch.
+fn prepared(graph: Graph, proto: &ModelProto, shapes: &Shapes) -> Result<Plan> {
     let (signature, refused) = (graph.signature(), |kind: ErrorKind| kind.at(graph.name()));
     let input_bytes = signature.inputs.iter().map(|port| port.element.bytes() * port.count(shapes) as u64).sum();
     within(graph, "bytes of inputs", VALUE_BYTES, input_bytes)?;
@@ -92,7 +137,7 @@ fn prepared(graph: Graph, proto: &ModelProto, shapes: &Shapes) -> Result<Loaded>
     within(graph, "bytes of moved constants", VALUE_BYTES, cost.moved)?;
     let plan = caught(|| plan(model).map_err(failed)).map_err(refused)?;
     within(graph, "bytes of values", VALUE_BYTES, peak(&plan).saturating_add(cost.moved))?;
-    Ok(Loaded { plan, inputs })
+    Ok(Plan { model: plan, inputs })
 }
 
 fn within(graph: Graph, what: &str, limit: u64, got: u64) -> Result<()> {
@@ -183,15 +228,20 @@ impl ModelRuntime for TractRuntime {
         let part = graph.name();
         let (_, loaded) = self.graphs.iter().find(|(of, _)| *of == graph).ok_or_else(|| ErrorKind::NoModel.at(part))?;
         let fault = |text: String| ErrorKind::Model(text).at(part);
-        let given = inputs.iter().map(|tensor| (tensor.data.element(), &tensor.shape));
-        if !given.eq(loaded.inputs.iter().map(|(element, shape)| (*element, shape))) {
-            return Err(fault("the inputs have other shapes than the graph's".into()));
-        }
-        caught(|| run(loaded, inputs).map_err(failed)).map_err(|kind| kind.at(part))
+        let batch = inputs.first().and_then(|tensor| tensor.shape.first()).copied().unwrap_or_default();
+        let plan = loaded.plan(graph, &Shapes { batch, ..self.shapes })?;
+        let is_as = |tensor: &Tensor, (element, shape): &(Element, Vec<usize>)| {
+            tensor.data.element() == *element && tensor.shape == *shape
+        };
+        let fits = |plan: &Arc<Plan>| {
+            inputs.len() == plan.inputs.len() && inputs.iter().zip(&plan.inputs).all(|(tensor, input)| is_as(tensor, input))
+        };
+        let plan = plan.filter(fits).ok_or_else(|| fault("the inputs have other shapes than the graph's".into()))?;
+        caught(|| run(&plan, inputs).map_err(failed)).map_err(|kind| kind.at(part))
     }
 }
 
-fn run(loaded: &Loaded, inputs: &[Tensor]) -> TractResult<Vec<Vec<f32>>> {
+fn run(plan: &Plan, inputs: &[Tensor]) -> TractResult<Vec<Vec<f32>>> {
     let values: TVec<TValue> = inputs
         .iter()
         .map(|input| {
@@ -202,6 +252,6 @@ fn run(loaded: &Loaded, inputs: &[Tensor]) -> TractResult<Vec<Vec<f32>>> {
             .into_tvalue())
         })
         .collect::<TractResult<_>>()?;
-    let outputs = loaded.plan.run(values)?;
+    let outputs = plan.model.run(values)?;
     outputs.iter().map(|o| Ok(o.try_as_plain_ram()?.as_slice::<f32>()?.to_vec())).collect()
 }

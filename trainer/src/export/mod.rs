@@ -157,6 +157,7 @@ fn manifest(run: &Run, files: &[File]) -> Manifest {
         trained_on: run.card.trained_on.clone(),
         ratings: run.card.ratings,
         neighbours: settings.map(|settings| settings.weights.clone()),
+        ranker: None,
         metrics: run.card.metrics.clone(),
         licence: run.card.licence.clone(),
         limits: Some(run.card.limits.clone()).filter(|text| !text.is_empty()),

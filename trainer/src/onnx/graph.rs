@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn the_model_reads_back() {
         let mut g = GraphBuilder::new("g");
-        let shapes = Shapes { dim: 2, len: 0, context: 0, item: 0 };
+        let shapes = Shapes { dim: 2, ..Shapes::default() };
         let port = |name| Port { name, element: Element::F32, axes: &[Axis::Batch, Axis::Dim] };
         let x = g.input(&port("x"), &shapes);
         let c = g.constant_f32("c", &[2], &[1.0, 2.0]);

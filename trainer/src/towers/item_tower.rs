@@ -236,7 +236,7 @@ impl ItemTower {
     /// vectors of their own. `scale` is that of the columns' slots.
     pub fn onnx(&self, encoding: &Encoding, scale: &SlotScale) -> Vec<u8> {
         let (d, p) = (self.dim, self.parts());
-        let shapes = Shapes { dim: d, len: 0, context: 0, item: encoding.item_slots() };
+        let shapes = Shapes { dim: d, item: encoding.item_slots(), ..Shapes::default() };
         let mut g = GraphBuilder::new(Graph::ItemTower.name());
         let ItemInputs { id, slots, weights } = ItemInputs::each(|port| g.input(port, &shapes));
         let outputs = ItemOutputs::each(|port| port);

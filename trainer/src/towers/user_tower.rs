@@ -316,7 +316,7 @@ impl UserTower {
     /// `context_slots` slots with the scale `scale`. The graph has the output `rating` if the tower has a rating head.
     pub fn onnx(&self, len: usize, context_slots: usize, scale: &SlotScale) -> Vec<u8> {
         let (d, p) = (self.shape.dim, self.parts());
-        let shapes = Shapes { dim: d, len, context: context_slots, item: 0 };
+        let shapes = Shapes { dim: d, len, context: context_slots, ..Shapes::default() };
         let mut g = GraphBuilder::new(Graph::UserTower.name());
         let inputs = UserInputs::each(|port| g.input(port, &shapes));
         let outputs = UserOutputs::each(|port| port);

@@ -43,7 +43,7 @@ fn hostile_graphs_are_refused() {
     type Build = fn(&mut GraphBuilder, &Value) -> Value;
     const LEN: usize = 4;
     const DIM: usize = 2;
-    let shapes = Shapes { dim: DIM, len: LEN, context: 1, item: 1 };
+    let shapes = Shapes { dim: DIM, len: LEN, context: 1, item: 1, ..Shapes::default() };
     let graph = |build: Build| {
         let mut g = GraphBuilder::new("hostile");
         let inputs = UserInputs::each(|port| g.input(port, &shapes));

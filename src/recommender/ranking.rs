@@ -1,0 +1,424 @@
+//! Runs the ranker on the candidates of a slate, and on other rows when a slot needs them.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use super::{Known, Recommender, User, VisitorState};
+use crate::bundle::{FEATURES, RankerSpec};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::Graph;
+use crate::model::signature::RankerOutputs;
+use crate::rank::{Candidate, RankerReader, Visitor};
+use crate::request::Request;
+use crate::retrieve::{Bitmap, Effort, Scorer, TopK, search};
+
+/// The ranker's scores for one request. The score of a row is the same whenever it is asked for: a row that is not
+/// among the candidates has the place after the last one.
+pub(super) struct Ranking<'a> {
+    recommender: &'a Recommender,
+    spec: &'a RankerSpec,
+    reader: RankerReader<'a>,
+    user: &'a User,
+    scorer: Scorer<'a>,
+    /// Place of each candidate in retrieval, 1 for the best.
+    places: BTreeMap<u32, usize>,
+    /// What was ranked so far.
+    scores: RefCell<BTreeMap<u32, f32>>,
+    /// Why a run failed.
+    fault: RefCell<Option<Error>>,
+}
+
+impl Recommender {
+    /// The ranker that a request goes through; `None` if the bundle has none or the request leaves it out.
+    ///
+    /// # Errors
+    /// `missing` before the values of items that the ranker reads are there.
+    pub(super) fn ranker_for(&self, request: &Request) -> Result<Option<&RankerSpec>> {
+        let manifest = &self.bundle.manifest;
+        let ranker = manifest.ranker.as_ref().filter(|_| request.rank.unwrap_or(request.vector.is_none()));
+        match ranker {
+            Some(_) if manifest.has_features() && self.bundle.features.is_none() => Err(ErrorKind::Missing.at(FEATURES)),
+            ranker => Ok(ranker),
+        }
+    }
+
+    /// Ranks the candidates of a request; `None` if no ranker takes part.
+    ///
+    /// # Errors
+    /// Same errors as [`Recommender::ranker_for`] and [`Recommender::ranking`].
+    pub(super) fn ranking_of<'a>(
+        &'a self,
+        request: &Request,
+        user: &'a User,
+        known: &Known,
+        found: &[(f32, u32)],
+    ) -> Result<Option<Ranking<'a>>> {
+        let rank = |spec| self.ranking(spec, user, &known.visitor(&request.context, request.time), found);
+        self.ranker_for(request)?.map(rank).transpose()
+    }
+
+    /// The N best of the allowed rows for a visitor, N being how many the ranker looks at, with its scores, best first,
+    /// ties by row; `None` if the bundle has no ranker. `user` is what [`Recommender::user`] gives for the state.
+    ///
+    /// # Errors
+    /// `unknown-key` for a context column that the bundle does not have; `missing`, `no-model` and `model` as
+    /// [`Recommender::recommend`].
+    pub fn ranked(&self, state: &VisitorState, user: &User, allowed: &Bitmap) -> Result<Option<Vec<(f32, u32)>>> {
+        let Some(spec) = self.ranker_for(&Request::default())? else { return Ok(None) };
+        let known = self.known(state)?;
+        let scorer = Scorer::new(&self.bundle.rows, &user.vector).with(&user.sums);
+        let found = search(&scorer, allowed, spec.candidates, Effort::Accurate);
+        let mut best = TopK::new(found.len());
+        let ranking = self.ranking(spec, user, &known.visitor(state.context, state.time), &found)?;
+        ranking.ranked().into_iter().for_each(|(score, row)| best.offer(score, row));
+        Ok(Some(best.into_ranked()))
+    }
+
+    /// Ranks the candidates that retrieval has found.
+    ///
+    /// # Errors
+    /// `no-model` without the graph; `model` if a run fails, or gives another shape or a number that is not finite.
+    pub(super) fn ranking<'a>(
+        &'a self,
+        spec: &'a RankerSpec,
+        user: &'a User,
+        visitor: &Visitor,
+        found: &[(f32, u32)],
+    ) -> Result<Ranking<'a>> {
+        let scorer = Scorer::new(&self.bundle.rows, &user.vector).with(&user.sums);
+        // A search for a pool ranks by int8 scores alone; places must not depend on how the rows were found.
+        let mut ordered = TopK::new(found.len());
+        found.iter().for_each(|(_, row)| ordered.offer(scorer.score(*row), *row));
+        let rows: Vec<u32> = ordered.into_ranked().into_iter().map(|(_, row)| row).collect();
+        let places = rows.iter().copied().zip(1..).collect();
+        let reader = RankerReader::new(&self.bundle, &self.bundle.manifest.encoding, spec, visitor);
+        let (scores, fault) = Default::default();
+        let ranking = Ranking { recommender: self, spec, reader, user, scorer, places, scores, fault };
+        ranking.run(&rows)?;
+        Ok(ranking)
+    }
+}
+
+impl Ranking<'_> {
+    /// What the ranker reads of a row.
+    fn candidate(&self, row: u32) -> Candidate {
+        let place = self.places.get(&row).copied().unwrap_or(self.spec.candidates + 1);
+        Candidate { row, score: self.scorer.score(row), sum: self.user.sums.find(row), place }
+    }
+
+    /// Ranks those of the rows that were not ranked yet.
+    fn run(&self, rows: &[u32]) -> Result<()> {
+        let fresh: Vec<Candidate> = {
+            let scores = self.scores.borrow();
+            rows.iter().filter(|row| !scores.contains_key(row)).map(|row| self.candidate(*row)).collect()
+        };
+        let (batches, heads) = (Graph::Ranker.batches(), self.spec.heads.len());
+        for chunk in fresh.chunks(batches[batches.len() - 1]) {
+            let batch = batches.iter().copied().find(|batch| *batch >= chunk.len()).unwrap_or(chunk.len());
+            let inputs = self.reader.tensors(&self.recommender.bundle.rows, &self.user.vector, chunk).in_order();
+            let mut outputs = self.recommender.run(Graph::Ranker, batch, inputs)?;
+            let RankerOutputs { heads: outputs } = RankerOutputs::each(|_| outputs.next().unwrap_or_default());
+            let scores = outputs.chunks_exact(heads).map(|outputs| self.spec.score(outputs));
+            self.scores.borrow_mut().extend(chunk.iter().map(|candidate| candidate.row).zip(scores));
+        }
+        Ok(())
+    }
+
+    /// The scores of some rows. If a run fails, they are 0, and [`Ranking::check`] tells.
+    pub fn scores(&self, rows: &[u32]) -> Vec<f32> {
+        if let Err(error) = self.run(rows) {
+            self.fault.borrow_mut().get_or_insert(error);
+        }
+        let scores = self.scores.borrow();
+        rows.iter().map(|row| scores.get(row).copied().unwrap_or(0.0)).collect()
+    }
+
+    /// The rows that were ranked so far, with their scores.
+    pub fn ranked(&self) -> Vec<(f32, u32)> {
+        self.scores.borrow().iter().map(|(row, score)| (*score, *row)).collect()
+    }
+
+    /// # Errors
+    /// That of the first run that failed.
+    pub fn check(&self) -> Result<()> {
+        self.fault.borrow_mut().take().map_or(Ok(()), Err)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::bundle::testing::ranked_bundle;
+    use crate::explore::{Explore, POLICIES};
+    use crate::features::{Fields, Value};
+    use crate::model::{ModelRuntime, Tensor, TensorData};
+    use crate::profile::Event;
+    use crate::retrieve::precedes;
+
+    const HOUR: i64 = 3_600_000;
+    const CANDIDATES: usize = 20;
+
+    /// Known functions in place of the graphs. It keeps the batch of each run of the ranker, and fails after so many.
+    #[derive(Clone)]
+    struct Stub {
+        batches: Rc<RefCell<Vec<usize>>>,
+        most: usize,
+    }
+
+    impl ModelRuntime for Stub {
+        fn run(&self, graph: Graph, inputs: &[Tensor]) -> Result<Vec<Vec<f32>>> {
+            let floats = |at: usize| match &inputs[at].data {
+                TensorData::F32(data) => data.as_slice(),
+                TensorData::I64(_) => panic!("floats"),
+            };
+            if graph == Graph::UserTower {
+                let sums = (0..16).map(|k| floats(0).chunks(16).map(|v| v[k]).sum::<f32>() / 3.0).collect();
+                return Ok(vec![sums, vec![0.1; 17]]);
+            }
+            let batch = inputs[0].shape[0];
+            assert!(graph == Graph::Ranker && graph.batches().contains(&batch));
+            self.batches.borrow_mut().push(batch);
+            if self.batches.borrow().len() > self.most {
+                return Err(ErrorKind::Model("no more".into()).at("ranker"));
+            }
+            let TensorData::I64(slots) = &inputs[2].data else { panic!("whole numbers") };
+            let slots = slots.chunks(slots.len() / batch).zip(floats(3).chunks(slots.len() / batch));
+            let vectors = floats(0).chunks(16).zip(floats(1).chunks(16));
+            let heads = vectors.zip(slots).flat_map(|((user, item), (slots, weights))| {
+                let product: f32 = user.iter().zip(item).map(|(a, b)| a * b).sum();
+                let sum = |rate: f64| {
+                    let terms = slots.iter().zip(weights).map(|(slot, w)| w * libm::sin(*slot as f64 * rate) as f32);
+                    terms.sum::<f32>()
+                };
+                [0.2 * product + sum(1.0), sum(2.0)]
+            });
+            Ok(vec![heads.collect()])
+        }
+    }
+
+    fn stub() -> Stub {
+        Stub { batches: Rc::default(), most: usize::MAX }
+    }
+
+    fn recommender(runtime: &Stub) -> Recommender {
+        let mut recommender = Recommender::new(ranked_bundle(), Box::new(|| 0.0));
+        recommender.set_runtime(Box::new(runtime.clone()));
+        for (at, (item, kind)) in [("3", "like"), ("8", "rate"), ("21", "like"), ("40", "hide")].into_iter().enumerate() {
+            let (item, kind, time) = (item.into(), kind.into(), Some(at as i64 * HOUR));
+            recommender.record(Event { item, kind, time, value: Some(4.0), ..Event::default() }).unwrap();
+        }
+        recommender
+    }
+
+    fn request(k: usize, explore: Explore) -> Request {
+        let context = Fields::from([("segment".into(), Value::Text("collector".into()))]);
+        Request { k, context, time: Some(30 * HOUR), explore, ..Request::default() }
+    }
+
+    fn state<'a>(recommender: &'a Recommender, request: &'a Request) -> VisitorState<'a> {
+        let Request { context, time, tz_offset_min, .. } = request;
+        VisitorState { history: recommender.profile().events(), context, time: *time, tz_offset_min: *tz_offset_min }
+    }
+
+    /// The rows as retrieval orders them, with the ranker's scores: each row alone, in a batch of one.
+    fn by_hand(recommender: &Recommender, request: &Request) -> Vec<(f32, u32)> {
+        let known = recommender.known(&state(recommender, request)).unwrap();
+        let user = recommender.user(&known.encoded).unwrap();
+        let mut best: Vec<(f32, u32)> = recommender.scores(&user).into_iter().zip(0..).collect();
+        let seen = [2, 7, 20, 39];
+        best.retain(|(_, row)| !seen.contains(row));
+        best.sort_by(|a, b| precedes(*a, *b));
+        let spec = recommender.bundle().manifest.ranker.as_ref().unwrap();
+        let reader = RankerReader::new(
+            recommender.bundle(),
+            &recommender.bundle().manifest.encoding,
+            spec,
+            &known.visitor(&request.context, request.time),
+        );
+        let ranked = |(i, (score, row)): (usize, &(f32, u32))| {
+            let candidate = Candidate { row: *row, score: *score, sum: user.sums.find(*row), place: (i + 1).min(CANDIDATES + 1) };
+            let inputs = reader.tensors(&recommender.bundle().rows, &user.vector, &[candidate]).in_order();
+            let heads = recommender.run(Graph::Ranker, 1, inputs).unwrap().next().unwrap();
+            (spec.score(&heads), *row)
+        };
+        best.iter().enumerate().map(ranked).collect()
+    }
+
+    fn ids(rows: &[(f32, u32)]) -> Vec<(String, f32)> {
+        rows.iter().map(|(score, row)| ((row + 1).to_string(), *score)).collect()
+    }
+
+    /// The N best of retrieval in the order of the ranker; then those of the next N, as many as the slate asks for.
+    #[test]
+    fn a_slate_is_the_definition() {
+        for k in [1, 5, CANDIDATES, 33, 60] {
+            let (runtime, request) = (stub(), request(k, Explore::default()));
+            let mut recommender = recommender(&runtime);
+            let mut expected = by_hand(&recommender, &request);
+            assert!(!expected.is_sorted_by(|a, b| precedes(*a, *b).is_lt()), "the ranker changes the order");
+            expected.chunks_mut(CANDIDATES).for_each(|part| part.sort_by(|a, b| precedes(*a, *b)));
+            runtime.batches.borrow_mut().clear();
+            let slate = recommender.recommend(&request).unwrap();
+            let got: Vec<(String, f32)> = slate.items.iter().map(|item| (item.id.clone(), item.score)).collect();
+            assert_eq!(got, ids(&expected[..k.min(56)]));
+            assert_eq!(*runtime.batches.borrow(), vec![64; k.min(56).div_ceil(CANDIDATES)]);
+            assert!(slate.items.iter().all(|item| item.propensity == Some(1.0)));
+
+            // As a state has them.
+            let state = state(&recommender, &request);
+            let user = recommender.user(&recommender.encode(&state).unwrap()).unwrap();
+            let ranked = recommender.ranked(&state, &user, &Bitmap::without(60, &[2, 7, 20, 39])).unwrap().unwrap();
+            assert_eq!(ranked, expected[..CANDIDATES]);
+
+            // The same scores outside of a slate; a seen item is ranked too, as one that is no candidate.
+            let listed = recommender.rank(&got.iter().map(|(id, _)| id.clone()).collect::<Vec<_>>(), &request).unwrap();
+            let mut sorted = expected[..k.min(56)].to_vec();
+            sorted.sort_by(|a, b| precedes(*a, *b));
+            assert_eq!(listed.into_iter().map(|item| (item.id, item.score)).collect::<Vec<_>>(), ids(&sorted));
+            assert_eq!(recommender.rank(&["3".into()], &request).unwrap().len(), 1);
+        }
+    }
+
+    /// A shard's answer gives the slate of the whole.
+    #[test]
+    fn the_two_halves_are_the_whole() {
+        let request = request(5, Explore::default());
+        let whole = recommender(&stub()).recommend(&request).unwrap();
+        let mut halves = recommender(&stub());
+        let pending = halves.ask(request).unwrap();
+        assert_eq!(pending.k(), CANDIDATES);
+        let bundle = halves.bundle();
+        let rest = Bitmap::without(60, &pending.removed());
+        let best = search(&Scorer::new(&bundle.rows, pending.vector()), &rest, pending.k(), pending.effort());
+        assert_eq!(halves.answer(pending, best).unwrap().items, whole.items);
+    }
+
+    /// Without the ranker the slates are those of a bundle that has none.
+    #[test]
+    fn a_request_may_leave_the_ranker_out() {
+        for policy in POLICIES {
+            let explore = Explore { policy: policy.into(), decision: Some("d".into()), ..Explore::default() };
+            let runtime = stub();
+            let plain = Request { rank: Some(false), ..request(9, explore.clone()) };
+            let with = recommender(&runtime).recommend(&plain).unwrap();
+            assert!(runtime.batches.borrow().is_empty());
+            let mut bare = ranked_bundle();
+            std::sync::Arc::make_mut(&mut bare.manifest).ranker = None;
+            let events = recommender(&runtime).profile().events().to_vec();
+            let mut recommender = Recommender::new(bare, Box::new(|| 0.0));
+            recommender.set_runtime(Box::new(runtime.clone()));
+            recommender.import_profile(events).unwrap();
+            for rank in [None, Some(false), Some(true)] {
+                let slate = recommender.recommend(&Request { rank, ..plain.clone() }).unwrap();
+                assert_eq!(slate.items, with.items, "{policy}");
+                recommender.take_back();
+            }
+            assert!(runtime.batches.borrow().is_empty());
+            // A vector of the page's own is not ranked unless it asks for it.
+            let vector = Some(vec![0.5; 16]);
+            let own = Request { vector, explore, ..Request::default() };
+            let mut ranked = self::recommender(&runtime);
+            ranked.recommend(&own).unwrap();
+            assert!(runtime.batches.borrow().is_empty());
+            ranked.recommend(&Request { rank: Some(true), ..own }).unwrap();
+            assert!(!runtime.batches.borrow().is_empty());
+        }
+    }
+
+    /// For every policy, with items that exploration drew from outside: the appraisal of a slate gives its
+    /// propensities.
+    #[test]
+    fn an_appraisal_gives_the_propensities_back() {
+        let mut outsiders = 0;
+        for policy in POLICIES {
+            for seed in 0..20 {
+                let explore =
+                    Explore { policy: policy.into(), epsilon: Some(0.3), seed, decision: Some("d".into()), ..Explore::default() };
+                let request = Request { diversity: 0.3, ..request(6, explore) };
+                let slate = recommender(&stub()).recommend(&request).unwrap();
+                let fresh = recommender(&stub());
+                let ids: Vec<String> = slate.items.iter().map(|item| item.id.clone()).collect();
+                let appraised = fresh.appraise(&request, &ids).unwrap();
+                let hand = by_hand(&fresh, &request);
+                for (item, appraisal) in slate.items.iter().zip(&appraised) {
+                    assert_eq!(item.propensity, Some(appraisal.propensity), "{policy}");
+                    let row = fresh.row(&item.id).unwrap();
+                    let place = hand.iter().position(|(_, other)| *other == row).unwrap();
+                    assert_eq!(item.score, hand[place].0, "an outsider is ranked too");
+                    outsiders += usize::from(place >= CANDIDATES);
+                    assert!(place >= CANDIDATES || appraisal.score == f64::from(item.score));
+                }
+                assert!(appraised[0].expected_score.is_finite());
+            }
+        }
+        assert!(outsiders > 20, "{outsiders}");
+    }
+
+    /// The first slot of slates of 56 items that 20 candidates are ranked for: a chi-square test of 4,000 draws for
+    /// each policy whose propensities are exact, with a family-wise error of .001.
+    #[test]
+    fn draws_fit_the_propensities() {
+        for policy in POLICIES.into_iter().filter(|policy| *policy != "thompson") {
+            let explore = Explore { policy: policy.into(), epsilon: Some(0.5), temperature: 0.8, ..Explore::default() };
+            let mut recommender = recommender(&stub());
+            let request = request(1, explore);
+            let all: Vec<String> = (1..=60).map(|id| id.to_string()).collect();
+            let propensity = |id: &String| recommender.appraise(&request, std::slice::from_ref(id)).unwrap()[0].propensity;
+            let expected: Vec<f64> = all.iter().map(propensity).collect();
+            assert!((expected.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{policy}");
+            let (draws, mut counts) = (4000, vec![0.0; 60]);
+            for seed in 0..draws {
+                let explore = Explore { seed, ..request.explore.clone() };
+                let slate = recommender.recommend(&Request { explore, ..request.clone() }).unwrap();
+                recommender.take_back();
+                counts[recommender.row(&slate.items[0].id).unwrap() as usize] += 1.0;
+            }
+            let terms = counts.iter().zip(&expected).filter(|(_, p)| **p > 0.0).map(|(n, p)| {
+                let expected = p * draws as f64;
+                (n - expected) * (n - expected) / expected
+            });
+            // 55 degrees of freedom; z of .001 / 4 by Wilson and Hilferty.
+            let (chi, part) = (terms.sum::<f64>(), 2.0 / (9.0 * 55.0));
+            let cube = 1.0 - part + 3.48 * libm::sqrt(part);
+            assert!(chi < 55.0 * cube * cube * cube, "{policy}: chi-square {chi}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_told() {
+        let code = |recommender: &mut Recommender, k: usize| {
+            let error = recommender.recommend(&request(k, Explore::default())).map_err(|error| error.code());
+            (error.map(|slate| slate.items.len()), recommender.log().newest_first().count())
+        };
+        // A refill that cannot be ranked: no slate is shown.
+        let mut one = recommender(&Stub { most: 1, ..stub() });
+        assert_eq!(code(&mut one, 5), (Ok(5), 5));
+        assert_eq!(code(&mut recommender(&Stub { most: 1, ..stub() }), 30), (Err("model"), 4));
+        assert_eq!(code(&mut recommender(&Stub { most: 0, ..stub() }), 5), (Err("model"), 4));
+        let mut bundle = ranked_bundle();
+        bundle.features = None;
+        let mut bare = Recommender::new(bundle, Box::new(|| 0.0));
+        bare.set_runtime(Box::new(stub()));
+        assert_eq!(code(&mut bare, 5), (Err("missing"), 0));
+        bare.set_features(ranked_bundle().features.unwrap());
+        assert_eq!(code(&mut bare, 5), (Ok(5), 1));
+    }
+
+    #[test]
+    fn feature_values_have_names() {
+        let recommender = recommender(&stub());
+        let request = request(1, Explore::default());
+        let values = recommender.feature_values(&state(&recommender, &request), &["4".into()]).unwrap();
+        assert_eq!(values.visitor["likes"], Value::Number(2.0));
+        assert_eq!(values.visitor["day"], Value::Number(0.25));
+        assert_eq!(values.items[0]["shown"], Value::Number(3.0));
+        assert!(["score", "place", "likes_segment"].iter().all(|name| !values.items[0].contains_key(*name)));
+        let unknown = recommender.feature_values(&state(&recommender, &request), &["x".into()]);
+        assert_eq!(unknown.unwrap_err().code(), "unknown-item");
+    }
+}
