@@ -277,8 +277,8 @@ fn indices_past_the_end_are_typed_errors_of_a_run() {
     assert_eq!(run(4).unwrap(), [vec![0.0; DIM]]);
 }
 
-/// A ranker whose head is the product of user and item plus Σ w · E[slot]: one row at a time, and in batches whose plans
-/// are made when they are needed.
+/// A ranker whose head is the product of user and item plus Σ w · E[slot]: one row at a time, and in batches whose
+/// plans are made when they are needed.
 #[test]
 fn a_ranker_runs_batches() {
     let mut ranker = Tower::of(&RANKER, "heads");

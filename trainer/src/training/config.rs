@@ -40,8 +40,8 @@ pub struct Config {
     pub dim: usize,
     /// Width of the user tower's perceptron, 1 or more. A wide one can combine more and makes the tower's file larger.
     pub hidden: usize,
-    /// What reads the history: `pools`, `mean`, `sum`, `gru` or `transformer`. `mean` and `sum` ignore the order. Absent:
-    /// pools or a sum, whichever is better on validation, with the settings that fit it.
+    /// What reads the history: `pools`, `mean`, `sum`, `gru` or `transformer`. `mean` and `sum` ignore the order.
+    /// Absent: pools or a sum, whichever is better on validation, with the settings that fit it.
     pub encoder: Option<Encoder>,
     /// A factorisation from whose item vectors the items' own start: `svd`, `ials` or `ease`. Absent: random ones.
     pub start: Option<Factors>,
@@ -173,8 +173,8 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The settings of a protocol, chosen on validation of MovieLens 100K (`src/docs/training.md`). None of them names an
-    /// encoder.
+    /// The settings of a protocol, chosen on validation of MovieLens 100K (`src/docs/training.md`). None of them
+    /// names an encoder.
     ///
     /// P3 and P5 ask for the next item alone, so more of the target lies on it. P1 and P2 split at random, so order
     /// tells little.
@@ -189,8 +189,8 @@ impl Config {
         }
     }
 
-    /// For histories whose order tells little: the tower reads a sum over long ones, hidden events have to be found, and
-    /// the regularisation is strong.
+    /// For histories whose order tells little: the tower reads a sum over long ones, hidden events have to be found,
+    /// and the regularisation is strong.
     fn without_order(self) -> Config {
         Config {
             held_out: 0.3,
@@ -205,9 +205,9 @@ impl Config {
         }
     }
 
-    /// The settings to train with, each with an encoder. If these name none, there are two, the ones that fit the protocol
-    /// first: pools, which know the order, and a sum, which does not. Each has the settings that fit it; those that
-    /// differ from the protocol's stay as they are.
+    /// The settings to train with, each with an encoder. If these name none, there are two, the ones that fit the
+    /// protocol first: pools, which know the order, and a sum, which does not. Each has the settings that fit it; those
+    /// that differ from the protocol's stay as they are.
     pub fn arms(&self, protocol: Protocol) -> (Config, Option<Config>) {
         if self.encoder.is_some() {
             return (self.clone(), None);

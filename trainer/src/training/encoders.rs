@@ -1,5 +1,5 @@
-//! Chooses what reads the history on validation, if no settings name it: pools, which know the order of events, or a sum,
-//! which does not. It is a successive halving of two: the second is given up as soon as it lies far behind.
+//! Chooses what reads the history on validation, if no settings name it: pools, which know the order of events, or a
+//! sum, which does not. It is a successive halving of two: the second is given up as soon as it lies far behind.
 
 use std::path::Path;
 

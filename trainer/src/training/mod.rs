@@ -74,10 +74,9 @@ pub struct TrainOptions<'a> {
 /// Trains both towers on a split and writes the run to the folder `out`, which has a checkpoint until the training is
 /// done.
 ///
-/// Validation chooses the number of epochs and, if the settings name none, the encoder, by NDCG@100 or, for P2, by RMSE.
-/// If the split has a `refit` part, the
-/// towers are then trained again on train and validation for that number of epochs. Equal data, settings and seed give
-/// equal bytes.
+/// Validation chooses the number of epochs and, if the settings name none, the encoder, by NDCG@100 or, for P2, by
+/// RMSE. If the split has a `refit` part, the towers are then trained again on train and validation for that number of
+/// epochs. Equal data, settings and seed give equal bytes.
 ///
 /// # Errors
 /// - The data gives nothing to learn from, or the loss becomes infinite or NaN.

@@ -25,8 +25,11 @@ const SHARES: [f32; 9] = [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0];
 const FINER: [f32; 5] = [0.6, 0.78, 1.0, 1.28, 1.65];
 /// Events whose weight has fallen below this do not count.
 const LEAST_WEIGHT: f32 = 1e-3;
-/// By this factor neighbours must raise the quality, or the bundle has none: they cost bytes.
-const LEAST_GAIN: f64 = 1.001;
+/// By this factor neighbours must raise the quality, or the bundle has none: a page fetches them before its first
+/// personal slate.
+const LEAST_GAIN: f64 = 1.005;
+/// By this factor a round over all settings must raise the quality, or there is no second one.
+const ROUND_GAIN: f64 = 1.001;
 
 /// Which neighbours a training may choose from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -160,7 +163,7 @@ pub fn choose(
                 best = found;
             }
         }
-        if round == 0 && best.quality < before * LEAST_GAIN {
+        if round == 0 && best.quality < before * ROUND_GAIN {
             break;
         }
     }
