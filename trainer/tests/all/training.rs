@@ -303,7 +303,9 @@ fn a_stopped_training_goes_on_to_the_same_run() {
         let (run, undisturbed) = (work.path().join("run"), work.path().join("undisturbed"));
         if !encoder.is_empty() {
             fs::create_dir(&undisturbed).unwrap();
-            files(&f.folder.path().join("run")).iter().for_each(|(name, bytes)| fs::write(undisturbed.join(name), bytes).unwrap());
+            files(&f.folder.path().join("run"))
+                .iter()
+                .for_each(|(name, bytes)| fs::write(undisturbed.join(name), bytes).unwrap());
         } else if place == "encoders/pools" {
             assert!(command(&undisturbed).status().unwrap().success());
         }
