@@ -94,12 +94,26 @@ export function listOptions(options: unknown): { k: number; effort: number; sign
   const signal = takeSignal(given, 'options');
   const { k = DEFAULT_K, effort = EFFORTS[0] } = given;
   if (typeof k !== 'number') throw refused('options.k', `expected a number, got ${kindOf(k)}`);
-  if (!(Number.isInteger(k) && k > 0 && k < 2 ** 32)) {
-    throw refused('options.k', `expected a whole number, 1 or more, got ${k}`, 'range');
-  }
+  checkCount(k, 'options.k');
   const place = EFFORTS.indexOf(effort as string);
   if (place < 0) throw refused('options.effort', `expected ${EFFORTS.join(' or ')}`);
   return { k, effort: place, signal };
+}
+
+/** @throws `argument` for what is neither true nor false */
+export function checkBoolean(value: unknown, part: string): void {
+  if (typeof value !== 'boolean') throw refused(part, `expected true or false, got ${said(value)}`);
+}
+
+/** @throws `range` for what counts nothing */
+export function checkCount(value: unknown, part: string): void {
+  const counts = Number.isInteger(value) && (value as number) > 0 && (value as number) < 2 ** 32;
+  if (!counts) throw refused(part, `expected a whole number, 1 or more, got ${said(value)}`, 'range');
+}
+
+/** Bytes as hexadecimal digits. */
+export function hex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
 /** The time in milliseconds UTC; null if the device's clock gives none. */
@@ -126,7 +140,8 @@ function listed(value: unknown, part: string): unknown[] {
   return Array.from({ length: length as number }, (_, i) => (value as unknown[])[i]);
 }
 
-function kindOf(value: unknown): string {
+/** The type of a value, in words. */
+export function kindOf(value: unknown): string {
   return value === null ? 'null' : typeof value;
 }
 

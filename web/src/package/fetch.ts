@@ -1,5 +1,5 @@
 import { ForetasteError, said } from './errors.js';
-import { answered, NoAnswer, passing } from './waiting.js';
+import { answered, NoAnswer, passing, sleep } from './waiting.js';
 
 /** A file of the manifest. */
 export type BundleFile = { path: string; role: string; bytes: number; sha256: string; rows?: number };
@@ -52,7 +52,7 @@ async function request(
     return await fetch(url, { credentials: 'omit', redirect: 'manual', priority, cache, ...(signal && { signal }) });
   } catch (error) {
     signal?.throwIfAborted();
-    if (typeof SecurityPolicyViolationEvent !== 'undefined') await new Promise((resolve) => setTimeout(resolve, REPORT_MS));
+    if (typeof SecurityPolicyViolationEvent !== 'undefined') await sleep(REPORT_MS);
     if (policy === undefined) throw unreached(error, path, url.href);
     const text = `${url}: the page's Content-Security-Policy forbids this request (${policy})`;
     throw new ForetasteError('blocked', text, path, { cause: error });

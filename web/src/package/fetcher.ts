@@ -1,3 +1,4 @@
+import { hex } from './arguments.js';
 import type { FileCache } from './cache.js';
 import type { Source } from './compile.js';
 import { ForetasteError } from './errors.js';
@@ -118,7 +119,7 @@ export async function readChecked(response: Response, file: BundleFile, take?: T
   if (bytes.length < file.bytes) {
     throw new ForetasteError('length', `${path}: expected ${file.bytes} bytes, got ${bytes.length}`, path);
   }
-  const hash = Array.from(await sha256(bytes), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  const hash = hex(await sha256(bytes));
   if (hash !== file.sha256) throw new ForetasteError('hash', `${path}: expected SHA-256 ${file.sha256}, got ${hash}`, path);
   return bytes;
 }

@@ -7,13 +7,13 @@ import { Fetcher } from './fetcher.js';
 import { Log } from './log.js';
 import { Manifests } from './manifest.js';
 import { coreModule, type Handle, LastingCore, type Module } from './modules.js';
-import { CORE_ROLES, NEIGHBOURS, type Plan } from './opener.js';
+import { CORE_ROLES, NEIGHBOURS } from './opener.js';
 import { LocalProfile } from './profile.js';
 import { LocalRecommender } from './recommender.js';
 import { Shards } from './shards.js';
 import type { GraphInput, Towers } from './towers.js';
 import type { LoadOptions, WasmSource } from './types.js';
-import { type Version, Versions } from './versions.js';
+import { type Means, type Version, Versions } from './versions.js';
 import type { Core } from './wasm/core.js';
 
 /** Roles of the files that a page fetches. It needs no item tower, because it has the items' rows. */
@@ -23,6 +23,9 @@ const PAGE_ROLES = [...CORE_ROLES, NEIGHBOURS, 'user_tower'];
  * files: over a slow line it would take their bandwidth.
  */
 const NEAR_MS = 60;
+
+/** Starts a module, unless it runs. */
+type Start = (module: Module, source: Source) => ReturnType<Module['start']>;
 
 /**
  * Opens the bundle in `folder`, an absolute address that ends in `/`, in this thread: a page, a worker or Node.
@@ -41,36 +44,29 @@ export async function loadLocal(
   const ended = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, ended.signal]) : ended.signal;
   const opening = FileCache.open(folder, options.cache ?? true, options.consent?.storage ?? true);
-  const tower = (options.tower ?? true) ? entry.tower : undefined;
-  const roles = tower ? PAGE_ROLES : CORE_ROLES;
   const undo: (() => void)[] = [() => ended.abort()];
   try {
+    const wanted = (options.tower ?? true) ? entry.tower : undefined;
+    const tower = wanted && { ...wanted, source: sourceOf(wasm?.tower, wanted.source) };
+    const roles = tower ? PAGE_ROLES : CORE_ROLES;
     const coreSource = sourceOf(wasm?.core, entry.core);
-    const towerSource = tower && sourceOf(wasm?.tower, tower.source);
-    const sources = [coreSource, ...(towerSource ? [towerSource] : [])];
-    const start = (module: Module, { source }: Source) => module.start(source, async (url) => (await opening).module(url));
+    const sources = [coreSource, ...(tower ? [tower.source] : [])];
+    const start: Start = (module, { source }) => module.start(source, async (url) => (await opening).module(url));
     let coreOpened: () => void = () => {};
     const opened = new Promise<void>((resolve) => (coreOpened = resolve));
     const since = performance.now();
     const manifests = new Manifests(folder, opening, roles, signal);
     const fetched = manifests.fetch();
-    const towersTurn = fetched.then(() => (performance.now() - since > NEAR_MS ? opened : undefined));
-    const towerStarted = towersTurn.then(() => towerSource && tower && start(tower.module, towerSource));
-    towerStarted.catch(() => {});
+    const turn = async () => {
+      await fetched;
+      if (performance.now() - since > NEAR_MS) await opened;
+    };
+    const towersOf = tower && towerLoader(tower, start, turn());
     const [manifest] = await Promise.all([fetched, start(coreModule, coreSource)]);
     // It runs, unless another recommender's call has trapped meanwhile.
     const { module } = await coreModule.start();
     const cache = await opening;
     const shardsOf = worker && typeof Worker !== 'undefined' ? worker : false;
-    const loadTowers = async ({ module, open }: NonNullable<typeof tower>, fetcher: Fetcher, plan: Plan): Promise<Towers> => {
-      const graph = plan.files.find((file) => file.role === 'user_tower');
-      const started = towerStarted.then(() => towerSource && fetcher.arrived(towerSource));
-      await towersTurn;
-      const [user] = await Promise.all([graph ? fetcher.bytes(graph) : new Uint8Array(), started]);
-      // Another bundle's tower may have trapped meanwhile.
-      await module.start();
-      return open({ user, shapes: plan.shapes });
-    };
     const versions = await Versions.open(manifest, {
       cache,
       manifests,
@@ -84,23 +80,12 @@ export async function loadLocal(
       },
       shards: (opener, manifest) =>
         Shards.open(entry.shard, shardsOf, opener.files(['items']), { do: 'open', module, manifest, maxBytes }),
-      towers: tower && ((fetcher, plan) => loadTowers(tower, fetcher, plan)),
+      towers: towersOf,
     });
     undo.push(() => versions.now.end());
 
     // The core is opened while the storage is.
-    const core: LastingCore = new LastingCore(async () => {
-      for (;;) {
-        const version = versions.now;
-        try {
-          const handle = await version.open(prepare);
-          if (version === versions.now) return handle;
-          handle.free();
-        } catch (error) {
-          if (version === versions.now) throw error;
-        }
-      }
-    });
+    const core = new LastingCore(() => versions.core(prepare));
     undo.push(() => core.dispose());
     const { cap } = versions.now.info.encoding.history;
     const log = new Log(core, undefined);
@@ -110,54 +95,53 @@ export async function loadLocal(
     const kept = consent.open();
     /** The towers of the version that stays. */
     let loaded: Towers | undefined;
-    const run = (graph: string, inputs: GraphInput[]) => loaded?.run(graph, inputs);
     const prepare = async (handle: Handle<Core>) => {
       coreOpened();
       await kept;
       const lines = await log.lines();
       handle.call((core) => {
-        if (tower) core.setRuntime(run);
+        if (tower) core.setRuntime((graph: string, inputs: GraphInput[]) => loaded?.run(graph, inputs));
         log.restore(core, lines);
         profile.restore(core);
       });
     };
-    /** Opens the version at hand and awaits a part of it. If the host has another version by then, that one. */
-    const reach = async <T>(part: (version: Version) => T): Promise<Awaited<T>> => {
-      for (;;) {
-        try {
-          await core.use(() => {});
-          await versions.now.sealed();
-          return await part(versions.now);
-        } catch (error) {
-          core.check();
-          await versions.move(error);
-          core.renew();
-        }
-      }
-    };
-    await reach(() => {});
+    await versions.reach(core, () => {});
     // If a file of the tower is gone by now, another version comes before the page sees this one.
-    await reach(({ towers }) => Promise.race([towers, undefined])).catch(() => core.use(() => {}));
+    await versions.reach(core, ({ towers }) => Promise.race([towers, undefined])).catch(() => core.use(() => {}));
     const store = await kept;
     if (store) await profile.setAside(store, await profile.refresh(store));
-    const towers = tower && reach(({ towers }) => towers as Promise<Towers>).then((towers) => (loaded = towers));
+    const towers = tower && versions.reach(core, ({ towers }) => towers as Promise<Towers>).then((towers) => (loaded = towers));
     void Promise.resolve(towers)
       .then(() => keepAll(versions.now, cache, roles, sources, ended.signal))
       .catch(() => {});
-    const golden = () => versions.golden();
     const stop = () => {
       ended.abort(disposed());
       versions.now.end();
     };
-    const now = () => {
-      const { info, opener, shards, manifest } = versions.now;
-      return { info, policies: opener.plan.policies, shards, offline: manifest.kept };
-    };
-    return new LocalRecommender({ log, profile, consent, core, now, cache, towers, golden, stop, workerError });
+    return new LocalRecommender({ log, profile, consent, core, versions, cache, towers, stop, workerError });
   } catch (error) {
     undo.forEach((step) => step());
     throw error;
   }
+}
+
+/** Starts the tower's module when it is its `turn`. Returns what loads the towers of a version. */
+function towerLoader(
+  { module, open, source }: Omit<NonNullable<Entry['tower']>, 'source'> & { source: Source },
+  start: Start,
+  turn: Promise<unknown>,
+): NonNullable<Means['towers']> {
+  const started = turn.then(() => start(module, source));
+  started.catch(() => {});
+  return async (fetcher, { files, shapes }) => {
+    await turn;
+    const graph = files.find((file) => file.role === 'user_tower');
+    const arrived = started.then(() => fetcher.arrived(source));
+    const [user] = await Promise.all([graph ? fetcher.bytes(graph) : new Uint8Array(), arrived]);
+    // Another bundle's tower may have trapped meanwhile.
+    await module.start();
+    return open({ user, shapes });
+  };
 }
 
 /** Keeps on the device what the next visit needs, for the case that its network is gone. */

@@ -1,4 +1,4 @@
-import { members, refused } from './arguments.js';
+import { checkBoolean, kindOf, members, refused } from './arguments.js';
 import { said } from './errors.js';
 import type { Consent, LoadOptions } from './types.js';
 
@@ -29,7 +29,7 @@ export function optionsOf(options: LoadOptions): LoadOptions {
   for (const [name, type] of Object.entries(TYPES)) {
     const value: unknown = given[name as keyof typeof TYPES];
     if (value !== undefined && (typeof value !== type || value === null)) {
-      throw refused(`options.${name}`, `expected a ${type}, got ${value === null ? 'null' : typeof value}`);
+      throw refused(`options.${name}`, `expected a ${type}, got ${kindOf(value)}`);
     }
   }
   for (const name of ['core', 'tower'] as const) {
@@ -58,7 +58,7 @@ export function consentOf(consent: unknown, part: string): Consent {
       throw refused(`${part}.${name}`, 'no such consent; there are profiling, storage');
     }
     if (value === undefined) delete given[name];
-    else if (typeof value !== 'boolean') throw refused(`${part}.${name}`, `expected true or false, got ${said(value)}`);
+    else checkBoolean(value, `${part}.${name}`);
   }
   return given;
 }

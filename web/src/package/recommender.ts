@@ -1,18 +1,19 @@
 import {
+  checkBoolean,
+  checkCount,
   listOptions,
   members,
   now,
   type Plain,
   plain,
   plainObject,
-  refused,
   takeSignal,
   text,
   until,
   vector,
 } from './arguments.js';
 import type { Opened } from './entry.js';
-import { disposed, said } from './errors.js';
+import { disposed } from './errors.js';
 import { bareFields } from './items.js';
 import type { Log } from './log.js';
 import type { Found, Search } from './messages.js';
@@ -25,8 +26,12 @@ import type { Consent, Event, Experiment, Features, Info, Item, KeptEvent, ListO
 /** What `loadLocal` makes a recommender from. */
 export interface Parts {
   core: LastingCore;
-  /** What the version at hand says. It may change until `towers` settles. */
-  now: () => Now;
+  versions: {
+    /** What the version at hand says. It may change until `towers` settles. */
+    readonly now: Now;
+    /** Fetches the bundle's golden rows, which only `replayGolden` needs. */
+    golden(): Promise<Uint8Array<ArrayBuffer>>;
+  };
   /** What the device keeps of the bundle. */
   cache: { readonly error: string | undefined };
   /** The towers, which may still be loading; undefined if the page asked for none. */
@@ -41,8 +46,6 @@ export interface Parts {
     named(request: { [key: string]: Plain }, always: boolean): { [key: string]: Plain };
     close(): void;
   };
-  /** Fetches the bundle's golden rows, which only `replayGolden` needs. */
-  golden: () => Promise<Uint8Array<ArrayBuffer>>;
   /** Ends what is still being fetched, and the workers. */
   stop: () => void;
   /** Why no worker does the work, if the page asked for one. */
@@ -109,11 +112,11 @@ export class LocalRecommender implements Opened {
     this.core.check();
     const { given, signal, hold } = requestOf(request);
     await until(signal, this.modelReady(given));
-    const { log, now, consent } = this.parts;
+    const { log, versions, consent } = this.parts;
     // Numbers count the lines of the log. Other tabs count, too, and a slate that waits may never get a line.
     const asked = this.requestText(consent.named(given, hold));
     for (;;) {
-      const { shards } = now();
+      const { shards } = versions.now;
       if (!shards) return withItems(await log.writing((core) => core.recommend(asked) as Slate, hold));
       const [pending, asker] = await this.core.use((core) => [core.ask(asked) as Pending, this.core.opened] as const);
       const { rows, scores } = await shards.search(this.core, pending);
@@ -127,9 +130,7 @@ export class LocalRecommender implements Opened {
   async shown(slate: string, slots?: number): Promise<boolean> {
     this.core.check();
     const id = text(slate, 'slate');
-    if (slots !== undefined && !(Number.isInteger(slots) && slots > 0)) {
-      throw refused('slots', `expected a whole number, 1 or more, got ${said(slots)}`, 'range');
-    }
+    if (slots !== undefined) checkCount(slots, 'slots');
     return this.core.use((core) => this.parts.log.shown(core, id, slots));
   }
 
@@ -164,11 +165,11 @@ export class LocalRecommender implements Opened {
     const { signal, ...list } = listOptions(options);
     const search = { vector: vector(of, 'vector'), ...list, lift: NO_LIFT, removed: NONE_REMOVED };
     for (;;) {
-      const { shards } = this.parts.now();
+      const { shards } = this.parts.versions.now;
       const found = shards && (await until(signal, shards.search(this.core, search)));
       const items = await this.core.use((core) => {
         // The rows are those of another version of the bundle.
-        if (shards !== this.parts.now().shards) return undefined;
+        if (shards !== this.parts.versions.now.shards) return undefined;
         const { rows, scores } = found ?? (core.search(search.vector, search.k, search.effort, NO_LIFT, NONE_REMOVED) as Found);
         return core.items(rows, scores) as Item[];
       });
@@ -196,7 +197,7 @@ export class LocalRecommender implements Opened {
 
   /** Warns of a type that the bundle does not declare, once: it may be a slip. */
   private checkType(type: string): void {
-    const names = this.parts.now().info.encoding.history.types.map(({ name }) => name);
+    const names = this.parts.versions.now.info.encoding.history.types.map(({ name }) => name);
     if (names.includes(type) || DEFAULT_TYPES.includes(type) || this.undeclared.has(type)) return;
     this.undeclared.add(type);
     const text = `the bundle does not declare the event type \`${type}\`, so the model does not know what it means`;
@@ -226,12 +227,12 @@ export class LocalRecommender implements Opened {
 
   async info(): Promise<Info> {
     this.core.check();
-    return structuredClone(this.parts.now().info);
+    return structuredClone(this.parts.versions.now.info);
   }
 
   features(): Features {
     const { consent, cache, log, workerError } = this.parts;
-    const { policies, shards, offline } = this.parts.now();
+    const { policies, shards, offline } = this.parts.versions.now;
     return {
       ...consent.features(),
       ...(cache.error !== undefined && { cacheError: cache.error }),
@@ -246,7 +247,7 @@ export class LocalRecommender implements Opened {
 
   async replayGolden(): Promise<string[]> {
     this.core.check();
-    const golden = await this.parts.golden();
+    const golden = await this.parts.versions.golden();
     await this.modelReady();
     return this.core.use((core) => core.replayGolden(golden) as string[]);
   }
@@ -267,9 +268,9 @@ function requestOf(request: Request): { given: { [key: string]: Plain }; signal:
   const signal = takeSignal(given, 'recommend');
   const { hold = false } = given;
   delete given.hold;
-  if (typeof hold !== 'boolean') throw refused('recommend.hold', `expected true or false, got ${said(hold)}`);
+  checkBoolean(hold, 'recommend.hold');
   if (given.vector !== undefined && given.vector !== null) given.vector = vector(given.vector, 'recommend.vector');
-  return { given: plainObject(given, 'recommend'), signal, hold };
+  return { given: plainObject(given, 'recommend'), signal, hold: hold as boolean };
 }
 
 function withItems(slate: Slate): Slate {

@@ -6,6 +6,7 @@ import { bareFields } from './items.js';
 import type { FromPage, FromWorker, ToWorker } from './messages.js';
 import { METHODS, PROFILE_METHODS } from './shared.js';
 import type { Features, Item, LoadOptions, Slate, WasmSource } from './types.js';
+import { sleep } from './waiting.js';
 
 /** Milliseconds after which a worker that says nothing is given up. */
 const PATIENCE = 10_000;
@@ -109,7 +110,7 @@ async function inWorker(worker: Worker, folder: URL, options: LoadOptions, entry
   };
   const dispose = async () => {
     ended = disposed();
-    await Promise.race([Promise.all(erasing), new Promise((late) => setTimeout(late, PATIENCE))]);
+    await Promise.race([Promise.all(erasing), sleep(PATIENCE)]);
     end(ended);
   };
   worker.onerror = (event) => {

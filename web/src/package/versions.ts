@@ -3,7 +3,7 @@ import { ForetasteError } from './errors.js';
 import { type BundleFile, fetchFile } from './fetch.js';
 import { Fetcher, readChecked } from './fetcher.js';
 import { checkIntegrity, isEqual, type Manifest, type Manifests, parsed } from './manifest.js';
-import type { Handle } from './modules.js';
+import type { Handle, LastingCore } from './modules.js';
 import { CORE_ROLES, Opener, type Plan } from './opener.js';
 import type { Shards } from './shards.js';
 import type { Towers } from './towers.js';
@@ -32,6 +32,9 @@ export interface Means {
 /** One version of a bundle: what its manifest says, and its parts while they are fetched. */
 export class Version {
   readonly info: Info & { files: BundleFile[] };
+  readonly policies: string[];
+  /** Whether the device kept it, and the host could not be reached. */
+  readonly offline: boolean;
   readonly shards: Shards | undefined;
   /** The towers, when the neighbours are there too. */
   readonly towers: Promise<Towers> | undefined;
@@ -50,6 +53,8 @@ export class Version {
     private readonly means: Means,
   ) {
     this.info = parsed(manifest.bytes);
+    this.policies = opener.plan.policies;
+    this.offline = manifest.kept;
     means.cache.deltas = this.info.files;
     this.shards = means.shards(opener, manifest.bytes);
     this.fetcher = means.fetcher(opener, AbortSignal.any([means.signal, this.ended.signal]));
@@ -119,12 +124,41 @@ export class Versions {
     }
   }
 
+  /** The core of the version that is loaded by the time it is open and `prepare` has made it ready. */
+  async core(prepare: (core: Handle<Core>) => Promise<void>): Promise<Handle<Core>> {
+    for (;;) {
+      const { now } = this;
+      try {
+        const core = await now.open(prepare);
+        if (now === this.now) return core;
+        core.free();
+      } catch (error) {
+        if (now === this.now) throw error;
+      }
+    }
+  }
+
+  /** Opens the version at hand in a core and awaits a part of it. If the host has another version by then, that one. */
+  async reach<T>(core: LastingCore, part: (version: Version) => T): Promise<Awaited<T>> {
+    for (;;) {
+      try {
+        await core.use(() => {});
+        await this.now.sealed();
+        return await part(this.now);
+      } catch (error) {
+        core.check();
+        await this.move(error);
+        core.renew();
+      }
+    }
+  }
+
   /**
    * Goes over to another version after an error.
    *
    * @throws the error if there is no other version
    */
-  async move(error: unknown): Promise<void> {
+  private async move(error: unknown): Promise<void> {
     const { means, now } = this;
     const canMove = this.moves < MAX_MOVES && error !== this.hopeless;
     const next = canMove ? await means.manifests.after(error, now.manifest).catch(() => undefined) : undefined;

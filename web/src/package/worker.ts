@@ -48,10 +48,9 @@ async function run(call: string, args: unknown[]): Promise<unknown> {
   }
   if (!recommender) throw new Error('the bundle is not loaded');
   if (call === 'ready') return recommender.ready;
-  const [target, method] = call.startsWith('profile.')
-    ? [recommender.profile, call.slice('profile.'.length)]
-    : [recommender, call];
-  return (target as unknown as Record<string, (...args: unknown[]) => unknown>)[method]?.(...args);
+  const [method = '', ofProfile] = call.split('.').reverse();
+  const target: unknown = ofProfile ? recommender.profile : recommender;
+  return (target as Record<string, (...args: unknown[]) => unknown>)[method]?.(...args);
 }
 
 self.onmessage = async ({ data }: MessageEvent<ToWorker>) => {
@@ -62,15 +61,12 @@ self.onmessage = async ({ data }: MessageEvent<ToWorker>) => {
     running.set(id, control);
     args[signalAt] = { ...(args[signalAt] as object), signal: control.signal };
   }
-  try {
-    const result = await run(call, args);
-    sendFeatures();
-    send({ id, result });
-  } catch (error) {
-    sendFeatures();
-    send({ id, error: toPlain(error) });
-  } finally {
-    running.delete(id);
-  }
+  const answer = await run(call, args).then(
+    (result) => ({ id, result }),
+    (error: unknown) => ({ id, error: toPlain(error) }),
+  );
+  running.delete(id);
+  sendFeatures();
+  send(answer);
 };
 send({ news: 'here' });
