@@ -281,6 +281,90 @@ describe('kept on the device', () => {
   const profile = (page) => page.evaluate(async () => (await window.rec.profile.get()).map(({ item }) => item));
   const setAside = (page) => page.evaluate(() => window.rec.features().setAside);
 
+  /** Has writes of a page fail, as `ways` say one after the other; an empty way is a write that works. */
+  const failing = (page, ...ways) =>
+    page.evaluate((ways) => {
+      window.put ??= IDBObjectStore.prototype.put;
+      IDBObjectStore.prototype.put = function (...args) {
+        const way = ways.shift();
+        if (way === 'throws') throw new DOMException('full', 'QuotaExceededError');
+        const request = window.put.apply(this, args);
+        if (way === 'aborts') this.transaction.abort();
+        return request;
+      };
+    }, ways);
+  const storageError = (page) => page.evaluate(() => window.rec.features().storageError);
+  /** Records some items in one task. */
+  const likeAll = (page, ...items) =>
+    page.evaluate((items) => Promise.all(items.map((item) => window.rec.record({ item, type: 'like' }))), items);
+
+  test('a line that could not be written is written with the next one, before it and once', async () => {
+    for (const way of ['throws', 'aborts']) {
+      const context = await chrome.newContext();
+      const [page, other] = [await tab(context), await tab(context)];
+      await like(page, '1');
+      await failing(page, way);
+      await like(page, '2');
+      assert.ok(await storageError(page), way);
+      assert.deepEqual([await lines(page), await lines(other)], [['1', '2'], ['1']], `${way}: here, but not on the device`);
+      await like(page, '3');
+      assert.equal(await storageError(page), undefined, `${way}: nothing is lost`);
+      assert.deepEqual(await lines(other), ['1', '2', '3']);
+      await other.waitForFunction(async () => (await window.rec.profile.get()).length === 3);
+      // The second of three lines of one transaction: all of them fail.
+      await failing(page, '', way);
+      await likeAll(page, '4', '5', '6');
+      assert.ok(await storageError(page), way);
+      assert.deepEqual(await lines(other), ['1', '2', '3']);
+      // The next transaction, which has them too, fails as well.
+      await failing(page, way);
+      await like(page, '7');
+      await failing(page);
+      await like(page, '8');
+      const all = ['1', '2', '3', '4', '5', '6', '7', '8'];
+      assert.deepEqual([await lines(page), await lines(other)], [all, all], way);
+      assert.equal(await storageError(page), undefined);
+      assert.deepEqual(await profile(await tab(context)), all);
+      await context.close();
+    }
+  });
+
+  test('a line that could not be written does not bring back what the visitor has taken away', async () => {
+    const context = await chrome.newContext();
+    const [page, other] = [await tab(context), await tab(context)];
+    const failed = async (item) => {
+      await failing(page, 'throws');
+      await like(page, item);
+      await failing(page);
+    };
+    await failed('1');
+    await page.evaluate(async () => window.rec.profile.remove((await window.rec.profile.get())[0].id));
+    await like(page, '2');
+    assert.deepEqual([await profile(page), await profile(await tab(context))], [['2'], ['2']], 'removed');
+    await failed('3');
+    await page.evaluate(() => window.rec.profile.import([{ item: '4', type: 'view' }]));
+    await like(page, '5');
+    assert.deepEqual(await profile(await tab(context)), ['4', '5'], 'another profile');
+    assert.deepEqual(await lines(other), ['1', '2', '3', '5'], 'the log has all lines');
+    for (const [tab, name] of [
+      [page, 'here'],
+      [other, 'in another tab'],
+    ]) {
+      await failed('6');
+      await tab.evaluate(() => window.rec.profile.clear());
+      await page.waitForFunction(async () => (await window.rec.profile.get()).length === 0);
+      assert.deepEqual([await lines(page), await storageError(page)], [[], undefined], name);
+      await like(page, '7');
+      assert.deepEqual(await lines(other), ['7'], name);
+    }
+    await failed('8');
+    await page.evaluate(() => window.rec.setConsent({ storage: false }));
+    assert.deepEqual(await lines(page), ['7', '8'], 'consent withdrawn');
+    await like(page, '9');
+    assert.deepEqual(await lines(await tab(context)), []);
+    await context.close();
+  });
+
   test('one unreadable event is set aside, and the others are there', async () => {
     for (const worker of [false, true]) {
       const context = await chrome.newContext();

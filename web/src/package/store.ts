@@ -1,3 +1,4 @@
+import { hex } from './arguments.js';
 import { ForetasteError, said } from './errors.js';
 import type { Consent } from './types.js';
 
@@ -46,7 +47,8 @@ const TIDY_AFTER = 256;
  *
  * An event is kept by the one line that it has in the log: neither can be lost without the other, and nothing has to be
  * read before it is written. Each change is one transaction, so tabs never overwrite each other's changes. Only erasing
- * fails: if IndexedDB does elsewhere, the recommender keeps working in memory and `error` says why.
+ * fails: if IndexedDB does elsewhere, the recommender keeps working in memory and `error` says why. Lines that were not
+ * written are tried again with the next ones.
  */
 export class Store {
   /** Called when another page deletes the database. What is read within this call is still there. */
@@ -56,10 +58,12 @@ export class Store {
   private readonly channel: BroadcastChannel;
   private fault: string | undefined;
   private closed = false;
-  /** Lines that IndexedDB did not take. */
-  private readonly unwritten: Line[] = [];
-  /** Adds lines to the transaction that the current task has started; undefined if it has started none. */
-  private addToBatch: ((lines: Line[]) => Promise<void>) | undefined;
+  /** Lines that IndexedDB does not have yet, oldest first, and why; undefined while a transaction is writing them. */
+  private unwritten = new Map<Line, string | undefined>();
+  /** Lines for the transaction that the current task has started; undefined if it has started none. */
+  private batch: Line[] | undefined;
+  /** Resolves when the last transaction that writes lines is complete. */
+  private written = Promise.resolve();
   private untidy = 0;
 
   private constructor(
@@ -87,22 +91,26 @@ export class Store {
     return database && new Store(database, namespace, cap);
   }
 
-  /** The first error since the store was opened. */
+  /** The first error since the store was opened, or why it does not have all lines. */
   get error(): string | undefined {
-    return this.fault;
+    return this.fault ?? [...this.unwritten.values()].find(Boolean);
   }
 
   /** The kept events, each id once, and those set aside. Undefined if they cannot be read. */
   async stored(): Promise<Stored | undefined> {
     const read = await this.within('readonly', [PROFILES, LOG], (t) => this.read(t));
-    if (!read) return undefined;
-    const { events, aside, tail } = read;
-    if (tail > TIDY_AFTER) void this.tidy();
-    return { events: unique([...events, ...recordedIn(this.unwritten)]), aside };
+    if (read && read.tail > TIDY_AFTER) void this.tidy();
+    return read && { ...read, events: unique([...read.events, ...recordedIn([...this.unwritten.keys()])]) };
   }
 
   /** Replaces what is stored by what `change` makes of it, and tells the other tabs. */
   async update(change: (stored: Stored) => Partial<Stored>): Promise<void> {
+    // An event that is taken away must not come back when its line is written.
+    for (const line of this.unwritten.keys()) {
+      const [event] = recordedIn([line]);
+      const { events } = change({ events: [event], aside: [] });
+      if (events && events[0] !== event) delete line.recorded;
+    }
     await this.within('readwrite', [PROFILES, LOG], (t) => this.rewrite(t, change));
     this.tell('changed');
   }
@@ -111,7 +119,7 @@ export class Store {
   async lines(): Promise<string[]> {
     const read = (t: IDBTransaction) => answer(linesOf(t).getAll(this.namespace) as IDBRequest<Line[]>);
     const lines = (await this.within('readonly', LOG, read)) ?? [];
-    return textsOf([...lines, ...this.unwritten]).slice(-LOG_CAPACITY);
+    return textsOf([...lines, ...this.unwritten.keys()]).slice(-LOG_CAPACITY);
   }
 
   /**
@@ -123,9 +131,10 @@ export class Store {
     this.tell({ lines });
     const all = lines.map((line): Line => ({ namespace: this.namespace, line, ...(recorded && { recorded }) }));
     this.untidy += lines.length;
-    const written = this.addToBatch?.(all) ?? this.write(all);
+    if (this.batch) this.batch.push(...all);
+    else this.written = this.write(all);
     if (this.untidy >= TIDY_AFTER) void this.tidy();
-    return written;
+    return this.written;
   }
 
   /** The visitor's id for experiments; `fresh` becomes the id if there is none yet. */
@@ -154,7 +163,6 @@ export class Store {
 
   /** Erases events, log and id, and tells the other tabs. @throws `storage` */
   async clear(): Promise<void> {
-    this.unwritten.length = 0;
     await this.erase();
     this.tell('cleared');
   }
@@ -166,8 +174,9 @@ export class Store {
    */
   async withdraw(consent: Consent | undefined): Promise<{ lines: string[]; fault?: unknown }> {
     const at = Date.now();
+    const waiting = textsOf([...this.unwritten.keys()]);
     const erased = await this.erase(true).catch(async (fault: unknown) => ({ lines: await this.lines(), isEmpty: false, fault }));
-    const lines = [...new Set([...erased.lines, ...textsOf(this.unwritten)])];
+    const lines = [...new Set([...erased.lines, ...waiting])];
     if (consent) this.tell({ consent, lines, at });
     this.close();
     if (erased.isEmpty) await deleteDatabase();
@@ -176,7 +185,10 @@ export class Store {
 
   /** Calls back when another tab has changed something. */
   onNews(callback: (news: News | Withdrawal) => void): void {
-    this.channel.onmessage = ({ data }) => callback(data as News | Withdrawal);
+    this.channel.onmessage = ({ data }) => {
+      if (data === 'cleared') this.unwritten = new Map();
+      callback(data as News | Withdrawal);
+    };
   }
 
   close(): void {
@@ -193,31 +205,33 @@ export class Store {
     return [this.namespace, name];
   }
 
-  /**
-   * The result of `work` in a transaction, once that is complete; undefined if it fails. The transaction and the work
-   * start within this call.
-   */
-  private async within<T>(
+  /** The result of `work` in a transaction, once that is complete. Both start within this call. */
+  private async transact<T>(
     mode: IDBTransactionMode,
     stores: string | string[],
     work: (transaction: IDBTransaction) => T | Promise<T>,
-  ): Promise<T | undefined> {
-    let transaction: IDBTransaction | undefined;
+  ): Promise<T> {
+    if (mode === 'readwrite') this.lastWrite = Date.now();
+    const transaction = this.database.transaction(stores, mode);
+    const complete = new Promise<void>((resolve, reject) => {
+      transaction.oncomplete = () => resolve();
+      transaction.onabort = () => reject(transaction.error);
+    });
     try {
-      if (mode === 'readwrite') this.lastWrite = Date.now();
-      const started = this.database.transaction(stores, mode);
-      transaction = started;
-      const complete = new Promise<void>((resolve, reject) => {
-        started.oncomplete = () => resolve();
-        started.onabort = () => reject(started.error);
-      });
-      const [result] = await Promise.all([(async () => work(started))(), complete]);
+      const [result] = await Promise.all([(async () => work(transaction))(), complete]);
       return result;
     } catch (error) {
-      if (!this.closed) this.fault ??= String(error);
-      attempt(() => transaction?.abort());
-      return undefined;
+      attempt(() => transaction.abort());
+      throw error;
     }
+  }
+
+  /** The same; undefined if it fails. */
+  private within<T>(...given: Parameters<typeof this.transact<T>>): Promise<T | undefined> {
+    return this.transact(...given).catch((error: unknown) => {
+      if (!this.closed) this.fault ??= String(error);
+      return undefined;
+    });
   }
 
   private async unitIn(transaction: IDBTransaction, fresh: string): Promise<string> {
@@ -230,13 +244,15 @@ export class Store {
 
   /** Erases the namespace. Resolves to its log lines, if `asked`, and to whether the database is empty then. */
   private async erase(asked = false): Promise<{ lines: string[]; isEmpty: boolean }> {
-    // Lines that come now are written after this.
-    this.addToBatch = undefined;
+    // Lines that come now are written after this, and those before it no more.
+    this.batch = undefined;
+    this.unwritten = new Map();
     const erased = await this.within('readwrite', [PROFILES, LOG], async (t) => {
       const profiles = t.objectStore(PROFILES);
       const read = asked ? answer(linesOf(t).getAll(this.namespace) as IDBRequest<Line[]>) : [];
-      for (const key of [this.namespace, ...(['upto', 'aside', 'unit'] as const).map((name) => this.key(name))])
-        profiles.delete(key);
+      profiles.delete(this.namespace);
+      // All keys that start with it: no text comes after a list.
+      profiles.delete(IDBKeyRange.bound([this.namespace], [this.namespace, []]));
       await this.trim(t, 0);
       const left = await Promise.all([answer(profiles.count()), answer(t.objectStore(LOG).count())]);
       return { lines: textsOf(await read), isEmpty: left.every((count) => count === 0) };
@@ -280,35 +296,34 @@ export class Store {
   }
 
   /**
-   * Writes lines in one transaction, together with all that `addToBatch` adds before the current task ends. A second
-   * transaction would wait for the first one and be lost if the page goes away meanwhile.
+   * Writes lines in one transaction, after those that an earlier one has failed to write, and together with all that
+   * `batch` gets before the current task ends. A second transaction would wait for the first one and be lost if the
+   * page goes away meanwhile.
    */
   private async write(lines: Line[]): Promise<void> {
-    const batch: Line[] = [];
-    const written = this.within('readwrite', LOG, (t) => {
-      const put = (more: Line[]) => {
-        batch.push(...more);
-        for (const line of more) t.objectStore(LOG).put(line);
-        return true;
-      };
-      this.addToBatch = (more) => {
-        if (!attempt(() => put(more))) t.abort();
-        return done;
-      };
-      // Commits without waiting for the answers: the page may be gone before one comes.
-      queueMicrotask(() => {
-        this.addToBatch = undefined;
+    const { unwritten } = this;
+    const failed = [...unwritten.keys()].filter((line) => unwritten.get(line));
+    const batch = [...failed.slice(0, TIDY_AFTER), ...lines];
+    this.batch = batch;
+    const note = (why?: string) => batch.forEach((line) => unwritten.set(line, why));
+    try {
+      await this.transact('readwrite', LOG, async (t) => {
+        // What the current task does first may add lines.
+        await undefined;
+        this.batch = undefined;
+        note();
+        for (const line of batch) t.objectStore(LOG).put(line);
+        // Commits without waiting for the answers: the page may be gone before one comes.
         attempt(() => t.commit());
       });
-      return put(lines);
-    });
-    const done = written.then((complete) => {
-      if (!complete) {
-        this.unwritten.push(...(batch.length > 0 ? batch : lines));
-        this.unwritten.splice(0, this.unwritten.length - LOG_CAPACITY);
-      } else if (batch.some(({ recorded }) => recorded)) this.tell('changed');
-    });
-    return done;
+      batch.forEach((line) => unwritten.delete(line));
+      if (batch.some(({ recorded }) => recorded)) this.tell('changed');
+    } catch (error) {
+      // Perhaps no transaction could start.
+      this.batch = undefined;
+      note(String(error));
+      for (const line of unwritten.keys()) if (unwritten.size > LOG_CAPACITY) unwritten.delete(line);
+    }
   }
 
   /** Deletes all but the last `most` lines of the log. */
@@ -366,8 +381,7 @@ function unique(events: unknown[]): unknown[] {
 
 /** A random id, also where the page's address is not secure and the browser makes none. */
 export function freshId(): string {
-  const hex = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (b) => b.toString(16).padStart(2, '0')).join('');
-  return globalThis.crypto.randomUUID?.() ?? hex();
+  return crypto.randomUUID?.() ?? hex(crypto.getRandomValues(new Uint8Array(16)));
 }
 
 /** The log's index by namespace. */

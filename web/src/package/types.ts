@@ -265,7 +265,10 @@ export interface LoadOptions {
 /** What works at the moment. */
 export interface Features {
   storage: 'memory' | 'indexeddb';
-  /** Set when IndexedDB could not be opened or failed later. The recommender keeps working in memory. */
+  /**
+   * Set when IndexedDB could not be opened or failed later. The recommender keeps working in memory. Events and log
+   * lines that IndexedDB did not take are written with the next ones; this goes when none is left.
+   */
   storageError?: string;
   /** Set when Cache Storage failed, such as for want of room. Files then come from the host at each visit. */
   cacheError?: string;
