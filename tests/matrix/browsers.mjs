@@ -51,11 +51,11 @@ export class Browsers {
   }
 
   /**
-   * Opens a page and returns what it wrote into `#result`. Throws if it wrote anything to the console, if a request
-   * failed or went elsewhere, or if there is no result in time. `faulty` pages may do all of
-   * this but the last.
+   * Opens a page, clicks what `clicks` selects, and returns what it wrote into `#result`. Throws if it wrote anything
+   * to the console, if a request failed or went elsewhere, or if there is no result in time. `faulty` pages may do all
+   * of this but the last.
    */
-  async open(name, url, { dev = false, limit = 30_000, logs, faulty = false } = {}) {
+  async open(name, url, { dev = false, limit = 30_000, clicks = [], logs, faulty = false } = {}) {
     const browser = await this.#browser(name);
     const context = await browser.createBrowserContext();
     const page = await context.newPage();
@@ -77,6 +77,11 @@ export class Browsers {
     });
     try {
       await this.#goto(page, url, limit);
+      const clicking = (async () => {
+        for (const selector of clicks) await page.locator(selector).setTimeout(limit).click();
+      })();
+      // A page that says what is wrong has nothing to click.
+      clicking.catch(() => {});
       const text = await page
         .waitForFunction(() => document.querySelector('#result')?.textContent || undefined, { timeout: limit })
         .then((found) => found.jsonValue());

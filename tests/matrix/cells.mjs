@@ -15,6 +15,8 @@ import { join } from 'node:path';
  * @property {string[]} [dev] A command that serves the project at `{port}`.
  * @property {string[]} [run] A command of a cell without a page; it prints `RESULT` and the result.
  * @property {string} [base] The path under which `dist` is served. Default: `/`.
+ * @property {string} [path] The page's path below that.
+ * @property {string[]} [clicks] What is clicked, one after the other. Each visit tells what was logged then.
  * @property {Record<string, string>} [headers] What the server sends besides.
  * @property {[pattern: RegExp, by: string][]} [edits] Changes of the project's files.
  * @property {Record<string, string>} [write] Further files, such as a configuration.
@@ -31,13 +33,16 @@ const PUBLIC = { public: '.' };
 /** Turns a project's imports to the entry that has the modules in its script. */
 const INLINE = [[/from 'foretaste'/, "from 'foretaste/inline'"]];
 
+const VITE_BUILD = { mode: 'build', build: ['vite', 'build'], dist: 'dist' };
+const VITE_DEV = { mode: 'dev', dev: ['vite', '--port', '{port}', '--strictPort'] };
+
 /** @returns {Cell[]} */
 const vite = (version) => {
   const project = `vite${version}`;
   const tool = `Vite ${version}`;
-  const built = { tool, mode: 'build', project, build: ['vite', 'build'], dist: 'dist', firefox: version === 8 };
-  const dev = { tool, project, dev: ['vite', '--port', '{port}', '--strictPort'] };
-  if (version === 8) return [built, { ...dev, mode: 'dev' }];
+  const built = { ...VITE_BUILD, tool, project, firefox: version === 8 };
+  const dev = { ...VITE_DEV, tool, project };
+  if (version === 8) return [built, dev];
   // The development server of these versions moves a package away from its files.
   const config = "export default { optimizeDeps: { exclude: ['foretaste'] } };\n";
   return [
@@ -45,7 +50,6 @@ const vite = (version) => {
     { ...dev, mode: 'dev, as it comes', fails: /optimizeDeps/ },
     {
       ...dev,
-      mode: 'dev',
       write: { 'vite.config.js': config },
       needs: "`optimizeDeps: { exclude: ['foretaste'] }`",
     },
@@ -53,9 +57,19 @@ const vite = (version) => {
   ];
 };
 
+/** Components: a slate from the page and one from a worker, of each of which the first item is clicked. */
+const VISITS = ['page', 'worker'];
+const components = (link) => ({ visits: VISITS, clicks: VISITS.map((name) => `#${name}.ready ${link}`) });
+const react = { ...components('.link'), files: ['common', 'react'] };
+const reactInVite = { ...react, tool: 'React 19 in Vite 8', project: 'react-vite8' };
+// The element's links are in its shadow tree.
+const element = { ...components('>>> .link'), files: ['common', 'element'] };
+const elementInVite = { ...element, tool: 'The element in Vite 8', project: 'vite8' };
+const elementInVue = { ...element, tool: 'The element in Vue 3', project: 'vue', needs: '`isCustomElement`' };
+
 /** @returns {Cell[]} */
-const next = (version, builders) => {
-  const at = { tool: `Next ${version}`, project: `next${version}`, files: ['common', 'next'] };
+const next = (version, builders, more = {}) => {
+  const at = { tool: `Next ${version}`, project: `next${version}`, files: ['common', 'next'], ...more };
   return Object.entries(builders).flatMap(([builder, flags]) => [
     {
       ...at,
@@ -74,11 +88,14 @@ const PAGE = { 'index.html': 'index.html', ...PUBLIC };
 /** A page without a bundler: the package's files lie beside it. */
 const plain = { project: 'plain', files: ['common', 'plain'], firefox: true };
 const VENDOR = [[/from 'foretaste'/, "from './foretaste/index.js'"]];
-const beside = (page, bundle) => ({
-  ...Object.fromEntries(['index.html', 'main.js', 'own.js', 'trial.js'].map((name) => [name, page + name])),
+const beside = (page, bundle, scripts = ['own.js']) => ({
+  ...Object.fromEntries(['index.html', 'main.js', 'trial.js', ...scripts].map((name) => [name, page + name])),
   [PACKAGE]: `${page}foretaste`,
   'public/bundle': bundle,
 });
+
+/** A page whose policy allows no icon in its text. */
+const iconless = (path) => readFileSync(join(import.meta.dirname, 'projects', path), 'utf8').replace(/ *<link .*\n/, '');
 
 /** A newcomer's path: the lines of the package's README in a new project. */
 const [, lines] = /```js\n([\s\S]*?)```/.exec(readFileSync(join(import.meta.dirname, '../../web/README.md'), 'utf8'));
@@ -91,10 +108,19 @@ const newcomer = {
   logs: { pattern: /^log: \d+ .+ [\d.e-]+$/, count: 5 },
 };
 
+const STRICT = { 'content-security-policy': "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'" };
+
+const svelte = { tool: 'SvelteKit', project: 'sveltekit', files: ['common', 'element'], bundle: 'static/bundle' };
+/** @type {Cell[]} */
+const sveltekit = [
+  { ...svelte, mode: 'build', build: ['vite', 'build'], dev: ['vite', 'preview', '--port', '{port}', '--strictPort'] },
+  { ...svelte, mode: 'dev', dev: ['vite', 'dev', '--port', '{port}', '--strictPort'] },
+];
+
 /** @type {Cell[]} */
 const cells = [
-  { ...newcomer, mode: 'dev within 60 s of `npm install`', dev: ['vite', '--port', '{port}', '--strictPort'], within: 60 },
-  { ...newcomer, mode: 'build', build: ['vite', 'build'], dist: 'dist' },
+  { ...VITE_DEV, ...newcomer, mode: 'dev within 60 s of `npm install`', within: 60 },
+  { ...VITE_BUILD, ...newcomer },
   ...vite(8),
   {
     tool: 'webpack 5',
@@ -160,21 +186,7 @@ const cells = [
     bundle: 'dist/bundle',
     dev: ['parcel', 'serve', 'index.html', '--port', '{port}', '--no-cache'],
   },
-  {
-    tool: 'SvelteKit',
-    mode: 'build',
-    project: 'sveltekit',
-    bundle: 'static/bundle',
-    build: ['vite', 'build'],
-    dev: ['vite', 'preview', '--port', '{port}', '--strictPort'],
-  },
-  {
-    tool: 'SvelteKit',
-    mode: 'dev',
-    project: 'sveltekit',
-    bundle: 'static/bundle',
-    dev: ['vite', 'dev', '--port', '{port}', '--strictPort'],
-  },
+  ...sveltekit,
   { tool: 'Astro', mode: 'build', project: 'astro', build: ['astro', 'build'], dist: 'dist' },
   { tool: 'Astro', mode: 'dev', project: 'astro', dev: ['astro', 'dev', '--port', '{port}'] },
   { ...plain, tool: 'A plain page', mode: 'at the root', edits: VENDOR, dist: 'site', copy: beside('', 'bundle') },
@@ -199,10 +211,53 @@ const cells = [
     ...plain,
     tool: 'A plain page',
     mode: 'strict policy',
-    headers: { 'content-security-policy': "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'" },
+    headers: STRICT,
     edits: VENDOR,
     dist: 'site',
     copy: beside('', 'bundle'),
+  },
+  { ...VITE_BUILD, ...reactInVite, firefox: true },
+  { ...VITE_DEV, ...reactInVite },
+  ...next(
+    16,
+    { Turbopack: [], webpack: ['--webpack'] },
+    {
+      ...react,
+      tool: 'React 19 in Next 16',
+      files: ['common', 'next', 'react'],
+      write: { 'app/slate.jsx': "'use client';\n\nexport { Slates as Slate } from '../slates.jsx';\n" },
+    },
+  ),
+  { ...VITE_BUILD, ...elementInVite, firefox: true },
+  { ...VITE_DEV, ...elementInVite },
+  {
+    ...element,
+    tool: 'The element in esbuild',
+    project: 'esbuild',
+    build: esbuild,
+    copy: { ...PAGE, ...SCRIPTS },
+    dist: 'dist',
+    needs: 'a copy of the files',
+  },
+  { ...VITE_BUILD, ...elementInVue },
+  { ...VITE_DEV, ...elementInVue },
+  ...sveltekit.map((cell) => ({
+    ...cell,
+    ...element,
+    tool: 'The element in SvelteKit',
+    path: 'element',
+    needs: '`src` set in `onMount`',
+  })),
+  {
+    ...plain,
+    ...element,
+    tool: 'The element in a plain page',
+    mode: 'strict policy',
+    headers: STRICT,
+    write: { 'index.html': iconless('element/index.html') },
+    edits: [[/'foretaste\/element'/, "'./foretaste/element.js'"]],
+    dist: 'site',
+    copy: beside('', 'bundle', ['slates.js', 'clicked.js']),
   },
   { tool: 'Node 20', project: 'node20', files: ['common', 'node'], run: ['node', 'main.js'] },
   { tool: 'Node 22', project: 'node22', files: ['common', 'node'], run: ['node', 'main.js'] },

@@ -5,6 +5,13 @@ import { join } from 'node:path';
 
 export const root = join(import.meta.dirname, '../..');
 
+/** Whether the log of a slate says which of its first items were seen, and that the first one was clicked. */
+function isLogged(ids, log) {
+  const [seen, answered] = [log.filter(Array.isArray), log.filter((entry) => !Array.isArray(entry))];
+  const isBegin = (items) => items.length > 0 && items.every((id, slot) => id === ids[slot]);
+  return seen.length > 0 && seen.every(isBegin) && answered.join() === ids[0];
+}
+
 /** The slate of the native command for the history of `projects/common/trial.js`, and the check against it. */
 export async function expectedSlate() {
   const args = ['recommend', join(root, 'models/tiny'), '--history', '3,14', '-k', '5', '--json'];
@@ -12,18 +19,19 @@ export async function expectedSlate() {
   const ids = items.map(({ id }) => id).join();
   return {
     /** Checks the visits of one cell. Returns for each whether it passed, or throws. */
-    check(result, { fails, run, visits = run ? ['page', 'worker'] : ['page', 'worker', 'own', 'own, worker'] }) {
+    check(result, { fails, run, clicks, visits = run ? ['page', 'worker'] : ['page', 'worker', 'own', 'own, worker'] }) {
       if (fails) {
         const error = result.page?.error ?? '';
         if (!fails.test(error)) throw new Error(`expected an error like ${fails}, got ${error || 'none'}`);
         return { error };
       }
       for (const name of visits) {
-        const { ids: got, error, features } = result[name] ?? { error: 'no visit' };
+        const { ids: got, error, features, log } = result[name] ?? { error: 'no visit' };
         if (error) throw new Error(`${name}: ${error}`);
         if (got.join() !== ids) throw new Error(`${name}: expected ${ids}, got ${got}`);
         if (name === 'worker' && !run && !(features.workers >= 1))
           throw new Error(`worker: none started: ${JSON.stringify(features)}`);
+        if (clicks && !isLogged(got, log)) throw new Error(`${name}: the log of ${got} is ${JSON.stringify(log)}`);
       }
       return Object.fromEntries(['page', ...visits].map((name) => [name, true]));
     },

@@ -158,9 +158,10 @@ async function runCell(cell, browsers, expected) {
   try {
     const url = `http://localhost:${port}${cell.base ?? '/'}${cell.path ?? ''}`;
     const results = {};
+    const asked = { clicks: cell.clicks, logs: cell.logs, faulty: cell.fails !== undefined };
     for (const name of ['chrome', ...(cell.firefox ? ['firefox'] : [])]) {
       const dev = cell.dev !== undefined && cell.build === undefined;
-      const found = await browsers.open(name, url, { dev, limit: LIMIT / 3, logs: cell.logs, faulty: cell.fails !== undefined });
+      const found = await browsers.open(name, url, { ...asked, dev, limit: LIMIT / 3 });
       results[name] = expected.check(found, cell);
     }
     return results;

@@ -2,25 +2,32 @@
 
 const HISTORY = ['3', '14'];
 
-/** A visit: what it was recommended, and how many workers did it. */
+/** Records what the visitor did before. */
+export async function begin(rec) {
+  for (const item of HISTORY) await rec.record({ item, type: 'view', time: null, tz_offset_min: null });
+}
+
+/** What was recommended, and how many workers did it. */
+export const answer = (rec, slate) => ({ ids: slate.items.map(({ id }) => id), features: rec.features() });
+
+/** An error as a part of the result. */
+export const failed = (error) => ({ error: `${error.code ?? error.name}: ${error.message}` });
+
 async function visit(load, bundle, options) {
   const rec = await load(bundle, options);
   try {
-    for (const item of HISTORY) await rec.record({ item, type: 'view', time: null, tz_offset_min: null });
-    const slate = await rec.recommend({ k: 5 });
-    return { ids: slate.items.map(({ id }) => id), features: rec.features() };
+    await begin(rec);
+    return answer(rec, await rec.recommend({ k: 5 }));
   } finally {
     rec.dispose();
   }
 }
 
-/** Both visits. An error is a part of the result. */
+/** Both visits. */
 export async function trial(load, bundle) {
   const result = {};
   for (const [name, options] of Object.entries({ page: {}, worker: { worker: true } })) {
-    result[name] = await visit(load, bundle, options).catch((error) => ({
-      error: `${error.code ?? error.name}: ${error.message}`,
-    }));
+    result[name] = await visit(load, bundle, options).catch(failed);
   }
   return result;
 }
