@@ -408,6 +408,8 @@ describe('the page around it', () => {
 
   for (const width of [360, 1100]) {
     test(`does not move at ${width} pixels: rendered by a server, then loading, then the slate`, async () => {
+      let release;
+      const seen = new Promise((resolve) => (release = resolve));
       const { page, messages } = await opened(
         `${tag('', `${shell({ k: K, heading: 'For you', nonce: 'n' })}${server}`)}${below}`,
         {
@@ -416,7 +418,7 @@ describe('the page around it', () => {
           prepare: async (page) => {
             await shifts(page);
             await page.route('**/element.js', (route) => setTimeout(() => route.continue(), 500));
-            await page.route('**/bundle/manifest.json', (route) => setTimeout(() => route.continue(), 300));
+            await page.route('**/bundle/manifest.json', (route) => seen.then(() => route.continue()));
           },
         },
       );
@@ -425,6 +427,7 @@ describe('the page around it', () => {
       const before = await top();
       await page.waitForSelector('foretaste-slate[state="loading"]');
       assert.ok(await page.isVisible('text=Item 2'), "the server's items stay until the slate is there");
+      release();
       await state(page, 'ready');
       assert.ok(!(await page.isVisible('text=Item 2')));
       await wait(page, 300);
