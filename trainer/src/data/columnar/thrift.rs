@@ -10,6 +10,8 @@
 enum Holds {
     Flag,
     Byte,
+    /// 32 bits: the library cuts off what a number has more.
+    Short,
     Number,
     Float,
     Bytes,
@@ -22,14 +24,14 @@ enum Holds {
 /// A struct of the format: its name, and what its fields hold, from id 1.
 pub(super) struct Kind(&'static str, &'static [Holds]);
 
-use Holds::{Byte, Bytes, Flag, Float, List, Nothing, Number as N, Struct};
+use Holds::{Byte, Bytes, Flag, Float, List, Nothing, Number as N, Short as S, Struct};
 
 /// In front of each page.
 pub(super) static PAGE: Kind =
-    Kind("page", &[N, N, N, N, Struct(&DATA_PAGE), Struct(&EMPTY), Struct(&DICTIONARY_PAGE), Struct(&DATA_PAGE_V2)]);
-static DATA_PAGE: Kind = Kind("data page", &[N, N, N, N, Struct(&STATISTICS)]);
-static DICTIONARY_PAGE: Kind = Kind("dictionary page", &[N, N, Flag]);
-static DATA_PAGE_V2: Kind = Kind("data page 2", &[N, N, N, N, N, N, Flag, Struct(&STATISTICS)]);
+    Kind("page", &[S, S, S, S, Struct(&DATA_PAGE), Struct(&EMPTY), Struct(&DICTIONARY_PAGE), Struct(&DATA_PAGE_V2)]);
+static DATA_PAGE: Kind = Kind("data page", &[S, S, S, S, Struct(&STATISTICS)]);
+static DICTIONARY_PAGE: Kind = Kind("dictionary page", &[S, S, Flag]);
+static DATA_PAGE_V2: Kind = Kind("data page 2", &[S, S, S, S, S, S, Flag, Struct(&STATISTICS)]);
 static STATISTICS: Kind = Kind("statistics", &[Bytes, Bytes, N, N, Bytes, Bytes, Flag, Flag, N]);
 static EMPTY: Kind = Kind("empty", &[]);
 
@@ -52,7 +54,7 @@ static UNREAD: Kind = Kind("unread", &[]);
 static PAIR: Kind = Kind("pair", &[Bytes, Bytes]);
 static ORDER: Kind = Kind("order", &[Struct(&EMPTY), Struct(&EMPTY)]);
 /// A node of the tree of columns; see [`NAME`] and [`CHILDREN`].
-static ELEMENT: Kind = Kind("element", &[N, N, N, Bytes, N, N, N, N, N, Struct(&LOGICAL)]);
+static ELEMENT: Kind = Kind("element", &[S, S, S, Bytes, S, S, S, S, S, Struct(&LOGICAL)]);
 static LOGICAL: Kind = Kind(
     "logical type",
     &[
@@ -177,8 +179,11 @@ impl Walk<'_> {
         match (wire, holds) {
             (1 | 2, Flag | Nothing) if field => {}
             (3, Byte | Nothing) => _ = self.byte()?,
-            (4..=6, N | Nothing) => {
+            (4..=6, N | S | Nothing) => {
                 let number = self.number()?;
+                if matches!(holds, S) && i32::try_from(number).is_err() {
+                    return Err(Fault::Wrong);
+                }
                 (self.tell)(at, number);
             }
             (7, Float | Nothing) => self.skip(8)?,
@@ -273,5 +278,8 @@ mod tests {
         assert_eq!(walk(&PAGE, &[0x19, 0x15, 0, 0], &mut |_, _| {}), Err(Fault::Wrong), "a list in place of a number");
         assert_eq!(walk(&PAGE, &[0x9c; 64], &mut |_, _| {}), Err(Fault::Wrong), "too deep");
         assert_eq!(walk(&PAGE, &[[0x15].as_slice(), &[0xff; 16]].concat(), &mut |_, _| {}), Err(Fault::Wrong));
+        // A size of -2^32 + 3: the library would cut it to 3.
+        assert_eq!(walk(&PAGE, &[0x25, 0xf9, 0xff, 0xff, 0xff, 0x1f, 0], &mut |_, _| {}), Err(Fault::Wrong));
+        assert_eq!(walk(&PAGE, &[0x25, 0xfe, 0xff, 0xff, 0xff, 0x0f, 0], &mut |_, _| {}), Ok(7), "2^31 - 1");
     }
 }
