@@ -171,7 +171,7 @@ pub mod wasm;
 pub use error::{Error, ErrorKind, Result};
 pub use explore::Explore;
 pub use features::EncodedState;
-pub use recommender::{Appraisal, Clock, FeatureValues, Recommender, User, VisitorState};
+pub use recommender::{Appraisal, Clock, EventPart, Explanation, FeatureValues, Recommender, User, VisitorState};
 pub use request::{Item, MAX_SLOTS, Request, Slate, Timings};
 
 // The unit tests run in a browser too.

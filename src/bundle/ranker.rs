@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::rows::starts;
 use super::safetensors::Header;
 use crate::error::{ErrorKind, Result, range};
-use crate::features::{ColumnEncoding, ColumnKind, Encoding, MAX_NAMES, Over, View, check_columns};
+use crate::features::{ColumnEncoding, ColumnKind, Encoding, Fields, Keys, MAX_NAMES, Over, View, check_columns};
 
 /// The most candidates that are ranked for a slate.
 const MAX_CANDIDATES: usize = 1000;
@@ -39,7 +39,7 @@ pub struct RankerSpec {
 
 /// An output of the ranker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "Fields", into = "Flat")]
 pub struct Head {
     /// Its name, such as that of an event type.
     pub name: String,
@@ -51,7 +51,7 @@ pub struct Head {
 
 /// A function from the output of a head to a calibrated logit. It rises strictly, so a head alone keeps its order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Flat", into = "Flat")]
+#[serde(rename_all = "snake_case")]
 pub enum Calibration {
     /// (a, b): a · z + b, a above 0. Platt, Probabilistic outputs for support vector machines, 1999.
     Platt(f64, f64),
@@ -61,34 +61,42 @@ pub enum Calibration {
     Isotonic(Vec<f64>, Vec<f64>),
 }
 
-/// A calibration as JSON has it: one of the two keys.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// A head as JSON has it: with `platt`, or with `isotonic_x` and `isotonic_y`.
+#[derive(Serialize)]
 struct Flat {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: String,
+    weight: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
     platt: Option<(f64, f64)>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    isotonic: Option<(Vec<f64>, Vec<f64>)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    isotonic_x: Option<Vec<f64>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    isotonic_y: Option<Vec<f64>>,
 }
 
-impl TryFrom<Flat> for Calibration {
+impl TryFrom<Fields> for Head {
     type Error = String;
 
-    fn try_from(flat: Flat) -> std::result::Result<Calibration, String> {
-        match (flat.platt, flat.isotonic) {
-            (Some((a, b)), None) => Ok(Calibration::Platt(a, b)),
-            (None, Some((x, y))) => Ok(Calibration::Isotonic(x, y)),
-            _ => Err("a calibration is `platt` or `isotonic`".into()),
-        }
+    fn try_from(fields: Fields) -> std::result::Result<Head, String> {
+        let mut keys = Keys::new(fields);
+        let calibration = match (keys.numbers("platt").as_deref(), keys.numbers("isotonic_x"), keys.numbers("isotonic_y")) {
+            (Some([a, b]), None, None) => Some(Calibration::Platt(*a, *b)),
+            (None, Some(x), Some(y)) => Some(Calibration::Isotonic(x, y)),
+            _ => None,
+        };
+        let (name, weight) = (keys.text("name").unwrap_or_default(), keys.number("weight"));
+        let head = weight.zip(calibration).map(|(weight, calibration)| Head { name, weight, calibration });
+        keys.end(head, "a head without a weight, or without one calibration")
     }
 }
 
-impl From<Calibration> for Flat {
-    fn from(calibration: Calibration) -> Flat {
-        match calibration {
-            Calibration::Platt(a, b) => Flat { platt: Some((a, b)), isotonic: None },
-            Calibration::Isotonic(x, y) => Flat { platt: None, isotonic: Some((x, y)) },
-        }
+impl From<Head> for Flat {
+    fn from(Head { name, weight, calibration }: Head) -> Flat {
+        let (platt, isotonic_x, isotonic_y) = match calibration {
+            Calibration::Platt(a, b) => (Some((a, b)), None, None),
+            Calibration::Isotonic(x, y) => (None, Some(x), Some(y)),
+        };
+        Flat { name, weight, platt, isotonic_x, isotonic_y }
     }
 }
 
@@ -373,11 +381,14 @@ mod tests {
             ("\"buckets\":8", "\"buckets\":0", "range inputs/likes_segment"),
             ("\"platt\":[2,", "\"platt\":[0,", "malformed heads"),
             ("\"platt\":[2,", "\"platt\":[1e7,", "malformed heads"),
-            ("\"platt\":[2,-1]", "\"platt\":[2,-1],\"isotonic\":[[0],[0]]", "malformed ranker"),
+            ("\"platt\":[2,-1]", "\"platt\":[2,-1],\"isotonic_x\":[0]", "malformed ranker"),
             ("[-1,0,2]", "[-1,0]", "malformed heads"),
             ("[-1,0,2]", "[-1,-1,2]", "malformed heads"),
             ("[-3,0,1]", "[-3,1,0]", "malformed heads"),
-            ("[[-1,0,2],[-3,0,1]]", "[[],[]]", "malformed heads"),
+            ("[-1,0,2],\"isotonic_y\":[-3,0,1]", "[],\"isotonic_y\":[]", "malformed heads"),
+            ("\"platt\":[2,-1]", "\"platt\":[2]", "malformed ranker"),
+            ("\"platt\":[2,-1]", "\"plato\":[2,-1]", "unknown-key ranker"),
+            ("\"weight\":1,", "\"weight\":\"1\",", "malformed ranker"),
             ("\"weight\":1,", "\"weight\":1e7,", "malformed heads"),
             ("\"name\":\"rating\"", "\"name\":\"like\"", "malformed heads"),
         ] {

@@ -237,8 +237,13 @@ impl BundleReader {
     /// # Errors
     /// `missing` for a file that has not arrived, or if the bundle has no neighbours. What has arrived is kept.
     pub fn neighbours(&mut self) -> Result<Neighbours> {
-        let file = |part| if let Part::Neighbours(file) = part { Some(file) } else { None };
-        Ok(Neighbours::new(self.followed(NEIGHBOURS, file)?))
+        let mut files = Vec::new();
+        for path in self.arrived(NEIGHBOURS)? {
+            if let Some(Part::Neighbours(file)) = self.take(&path) {
+                files.push(file);
+            }
+        }
+        Ok(Neighbours::new(files))
     }
 
     /// The values of all items that the ranker reads, once their files have arrived.
@@ -246,18 +251,23 @@ impl BundleReader {
     /// # Errors
     /// `missing` for a file that has not arrived, or if the bundle has no such values. What has arrived is kept.
     pub fn features(&mut self) -> Result<FeatureTables> {
-        let file = |part| if let Part::Features(file) = part { Some(file) } else { None };
-        Ok(FeatureTables::new(self.followed(FEATURES, file)?))
+        let mut files = Vec::new();
+        for path in self.arrived(FEATURES)? {
+            if let Some(Part::Features(file)) = self.take(&path) {
+                files.push(file);
+            }
+        }
+        Ok(FeatureTables::new(files))
     }
 
-    /// The files of one role, in row order, if all have arrived.
-    fn followed<T>(&mut self, role: &str, file: impl Fn(Part) -> Option<T>) -> Result<Vec<T>> {
+    /// The paths of the files of one role, in row order, if all have arrived.
+    fn arrived(&self, role: &str) -> Result<Vec<String>> {
         let paths: Vec<String> = self.manifest.files_of(role).map(|file| file.path.clone()).collect();
         let is_there = |path: &String| self.parts.iter().any(|(name, part)| name == path && !matches!(part, Part::Arriving(_)));
         match paths.iter().find(|path| !is_there(path)) {
             Some(path) => Err(ErrorKind::Missing.at(path.clone())),
             None if paths.is_empty() => Err(ErrorKind::Missing.at(role)),
-            None => Ok(paths.iter().filter_map(|path| self.take(path).and_then(&file)).collect()),
+            None => Ok(paths),
         }
     }
 }

@@ -166,5 +166,5 @@ pub(crate) const RANKER: &str = r#"{"candidates":20,
         {"name":"day","kind":{"type":"cyclic","period_ms":86400000}},
         {"name":"likes_segment","kind":{"type":"cross","of":["likes","segment"],"buckets":8}}],
     "heads":[
-        {"name":"like","weight":1,"calibration":{"platt":[2,-1]}},
-        {"name":"rating","weight":0.25,"calibration":{"isotonic":[[-1,0,2],[-3,0,1]]}}]}"#;
+        {"name":"like","weight":1,"platt":[2,-1]},
+        {"name":"rating","weight":0.25,"isotonic_x":[-1,0,2],"isotonic_y":[-3,0,1]}]}"#;

@@ -5,8 +5,6 @@
 //! without a time counts, but a view whose window or measure needs its age is missing then. No age is below 0, whatever
 //! clocks and the order of events say.
 
-use std::collections::BTreeMap;
-
 use super::value::Shared;
 use super::{History, Measure, RowEvent, Value, View, Window};
 
@@ -36,19 +34,21 @@ impl View {
         events: &[RowEvent],
         moment: Option<i64>,
         value_of: impl Fn(u32) -> Option<&'a Value>,
-    ) -> Shares<'a> {
+    ) -> Shares {
         let counted = self.counted(history, events, moment);
-        let mut by_value: BTreeMap<Shared, (Vec<usize>, Option<f64>)> = BTreeMap::new();
+        let mut by_value: Vec<OfValue> = Vec::new();
         for (place, event) in counted.iter().enumerate() {
             for shared in event.row.and_then(&value_of).into_iter().flat_map(Value::shared) {
-                let places = &mut by_value.entry(shared).or_default().0;
-                if places.last() != Some(&place) {
-                    places.push(place);
+                let hash = shared.hash();
+                match by_value.iter_mut().find(|of| of.hash == hash) {
+                    Some(of) if of.places.last() == Some(&place) => {}
+                    Some(of) => of.places.push(place),
+                    None => by_value.push(OfValue { hash, places: vec![place], value: None }),
                 }
             }
         }
-        for (places, value) in by_value.values_mut() {
-            *value = self.measure.of(places.iter().map(|place| &counted[*place]));
+        for of in &mut by_value {
+            of.value = self.measure.of(of.places.iter().map(|place| &counted[*place]));
         }
         Shares { measure: self.measure, counted, by_value }
     }
@@ -76,7 +76,10 @@ impl View {
             };
             let (is_timed, amount) = match self.measure {
                 Measure::Count | Measure::Rate => (is_timed, Some(f64::from(u8::from(is_of_type)))),
-                Measure::Decay { half_life } => (true, age.map(|age| libm::exp2(-(age as f64) / half_life as f64))),
+                // `libm::exp2` would bring a table of 4 KB.
+                Measure::Decay { half_life } => {
+                    (true, age.map(|age| libm::exp(-core::f64::consts::LN_2 * (age as f64 / half_life as f64))))
+                }
                 Measure::Since => (true, age.map(|age| age as f64 / 1000.0)),
                 Measure::Mean => (is_timed, event.value),
             };
@@ -113,23 +116,34 @@ impl Measure {
 }
 
 /// A view of a visitor's events with items that share a value with a candidate.
-pub struct Shares<'a> {
+pub struct Shares {
     measure: Measure,
     counted: Vec<Counted>,
-    /// For each value the places of its events in `counted`, and the view over them.
-    by_value: BTreeMap<Shared<'a>, (Vec<usize>, Option<f64>)>,
+    /// In the order of the first event. There are few enough to search one by one.
+    by_value: Vec<OfValue>,
 }
 
-impl Shares<'_> {
+/// The events whose items have one value.
+struct OfValue {
+    /// 64 bits, so that no two values of a history share them.
+    hash: u64,
+    /// Places in `counted`.
+    places: Vec<usize>,
+    /// The view over them.
+    value: Option<f64>,
+}
+
+impl Shares {
     /// The value for a candidate with this value of the column; `None` if it is missing. An event that shares several
     /// members of a set counts once. A candidate without a value shares none.
     pub fn value(&self, candidate: Option<&Value>) -> Option<f64> {
-        let mut found = candidate.into_iter().flat_map(Value::shared).filter_map(|shared| self.by_value.get(&shared));
+        let of_value = |shared: Shared| self.by_value.iter().find(|of| of.hash == shared.hash());
+        let mut found = candidate.into_iter().flat_map(Value::shared).filter_map(of_value);
         let Some(first) = found.next() else { return self.measure.of([].iter()) };
-        let Some(second) = found.next() else { return first.1 };
+        let Some(second) = found.next() else { return first.value };
         let mut is_shared = vec![false; self.counted.len()];
-        for (places, _) in [first, second].into_iter().chain(found) {
-            places.iter().for_each(|place| is_shared[*place] = true);
+        for of in [first, second].into_iter().chain(found) {
+            of.places.iter().for_each(|place| is_shared[*place] = true);
         }
         self.measure.of(self.counted.iter().zip(&is_shared).filter(|(_, is_shared)| **is_shared).map(|(event, _)| event))
     }
@@ -300,7 +314,8 @@ mod tests {
         let (day, half_life) = (Some(6 * DAY), 2 * DAY);
         assert_eq!(value(Measure::Count, &["like"], None, day), Some(2.0));
         assert_eq!(value(Measure::Rate, &["like"], None, day), Some(0.5));
-        assert_eq!(value(Measure::Decay { half_life }, &["like"], None, day), Some(0.75));
+        let decayed = |types, moment| value(Measure::Decay { half_life }, types, None, moment).unwrap();
+        assert!((decayed(&["like"], day) - 0.75).abs() < 1e-15);
         assert_eq!(value(Measure::Since, &["like"], None, day), Some(2.0 * 86_400.0));
         assert_eq!(value(Measure::Mean, &[], None, day), None);
         assert_eq!(value(Measure::Since, &["hide"], None, day), None);
@@ -312,6 +327,6 @@ mod tests {
         // The last three events, then those of the type.
         assert_eq!(value(Measure::Count, &["view"], Some(Window::Events(3)), day), Some(1.0));
         // Without a moment all count, the last one with age 0.
-        assert_eq!(value(Measure::Decay { half_life }, &[], None, None), Some(2.75));
+        assert!((decayed(&[], None) - 2.75).abs() < 1e-15);
     }
 }

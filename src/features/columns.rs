@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Value, text};
+use super::keys::Keys;
+use super::{Fields, Value, text};
 use crate::error::{ErrorKind, Result, range};
 
 /// The most members of a set and the most words of a text that are read, from the first on.
@@ -28,7 +29,7 @@ pub struct ColumnEncoding {
 
 /// Kinds of column. A missing value gives no row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case", try_from = "Flat")]
+#[serde(tag = "type", rename_all = "snake_case", try_from = "Fields")]
 pub enum ColumnKind {
     /// One value of a vocabulary; all other values share the last row. Width: values + 1.
     Category {
@@ -98,62 +99,41 @@ pub enum ColumnKind {
     },
 }
 
-/// A kind as JSON has it: the constants of all kinds side by side. Each kind takes its own and must leave none.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Flat {
-    #[serde(rename = "type")]
-    kind: String,
-    vocabulary: Option<Vec<String>>,
-    edges: Option<Vec<f64>>,
-    mean: Option<f64>,
-    sd: Option<f64>,
-    hash_buckets: Option<usize>,
-    dim: Option<usize>,
-    start_ms: Option<i64>,
-    days: Option<u32>,
-    count: Option<usize>,
-    buckets: Option<usize>,
-    period_ms: Option<i64>,
-    of: Option<(String, String)>,
-}
-
-impl TryFrom<Flat> for ColumnKind {
+impl TryFrom<Fields> for ColumnKind {
     type Error = String;
 
-    fn try_from(mut f: Flat) -> std::result::Result<ColumnKind, String> {
-        let name = f.kind;
+    fn try_from(fields: Fields) -> std::result::Result<ColumnKind, String> {
+        let mut keys = Keys::new(fields);
+        let name = keys.text("type").unwrap_or_default();
         let kind = match name.as_str() {
-            "category" => f.vocabulary.take().map(|vocabulary| ColumnKind::Category { vocabulary }),
-            "set" => f.vocabulary.take().map(|vocabulary| ColumnKind::Set { vocabulary }),
-            "text" => f
-                .vocabulary
-                .take()
-                .zip(f.hash_buckets.take())
+            "category" => keys.texts("vocabulary").map(|vocabulary| ColumnKind::Category { vocabulary }),
+            "set" => keys.texts("vocabulary").map(|vocabulary| ColumnKind::Set { vocabulary }),
+            "text" => keys
+                .texts("vocabulary")
+                .zip(keys.count("hash_buckets"))
                 .map(|(vocabulary, hash_buckets)| ColumnKind::Text { vocabulary, hash_buckets }),
-            "number" => match (f.edges.take(), f.mean.take(), f.sd.take()) {
+            "number" => match (keys.numbers("edges"), keys.number("mean"), keys.number("sd")) {
                 (Some(edges), Some(mean), Some(sd)) => Some(ColumnKind::Number { edges, mean, sd }),
                 _ => None,
             },
-            "vector" => f.dim.take().map(|dim| ColumnKind::Vector { dim }),
+            "vector" => keys.count("dim").map(|dim| ColumnKind::Vector { dim }),
             "hour" => Some(ColumnKind::Hour),
             "weekday" => Some(ColumnKind::Weekday),
-            "period" => match (f.start_ms.take(), f.days.take(), f.count.take()) {
-                (Some(start_ms), Some(days), Some(count)) => Some(ColumnKind::Period { start_ms, days, count }),
+            "period" => match (keys.whole("start_ms"), keys.count("days"), keys.count("count")) {
+                (Some(start_ms), Some(days), Some(count)) => {
+                    u32::try_from(days).ok().map(|days| ColumnKind::Period { start_ms, days, count })
+                }
                 _ => None,
             },
-            "history_length" => f.buckets.take().map(|buckets| ColumnKind::HistoryLength { buckets }),
-            "cyclic" => f.period_ms.take().map(|period_ms| ColumnKind::Cyclic { period_ms }),
-            "cross" => f.of.take().zip(f.buckets.take()).map(|(of, buckets)| ColumnKind::Cross { of, buckets }),
+            "history_length" => keys.count("buckets").map(|buckets| ColumnKind::HistoryLength { buckets }),
+            "cyclic" => keys.whole("period_ms").map(|period_ms| ColumnKind::Cyclic { period_ms }),
+            "cross" => match (keys.texts("of").as_deref(), keys.count("buckets")) {
+                (Some([a, b]), Some(buckets)) => Some(ColumnKind::Cross { of: (a.clone(), b.clone()), buckets }),
+                _ => None,
+            },
             _ => return Err(format!("no kind of column `{name}`")),
         };
-        let left = [f.mean.is_some(), f.sd.is_some(), f.vocabulary.is_some(), f.edges.is_some(), f.hash_buckets.is_some()];
-        let left = left.contains(&true)
-            || [f.dim, f.count, f.buckets].iter().any(Option::is_some)
-            || [f.start_ms, f.period_ms].iter().any(Option::is_some)
-            || f.of.is_some()
-            || f.days.is_some();
-        kind.filter(|_| !left).ok_or_else(|| format!("`{name}` has other constants than a column of this kind"))
+        keys.end(kind, "a column lacks constants of its kind")
     }
 }
 
@@ -241,8 +221,7 @@ impl ColumnEncoding {
             }
             ColumnKind::Cyclic { .. } => {
                 if let Some(share) = value.number() {
-                    let (sin, cos) = libm::sincos(2.0 * core::f64::consts::PI * share);
-                    bag.extend([(offset, sin as f32), (offset + 1, cos as f32)]);
+                    bag.extend([(offset, circle(share) as f32), (offset + 1, circle(share + 0.25) as f32)]);
                 }
             }
             ColumnKind::Cross { .. } => {}
@@ -315,6 +294,16 @@ impl ColumnEncoding {
         }
         Ok(())
     }
+}
+
+/// sin 2πx, within 10⁻⁸, by its Taylor series up to a quarter of the circle: the tables of `libm::sin` for large
+/// numbers would take more bytes than all of the columns.
+fn circle(x: f64) -> f64 {
+    // The same sine between −1/4 and 1/4.
+    let x = x - libm::floor(x + 0.25);
+    let x = 2.0 * core::f64::consts::PI * if x > 0.25 { 0.5 - x } else { x };
+    let term = |(sum, power): (f64, f64), n: i32| (sum + power, -power * x * x / f64::from(2 * n * (2 * n + 1)));
+    (1..9).fold((0.0, x), term).0
 }
 
 /// Position of a value in a vocabulary, which ascends.
@@ -419,6 +408,10 @@ mod tests {
         for (share, sin, cos) in [(0.0, 0.0, 1.0), (0.25, 1.0, 0.0), (0.5, 0.0, -1.0), (0.75, -1.0, 0.0)] {
             let [(10, s), (11, c)] = bag(share)[..] else { panic!("two slots") };
             assert!((s - sin).abs() < 1e-6 && (c - cos).abs() < 1e-6);
+        }
+        for i in -2000..2000 {
+            let x = f64::from(i) / 1000.0;
+            assert!((circle(x) - libm::sin(2.0 * core::f64::consts::PI * x)).abs() < 1e-8, "{x}");
         }
         assert_eq!(encode(ColumnKind::Cyclic { period_ms: 1 }, Value::Missing), []);
     }

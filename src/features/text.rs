@@ -10,8 +10,12 @@ pub fn words(text: &str) -> impl Iterator<Item = String> {
 /// The bucket of the UTF-8 bytes of a word outside the vocabulary, or of a pair of slots: their 64-bit FNV-1a, modulo
 /// `buckets`.
 pub(super) fn bucket(bytes: &[u8], buckets: usize) -> usize {
-    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3));
-    (hash % buckets as u64) as usize
+    (fnv(bytes) % buckets as u64) as usize
+}
+
+/// 64-bit FNV-1a.
+pub(super) fn fnv(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::text::fnv;
 use crate::json::number;
 
 /// A raw value. A value is missing if its key is absent or its value is `null`.
@@ -111,11 +112,21 @@ pub(crate) fn shortest(x: f64) -> String {
 }
 
 /// A value that items can share.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Shared<'a> {
     Text(&'a str),
     /// The bits of a finite number.
     Number(u64),
+}
+
+impl Shared<'_> {
+    /// 64 bits that tell values apart.
+    pub fn hash(&self) -> u64 {
+        match self {
+            Shared::Text(text) => fnv(text.as_bytes()),
+            Shared::Number(bits) => fnv(&bits.to_le_bytes()) ^ 1,
+        }
+    }
 }
 
 impl Value {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{History, MAX_NAMES};
+use super::{Fields, History, Keys, MAX_NAMES};
 use crate::error::{ErrorKind, Result, range};
 
 /// The longest span of time, in milliseconds: a hundred years.
@@ -10,7 +10,7 @@ const MAX_SPAN: i64 = 100 * 366 * super::columns::DAY_MS;
 
 /// A number counted from events.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Flat", into = "Flat")]
+#[serde(try_from = "Fields", into = "Flat")]
 pub struct View {
     /// Its name. No column of items or context has it.
     pub name: String,
@@ -66,52 +66,54 @@ pub enum Window {
 }
 
 /// A view as JSON has it.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Serialize)]
 struct Flat {
     name: String,
     /// `user` or `item`.
     of: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     column: Option<String>,
     /// `count`, `rate`, `decay`, `mean` or `since`.
     measure: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     half_life_ms: Option<i64>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     types: Vec<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     window_ms: Option<i64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     window_events: Option<usize>,
 }
 
-impl TryFrom<Flat> for View {
+impl TryFrom<Fields> for View {
     type Error = String;
 
-    fn try_from(flat: Flat) -> std::result::Result<View, String> {
-        let of = match (flat.of.as_str(), flat.column) {
-            ("user", None) => Over::User,
-            ("user", Some(column)) => Over::UserColumn(column),
-            ("item", None) => Over::Item,
-            ("item", Some(column)) => Over::ItemContext(column),
-            _ => return Err(format!("a view is of `user` or `item`, not of `{}`", flat.of)),
+    fn try_from(fields: Fields) -> std::result::Result<View, String> {
+        let mut keys = Keys::new(fields);
+        let (name, types) = (keys.text("name").unwrap_or_default(), keys.texts("types").unwrap_or_default());
+        let of = match (keys.text("of").as_deref(), keys.text("column")) {
+            (Some("user"), None) => Some(Over::User),
+            (Some("user"), Some(column)) => Some(Over::UserColumn(column)),
+            (Some("item"), None) => Some(Over::Item),
+            (Some("item"), Some(column)) => Some(Over::ItemContext(column)),
+            _ => None,
         };
-        let measure = match (flat.measure.as_str(), flat.half_life_ms) {
-            ("count", None) => Measure::Count,
-            ("rate", None) => Measure::Rate,
-            ("decay", Some(half_life)) => Measure::Decay { half_life },
-            ("mean", None) => Measure::Mean,
-            ("since", None) => Measure::Since,
-            _ => return Err(format!("`{}` is no measure, or its half-life is wrong", flat.measure)),
+        let measure = match (keys.text("measure").as_deref(), keys.whole("half_life_ms")) {
+            (Some("count"), None) => Some(Measure::Count),
+            (Some("rate"), None) => Some(Measure::Rate),
+            (Some("decay"), Some(half_life)) => Some(Measure::Decay { half_life }),
+            (Some("mean"), None) => Some(Measure::Mean),
+            (Some("since"), None) => Some(Measure::Since),
+            _ => None,
         };
-        let window = match (flat.window_ms, flat.window_events) {
-            (None, None) => None,
-            (Some(span), None) => Some(Window::Milliseconds(span)),
-            (None, Some(events)) => Some(Window::Events(events)),
-            _ => return Err("a window is of time or of events, not both".into()),
+        let window = match (keys.whole("window_ms"), keys.count("window_events")) {
+            (None, None) => Some(None),
+            (Some(span), None) => Some(Some(Window::Milliseconds(span))),
+            (None, Some(events)) => Some(Some(Window::Events(events))),
+            _ => None,
         };
-        Ok(View { name: flat.name, of, measure, types: flat.types, window })
+        let view = of.zip(measure).zip(window).map(|((of, measure), window)| View { name, of, measure, types, window });
+        keys.end(view, "a view without `of`, a measure with its half-life, or one window at most")
     }
 }
 
@@ -241,8 +243,9 @@ mod tests {
         assert_eq!(code("[\"like\"]", "[\"other\"]"), "malformed");
         assert_eq!(code("60000", "0"), "range");
         assert_eq!(code("60000", "-5"), "range");
-        assert_eq!(code("60000", "9223372036854775807"), "range");
-        assert_eq!(code("60000", "9223372036854775808"), "malformed");
+        assert_eq!(code("60000", "9007199254740992"), "range");
+        assert_eq!(code("60000", "9007199254740994"), "malformed");
+        assert_eq!(code("60000", "0.5"), "malformed");
         assert_eq!(code("\"window_ms\":9", "\"window_ms\":0"), "range");
         assert_eq!(code("\"window_ms\":9", "\"window_events\":0"), "range");
         assert_eq!(code("\"window_ms\":9", "\"window_events\":65537"), "range");

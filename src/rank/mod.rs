@@ -87,7 +87,7 @@ enum Given<'a> {
     /// The item's column of the same name.
     Item,
     /// A view of the visitor's events with items that share a value of a column with the candidate.
-    Shares(&'a str, Shares<'a>),
+    Shares(&'a str, Shares),
     /// A view of the items' events by its number, and the slot of the context that it is counted by; `None` if the
     /// context has no value.
     Table(usize, Option<usize>),
@@ -148,8 +148,14 @@ impl<'a> RankerReader<'a> {
             _ => row.is_some(),
         };
         let candidate = Candidate { row: row.unwrap_or_default(), ..Candidate::default() };
-        let value = |input: &'a Input| (input.column.name.clone(), self.value(input, &candidate).into_owned());
-        self.inputs.iter().filter(is_asked).map(value).filter(|(_, value)| *value != Value::Missing).collect()
+        let mut values = Fields::new();
+        for input in self.inputs.iter().filter(is_asked) {
+            match self.value(input, &candidate).into_owned() {
+                Value::Missing => {}
+                value => _ = values.insert(input.column.name.clone(), value),
+            }
+        }
+        values
     }
 
     /// The slots and weights of a candidate, at most R.

@@ -1,10 +1,14 @@
 //! The recommender: an open bundle and one visitor's profile. Every call from outside goes through it.
 
 mod decision;
+mod explain;
 mod ranking;
+#[cfg(test)]
+mod testing;
 mod tower;
 mod visitor;
 
+pub use self::explain::{EventPart, Explanation};
 use self::visitor::Known;
 pub use tower::User;
 pub use visitor::{FeatureValues, VisitorState};
@@ -402,8 +406,7 @@ impl Recommender {
         let scorer = Scorer::new(&self.bundle.rows, &user.vector).with(&user.sums);
         let scores: Vec<f32> = match self.ranker_for(request)? {
             Some(ranker) => {
-                let allowed = Bitmap::without(self.bundle.manifest.items, &self.removed(&known.events, &request.exclude));
-                let found = search(&scorer, &allowed, ranker.candidates, request.effort);
+                let found = self.candidates(ranker, request, &known, &user);
                 let ranking = self.ranking(ranker, &user, &known.visitor(&request.context, request.time), &found)?;
                 let scores = ranking.scores(&rows);
                 ranking.check()?;
@@ -448,8 +451,7 @@ impl Recommender {
 
     /// The `k` best rows that the history does not rule out, with their scores.
     pub(crate) fn best_unseen(&self, history: &[Event], user: &User, k: usize) -> Vec<(f32, u32)> {
-        let removed = self.removed(&self.resolve(history), &[]);
-        let allowed = Bitmap::without(self.bundle.manifest.items, &removed);
+        let allowed = self.allowed(&self.resolve(history), &[]);
         search(&Scorer::new(&self.bundle.rows, &user.vector).with(&user.sums), &allowed, k, Effort::Accurate)
     }
 

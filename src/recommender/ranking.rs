@@ -1,7 +1,6 @@
 //! Runs the ranker on the candidates of a slate, and on other rows when a slot needs them.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 
 use super::{Known, Recommender, User, VisitorState};
 use crate::bundle::{FEATURES, RankerSpec};
@@ -20,10 +19,10 @@ pub(super) struct Ranking<'a> {
     reader: RankerReader<'a>,
     user: &'a User,
     scorer: Scorer<'a>,
-    /// Place of each candidate in retrieval, 1 for the best.
-    places: BTreeMap<u32, usize>,
-    /// What was ranked so far.
-    scores: RefCell<BTreeMap<u32, f32>>,
+    /// The candidates in the order of retrieval, best first.
+    candidates: Vec<u32>,
+    /// What was ranked so far. A few hundred rows are found as fast in a list as in a tree, whose code is large.
+    ranked: RefCell<Vec<(f32, u32)>>,
     /// Why a run failed.
     fault: RefCell<Option<Error>>,
 }
@@ -40,6 +39,40 @@ impl Recommender {
             Some(_) if manifest.has_features() && self.bundle.features.is_none() => Err(ErrorKind::Missing.at(FEATURES)),
             ranker => Ok(ranker),
         }
+    }
+
+    /// The items that the ranker looks at for a request, best first, with the scores of retrieval.
+    pub(super) fn candidates(&self, spec: &RankerSpec, request: &Request, known: &Known, user: &User) -> Vec<(f32, u32)> {
+        let scorer = Scorer::new(&self.bundle.rows, &user.vector).with(&user.sums);
+        search(&scorer, &self.allowed(&known.events, &request.exclude), spec.candidates, request.effort)
+    }
+
+    /// The ranker's scores of some candidates, run in batches.
+    ///
+    /// # Errors
+    /// Same errors as [`Recommender::ranking`].
+    pub(super) fn run_ranker(
+        &self,
+        spec: &RankerSpec,
+        reader: &RankerReader,
+        user: &User,
+        candidates: &[Candidate],
+    ) -> Result<Vec<f32>> {
+        let (batches, heads) = (Graph::Ranker.batches(), spec.heads.len());
+        let mut scores = Vec::with_capacity(candidates.len());
+        for chunk in candidates.chunks(batches[batches.len() - 1]) {
+            let batch = batches.iter().copied().find(|batch| *batch >= chunk.len()).unwrap_or(chunk.len());
+            let inputs = reader.tensors(&self.bundle.rows, &user.vector, chunk).in_order();
+            let mut outputs = self.run(Graph::Ranker, batch, inputs)?;
+            let RankerOutputs { heads: outputs } = RankerOutputs::each(|_| outputs.next().unwrap_or_default());
+            scores.extend(outputs.chunks_exact(heads).take(chunk.len()).map(|outputs| spec.score(outputs)));
+        }
+        Ok(scores)
+    }
+
+    /// The inputs of the ranker for a visitor.
+    pub(super) fn reader<'a>(&'a self, spec: &'a RankerSpec, visitor: &Visitor) -> RankerReader<'a> {
+        RankerReader::new(&self.bundle, &self.bundle.manifest.encoding, spec, visitor)
     }
 
     /// Ranks the candidates of a request; `None` if no ranker takes part.
@@ -89,12 +122,11 @@ impl Recommender {
         // A search for a pool ranks by int8 scores alone; places must not depend on how the rows were found.
         let mut ordered = TopK::new(found.len());
         found.iter().for_each(|(_, row)| ordered.offer(scorer.score(*row), *row));
-        let rows: Vec<u32> = ordered.into_ranked().into_iter().map(|(_, row)| row).collect();
-        let places = rows.iter().copied().zip(1..).collect();
-        let reader = RankerReader::new(&self.bundle, &self.bundle.manifest.encoding, spec, visitor);
-        let (scores, fault) = Default::default();
-        let ranking = Ranking { recommender: self, spec, reader, user, scorer, places, scores, fault };
-        ranking.run(&rows)?;
+        let candidates = ordered.into_ranked().into_iter().map(|(_, row)| row).collect();
+        let reader = self.reader(spec, visitor);
+        let (ranked, fault) = Default::default();
+        let ranking = Ranking { recommender: self, spec, reader, user, scorer, candidates, ranked, fault };
+        ranking.run(&ranking.candidates)?;
         Ok(ranking)
     }
 }
@@ -102,26 +134,22 @@ impl Recommender {
 impl Ranking<'_> {
     /// What the ranker reads of a row.
     fn candidate(&self, row: u32) -> Candidate {
-        let place = self.places.get(&row).copied().unwrap_or(self.spec.candidates + 1);
+        let place = 1 + self.candidates.iter().position(|other| *other == row).unwrap_or(self.spec.candidates);
         Candidate { row, score: self.scorer.score(row), sum: self.user.sums.find(row), place }
     }
 
     /// Ranks those of the rows that were not ranked yet.
     fn run(&self, rows: &[u32]) -> Result<()> {
-        let fresh: Vec<Candidate> = {
-            let scores = self.scores.borrow();
-            rows.iter().filter(|row| !scores.contains_key(row)).map(|row| self.candidate(*row)).collect()
-        };
-        let (batches, heads) = (Graph::Ranker.batches(), self.spec.heads.len());
-        for chunk in fresh.chunks(batches[batches.len() - 1]) {
-            let batch = batches.iter().copied().find(|batch| *batch >= chunk.len()).unwrap_or(chunk.len());
-            let inputs = self.reader.tensors(&self.recommender.bundle.rows, &self.user.vector, chunk).in_order();
-            let mut outputs = self.recommender.run(Graph::Ranker, batch, inputs)?;
-            let RankerOutputs { heads: outputs } = RankerOutputs::each(|_| outputs.next().unwrap_or_default());
-            let scores = outputs.chunks_exact(heads).map(|outputs| self.spec.score(outputs));
-            self.scores.borrow_mut().extend(chunk.iter().map(|candidate| candidate.row).zip(scores));
-        }
+        let fresh: Vec<Candidate> =
+            rows.iter().filter(|row| self.score(**row).is_none()).map(|row| self.candidate(*row)).collect();
+        let scores = self.recommender.run_ranker(self.spec, &self.reader, self.user, &fresh)?;
+        self.ranked.borrow_mut().extend(scores.into_iter().zip(fresh.iter().map(|candidate| candidate.row)));
         Ok(())
+    }
+
+    /// The score of a row that was ranked.
+    fn score(&self, row: u32) -> Option<f32> {
+        self.ranked.borrow().iter().find(|(_, other)| *other == row).map(|(score, _)| *score)
     }
 
     /// The scores of some rows. If a run fails, they are 0, and [`Ranking::check`] tells.
@@ -129,13 +157,12 @@ impl Ranking<'_> {
         if let Err(error) = self.run(rows) {
             self.fault.borrow_mut().get_or_insert(error);
         }
-        let scores = self.scores.borrow();
-        rows.iter().map(|row| scores.get(row).copied().unwrap_or(0.0)).collect()
+        rows.iter().map(|row| self.score(*row).unwrap_or(0.0)).collect()
     }
 
     /// The rows that were ranked so far, with their scores.
     pub fn ranked(&self) -> Vec<(f32, u32)> {
-        self.scores.borrow().iter().map(|(row, score)| (*score, *row)).collect()
+        self.ranked.borrow().clone()
     }
 
     /// # Errors
@@ -150,80 +177,14 @@ mod tests {
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
-    use std::rc::Rc;
-
     use super::*;
     use crate::bundle::testing::ranked_bundle;
     use crate::explore::{Explore, POLICIES};
-    use crate::features::{Fields, Value};
-    use crate::model::{ModelRuntime, Tensor, TensorData};
-    use crate::profile::Event;
+    use crate::features::Value;
+    use crate::recommender::testing::{Stub, recommender, request, state, stub};
     use crate::retrieve::precedes;
 
-    const HOUR: i64 = 3_600_000;
     const CANDIDATES: usize = 20;
-
-    /// Known functions in place of the graphs. It keeps the batch of each run of the ranker, and fails after so many.
-    #[derive(Clone)]
-    struct Stub {
-        batches: Rc<RefCell<Vec<usize>>>,
-        most: usize,
-    }
-
-    impl ModelRuntime for Stub {
-        fn run(&self, graph: Graph, inputs: &[Tensor]) -> Result<Vec<Vec<f32>>> {
-            let floats = |at: usize| match &inputs[at].data {
-                TensorData::F32(data) => data.as_slice(),
-                TensorData::I64(_) => panic!("floats"),
-            };
-            if graph == Graph::UserTower {
-                let sums = (0..16).map(|k| floats(0).chunks(16).map(|v| v[k]).sum::<f32>() / 3.0).collect();
-                return Ok(vec![sums, vec![0.1; 17]]);
-            }
-            let batch = inputs[0].shape[0];
-            assert!(graph == Graph::Ranker && graph.batches().contains(&batch));
-            self.batches.borrow_mut().push(batch);
-            if self.batches.borrow().len() > self.most {
-                return Err(ErrorKind::Model("no more".into()).at("ranker"));
-            }
-            let TensorData::I64(slots) = &inputs[2].data else { panic!("whole numbers") };
-            let slots = slots.chunks(slots.len() / batch).zip(floats(3).chunks(slots.len() / batch));
-            let vectors = floats(0).chunks(16).zip(floats(1).chunks(16));
-            let heads = vectors.zip(slots).flat_map(|((user, item), (slots, weights))| {
-                let product: f32 = user.iter().zip(item).map(|(a, b)| a * b).sum();
-                let sum = |rate: f64| {
-                    let terms = slots.iter().zip(weights).map(|(slot, w)| w * libm::sin(*slot as f64 * rate) as f32);
-                    terms.sum::<f32>()
-                };
-                [0.2 * product + sum(1.0), sum(2.0)]
-            });
-            Ok(vec![heads.collect()])
-        }
-    }
-
-    fn stub() -> Stub {
-        Stub { batches: Rc::default(), most: usize::MAX }
-    }
-
-    fn recommender(runtime: &Stub) -> Recommender {
-        let mut recommender = Recommender::new(ranked_bundle(), Box::new(|| 0.0));
-        recommender.set_runtime(Box::new(runtime.clone()));
-        for (at, (item, kind)) in [("3", "like"), ("8", "rate"), ("21", "like"), ("40", "hide")].into_iter().enumerate() {
-            let (item, kind, time) = (item.into(), kind.into(), Some(at as i64 * HOUR));
-            recommender.record(Event { item, kind, time, value: Some(4.0), ..Event::default() }).unwrap();
-        }
-        recommender
-    }
-
-    fn request(k: usize, explore: Explore) -> Request {
-        let context = Fields::from([("segment".into(), Value::Text("collector".into()))]);
-        Request { k, context, time: Some(30 * HOUR), explore, ..Request::default() }
-    }
-
-    fn state<'a>(recommender: &'a Recommender, request: &'a Request) -> VisitorState<'a> {
-        let Request { context, time, tz_offset_min, .. } = request;
-        VisitorState { history: recommender.profile().events(), context, time: *time, tz_offset_min: *tz_offset_min }
-    }
 
     /// The rows as retrieval orders them, with the ranker's scores: each row alone, in a batch of one.
     fn by_hand(recommender: &Recommender, request: &Request) -> Vec<(f32, u32)> {

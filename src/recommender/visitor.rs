@@ -6,8 +6,9 @@ use super::Recommender;
 use crate::error::Result;
 use crate::features::{EncodedState, Fields, RowEvent};
 use crate::profile::Event;
-use crate::rank::{RankerReader, Visitor};
+use crate::rank::Visitor;
 use crate::request::Request;
+use crate::retrieve::Bitmap;
 
 /// What a slate is computed from: a visitor's history and the context of a request.
 #[derive(Debug, Clone, Copy)]
@@ -94,8 +95,7 @@ impl Recommender {
         let Some(ranker) = self.ranker_for(&Request::default())? else {
             return Ok(FeatureValues { visitor: Fields::new(), items: vec![Fields::new(); rows.len()] });
         };
-        let reader =
-            RankerReader::new(&self.bundle, &self.bundle.manifest.encoding, ranker, &known.visitor(state.context, state.time));
+        let reader = self.reader(ranker, &known.visitor(state.context, state.time));
         let items = rows.into_iter().map(|row| reader.values(Some(row))).collect();
         Ok(FeatureValues { visitor: reader.values(None), items })
     }
@@ -106,6 +106,11 @@ impl Recommender {
         let event =
             |e: &Event| RowEvent { row: catalog.row(&e.item), kind: types.type_place(&e.kind), value: e.value, time: e.time };
         events.iter().map(event).collect()
+    }
+
+    /// Rows that may be shown: all but the [`Recommender::removed`] ones.
+    pub(super) fn allowed(&self, events: &[RowEvent], exclude: &[String]) -> Bitmap {
+        Bitmap::without(self.bundle.manifest.items, &self.removed(events, exclude))
     }
 
     /// Rows that must not be shown again: of seen and hidden items, and of the `exclude` ids. A type that the bundle

@@ -11,6 +11,17 @@ pub struct Sums {
     sums: Vec<f32>,
 }
 
+/// The events of a history that count, newest first: the row of each and the factor of its neighbours.
+fn factors(weights: &NeighbourWeights, history: &EncodedHistory) -> impl Iterator<Item = (u32, f32)> {
+    let mut fade = weights.share;
+    let events = history.rows.iter().zip(&history.types).zip(&history.values).take(weights.events);
+    events.map(move |((row, kind), value)| {
+        let factor = fade * weights.types[usize::from(*kind)] * weights.values[usize::from(*value)];
+        fade *= weights.decay;
+        (*row, factor)
+    })
+}
+
 impl Sums {
     /// The sums over the events of a history, newest first, each in f32: an event adds
     /// (share · decay^age · types · values) · (weight · scale), and the powers of the decay are products of one factor
@@ -22,15 +33,8 @@ impl Sums {
     pub fn of(neighbours: &Neighbours, weights: &NeighbourWeights, history: &EncodedHistory) -> Sums {
         let n = neighbours.len();
         let (mut dense, mut touched) = (vec![0.0f32; n], vec![0u64; n.div_ceil(64)]);
-        let mut fade = weights.share;
-        let events = history.rows.iter().zip(&history.types).zip(&history.values).take(weights.events);
-        for ((row, kind), value) in events {
-            let factor = fade * weights.types[usize::from(*kind)] * weights.values[usize::from(*value)];
-            fade *= weights.decay;
-            if factor == 0.0 {
-                continue;
-            }
-            let (entries, scale) = neighbours.of(*row);
+        for (row, factor) in factors(weights, history).filter(|(_, factor)| *factor != 0.0) {
+            let (entries, scale) = neighbours.of(row);
             for (neighbour, weight) in entries {
                 dense[neighbour as usize] += factor * (f32::from(weight) * scale);
                 touched[neighbour as usize / 64] |= 1 << (neighbour % 64);
@@ -46,6 +50,23 @@ impl Sums {
         }
         let sums = rows.iter().map(|row| dense[*row as usize]).collect();
         Sums { rows, sums }
+    }
+
+    /// What each event of a history adds to the sum of one row, newest first; the events after these add nothing.
+    ///
+    /// # Panics
+    /// As [`Sums::of`].
+    pub fn parts(
+        neighbours: &Neighbours,
+        weights: &NeighbourWeights,
+        history: &EncodedHistory,
+        of: u32,
+    ) -> impl Iterator<Item = f32> {
+        factors(weights, history).map(move |(row, factor)| {
+            let (mut entries, scale) = neighbours.of(row);
+            let weight = entries.find(|(neighbour, _)| *neighbour == of).map_or(0.0, |(_, weight)| f32::from(weight));
+            factor * (weight * scale)
+        })
     }
 
     /// The given rows, which ascend, with their sums.

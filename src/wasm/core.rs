@@ -17,7 +17,7 @@ use crate::golden::Golden;
 use crate::json;
 use crate::model::Shapes;
 use crate::profile::{Assignment, Event, Experiment, Impression, LogLine, Slot};
-use crate::recommender::{Clock, PendingSlate, Recommender};
+use crate::recommender::{Clock, PendingSlate, Recommender, VisitorState};
 use crate::request::Request;
 use crate::retrieve::{Effort, search_part};
 
@@ -259,6 +259,23 @@ impl Core {
     pub fn rank(&self, ids: &str, request: &str) -> JsResult<JsValue> {
         let ids = texts_of(ids, "ids")?;
         to_js(&self.get()?.rank(&ids, &from_json(request, "request")?).map_err(to_js_error)?)
+    }
+
+    /// Why an item has its score for the profile: `{ score, bias, context, older, events }`. The request is given as
+    /// JSON.
+    pub fn explain(&self, id: &str, request: &str) -> JsResult<JsValue> {
+        to_js(&self.get()?.explain(&from_json(request, "request")?, id).map_err(to_js_error)?)
+    }
+
+    /// The raw values that the ranker reads of the visitor and of items: `{ visitor, items }`. Ids and request are
+    /// given as JSON.
+    #[wasm_bindgen(js_name = featureValues)]
+    pub fn feature_values(&self, ids: &str, request: &str) -> JsResult<JsValue> {
+        let (recommender, request): (_, Request) = (self.get()?, from_json(request, "request")?);
+        let Request { context, time, tz_offset_min, .. } = &request;
+        let history = recommender.profile().events();
+        let state = VisitorState { history, context, time: *time, tz_offset_min: *tz_offset_min };
+        to_js(&recommender.feature_values(&state, &texts_of(ids, "ids")?).map_err(to_js_error)?)
     }
 
     /// The `k` items most similar to an item.
