@@ -124,6 +124,17 @@ impl<'a> Reader<'a, '_> {
         self.text.as_bytes().get(self.at).copied()
     }
 
+    /// The text from `start` on that has been read. Without a slice that could panic: its message, which prints what it
+    /// cuts, would make the WASM module larger.
+    fn since(&self, start: usize) -> &'a str {
+        self.text.get(start..self.at).unwrap_or_default()
+    }
+
+    /// The text that has not been read.
+    fn rest(&self) -> &'a str {
+        self.text.get(self.at..).unwrap_or_default()
+    }
+
     /// Skips white space and gives the next byte, which stays unread.
     fn next(&mut self) -> Option<u8> {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.byte() {
@@ -134,7 +145,7 @@ impl<'a> Reader<'a, '_> {
 
     #[cold]
     fn fault(&self, expected: &str) -> Fault {
-        match self.text[self.at.min(self.text.len())..].chars().next() {
+        match self.rest().chars().next() {
             Some(got) => Fault(format!("expected {expected}, got `{got}`")),
             None => Fault(format!("expected {expected}, got the end")),
         }
@@ -150,7 +161,7 @@ impl<'a> Reader<'a, '_> {
 
     fn word(&mut self, word: &str) -> Read<()> {
         self.next();
-        if !self.text.as_bytes()[self.at..].starts_with(word.as_bytes()) {
+        if !self.rest().starts_with(word) {
             return Err(self.fault(word));
         }
         self.at += word.len();
@@ -192,7 +203,7 @@ impl<'a> Reader<'a, '_> {
         loop {
             match self.byte() {
                 Some(b'"') => {
-                    let rest = &self.text[start..self.at];
+                    let rest = self.since(start);
                     self.take_memory(self.at - begin)?;
                     self.at += 1;
                     if scratch.is_empty() {
@@ -202,7 +213,7 @@ impl<'a> Reader<'a, '_> {
                     return Ok(Text::Unescaped(scratch));
                 }
                 Some(b'\\') => {
-                    scratch.push_str(&self.text[start..self.at]);
+                    scratch.push_str(self.since(start));
                     self.at += 1;
                     let c = self.escaped()?;
                     scratch.push(c);
@@ -228,7 +239,7 @@ impl<'a> Reader<'a, '_> {
                 let mut code = self.hexadecimal()?;
                 // A surrogate pair: two halves of one character above U+FFFF.
                 if code >> 10 == 0xd800 >> 10 {
-                    if !self.text[self.at..].starts_with("\\u") {
+                    if !self.rest().starts_with("\\u") {
                         return Err(self.fault("the second half of a character"));
                     }
                     self.at += 2;
@@ -270,7 +281,7 @@ impl<'a> Reader<'a, '_> {
             self.digits()?;
             whole = false;
         }
-        Ok((&self.text[start..self.at], whole))
+        Ok((self.since(start), whole))
     }
 
     fn skip(&mut self, any: &[u8]) -> bool {

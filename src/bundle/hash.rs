@@ -16,7 +16,7 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 
 /// The first 16 hexadecimal digits of the SHA-256 of a text: long enough to name a slate.
 pub(crate) fn short_hash(text: &str) -> String {
-    sha256_hex(text.as_bytes())[..16].to_string()
+    hexadecimal(&Sha256::digest(text.as_bytes())[..8])
 }
 
 /// Bytes in lower-case hexadecimal, two digits each.

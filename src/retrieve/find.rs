@@ -20,7 +20,7 @@ pub fn find(catalog: &Catalog, bias: impl Fn(u32) -> f32, text: &str, k: usize) 
 /// The best place of the text in a label: 0 is the beginning, 1 the beginning of a word, 2 elsewhere; `None` if it is
 /// not there.
 fn place(label: &str, text: &str) -> Option<usize> {
-    let places = label.match_indices(text).map(|(at, _)| match label[..at].chars().next_back() {
+    let places = label.match_indices(text).map(|(at, _)| match label.get(..at).and_then(|before| before.chars().next_back()) {
         None => 0,
         Some(before) if !before.is_alphanumeric() => 1,
         Some(_) => 2,
