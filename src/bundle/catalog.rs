@@ -54,7 +54,7 @@ impl Texts {
 
     fn get(&self, row: usize) -> &str {
         let start = row.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.all[start as usize..self.ends[row] as usize]
+        self.all.get(start as usize..self.ends[row] as usize).unwrap_or_default()
     }
 }
 

@@ -18,6 +18,7 @@ pub use encoding::{Encoding, EventType, History, MAX_NAMES, TITLE};
 pub use history::{EncodedHistory, RowEvent};
 pub(crate) use keys::Keys;
 pub use state::EncodedState;
+pub(crate) use text::lowercase;
 pub use text::words;
 pub(crate) use value::shortest;
 pub use value::{Fields, Value};

@@ -4,7 +4,13 @@
 ///
 /// `words("Star Wars (1977)")` is `star`, `wars`, `1977`.
 pub fn words(text: &str) -> impl Iterator<Item = String> {
-    text.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).map(str::to_lowercase)
+    text.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).map(lowercase)
+}
+
+/// A text in lower case, each character on its own: a Greek sigma is σ at the end of a word too. `str::to_lowercase`,
+/// which knows that end, would make the WASM module larger.
+pub(crate) fn lowercase(text: &str) -> String {
+    text.chars().flat_map(char::to_lowercase).collect()
 }
 
 /// The bucket of the UTF-8 bytes of a word outside the vocabulary, or of a pair of slots: their 64-bit FNV-1a, modulo
@@ -26,6 +32,7 @@ mod tests {
     fn splits_and_lowers() {
         assert_eq!(words("Dr. Strangelove, ÉTÉ-2").collect::<Vec<_>>(), ["dr", "strangelove", "été", "2"]);
         assert_eq!(words(" -- ").count(), 0);
+        assert_eq!(lowercase("ΟΔΟΣ İ"), "οδοσ i\u{307}");
     }
 
     #[test]

@@ -2,15 +2,16 @@
 
 use super::TopK;
 use crate::bundle::Catalog;
+use crate::features::lowercase;
 
 /// The `k` best rows whose label (title, or id without one) contains the text: first labels that begin with it, then
 /// labels with a word that begins with it, then the others. Within each group a higher `bias` (popularity) comes first,
 /// ties by row. An empty text finds the rows with the highest bias.
 pub fn find(catalog: &Catalog, bias: impl Fn(u32) -> f32, text: &str, k: usize) -> Vec<u32> {
-    let text = text.trim().to_lowercase();
+    let text = lowercase(text.trim());
     let mut found = [0, 1, 2].map(|_| TopK::new(k));
     for row in 0..catalog.len() as u32 {
-        if let Some(place) = place(&catalog.label(row).to_lowercase(), &text) {
+        if let Some(place) = place(&lowercase(catalog.label(row)), &text) {
             found[place].offer(bias(row), row);
         }
     }
@@ -20,12 +21,19 @@ pub fn find(catalog: &Catalog, bias: impl Fn(u32) -> f32, text: &str, k: usize) 
 /// The best place of the text in a label: 0 is the beginning, 1 the beginning of a word, 2 elsewhere; `None` if it is
 /// not there.
 fn place(label: &str, text: &str) -> Option<usize> {
-    let places = label.match_indices(text).map(|(at, _)| match label.get(..at).and_then(|before| before.chars().next_back()) {
-        None => 0,
-        Some(before) if !before.is_alphanumeric() => 1,
-        Some(_) => 2,
-    });
-    places.min()
+    let mut before = None;
+    let mut rest = label.chars();
+    let mut best: Option<usize> = None;
+    loop {
+        if rest.as_str().starts_with(text) {
+            let place = before.map_or(0, |c: char| if c.is_alphanumeric() { 2 } else { 1 });
+            best = Some(best.map_or(place, |best| best.min(place)));
+        }
+        before = rest.next();
+        if before.is_none() {
+            return best;
+        }
+    }
 }
 
 #[cfg(test)]
