@@ -310,9 +310,8 @@ impl FeatureTables {
         let file = self.starts.partition_point(|start| *start <= row) - 1;
         let (file, at) = (&self.files[file], (row - self.starts[file]) as usize);
         let (place, values) = &file.views[view];
-        let from = place.start + 4 * (at * values + slot);
-        let bytes = file.bytes.get(from..from + 4).filter(|_| slot < *values)?;
-        let value = f32::from_le_bytes(bytes.try_into().ok()?);
+        let bytes = (slot < *values).then(|| &file.bytes[place.start + 4 * (at * values + slot)..])?;
+        let value = f32::from_le_bytes(*bytes.first_chunk()?);
         Some(f64::from(value)).filter(|value| !value.is_nan())
     }
 }

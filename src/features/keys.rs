@@ -38,18 +38,12 @@ impl Keys {
 
     /// A whole number within ±2⁵³.
     pub fn whole(&mut self, key: &'static str) -> Option<i64> {
-        let whole = |value| if let Value::Number(x) = value { Some(x) } else { None };
-        self.take(key, |value| whole(value).filter(|x| libm::trunc(*x) == *x && x.abs() <= (1i64 << 53) as f64)).map(|x| x as i64)
+        self.take(key, |value| whole_number(&value).filter(|x| x.abs() <= (1i64 << 53) as f64).map(|x| x as i64))
     }
 
-    /// A whole number of 0 or more.
+    /// A whole number of 0 or more; one that does not fit is the largest that does.
     pub fn count(&mut self, key: &'static str) -> Option<usize> {
-        let count = self.whole(key)?;
-        let read = usize::try_from(count).ok();
-        if read.is_none() {
-            self.wrong = Some(key);
-        }
-        read
+        self.take(key, |value| whole_number(&value).filter(|x| *x >= 0.0).map(|x| x as usize))
     }
 
     pub fn texts(&mut self, key: &'static str) -> Option<Vec<String>> {
@@ -65,7 +59,8 @@ impl Keys {
         })
     }
 
-    /// `read`, if every key was taken and had a value of its type; else what is wrong, with `expected` if nothing else is.
+    /// `read`, if every key was taken and had a value of its type; else what is wrong, with `expected` if nothing else
+    /// is.
     pub fn end<T>(self, read: Option<T>, expected: &str) -> Result<T, String> {
         match (self.wrong, self.fields.iter().find(|(_, value)| **value != Value::Missing), read) {
             (Some(key), _, _) => Err(format!("another type of value than that of `{key}`")),
@@ -73,4 +68,9 @@ impl Keys {
             (_, _, read) => read.ok_or_else(|| expected.into()),
         }
     }
+}
+
+/// The number of a value without a fraction.
+fn whole_number(value: &Value) -> Option<f64> {
+    if let Value::Number(x) = value { Some(*x).filter(|x| libm::trunc(*x) == *x) } else { None }
 }

@@ -152,7 +152,7 @@ impl View {
     /// those of `count`, `decay` and `since` become ln(1 + x).
     pub fn scaled(&self, value: f64) -> f64 {
         match self.measure {
-            Measure::Count | Measure::Decay { .. } | Measure::Since => libm::log1p(value),
+            Measure::Count | Measure::Decay { .. } | Measure::Since => libm::log(1.0 + value),
             Measure::Rate | Measure::Mean => value,
         }
     }

@@ -131,7 +131,7 @@ impl<'a> RankerReader<'a> {
             },
             Given::Retrieval(Source::Score) => Value::Number(score.into()),
             Given::Retrieval(Source::Neighbours) => Value::Number(sum.unwrap_or(0.0).into()),
-            Given::Retrieval(Source::Place) => Value::Number(libm::log1p(place as f64)),
+            Given::Retrieval(Source::Place) => Value::Number(libm::log(1.0 + place as f64)),
             Given::Retrieval(_) => Value::Text(if sum.is_some() { "neighbours" } else { "towers" }.into()),
             Given::Shares(column, shares) => number(shares.value(self.items.value(column, row))),
             Given::Table(view, slot) => number(slot.and_then(|slot| self.items.counted(*view, row, slot))),

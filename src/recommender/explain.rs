@@ -92,7 +92,8 @@ impl Recommender {
         let bias = explained.score(Vec::new(), &Fields::new(), None)?;
         let all = explained.score(known.events.clone(), &request.context, request.time)?;
         let mut rng = decision_rng(0, "explain");
-        let mut gains = vec![Vec::with_capacity(ORDERS); none.len()];
+        // For each part the sum of what it added, and of the squares.
+        let mut gains = vec![[0.0; 2]; none.len()];
         let mut order: Vec<usize> = (usize::from(older.is_empty())..none.len()).collect();
         for turn in 0..ORDERS {
             if turn % 2 == 1 {
@@ -105,11 +106,13 @@ impl Recommender {
                 has[*player] = true;
                 let is_all = i + 1 == order.len();
                 let now = if is_all { all } else { explained.score(joined(&has), &request.context, request.time)? };
-                gains[*player].push(now - before);
+                let gain = now - before;
+                gains[*player][0] += gain;
+                gains[*player][1] += gain * gain;
                 before = now;
             }
         }
-        let parts: Vec<(f64, f64)> = gains.iter().map(|gains| mean(gains)).collect();
+        let parts: Vec<(f64, f64)> = gains.into_iter().map(mean).collect();
         let split = exact.len() - events.len();
         let event = |(at, (part, error)): (usize, &(f64, f64))| {
             let event = &self.profile.events()[split + at];
@@ -126,12 +129,11 @@ impl Recommender {
     }
 }
 
-/// The mean of some numbers, and its standard error; zeros for no number.
-fn mean(numbers: &[f64]) -> (f64, f64) {
-    let n = numbers.len().max(1) as f64;
-    let mean = numbers.iter().sum::<f64>() / n;
-    let squares: f64 = numbers.iter().map(|x| (x - mean) * (x - mean)).sum();
-    (mean, libm::sqrt(squares / (n * (n - 1.0).max(1.0))))
+/// The mean of what a part added in each order, and its standard error.
+fn mean([sum, squares]: [f64; 2]) -> (f64, f64) {
+    let n = ORDERS as f64;
+    let mean = sum / n;
+    (mean, libm::sqrt((squares / n - mean * mean).max(0.0) / (n - 1.0)))
 }
 
 impl Explained<'_> {

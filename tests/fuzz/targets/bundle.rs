@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use foretaste::bundle::{Bundle, FileEntry, Graphs, Manifest, NEIGHBOURS, sha256_hex};
+use foretaste::bundle::{Bundle, FEATURES, FileEntry, Graphs, Manifest, NEIGHBOURS, sha256_hex};
 use foretaste::features::{Fields, Value};
 use foretaste::golden::Golden;
 use foretaste::model::{Shapes, TractRuntime};
@@ -96,6 +96,26 @@ pub fn items(input: &[u8]) -> bool {
 /// A neighbours file of the packaged bundle, likewise.
 pub fn neighbours(input: &[u8]) -> bool {
     used(open(TINY.manifest.clone(), NEIGHBOURS, &with_length(input)))
+}
+
+/// A file with values of items for a ranker, in a bundle that has one.
+pub fn features(input: &[u8]) -> bool {
+    static RANKED: LazyLock<Manifest> = LazyLock::new(|| {
+        let seed = std::fs::read(here().join("seeds/manifest/ranker.json")).expect("a seed");
+        Manifest::parse(&seed).expect("a manifest with a ranker")
+    });
+    match open(RANKED.clone(), FEATURES, &with_length(input)) {
+        Ok((bundle, _)) => {
+            let (features, ranker) = (bundle.features.as_ref(), bundle.manifest.ranker.as_ref());
+            let (features, ranker) = features.zip(ranker).expect("values for the ranker");
+            for (view, row) in (0..ranker.views.len()).flat_map(|view| (0..60).map(move |row| (view, row))) {
+                let values = [0, 1, 23, 24, usize::MAX >> 3].map(|slot| features.value(view, row, slot));
+                assert!(values.into_iter().flatten().all(f64::is_finite), "a value is a number");
+            }
+            used(Ok((bundle, Graphs::new())))
+        }
+        Err(error) => refused(&error),
+    }
 }
 
 /// A safetensors file whose length of the header is put right.

@@ -17,6 +17,7 @@ pub const TARGETS: &[Target] = &[
     text("catalog", bundle::catalog, &["models/tiny/catalog-000.19f7402887aaa505.json"], 64),
     binary("items", bundle::items, &["models/tiny/items-000.f5e1a99a1dc88a88.safetensors"], 64),
     binary("neighbours", bundle::neighbours, &[], 64),
+    binary("features", bundle::features, &[], 64),
     text("golden", bundle::golden, &[], 64),
     graph("user_tower", graph::user_tower, &["models/tiny/user_tower.3be46193c553b86d.onnx"]),
     graph("item_tower", graph::item_tower, &["models/tiny/item_tower.8e5f296157b8b268.onnx"]),
