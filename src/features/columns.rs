@@ -177,7 +177,7 @@ impl ColumnEncoding {
     /// Appends the rows of one raw value to `bag`; `offset` is the first row of the column.
     ///
     /// For a derived column the number is the bucket itself (`hour=13`), for a cyclic one the share of the period. A
-    /// vector of another dimension counts as missing. A cross has no value of its own, see [`ColumnEncoding::cross`].
+    /// vector of another dimension counts as missing. A cross has no value of its own.
     pub fn encode(&self, value: &Value, offset: u32, bag: &mut Bag) {
         match &self.kind {
             ColumnKind::Category { vocabulary } => {
