@@ -68,6 +68,29 @@ describe('the package in Node', () => {
     await rec.profile.clear();
   });
 
+  test('says why an item has its score: the parts sum to it', async () => {
+    await rec.profile.clear();
+    for (const item of ['50', '7']) await rec.record({ item, type: 'like' });
+    for (const hold of [false, true]) {
+      const slate = await rec.recommend({ k: 3, hold });
+      for (const { id, score } of slate.items) {
+        const why = await rec.explain(slate.id, id);
+        const parts = why.events.reduce((sum, { part }) => sum + part, why.bias + why.context + why.older);
+        assert.ok(Math.abs(parts - why.score) < 1e-4 && Math.abs(why.score - score) < 1e-4, JSON.stringify(why));
+        assert.deepEqual(
+          why.events.map(({ item }) => item),
+          ['50', '7'],
+        );
+      }
+      assert.equal(await codeOf(rec.explain(slate.id, 'nowhere')), 'unknown-item');
+    }
+    assert.equal(await codeOf(rec.explain('nowhere', '1')), 'argument');
+    // This bundle has no ranker.
+    const { visitor, items } = await rec.featureValues(['50', '7']);
+    assert.deepEqual([visitor, ...items].map(Object.keys), [[], [], []]);
+    await rec.profile.clear();
+  });
+
   test('records, removes, exports, imports and clears events', async () => {
     await rec.profile.clear();
     const kept = await rec.record({ item: '3', value: 5 });

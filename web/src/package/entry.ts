@@ -1,13 +1,13 @@
 import type { Source } from './compile.js';
 import type { Module } from './modules.js';
-import type { Towers } from './towers.js';
+import type { Graphs, Towers } from './towers.js';
 import type { Recommender } from './types.js';
 
 /** What an entry of the package brings along. Entries differ in nothing else. */
 export interface Entry {
   core: () => Source;
   /** The module of user towers and what runs them; missing in the slim entry. */
-  tower?: { source: () => Source; module: Module; open: (graphs: { user: Uint8Array; shapes: number[] }) => Towers };
+  tower?: { source: () => Source; module: Module; open: (graphs: Graphs) => Towers };
   /** Addresses of the scripts of workers. */
   worker: () => URL;
   shard: () => URL;

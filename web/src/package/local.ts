@@ -7,7 +7,7 @@ import { Fetcher } from './fetcher.js';
 import { Log } from './log.js';
 import { Manifests } from './manifest.js';
 import { coreModule, type Handle, LastingCore, type Module } from './modules.js';
-import { CORE_ROLES, NEIGHBOURS } from './opener.js';
+import { CORE_ROLES, LATER_ROLES } from './opener.js';
 import { LocalProfile } from './profile.js';
 import { LocalRecommender } from './recommender.js';
 import { Shards } from './shards.js';
@@ -17,7 +17,7 @@ import { type Means, type Version, Versions } from './versions.js';
 import type { Core } from './wasm/core.js';
 
 /** Roles of the files that a page fetches. It needs no item tower, because it has the items' rows. */
-const PAGE_ROLES = [...CORE_ROLES, NEIGHBOURS, 'user_tower'];
+const PAGE_ROLES = [...CORE_ROLES, ...LATER_ROLES, 'user_tower', 'ranker'];
 /**
  * Milliseconds in which a manifest comes from a near host. From others the tower is fetched when the core has its
  * files: over a slow line it would take their bandwidth.
@@ -135,12 +135,15 @@ function towerLoader(
   started.catch(() => {});
   return async (fetcher, { files, shapes }) => {
     await turn;
-    const graph = files.find((file) => file.role === 'user_tower');
+    const graph = async (role: string) => {
+      const file = files.find((file) => file.role === role);
+      return file && fetcher.bytes(file);
+    };
     const arrived = started.then(() => fetcher.arrived(source));
-    const [user] = await Promise.all([graph ? fetcher.bytes(graph) : new Uint8Array(), arrived]);
+    const [user = new Uint8Array(), ranker] = await Promise.all([graph('user_tower'), graph('ranker'), arrived]);
     // Another bundle's tower may have trapped meanwhile.
     await module.start();
-    return open({ user, shapes });
+    return open({ user, ranker, shapes });
   };
 }
 

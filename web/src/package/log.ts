@@ -88,6 +88,23 @@ export class Log {
     if (place >= 0) this.shown(core, slate, place + 1);
   }
 
+  /** The request of a slate that the log has, or whose line waits; undefined if none is known. */
+  async request(slate: string): Promise<object | undefined> {
+    const waiting = this.held.get(slate);
+    const lines = waiting ? [textOf(waiting.line)] : await this.lines();
+    // Newest first. The text is looked for before the line is read, which takes a hundred times as long.
+    const text = JSON.stringify(slate);
+    for (const line of lines.reverse().filter((line) => line.includes(text))) {
+      try {
+        const { type, slate: of, request } = JSON.parse(line) as Record<string, unknown>;
+        if (type === 'impression' && of === slate) return (request ?? {}) as object;
+      } catch {
+        // A line that this version cannot read.
+      }
+    }
+    return undefined;
+  }
+
   /** Keeps the line of an event that the core has just recorded. Resolves when the device has it. */
   recorded(event: KeptEvent): Promise<void> | undefined {
     this.taken += 1;

@@ -5,8 +5,8 @@ import { Core } from './wasm/core.js';
 
 /** Roles of the files that the core is opened with. */
 export const CORE_ROLES = ['items', 'catalog'];
-/** The role of the files that follow with the tower. */
-export const NEIGHBOURS = 'neighbours';
+/** Roles of the files that the core gets with the tower: neighbours, and the values of items that a ranker reads. */
+export const LATER_ROLES = ['neighbours', 'features'];
 
 /** What the core says of a manifest. */
 export type Plan = { files: BundleFile[]; shapes: number[]; memory: number; policies: string[] };
@@ -59,11 +59,11 @@ export class Opener {
     }
   }
 
-  /** Adds the neighbours to an open core. A core that is opened later has them from the start. */
-  async addNeighbours(core: Handle<Core>, fetcher: Fetcher): Promise<void> {
-    const files = this.files([NEIGHBOURS]);
+  /** Adds these files to an open core. A core that is opened later has them from the start. */
+  async addLater(core: Handle<Core>, fetcher: Fetcher): Promise<void> {
+    const files = this.files(LATER_ROLES);
     if (files.length === 0) return;
-    this.roles = [...CORE_ROLES, NEIGHBOURS];
+    this.roles = [...CORE_ROLES, ...LATER_ROLES];
     try {
       const { memory } = await coreModule.start();
       await Promise.all(files.map((file) => fetcher.intoCore(core, memory, file, () => {}, 'low')));

@@ -7,6 +7,7 @@ import {
   type Plain,
   plain,
   plainObject,
+  refused,
   takeSignal,
   text,
   until,
@@ -14,14 +15,27 @@ import {
 } from './arguments.js';
 import type { Opened } from './entry.js';
 import { disposed } from './errors.js';
-import { bareFields } from './items.js';
+import { bare, bareFields } from './items.js';
 import type { Log } from './log.js';
 import type { Found, Search } from './messages.js';
 import type { LastingCore } from './modules.js';
 import type { LocalProfile } from './profile.js';
 import type { Shards } from './shards.js';
 import type { Towers } from './towers.js';
-import type { Consent, Event, Experiment, Features, Info, Item, KeptEvent, ListOptions, Request, Slate } from './types.js';
+import type {
+  Consent,
+  Event,
+  Experiment,
+  Explanation,
+  Features,
+  FeatureValues,
+  Info,
+  Item,
+  KeptEvent,
+  ListOptions,
+  Request,
+  Slate,
+} from './types.js';
 
 /** What `loadLocal` makes a recommender from. */
 export interface Parts {
@@ -141,6 +155,24 @@ export class LocalRecommender implements Opened {
     await until(signal, this.modelReady(given));
     const asked = this.requestText(given);
     return bareFields(await this.core.use((core) => core.rank(list, asked) as Item[]));
+  }
+
+  async explain(slate: string, id: string): Promise<Explanation> {
+    this.core.check();
+    const [name, of] = [text(slate, 'slate'), text(id, 'id')];
+    const request = await this.parts.log.request(name);
+    if (!request) throw refused('slate', 'the log has no slate of this id');
+    await this.modelReady(request);
+    return this.core.use((core) => core.explain(of, JSON.stringify(request)) as Explanation);
+  }
+
+  async featureValues(ids: string[] = [], request: Request = {}): Promise<FeatureValues> {
+    this.core.check();
+    const { given, signal } = requestOf(request);
+    const list = JSON.stringify(plain(ids, 'ids'));
+    await until(signal, this.modelReady(given));
+    const { visitor, items } = await this.core.use((core) => core.featureValues(list, JSON.stringify(given)) as FeatureValues);
+    return { visitor: bare(visitor), items: items.map(bare) };
   }
 
   /** Waits for the tower and the neighbours, unless the request has a vector of its own and wants no neighbours. */

@@ -11,6 +11,8 @@ export const METHODS = [
   'recommend',
   'shown',
   'rank',
+  'explain',
+  'featureValues',
   'search',
   'similar',
   'find',

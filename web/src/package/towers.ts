@@ -4,23 +4,28 @@ import { forget, start, Tower } from './wasm/tower.js';
 /** The tower's module, one instance for all bundles. */
 export const towerModule = new Module('tower', 'model', 'low', start, forget);
 
+/** The graphs of a bundle, and the sizes of their inputs. */
+export type Graphs = { user: Uint8Array; ranker: Uint8Array | undefined; shapes: number[] };
+
 /** An input of a graph. */
 export type GraphInput = { shape: number[]; data: Float32Array | BigInt64Array };
 
-/** The user tower of one bundle. A trap fails one run: `ready` then starts the module and builds the tower again. */
+/** The user tower and the ranker of one bundle. A trap fails one run: `ready` then starts the module and builds the tower again. */
 export class Towers {
   private tower: Handle<Tower>;
   private ended = false;
 
   /** The module must run. */
-  constructor(private readonly graphs: { user: Uint8Array; shapes: number[] }) {
+  constructor(private readonly graphs: Graphs) {
     this.tower = this.build();
   }
 
   private build(): Handle<Tower> {
-    const { user, shapes } = this.graphs;
-    const [dim = 0, len = 0, context = 0, item = 0] = shapes;
-    return new Handle(towerModule, () => new Tower(user, undefined, dim, len, context, item));
+    const { user, ranker, shapes } = this.graphs;
+    const [dim = 0, len = 0, context = 0, item = 0, slots = 0, heads = 0] = shapes;
+    const tower = new Handle(towerModule, () => new Tower(user, undefined, dim, len, context, item));
+    if (ranker) tower.call((tower) => tower.addRanker(ranker, slots, heads));
+    return tower;
   }
 
   /** Resolves when the tower can run. */
@@ -43,4 +48,4 @@ export class Towers {
 }
 
 /** What an entry with towers brings along beside the module itself. */
-export const towerRuntime = { module: towerModule, open: (graphs: { user: Uint8Array; shapes: number[] }) => new Towers(graphs) };
+export const towerRuntime = { module: towerModule, open: (graphs: Graphs) => new Towers(graphs) };

@@ -99,6 +99,8 @@ export interface Request {
    * with a `vector`. They are loaded with the tower.
    */
   neighbours?: boolean;
+  /** `false` leaves the bundle's ranker out: the items come as towers and neighbours order them. Default: true. */
+  rank?: boolean;
   /** Ids of items that must not be shown. */
   exclude?: string[];
   /** How different from each other the items should be: 0 (the default) ranks by score alone, 1 by difference alone. */
@@ -168,8 +170,28 @@ export interface Timings {
   tower: number;
   score: number;
   filter: number;
+  rank: number;
   slate: number;
   propensity: number;
+}
+
+/** Why an item has its score, in logits: `bias`, `context`, `older` and the parts of the events sum to it. */
+export interface Explanation {
+  score: number;
+  /** The score for a visitor of whom nothing is known. */
+  bias: number;
+  /** What the context and the time of the request add for a visitor without events. */
+  context: number;
+  /** What the events before those of the list add together. */
+  older: number;
+  /** The last events, oldest first, with the standard error of their parts. */
+  events: { event: string; item: string; part: number; error: number }[];
+}
+
+/** What a ranker reads, by name, without missing values: of the visitor, and of items in the order that was asked for. */
+export interface FeatureValues {
+  visitor: Record<string, Value>;
+  items: Record<string, Value>[];
 }
 
 /** An ordered list of items, drawn by a policy. */
@@ -310,6 +332,13 @@ export interface Recommender {
   shown(slate: string, slots?: number): Promise<boolean>;
   /** The given items, best first. Ranks items that the visitor has seen, too. */
   rank(ids: string[], request?: Request): Promise<Item[]>;
+  /**
+   * Why an item has its score, from a slate of the log: what each event of the visitor, the context and the item itself
+   * add. The events are those of now.
+   */
+  explain(slate: string, id: string): Promise<Explanation>;
+  /** The values that the bundle's ranker reads of the visitor and of items; none without a ranker. */
+  featureValues(ids?: string[], request?: Request): Promise<FeatureValues>;
   /** The best items for a vector `[dim]`. Needs no model and writes no log line. */
   search(vector: Float32Array, options?: ListOptions & Pick<Request, 'effort'>): Promise<Item[]>;
   /** Items similar to an item, by the cosine of their vectors. Needs no model. */

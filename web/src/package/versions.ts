@@ -59,7 +59,7 @@ export class Version {
     this.shards = means.shards(opener, manifest.bytes);
     this.fetcher = means.fetcher(opener, AbortSignal.any([means.signal, this.ended.signal]));
     this.loading = means.towers?.(this.fetcher, opener.plan);
-    this.towers = this.loading && this.withNeighbours(this.loading);
+    this.towers = this.loading && this.withLater(this.loading);
     this.towers?.catch(() => this.fetcher.end());
   }
 
@@ -74,8 +74,8 @@ export class Version {
   }
 
   /** The towers, once the core has the neighbours. They wait for the core, so that they do not delay it. */
-  private async withNeighbours(loading: Promise<Towers>): Promise<Towers> {
-    const added = this.opened.then((core) => this.opener.addNeighbours(core, this.fetcher));
+  private async withLater(loading: Promise<Towers>): Promise<Towers> {
+    const added = this.opened.then((core) => this.opener.addLater(core, this.fetcher));
     const [towers] = await Promise.all([loading, added]);
     return towers;
   }
