@@ -1,8 +1,8 @@
 //! A data set in memory: ids as row numbers, events in the order of histories.
 
-use foretaste::features::{EventType, Value};
+use foretaste::features::{EventType, Value, View};
 
-use super::Events;
+use super::{Events, Formula};
 
 /// One event of a data set, its ids as numbers. The event that a page records is `foretaste::profile::Event`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -66,6 +66,10 @@ pub struct Dataset {
     /// Types of event and their meaning, sorted by name: those that occur, those that are declared, and `like` and
     /// `hide`, which a page may record.
     pub types: Vec<EventType>,
+    /// Features that `data.toml` declares; empty: none, and default ones take their place.
+    pub views: Vec<View>,
+    /// The utility that `data.toml` declares: see [`Formula`].
+    pub utility: Option<Formula>,
     /// All events, by user, then time, then item; without times by user, then file order.
     pub events: Events,
     /// The history of user u is `events[offsets[u]..offsets[u + 1]]`.

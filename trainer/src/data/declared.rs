@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
-use foretaste::features::EventType;
+use foretaste::features::{EventType, View};
 use serde::Deserialize;
 
-use super::plain;
+use super::features::DeclaredFeature;
+use super::{Formula, plain};
 use crate::files;
 
 /// Most bytes of `data.toml`.
@@ -25,6 +26,15 @@ pub(super) struct Declared {
     pub users: BTreeMap<String, DeclaredColumn>,
     pub context: BTreeMap<String, DeclaredColumn>,
     pub types: BTreeMap<String, DeclaredType>,
+    features: BTreeMap<String, DeclaredFeature>,
+    utility: Option<DeclaredUtility>,
+}
+
+/// What an event, or all events of a visitor with an item, are worth.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DeclaredUtility {
+    value: String,
 }
 
 /// Unit of the column `timestamp`.
@@ -144,7 +154,20 @@ impl Declared {
         {
             bail!("[items.title] kind: `text` or `ignore` expected, got `{}`", kind.name());
         }
+        declared.views()?;
+        declared.formula()?;
         Ok(declared)
+    }
+
+    /// The declared features, in order of their names.
+    pub fn views(&self) -> Result<Vec<View>> {
+        self.features.iter().map(|(name, feature)| feature.view(name)).collect()
+    }
+
+    /// The formula of the utility.
+    pub fn formula(&self) -> Result<Option<Formula>> {
+        let parse = |utility: &DeclaredUtility| Formula::parse(&utility.value).context("[utility] value");
+        self.utility.as_ref().map(parse).transpose()
     }
 
     /// The meaning of a type of event: the declared one; otherwise `hide` hides the item, and every other type is
@@ -187,6 +210,9 @@ mod tests {
             ("[types.buy]\nweight = nan", "[types.buy] weight"),
             ("time_unit = \"us\"", "unknown variant `us`"),
             ("[items.title]\nkind = \"set\"", "[items.title] kind"),
+            ("[features.a]\nof = \"user\"", "[features.a]: one of `count`"),
+            ("[features.a]\nof = \"user\"\ncuont = true", "line 3: unknown field `cuont`"),
+            ("[utility]\nvalue = \"2 * (like\"", "[utility] value: character 10: `)` expected"),
             ("name = ", "line 1"),
         ];
         for (text, expected) in cases {

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use foretaste::features::Value;
 
 use super::columnar::{self, Written};
-use super::{Column, Dataset, Table};
+use super::{Column, Dataset, Table, features};
 
 /// Writes tables that [`super::read_folder`] reads as the same data set, with the same hash.
 pub fn write_tables(data: &Dataset, folder: &Path) -> Result<()> {
@@ -138,6 +138,8 @@ fn data_toml(data: &Dataset) -> String {
             t.weight
         );
     }
+    out.extend(data.views.iter().map(|view| features::declaration(view, quoted)));
+    out.extend(data.utility.iter().map(|formula| format!("\n[utility]\nvalue = {}\n", quoted(formula.text()))));
     out
 }
 

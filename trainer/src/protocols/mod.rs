@@ -238,6 +238,8 @@ pub(crate) mod tests {
             item_table: Default::default(),
             user_table: Default::default(),
             context_table: Default::default(),
+            views: vec![],
+            utility: None,
             types: vec![],
             events: vec![].into(),
             offsets: vec![0],

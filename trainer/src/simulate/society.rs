@@ -242,6 +242,8 @@ impl Society {
                 ],
             },
             context_table: Table::default(),
+            views: vec![],
+            utility: None,
             types: vec![kind("hide", false, true), kind("like", true, false), kind("view", true, false)],
             events: events.into(),
             offsets,

@@ -17,7 +17,7 @@ use self::order::{Ordered, ordered};
 use self::table::{RawTable, finish_columns, finish_table, read_table};
 use super::declared::Declared;
 use super::ids::{Names, is_missing_marker};
-use super::{Dataset, Met, Notes, Table, digest, plain, rows, shown};
+use super::{Dataset, Met, Notes, Table, digest, features, plain, rows, shown};
 
 /// Types of event that a page may record even if the data has none of them.
 const PAGE_TYPES: [&str; 2] = ["hide", "like"];
@@ -130,6 +130,7 @@ pub fn inspect_folder(folder: &Path, options: &ReadOptions) -> Result<(Dataset, 
     };
     let context_table = finish_columns(read.context, &rows, "context", &mut notes);
     let fallback = || folder.canonicalize().ok().and_then(|p| Some(p.file_name()?.to_string_lossy().into_owned()));
+    let (views, utility) = (declared.views()?, declared.formula()?);
     let mut data = Dataset {
         name: declared.name.or_else(fallback).unwrap_or_else(|| "data".to_owned()),
         licence: declared.licence,
@@ -142,9 +143,12 @@ pub fn inspect_folder(folder: &Path, options: &ReadOptions) -> Result<(Dataset, 
         user_table,
         context_table,
         types,
+        views,
+        utility,
         events: events.into(),
         offsets,
     };
+    features::check(&data)?;
     data.sha256 = digest::of(&data);
     Ok((data, notes))
 }
