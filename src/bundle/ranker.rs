@@ -56,7 +56,7 @@ pub enum Calibration {
     /// (a, b): a · z + b, a above 0. Platt, Probabilistic outputs for support vector machines, 1999.
     Platt(f64, f64),
     /// (x, y): the line through the points (x_i, y_i), both ascending; beyond its ends it goes on with slope 1. The y
-    /// are logits too. The points are the centres of the blocks of an isotonic regression: Zadrozny and Elkan,
+    /// are logits too. The points are the ends of the blocks of an isotonic regression: Zadrozny and Elkan,
     /// Transforming classifier scores into accurate multiclass probability estimates, 2002.
     Isotonic(Vec<f64>, Vec<f64>),
 }

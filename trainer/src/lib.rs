@@ -21,6 +21,7 @@ pub mod ops;
 pub mod optimizer;
 pub mod protocols;
 pub mod random;
+pub mod ranker;
 pub mod report;
 pub mod simulate;
 mod time;

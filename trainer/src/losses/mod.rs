@@ -91,7 +91,7 @@ impl Loss {
 }
 
 /// ln(1 + eˣ) and its slope σ(x), without overflow.
-fn softplus<T: Real>(x: T) -> (T, T) {
+pub fn softplus<T: Real>(x: T) -> (T, T) {
     let far = (if x < T::ZERO { x } else { -x }).exp();
     let larger = T::ONE / (T::ONE + far);
     (x.max(T::ZERO) + (T::ONE + far).ln(), if x < T::ZERO { far * larger } else { larger })

@@ -9,6 +9,6 @@ mod user_tower;
 
 pub use encoders::{Encoder, HEADS};
 pub use item_tower::{CatalogRows, ItemTower, encode_catalog};
-pub use params::{Parameter, total};
+pub use params::{Parameter, fill_normal, split, split_mut, total};
 pub use scale::{Scales, SlotScale, VectorScale};
 pub use user_tower::{Activations, UserInput, UserShape, UserTower, event_indices};

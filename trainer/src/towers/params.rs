@@ -14,7 +14,8 @@ pub struct Parameter {
 }
 
 impl Parameter {
-    pub(super) fn new(name: impl Into<String>, shape: &[usize]) -> Parameter {
+    /// A parameter with this name and shape.
+    pub fn new(name: impl Into<String>, shape: &[usize]) -> Parameter {
         Parameter { name: name.into(), shape: shape.to_vec() }
     }
 
@@ -53,7 +54,7 @@ pub fn split_mut<'a, T, const N: usize>(layout: &[Parameter], mut flat: &'a mut 
 }
 
 /// Fills `out` with normal draws of mean 0 and standard deviation `sd` (Box and Muller, 1958).
-pub(super) fn fill_normal<T: Real>(out: &mut [T], sd: f64, seed: u64) {
+pub fn fill_normal<T: Real>(out: &mut [T], sd: f64, seed: u64) {
     for (i, x) in out.iter_mut().enumerate() {
         let (a, b) = (positive_unit(mix(seed, 2 * i as u64)), positive_unit(mix(seed, 2 * i as u64 + 1)));
         *x = T::of(sd * libm::sqrt(-2.0 * libm::log(a)) * libm::cos(std::f64::consts::TAU * b));

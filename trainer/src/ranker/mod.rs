@@ -1,0 +1,21 @@
+//! The second stage: orders what retrieval found, by features of visitor, item and moment.
+
+mod align;
+mod calibration;
+mod fit;
+mod importance;
+mod loss;
+mod network;
+mod tables;
+mod values;
+mod views;
+
+pub use align::{rotation, turned};
+pub use calibration::{Bin, calibrate, ece, probability, reliability};
+pub use fit::{Group, HeadKind, Material, Settings};
+pub use importance::{Importance, permuted, slots_of, suspicious};
+pub use loss::RankerLoss;
+pub use network::{Candidates, Network, Ranker, RankerShape};
+pub use tables::ItemTables;
+pub use values::{FeatureValue, values_at};
+pub use views::views_of;
