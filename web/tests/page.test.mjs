@@ -54,11 +54,11 @@ async function likeFirst(page, picks) {
 /** Waits until the page has drawn what it was told to. */
 const settled = (page) => page.evaluate(() => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50))));
 
-/** Searches for a text and presses a button of the first result. */
+/** Searches for a text and presses a button of the first result that is not picked. */
 async function pick(page, text, button) {
   await page.fill('#search', text);
   await page.waitForFunction((text) => document.querySelector('#found').dataset.text === text, text);
-  await renewing(page, () => page.click(`#found > li:first-child ${button}`));
+  await renewing(page, () => page.click(`#found > li:not(:has([aria-pressed="true"])) ${button}`));
 }
 
 /** Saves the log with the page's button. Returns the path of the file. */
