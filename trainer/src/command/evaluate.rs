@@ -4,9 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use foretaste_trainer::data::read_folder;
-use foretaste_trainer::evaluate::{
-    Experiment, PARTS, Vectors, check_fits, examples, has_parts, measure_bundle, measure_exposure,
-};
+use foretaste_trainer::evaluate::{Experiment, Vectors, check_fits, examples, measure_bundle, measure_exposure, parts};
 use foretaste_trainer::protocols::{Protocol, Split};
 use foretaste_trainer::report::experiment_report;
 use foretaste_trainer::verify::open_bundle;
@@ -64,8 +62,8 @@ pub fn run(args: Args) -> Result<()> {
     let float = measure_bundle(&recommender, &data, &split, Vectors::Float)?;
     let seed = recommender.bundle().manifest.trained_on.seed;
     experiment.add_ours(split.fold, &[seed], &[shipped], &[float]);
-    if has_parts(&recommender, args.protocol) && !args.mask_ids {
-        for (name, part) in PARTS {
+    if !args.mask_ids {
+        for (name, part) in parts(&recommender, args.protocol) {
             experiment.add_part(name, &[measure_bundle(&recommender, &data, &split, part)?]);
         }
     }
@@ -76,7 +74,7 @@ pub fn run(args: Args) -> Result<()> {
     let report = experiment.report();
     if let Some(file) = &args.report {
         let slates = examples(&mut recommender, &data, &split, output::SLATES)?;
-        output::page(file, &experiment_report(&report, &[], &slates))?;
+        output::page(file, &experiment_report(&report, &[], &[], &slates))?;
     }
     output::write(&report, args.json.as_deref())
 }

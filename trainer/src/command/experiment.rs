@@ -1,13 +1,13 @@
 //! `foretaste experiment`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use foretaste_trainer::data::read_folder;
-use foretaste_trainer::evaluate::{
-    Experiment, PARTS, Vectors, check_fits, examples, has_parts, measure_bundle, measure_exposure,
-};
+use foretaste_trainer::evaluate::{Experiment, Vectors, check_fits, examples, measure_bundle, measure_exposure, parts};
 use foretaste_trainer::export::{Contents, export};
+use foretaste_trainer::measure::Figures;
 use foretaste_trainer::protocols::{Protocol, Split};
 use foretaste_trainer::report::experiment_report;
 use foretaste_trainer::training::{Config, TrainOptions, stop_on_ctrl_c, train};
@@ -77,10 +77,10 @@ pub fn run(args: Args) -> Result<()> {
 
     let mut experiment = Experiment::new(&data, args.protocol);
     // The curve and the slates are those of the first training.
-    let (mut curve, mut slates) = (Vec::new(), Vec::new());
+    let (mut curve, mut bins, mut slates) = (Vec::new(), Vec::new(), Vec::new());
     let mut nobody = None;
-    // The figures of the parts alone, if every bundle has both.
-    let (mut parts, mut have_parts) = (Vec::new(), true);
+    // The figures of each part alone: those that every bundle has are reported.
+    let (mut of_parts, mut bundles) = (BTreeMap::<&str, Vec<Vec<Figures>>>::new(), 0);
     for fold in folds {
         let split = Split::of(&data, args.protocol, fold)?;
         if let Err(why) = split.asked() {
@@ -88,7 +88,7 @@ pub fn run(args: Args) -> Result<()> {
             continue;
         }
         let (mut shipped, mut float, mut boosted) = (Vec::new(), Vec::new(), Vec::new());
-        let mut alone = PARTS.map(|_| Vec::new());
+        let mut alone = BTreeMap::<&str, Vec<Figures>>::new();
         for seed in &seeds {
             let name = format!("{}-{}-{seed}", args.protocol.name(), split.fold.unwrap_or(0));
             let (run, bundle) = (work.join(format!("run-{name}")), work.join(format!("bundle-{name}")));
@@ -104,24 +104,25 @@ pub fn run(args: Args) -> Result<()> {
             }
             if args.report.is_some() && slates.is_empty() {
                 (curve, slates) = (trained.card.curve, examples(&mut recommender, &data, &split, output::SLATES)?);
+                bins = trained.card.ranker.map(|ranker| ranker.reliability).unwrap_or_default();
             }
             if args.report.is_some() {
                 boosted.push(measure_exposure(&recommender, &data, &split)?);
             }
             shipped.push(figures);
             float.push(measure_bundle(&recommender, &data, &split, Vectors::Float)?);
-            have_parts &= has_parts(&recommender, args.protocol);
-            for (figures, (_, part)) in alone.iter_mut().zip(PARTS).filter(|_| have_parts) {
-                figures.push(measure_bundle(&recommender, &data, &split, part)?);
+            bundles += 1;
+            for (name, part) in parts(&recommender, args.protocol) {
+                alone.entry(name).or_default().push(measure_bundle(&recommender, &data, &split, part)?);
             }
         }
         experiment.add_ours(split.fold, &seeds, &shipped, &float);
-        parts.push(alone);
+        alone.into_iter().for_each(|(name, figures)| of_parts.entry(name).or_default().push(figures));
         experiment.add_exposure(&boosted);
         experiment.add_baselines(&baselines, &split)?;
     }
-    for alone in parts.iter().filter(|_| have_parts) {
-        PARTS.iter().zip(alone).for_each(|((name, _), figures)| experiment.add_part(name, figures));
+    for (name, folds) in of_parts.iter().filter(|(_, folds)| folds.iter().map(Vec::len).sum::<usize>() == bundles) {
+        folds.iter().for_each(|figures| experiment.add_part(name, figures));
     }
     match (nobody, experiment.is_empty()) {
         (Some(why), true) => return Err(why),
@@ -130,7 +131,7 @@ pub fn run(args: Args) -> Result<()> {
     }
     let report = experiment.report();
     if let Some(file) = &args.report {
-        output::page(file, &experiment_report(&report, &curve, &slates))?;
+        output::page(file, &experiment_report(&report, &curve, &bins, &slates))?;
     }
     output::write(&report, args.json.as_deref())
 }

@@ -8,6 +8,7 @@ pub mod evaluate;
 pub mod experiment;
 pub mod explore;
 pub mod export;
+pub mod features;
 pub mod log;
 pub mod logs;
 pub mod ope;

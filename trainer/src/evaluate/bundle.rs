@@ -1,7 +1,7 @@
 //! Measures a bundle under a protocol. Every score comes from the `Recommender` that the page runs.
 
 use anyhow::{Result, ensure};
-use foretaste::retrieve::Sums;
+use foretaste::retrieve::{Bitmap, Sums};
 use foretaste::{Recommender, User, VisitorState};
 
 use crate::data::{Dataset, context_of, event_of};
@@ -12,9 +12,11 @@ use crate::protocols::{Protocol, Query, Split};
 /// The item vectors that score.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Vectors {
-    /// The int8 rows that the page scores with, and the neighbours.
+    /// What the page orders by: the int8 rows, the neighbours, and the ranker of the best of them.
     Shipped,
-    /// The same rows without the neighbours.
+    /// The same without the ranker.
+    Retrieval,
+    /// The int8 rows alone.
     Towers,
     /// The neighbours alone.
     Neighbours,
@@ -24,12 +26,13 @@ pub enum Vectors {
     MaskedIds,
 }
 
-/// Names of the rows of a report that a part of the bundle has alone.
-pub const PARTS: [(&str, Vectors); 2] = [("towers", Vectors::Towers), ("neighbours", Vectors::Neighbours)];
-
-/// Whether the bundle has both parts, and they rank.
-pub fn has_parts(recommender: &Recommender, protocol: Protocol) -> bool {
-    recommender.bundle().neighbours.is_some() && protocol != Protocol::P2
+/// The parts of a bundle that rank alone, by the names of their rows in a report.
+pub fn parts(recommender: &Recommender, protocol: Protocol) -> Vec<(&'static str, Vectors)> {
+    let bundle = recommender.bundle();
+    let neighbours = [("towers", Vectors::Towers), ("neighbours", Vectors::Neighbours)];
+    let mut parts: Vec<_> = neighbours.into_iter().filter(|_| bundle.neighbours.is_some()).collect();
+    parts.extend(bundle.manifest.ranker.is_some().then_some(("retrieval", Vectors::Retrieval)));
+    if protocol == Protocol::P2 { Vec::new() } else { parts }
 }
 
 /// Checks that a bundle was trained on this data and this split.
@@ -59,7 +62,7 @@ pub fn check_fits(recommender: &Recommender, data: &Dataset, split: &Split) -> R
 pub fn measure_bundle(recommender: &Recommender, data: &Dataset, split: &Split, vectors: Vectors) -> Result<Figures> {
     let asked = split.asked()?;
     let rows = match vectors {
-        Vectors::Shipped | Vectors::Towers | Vectors::Neighbours => None,
+        Vectors::Shipped | Vectors::Retrieval | Vectors::Towers | Vectors::Neighbours => None,
         Vectors::Float | Vectors::MaskedIds => {
             let known = vectors == Vectors::Float;
             let rows = (0..data.items.len() as u32).map(|row| recommender.catalog_vector(row, known));
@@ -88,7 +91,13 @@ pub fn measure_bundle(recommender: &Recommender, data: &Dataset, split: &Split, 
         }
         let mut scores = match &rows {
             None if vectors == Vectors::Neighbours => vec![0.0; data.items.len()],
-            None => return Ok(recommender.scores(&user)),
+            None => {
+                let mut scores = recommender.scores(&user);
+                if vectors == Vectors::Shipped {
+                    rank(recommender, data, query, &user, &mut scores)?;
+                }
+                return Ok(scores);
+            }
             Some(rows) => rows.iter().map(|(v, b)| b + v.iter().zip(&user.vector).map(|(v, u)| v * u).sum::<f32>()).collect(),
         };
         user.sums.iter().for_each(|(row, sum)| scores[row as usize] += sum);
@@ -96,13 +105,35 @@ pub fn measure_bundle(recommender: &Recommender, data: &Dataset, split: &Split, 
     })
 }
 
+/// Puts the candidates that the ranker orders in front of all others.
+fn rank(recommender: &Recommender, data: &Dataset, query: &Query, user: &User, scores: &mut [f32]) -> Result<()> {
+    let is_out = |row: &u32| !query.is_candidate(*row, &data.in_events);
+    let removed: Vec<u32> = (0..data.items.len() as u32).filter(is_out).collect();
+    let allowed = Bitmap::without(data.items.len(), &removed);
+    let ranked = with_state(recommender, data, query, |state| Ok(recommender.ranked(state, user, &allowed)?))?;
+    let front = scores.iter().copied().fold(0.0, f32::max).ceil() + 1.0;
+    for (place, (_, row)) in ranked.into_iter().flatten().rev().enumerate() {
+        scores[row as usize] = front + place as f32;
+    }
+    Ok(())
+}
+
 /// Runs the user tower on the history and the context of a query.
 ///
 /// # Errors
 /// Those of the tower.
 pub(crate) fn user_of(recommender: &Recommender, data: &Dataset, query: &Query) -> Result<User> {
+    with_state(recommender, data, query, |state| Ok(recommender.user(&recommender.encode(state)?)?))
+}
+
+/// What a page would know of the visitor of a query.
+fn with_state<T>(
+    recommender: &Recommender,
+    data: &Dataset,
+    query: &Query,
+    then: impl FnOnce(&VisitorState) -> Result<T>,
+) -> Result<T> {
     let history: Vec<_> = query.history.iter().map(|e| event_of(data, e)).collect();
     let context = context_of(data, query.user as usize, &recommender.bundle().manifest.encoding);
-    let state = VisitorState { history: &history, context: &context, time: None, tz_offset_min: None };
-    Ok(recommender.user(&recommender.encode(&state)?)?)
+    then(&VisitorState { history: &history, context: &context, time: None, tz_offset_min: None })
 }

@@ -10,7 +10,7 @@ mod paired;
 mod report;
 
 pub(crate) use bundle::user_of;
-pub use bundle::{PARTS, Vectors, check_fits, has_parts, measure_bundle};
+pub use bundle::{Vectors, check_fits, measure_bundle, parts};
 pub use cost::{Stopwatch, cpu_seconds, peak_mb};
 pub use examples::{Example, ExampleItem, examples};
 pub use experiment::Experiment;

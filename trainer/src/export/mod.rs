@@ -7,13 +7,14 @@ mod golden;
 mod items;
 mod neighbours;
 mod publish;
+mod ranker;
 
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use foretaste::Recommender;
 use foretaste::bundle::{
-    Bundle, FORMAT_VERSION, Features, FileEntry, HISTORY_VECTORS, MAX_MANIFEST_BYTES, Manifest, NEIGHBOURS, sha256_hex,
+    Bundle, FORMAT_VERSION, Features, FileEntry, HISTORY_VECTORS, MAX_MANIFEST_BYTES, Manifest, NEIGHBOURS, RANKER, sha256_hex,
 };
 use foretaste::model::TractRuntime;
 
@@ -86,6 +87,9 @@ pub fn export(run: &Run, out: &Path, contents: Contents) -> Result<()> {
     ];
     files.extend(items::files(&run.catalog, run.card.config.dim, &rows, &run.counts, contents.planes)?);
     files.extend(neighbours::files(run, &files, contents.neighbours)?);
+    if let Some(ranker) = &run.ranker {
+        files.extend(ranker::files(ranker, run.catalog.ids.len())?);
+    }
     let golden = |rows: &golden::Golden| {
         Ok::<_, anyhow::Error>(File::named("golden.json".into(), "golden", None, serde_json::to_vec(rows)?))
     };
@@ -145,6 +149,8 @@ fn manifest(run: &Run, files: &[File]) -> Manifest {
     let mut required = if run.card.config.untied { vec![HISTORY_VECTORS.to_owned()] } else { vec![] };
     let settings = run.card.neighbours.as_ref().filter(|_| files.iter().any(|file| file.entry.role == NEIGHBOURS));
     required.extend(settings.map(|_| NEIGHBOURS.to_owned()));
+    let ranker = run.card.ranker.as_ref().map(|card| card.spec.clone());
+    required.extend(ranker.iter().map(|_| RANKER.to_owned()));
     identified(Manifest {
         format_version: FORMAT_VERSION,
         model_id: String::new(),
@@ -156,8 +162,8 @@ fn manifest(run: &Run, files: &[File]) -> Manifest {
         encoding: run.card.encoding.clone(),
         trained_on: run.card.trained_on.clone(),
         ratings: run.card.ratings,
+        ranker,
         neighbours: settings.map(|settings| settings.weights.clone()),
-        ranker: None,
         metrics: run.card.metrics.clone(),
         licence: run.card.licence.clone(),
         limits: Some(run.card.limits.clone()).filter(|text| !text.is_empty()),

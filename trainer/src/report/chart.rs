@@ -206,6 +206,26 @@ pub(super) fn intervals(title: &str, rows: &[(&str, [f64; 3])], beside: f64) -> 
     out + "</svg>"
 }
 
+/// A reliability diagram: for each bin what was said, across, and what was found, upwards; both are probabilities. The
+/// dashed line is where they are equal.
+pub(super) fn reliability(title: &str, bins: &[[f64; 2]]) -> String {
+    let most = bins.iter().flatten().fold(1e-6, |most: f64, p| most.max(*p));
+    let at = |[said, found]: [f64; 2]| (LEFT + WIDTH * said / most, TOP + HEIGHT * (1.0 - found / most));
+    let mut out = open(title);
+    for share in [0.0, 0.25, 0.5, 0.75, 1.0] {
+        let (value, x) = (share * most, LEFT + WIDTH * share);
+        grid(&mut out, HEIGHT * (1.0 - share), &format!("{value:.3}"));
+        _ = write!(out, "<text x='{x:.1}' y='{:.1}' class='x'>{value:.3}</text>", TOP + HEIGHT + 17.0);
+    }
+    let (right, top) = (LEFT + WIDTH, TOP);
+    _ = write!(out, "<line class='beside' x1='{LEFT}' x2='{right}' y1='{:.1}' y2='{top}'/>", TOP + HEIGHT);
+    for bin in bins {
+        let ((x, y), [said, found]) = (at(*bin), bin);
+        _ = write!(out, "<circle cx='{x:.1}' cy='{y:.1}' r='4'><title>said {said:.4}, found {found:.4}</title></circle>");
+    }
+    out + "</svg>"
+}
+
 fn open(title: &str) -> String {
     sized(title, TOP + HEIGHT + BOTTOM)
 }
@@ -266,6 +286,12 @@ mod tests {
         );
         assert!(svg.contains("<circle cx='292.0' cy='100.0' r='4'><title>&lt;4&gt;</title>"), "{svg}");
         assert!(curve("t", &[]).ends_with("</svg>") && curve("t", &points[..1]).contains("M52.0,190.0'"));
+        let svg = reliability("t", &[[0.1, 0.2], [0.4, 0.3]]);
+        assert!(
+            svg.contains("cx='172.0' cy='100.0'") && svg.contains("cx='532.0' cy='55.0'") && svg.contains(">0.400<"),
+            "{svg}"
+        );
+        assert!(reliability("t", &[]).ends_with("</svg>"));
         let svg = ranks("t", &[100, 10, 1]);
         assert!(svg.contains("M52.0,10.0L") && svg.contains("L532.0,190.0"), "{svg}");
     }

@@ -4,13 +4,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use super::chart::{Point, curve, escape, grouped, line};
+use super::chart::{Point, curve, escape, grouped, line, reliability};
 use super::{figure, page, tiles};
 use crate::evaluate::{Cell, Example, ExampleItem, ExposurePoint, FORETASTE, Report};
+use crate::ranker::Bin;
 use crate::training::{Epoch, Phase};
 
-/// The page. `curve` holds the epochs of the first training; it is empty if nothing was trained.
-pub fn html(report: &Report, curve: &[Epoch], slates: &[Example]) -> String {
+/// The page. `curve` holds the epochs of the first training and `bins` the reliability of its ranker; they are empty if
+/// there is none.
+pub fn html(report: &Report, curve: &[Epoch], bins: &[Bin], slates: &[Example]) -> String {
     let mut out = format!("<p class='hash'>SHA-256 of the data <code>{}</code></p></header>", escape(&report.data.sha256));
     out += &summary(report);
     out += &comparison(report);
@@ -26,6 +28,11 @@ pub fn html(report: &Report, curve: &[Epoch], slates: &[Example]) -> String {
         if !valid.is_empty() {
             out += &figure("Validation", "what decides, after each epoch", &line("Validation by epoch", &valid));
         }
+    }
+    if !bins.is_empty() {
+        let bins: Vec<[f64; 2]> = bins.iter().map(|bin| [bin.said, bin.found]).collect();
+        let says = "how often candidates of the ranker were taken, over the probability that it gave them, on validation";
+        out += &figure("Reliability", says, &reliability("Share taken by probability", &bins));
     }
     out += "</div>";
     out += &groups(&format!("For whom: {}", report.goal), "group of users", &report.slices, |cell: &Cell| {
@@ -219,7 +226,12 @@ mod tests {
         let epoch = |phase, valid| Epoch { phase, epoch: 1, steps: 1, loss: 2.5, valid, valid_half: None };
         let item = |title: &str, is_target| ExampleItem { title: title.into(), is_target };
         let slate = Example { user: "u".into(), history: vec!["<i>".into()], items: vec![item("x", true), item("y", false)] };
-        let page = html(&report(0.3, 0.2), &[epoch(Phase::Search, Some(0.25)), epoch(Phase::Refit, None)], &[slate]);
+        let page = html(
+            &report(0.3, 0.2),
+            &[epoch(Phase::Search, Some(0.25)), epoch(Phase::Refit, None)],
+            &[Bin { said: 0.2, found: 0.1, n: 3 }],
+            &[slate],
+        );
         assert!(page.contains("a&lt;b: evaluation, p3") && page.contains("&lt;ease&gt;") && !page.contains("<ease>"));
         assert!(
             page.contains("+0.0500 to +0.1500")
@@ -228,7 +240,8 @@ mod tests {
                 && page.contains("&lt;i&gt;")
         );
         assert!(page.contains("&lt;svd&gt;: no figures: it has diverged"));
-        assert_eq!((page.matches("<figure>").count(), page.contains("n less")), (5, false));
+        assert_eq!((page.matches("<figure>").count(), page.contains("n less")), (6, false));
+        assert!(page.contains("said 0.2000, found 0.1000"));
         assert!(
             page.contains("<td>4</td><td class='n'>0.2000<span class='half'> ±0.0100</span></td><td class='n'>15.0 %</td>"),
             "{page}"
@@ -237,7 +250,7 @@ mod tests {
             page.contains("ndcg@10<br><span class='half'>share of the ideal list&#39;s gain, 0 to 1, higher is better"),
             "{page}"
         );
-        let beaten = html(&Report { exposure_curve: vec![], ..report(0.2, 0.3) }, &[], &[]);
+        let beaten = html(&Report { exposure_curve: vec![], ..report(0.2, 0.3) }, &[], &[], &[]);
         assert!(beaten.contains("class='n less'>0.3000 <small>better</small>") && !beaten.contains("<figure>"));
     }
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use foretaste::bundle::MAX_DIM;
 use serde::{Deserialize, Serialize};
 
-use super::NeighbourChoice;
+use super::{LossChoice, NeighbourChoice, RankerChoice};
 use crate::factors::Factors;
 use crate::losses::Loss;
 use crate::ops::decay_pool::RATES;
@@ -54,6 +54,14 @@ pub struct Config {
     /// share of the scores are chosen on validation.
     #[serde(default)]
     pub neighbours: NeighbourChoice,
+    /// Which network orders the best candidates by declared features: `none`, `dcn` (DCN-v2), `wide_deep`, or `auto`
+    /// (what validation finds best, none among it). Any but `none` trains the towers once more.
+    #[serde(default)]
+    pub ranker: RankerChoice,
+    /// What the ranker minimises: `pointwise`, `pairwise`, `listwise`, or `auto` (the better of `pointwise` and
+    /// `listwise` on validation).
+    #[serde(default)]
+    pub ranker_loss: LossChoice,
     /// What the towers read beside items and their order: any of `columns`, `times`, `values`. Empty: ids alone.
     pub inputs: Vec<InputKind>,
     /// L: the newest events of the history, which the tower reads, 1 or more. 1 reads the last event alone; many cost
@@ -140,6 +148,8 @@ impl Default for Config {
             frozen: false,
             untied: false,
             neighbours: NeighbourChoice::Auto,
+            ranker: RankerChoice::None,
+            ranker_loss: LossChoice::Auto,
             inputs: PRESETS[1].1.to_vec(),
             history_len: 400,
             history_cap: 2000,

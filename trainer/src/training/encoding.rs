@@ -116,17 +116,7 @@ fn fit_column(column: &data::Column, rows: &[usize]) -> Option<FittedColumn> {
             let (vocabulary, cut) = vocabulary(values().map(|v| words(&v.text().unwrap_or_default()).collect()));
             ColumnKind::Text { vocabulary, hash_buckets: if cut { HASH_BUCKETS } else { 0 } }
         }
-        "number" => {
-            let mut numbers: Vec<f64> = values().filter_map(Value::number).collect();
-            let n = numbers.len() as f64;
-            let mean = numbers.iter().sum::<f64>() / n;
-            let sd = (numbers.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / n).sqrt();
-            // One value for all tells nothing, as do none (NaN).
-            if !(sd > 0.0 && sd.is_finite()) {
-                return None;
-            }
-            ColumnKind::Number { edges: edges(&mut numbers, NUMBER_BUCKETS), mean, sd }
-        }
+        "number" => number_column(&mut values().filter_map(Value::number).collect::<Vec<_>>())?,
         _ => {
             let vectors = values().filter_map(|v| if let Value::Vector(xs) = v { Some(xs.as_slice()) } else { None });
             let dim = vectors.clone().next()?.len();
@@ -143,6 +133,15 @@ fn fit_column(column: &data::Column, rows: &[usize]) -> Option<FittedColumn> {
         _ => false,
     };
     (!empty).then(|| (ColumnEncoding { name: column.name.clone(), kind }, scale))
+}
+
+/// The column of finite numbers, which are sorted; `None` where they tell nothing.
+pub(super) fn number_column(numbers: &mut [f64]) -> Option<ColumnKind> {
+    let n = numbers.len() as f64;
+    let mean = numbers.iter().sum::<f64>() / n;
+    let sd = (numbers.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / n).sqrt();
+    // One value for all tells nothing, as do none (NaN).
+    (sd > 0.0 && sd.is_finite()).then(|| ColumnKind::Number { edges: edges(numbers, NUMBER_BUCKETS), mean, sd })
 }
 
 /// What occurs in [`LEAST_ROWS`] rows, in order of bytes, and whether [`MAX_VOCABULARY`] cut it: the most frequent

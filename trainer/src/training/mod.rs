@@ -10,6 +10,7 @@ mod example;
 mod neighbours;
 mod numbers;
 mod progress;
+mod ranker;
 mod ratings;
 mod rivals;
 mod row_events;
@@ -25,8 +26,9 @@ pub use config::{Config, InputKind};
 pub use curve::{Epoch, Phase};
 pub use neighbours::{NeighbourChoice, NeighbourSettings};
 pub use numbers::Numbers;
+pub use ranker::{LossChoice, RankerCard, RankerChoice};
 pub use ratings::Ratings;
-pub use run::{Run, RunCard, catalog_of};
+pub use run::{Run, RunCard, RunRanker, catalog_of};
 pub use search::{Space, search};
 pub use state::stop_on_ctrl_c;
 
@@ -34,7 +36,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
-use foretaste::bundle::{CatalogFile, TrainedOn};
+use foretaste::bundle::{CatalogFile, NeighbourWeights, Neighbours, TrainedOn};
 use foretaste::features::{Bag, Encoding};
 use serde_json::Value;
 
@@ -48,8 +50,9 @@ use crate::towers::{ItemTower, Scales, SlotScale, UserShape, UserTower, encode_c
 use crate::tracking::{Subject, Tracker};
 use example::{Visitors, Window};
 use progress::Progress;
+use ranker::{Comparison, Stage};
 use rivals::Rival;
-use state::{Settled, State};
+use state::{LearntRanker, Settled, State};
 use step::Material;
 use validation::Validation;
 
@@ -133,6 +136,7 @@ pub fn train_on(
     if state.phase == Phase::Search {
         trainer.run(&mut state, &split.train, config.max_epochs, &mut progress)?;
         state.neighbours = Some(trainer.settle(&state, split, options.rivals, &mut progress)?);
+        state.ranker = trainer.rank(&state, split, &mut progress)?;
         if let Some(refit) = &split.refit {
             state = trainer.start(split, refit, Phase::Refit)?.after(state);
         }
@@ -160,6 +164,14 @@ pub fn train_on(
         metrics.insert("neighbours_share".into(), f64::from(settings.weights.share));
     }
     let neighbours = settled.settings.as_ref().map(|settings| trainer.neighbours(settings, split.fitted())).transpose()?;
+    let values = |learnt: &LearntRanker| ranker::shipped_values(data, &known.encoding, &learnt.card.spec.views, split.fitted());
+    let ranker = state.ranker.map(|learnt| {
+        let values = values(&learnt);
+        learnt.behind(&items.rows(&trainer.bags), values)
+    });
+    if let Some(ranker) = &ranker {
+        metrics.extend([("ranker_calibration_error".to_owned(), ranker.card.ece)]);
+    }
     let card = RunCard {
         name: data.name.clone(),
         licence: data.licence.clone(),
@@ -169,13 +181,14 @@ pub fn train_on(
         trained_on: trainer.trained_on,
         ratings: known.ratings.as_ref().map(|r| r.range),
         neighbours: settled.settings,
+        ranker: ranker.as_ref().map(|ranker| ranker.card.clone()),
         metrics,
         limits: limits(data, split, config) + &settled.rival.map_or_else(String::new, |rival| rival.warning()),
         curve: state.curve,
         revision,
     };
     let counts = counts.into_iter().map(|n| n as f32).collect();
-    let run = Run { card, catalog: known.catalog, items, user, neighbours, counts };
+    let run = Run { card, catalog: known.catalog, items, user, neighbours, ranker, counts };
     progress.finish(&run.save(out)?)?;
     State::remove(out);
     Ok(run)
@@ -391,6 +404,70 @@ impl<'a> Trainer<'a> {
             progress.say(&format!("best cheap model: {name}, {metric} on validation {valid:.4}, ours {ours:.4}"));
         }
         Ok(Settled { settings, valid, rival })
+    }
+
+    /// Learns rankers behind towers that did not see the ranker's labels, and chooses one on validation, or none.
+    fn rank(&self, state: &State, split: &Split, progress: &mut Progress) -> Result<Option<LearntRanker>> {
+        if self.config.ranker == RankerChoice::None {
+            return Ok(None);
+        }
+        if self.validation.is_empty() || self.validation.predicts_ratings() {
+            progress.say("ranker: none, for there is no ranking to choose it by");
+            return Ok(None);
+        }
+        if self.base.is_some() {
+            progress.say("ranker: none, for the towers start from ones that know its labels");
+            return Ok(None);
+        }
+        let settings = state.neighbours.as_ref().and_then(|settled| settled.settings.as_ref());
+        let history = &self.encoding.history;
+        let learn = |sequences: &[Sequence]| -> Result<Option<Neighbours>> {
+            let of = |settings: &NeighbourSettings| {
+                let histories = neighbours::histories(self.data, sequences, history);
+                settings.learnt.fit(self.data.items.len(), &histories)?.cut(settings.entries).shipped()
+            };
+            settings.map(of).transpose()
+        };
+        fn weighted<'n>(
+            neighbours: &'n Option<Neighbours>,
+            settings: Option<&'n NeighbourSettings>,
+        ) -> Option<(&'n Neighbours, &'n NeighbourWeights)> {
+            neighbours.as_ref().zip(settings.map(|settings| &settings.weights))
+        }
+        let known = ranker::without_labels(&split.train);
+        progress.say("training the towers without the labels of the ranker");
+        let (items, user) = self.blind(split, &known, state.best_epoch, progress)?;
+        let (rows, known) = (items.rows(&self.bags), learn(&known)?);
+        let before = Stage { user: &user, rows: &rows, neighbours: weighted(&known, settings) };
+        let (items, user) = state.model();
+        let (all_rows, all) = (items.rows(&self.bags), learn(&split.train)?);
+        let after = Stage { user: &user, rows: &all_rows, neighbours: weighted(&all, settings) };
+        let comparison = Comparison {
+            data: self.data,
+            encoding: self.encoding,
+            scale: &self.context_scale,
+            validation: &self.validation,
+            queries: &split.valid,
+            train: &split.train,
+            choice: (self.config.ranker, self.config.ranker_loss),
+            seed: mix(self.seed, 7),
+        };
+        let chosen = comparison.choose(&before, &after, |text| progress.say(text))?;
+        progress.say(&chosen.why);
+        Ok(chosen.ranker.map(|(card, ranker)| LearntRanker { card, ranker, vectors: rows.vectors.clone() }))
+    }
+
+    /// Towers trained on other sequences for a number of epochs.
+    fn blind(&self, split: &Split, known: &[Sequence], epochs: u32, progress: &Progress) -> Result<(ItemTower, UserTower)> {
+        let mut state = self.start(split, known, Phase::Search)?;
+        let visitors = Visitors::of(self.data, known, self.encoding, &self.context_scale, self.ratings)?;
+        let sampler = Sampler::new(&counts(self.data, known), self.config.full_softmax_items, self.config.samples);
+        let material =
+            Material { encoding: self.encoding, config: self.config, visitors: &visitors, bags: &self.bags, sampler: &sampler };
+        while visitors.len() > 0 && state.epoch < epochs {
+            self.epoch(&mut state, &material, progress)?;
+        }
+        Ok(state.averaged())
     }
 
     /// Learns the neighbours.

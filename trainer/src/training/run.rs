@@ -6,16 +6,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use foretaste::bundle::{CatalogFile, RatingRange, TrainedOn};
-use foretaste::features::Encoding;
+use foretaste::features::{Encoding, View};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::numbers::Numbers;
-use super::{Config, Epoch, NeighbourSettings};
+use super::{Config, Epoch, NeighbourSettings, RankerCard};
 use crate::data::Dataset;
 use crate::files::write_atomically;
 use crate::neighbours::Matrix;
-use crate::towers::{CatalogRows, ItemTower, Scales, UserShape, UserTower, encode_catalog};
+use crate::ranker::Ranker;
+use crate::towers::{CatalogRows, ItemTower, Parameter, Scales, UserShape, UserTower, encode_catalog};
 
 const CARD: &str = "run.json";
 const CATALOG: &str = "catalog.json";
@@ -24,6 +25,11 @@ const TOWERS: &str = "towers.safetensors";
 const COUNTS: &str = "counts";
 /// Names of the tensors of the neighbours: how many each row has, their rows, their weights.
 const NEIGHBOURS: [&str; 3] = ["neighbours.counts", "neighbours.rows", "neighbours.weights"];
+
+/// Name of the tensor that turns vectors into those that the ranker learnt from.
+const ROTATION: &str = "ranker.rotation";
+/// Before the name of a view, the name of the tensor with its values of all items.
+const VALUES: &str = "ranker.values.";
 
 /// Everything of a run but its numbers and its catalog: `run.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -48,6 +54,9 @@ pub struct RunCard {
     /// How the neighbours are learnt and count, if there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub neighbours: Option<NeighbourSettings>,
+    /// The ranker, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranker: Option<RankerCard>,
     /// Figures on the validation part, by name.
     pub metrics: BTreeMap<String, f64>,
     /// The model card's text: what the run was trained on, and what its figures do not say.
@@ -74,8 +83,34 @@ pub struct Run {
     pub user: UserTower,
     /// Weights between items, if there are neighbours.
     pub neighbours: Option<Matrix>,
+    /// The second stage, if there is one.
+    pub ranker: Option<RunRanker>,
     /// Training events of each item, in row order.
     pub counts: Vec<f32>,
+}
+
+/// A ranker of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunRanker {
+    /// Inputs, views and calibration.
+    pub card: RankerCard,
+    /// The network.
+    pub ranker: Ranker,
+    /// Turns the vectors of visitors and items into those that it learnt from: `[d, d]`.
+    pub rotation: Vec<f32>,
+    /// Of each view of items, in their order, the value of each item; NaN where it is missing.
+    pub values: Vec<Vec<f32>>,
+}
+
+impl RunRanker {
+    /// The views of items.
+    pub fn views(&self) -> impl Iterator<Item = &View> {
+        views(&self.card)
+    }
+}
+
+fn views(card: &RankerCard) -> impl Iterator<Item = &View> {
+    card.spec.views.iter().filter(|view| !view.is_of_user())
 }
 
 impl Run {
@@ -93,16 +128,13 @@ impl Run {
         let mut user = UserTower::zeros(UserShape::of(encoding, encoder, dim, card.config.hidden, card.ratings.is_some()));
         let numbers = Numbers::read(&folder.join(TOWERS))?;
         for (prefix, layout, flat) in [("item", &items.layout, &mut items.numbers), ("user", &user.layout, &mut user.numbers)] {
-            let mut at = 0;
-            for tensor in layout {
-                numbers.copy_to(&format!("{prefix}.{}", tensor.name), &mut flat[at..at + tensor.len()])?;
-                at += tensor.len();
-            }
+            copy(&numbers, prefix, layout, flat)?;
         }
         let neighbours = card.neighbours.is_some().then(|| neighbours(&numbers, catalog.ids.len())).transpose()?;
+        let ranker = card.ranker.as_ref().map(|card| ranker(&numbers, card, catalog.ids.len())).transpose()?;
         let mut counts = vec![0.0; catalog.ids.len()];
         numbers.copy_to(COUNTS, &mut counts)?;
-        Ok(Run { card, catalog, items, user, neighbours, counts })
+        Ok(Run { card, catalog, items, user, neighbours, ranker, counts })
     }
 
     /// The item vectors of the catalog, in row order.
@@ -116,9 +148,9 @@ impl Run {
     /// A folder that does not exist or cannot be written.
     pub(crate) fn save(&self, folder: &Path) -> Result<PathBuf> {
         let mut numbers = Numbers::default();
-        for (prefix, layout, flat) in
-            [("item", &self.items.layout, &self.items.numbers), ("user", &self.user.layout, &self.user.numbers)]
-        {
+        let ranker = self.ranker.as_ref().map(|r| ("ranker", &r.ranker.layout, &r.ranker.numbers));
+        let towers = [("item", &self.items.layout, &self.items.numbers), ("user", &self.user.layout, &self.user.numbers)];
+        for (prefix, layout, flat) in towers.into_iter().chain(ranker) {
             let mut rest = flat.as_slice();
             for tensor in layout {
                 let (own, after) = rest.split_at(tensor.len());
@@ -134,6 +166,12 @@ impl Run {
                 numbers.add(name, &[list.len()], &list);
             }
         }
+        if let Some(ranker) = &self.ranker {
+            numbers.add(ROTATION, &[ranker.rotation.len()], &ranker.rotation);
+            for (view, values) in ranker.views().zip(&ranker.values) {
+                numbers.add(format!("{VALUES}{}", view.name), &[values.len()], values);
+            }
+        }
         numbers.add(COUNTS, &[self.counts.len()], &self.counts);
         numbers.write(&folder.join(TOWERS), None)?;
         write_atomically(&folder.join(CATALOG), &serde_json::to_vec(&self.catalog)?)?;
@@ -141,6 +179,28 @@ impl Run {
         write_atomically(&card, &serde_json::to_vec_pretty(&self.card)?)?;
         Ok(card)
     }
+}
+
+/// Copies the parameters of one network.
+fn copy(numbers: &Numbers, prefix: &str, layout: &[Parameter], mut flat: &mut [f32]) -> Result<()> {
+    for tensor in layout {
+        let own = flat.split_off_mut(..tensor.len()).context("the numbers are fewer than the layout says")?;
+        numbers.copy_to(&format!("{prefix}.{}", tensor.name), own)?;
+    }
+    Ok(())
+}
+
+fn ranker(numbers: &Numbers, card: &RankerCard, items: usize) -> Result<RunRanker> {
+    let (mut ranker, mut rotation) = (Ranker::zeros(card.shape), vec![0.0; card.shape.dim * card.shape.dim]);
+    copy(numbers, "ranker", &ranker.layout, &mut ranker.numbers)?;
+    numbers.copy_to(ROTATION, &mut rotation)?;
+    let of = |view: &View| {
+        let mut values = vec![0.0; items];
+        numbers.copy_to(&format!("{VALUES}{}", view.name), &mut values)?;
+        Ok(values)
+    };
+    let values = views(card).map(of).collect::<Result<_>>()?;
+    Ok(RunRanker { card: card.clone(), ranker, rotation, values })
 }
 
 /// The weights between `items` items. Whole numbers up to 2²⁴ are exact as f32; larger catalogs have no neighbours.

@@ -9,11 +9,14 @@ use serde::{Deserialize, Serialize};
 
 use super::curve::{Epoch, Phase};
 use super::numbers::Numbers;
+use super::ranker::RankerCard;
 use super::rivals::Rival;
+use super::run::RunRanker;
 use super::step::Gradient;
 use super::{Config, NeighbourSettings};
 use crate::optimizer::{Moments, clip, decay, parts};
-use crate::towers::{ItemTower, Parameter, UserShape, UserTower};
+use crate::ranker::{Ranker, rotation};
+use crate::towers::{CatalogRows, ItemTower, Parameter, UserShape, UserTower};
 
 static STOP: AtomicBool = AtomicBool::new(false);
 
@@ -51,6 +54,8 @@ pub(super) struct State {
     pub curve: Vec<Epoch>,
     /// The neighbours, once they have been chosen.
     pub neighbours: Option<Settled>,
+    /// The ranker, if one was chosen.
+    pub ranker: Option<LearntRanker>,
     moments: [Moments; 2],
     /// Numbers of the item and the user tower at the best validation.
     best_numbers: Option<[Vec<f32>; 2]>,
@@ -68,6 +73,23 @@ pub(super) struct Settled {
     pub rival: Option<Rival>,
 }
 
+/// A chosen ranker with the item vectors that it learnt from.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct LearntRanker {
+    pub card: RankerCard,
+    pub ranker: Ranker,
+    /// `[items, d]`.
+    pub vectors: Vec<f32>,
+}
+
+impl LearntRanker {
+    /// The ranker behind other towers, whose items have these rows. `values` are those of the views of items.
+    pub fn behind(self, rows: &CatalogRows, values: Vec<Vec<f32>>) -> RunRanker {
+        let rotation = rotation(&rows.vectors, &self.vectors, self.card.shape.dim);
+        RunRanker { card: self.card, ranker: self.ranker, rotation, values }
+    }
+}
+
 /// The JSON text of a checkpoint, beside its tensors.
 #[derive(Serialize, Deserialize)]
 struct Note {
@@ -79,6 +101,8 @@ struct Note {
     best: Option<f64>,
     curve: Vec<Epoch>,
     neighbours: Option<Settled>,
+    #[serde(default)]
+    ranker: Option<RankerCard>,
     dim: usize,
     items: usize,
     item_slots: usize,
@@ -98,6 +122,7 @@ impl State {
             best: None,
             curve: Vec::new(),
             neighbours: None,
+            ranker: None,
             items,
             user,
             moments,
@@ -105,9 +130,10 @@ impl State {
         }
     }
 
-    /// Takes over what the phase before has chosen (number of epochs, quality, neighbours) and its curve.
+    /// Takes over what the phase before has chosen (number of epochs, quality, neighbours, ranker) and its curve.
     pub fn after(self, chosen: State) -> Self {
-        State { best_epoch: chosen.best_epoch, best: chosen.best, curve: chosen.curve, neighbours: chosen.neighbours, ..self }
+        let State { best_epoch, best, curve, neighbours, ranker, .. } = chosen;
+        State { best_epoch, best, curve, neighbours, ranker, ..self }
     }
 
     /// Moves the towers one step of AdamW against the gradient. `items_only` leaves the user tower as it is. The
@@ -200,6 +226,7 @@ impl State {
             best: self.best,
             curve: self.curve.clone(),
             neighbours: self.neighbours.clone(),
+            ranker: self.ranker.as_ref().map(|learnt| learnt.card.clone()),
             dim: self.items.dim,
             items: self.items.layout[0].shape[0] - 1,
             item_slots: self.items.layout[1].shape[0],
@@ -224,6 +251,9 @@ impl State {
         ];
         if let Some([items, user]) = &self.best_numbers {
             lists.extend([("item.best", items), ("user.best", user)]);
+        }
+        if let Some(learnt) = &self.ranker {
+            lists.extend([("ranker", &learnt.ranker.numbers), ("ranker.vectors", &learnt.vectors)]);
         }
         lists
     }
@@ -258,7 +288,11 @@ impl State {
         if numbers.has("item.best") {
             state.best_numbers = Some([state.items.numbers.clone(), state.user.numbers.clone()]);
         }
-        let State { items, user, moments: [i, u], best_numbers, .. } = &mut state;
+        state.ranker = note.ranker.map(|card| {
+            let vectors = vec![0.0; note.items * note.dim];
+            LearntRanker { ranker: Ranker::zeros(card.shape), card, vectors }
+        });
+        let State { items, user, moments: [i, u], best_numbers, ranker, .. } = &mut state;
         let mut lists = vec![
             ("item", &mut items.numbers),
             ("item.first", &mut i.first),
@@ -271,6 +305,9 @@ impl State {
         ];
         if let Some([items, user]) = best_numbers {
             lists.extend([("item.best", items), ("user.best", user)]);
+        }
+        if let Some(learnt) = ranker {
+            lists.extend([("ranker", &mut learnt.ranker.numbers), ("ranker.vectors", &mut learnt.vectors)]);
         }
         for (name, list) in lists {
             numbers.copy_to(name, list).with_context(named)?;

@@ -175,7 +175,7 @@ impl<'a> Validation<'a> {
 }
 
 /// Outputs of the user tower: the vector `[d]`, and `[1 + d]` or nothing for ratings.
-fn outputs(user: &UserTower, rows: &CatalogRows, encoded: &EncodedState) -> [Vec<f32>; 2] {
+pub(super) fn outputs(user: &UserTower, rows: &CatalogRows, encoded: &EncodedState) -> [Vec<f32>; 2] {
     let d = user.shape.dim;
     let read = |row: &u32| &rows.read()[*row as usize * d..][..d];
     let vectors: Vec<f32> = encoded.history.rows.iter().flat_map(read).copied().collect();
@@ -183,7 +183,7 @@ fn outputs(user: &UserTower, rows: &CatalogRows, encoded: &EncodedState) -> [Vec
 }
 
 /// Scores of all rows for a vector `[d]`.
-fn scores(rows: &CatalogRows, user: &[f32]) -> Vec<f32> {
+pub(super) fn scores(rows: &CatalogRows, user: &[f32]) -> Vec<f32> {
     let score = |(vector, bias): (&[f32], &f32)| score(vector, *bias, user);
     rows.vectors.chunks_exact(user.len()).zip(&rows.biases).map(score).collect()
 }

@@ -14,6 +14,7 @@ mod host;
 mod log;
 mod onnx;
 mod ope;
+mod ranker;
 mod serve;
 mod simulate;
 mod trace;
