@@ -72,7 +72,7 @@ fn a_shipped_ranker_orders_the_candidates() {
 #[test]
 fn a_training_with_a_ranker_is_whole_and_repeatable() {
     let folder = tempfile::tempdir().unwrap();
-    let data = common::generated(folder.path(), 80, 40, 2500);
+    let data = common::generated(folder.path(), 80, 60, 2000);
     let split = Split::of(&data, Protocol::P3, None).unwrap();
     let config = Config {
         encoder: Some(Encoder::Pools),
