@@ -10,7 +10,10 @@ export type Graphs = { user: Uint8Array; ranker: Uint8Array | undefined; shapes:
 /** An input of a graph. */
 export type GraphInput = { shape: number[]; data: Float32Array | BigInt64Array };
 
-/** The user tower and the ranker of one bundle. A trap fails one run: `ready` then starts the module and builds the tower again. */
+/**
+ * The user tower and the ranker of one bundle. A trap fails one run: `ready` then starts the module and builds the
+ * tower again.
+ */
 export class Towers {
   private tower: Handle<Tower>;
   private ended = false;

@@ -188,7 +188,7 @@ export interface Explanation {
   events: { event: string; item: string; part: number; error: number }[];
 }
 
-/** What a ranker reads, by name, without missing values: of the visitor, and of items in the order that was asked for. */
+/** What a ranker reads, by name, without missing values: of the visitor, and of items in the order of the ids. */
 export interface FeatureValues {
   visitor: Record<string, Value>;
   items: Record<string, Value>[];
