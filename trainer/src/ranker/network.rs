@@ -238,7 +238,7 @@ impl<T: Real> Ranker<T> {
     }
 
     /// Adds the gradient to `gradient`, which has the layout of the numbers. `dheads` `[rows, heads]` is the gradient
-    /// of [`Activations::heads`]; the other arguments are those of the forward pass.
+    /// of `Activations::heads`; the other arguments are those of the forward pass.
     pub fn backward(&self, candidates: Candidates<T>, a: &Activations<T>, dheads: &[T], dropout: Dropout, gradient: &mut [T]) {
         let (p, shape, rows) = (self.parts(), self.shape, candidates.bags.len());
         let (n, d) = (shape.width(), shape.dim);
