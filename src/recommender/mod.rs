@@ -2,6 +2,8 @@
 
 mod decision;
 mod explain;
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod page;
 mod ranking;
 #[cfg(test)]
 mod testing;
