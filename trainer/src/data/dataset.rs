@@ -96,4 +96,18 @@ impl Dataset {
     pub fn has_ratings(&self) -> bool {
         self.events.iter().any(|e| e.rating.is_some())
     }
+
+    /// The places in `events` of a visitor's events with an item, without the first ones, which are in `known`.
+    pub fn later(&self, user: u32, item: u32, known: &[DatasetEvent]) -> Vec<usize> {
+        let user = user as usize;
+        let own = self.offsets[user]..self.offsets[user + 1];
+        let count = known.iter().filter(|event| event.item == item).count();
+        own.filter(|place| self.events[*place].item == item).skip(count).collect()
+    }
+
+    /// What some events of a visitor with an item are worth by the declared utility, 0 or more; 0 if none is declared.
+    /// `places` are those in `events`.
+    pub fn worth(&self, places: &[usize]) -> f64 {
+        self.utility.as_ref().and_then(|formula| formula.of_events(self, places)).unwrap_or(0.0).max(0.0)
+    }
 }

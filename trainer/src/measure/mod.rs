@@ -92,6 +92,11 @@ fn measure_metrics(
         for metric in metrics {
             let values = match metric.metric.formula {
                 Formula::Ranks(_) | Formula::WholeRanking(_) => ranking.values(metric),
+                Formula::Gains(formula) if data.utility.is_some() => {
+                    let worth = |target: &u32| data.worth(&data.later(query.user, *target, &query.history));
+                    let gains: Vec<f64> = query.targets.iter().map(worth).collect();
+                    formula(&ranking.ranks, &gains, metric.metric.k.unwrap_or(usize::MAX)).into_iter().collect()
+                }
                 Formula::List(formula) => {
                     let list = List {
                         items: first(&items, metric.metric.k),
@@ -103,7 +108,7 @@ fn measure_metrics(
                     };
                     formula(&list).into_iter().collect()
                 }
-                Formula::AllLists(_) | Formula::RatingErrors(_) => continue,
+                Formula::Gains(_) | Formula::AllLists(_) | Formula::RatingErrors(_) => continue,
             };
             figures.add(metric, &values, metric.split_by.and_then(|split| split.kind_of(data, query)));
             if metric.name() == goal {

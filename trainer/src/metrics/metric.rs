@@ -33,6 +33,8 @@ pub enum Better {
 pub enum Formula {
     /// From the ranks of one query's targets (from 1, in the order of the targets) and k.
     Ranks(fn(&[usize], usize) -> f64),
+    /// From the ranks of one query's targets, what each is worth, and k; `None` if no target is worth anything.
+    Gains(fn(&[usize], &[f64], usize) -> Option<f64>),
     /// From the ranks of one query's targets and the number of candidates.
     WholeRanking(fn(&[usize], usize) -> f64),
     /// From the first k items of one query's list; `None` if the query has no value.

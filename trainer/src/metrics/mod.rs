@@ -37,7 +37,7 @@ pub use hit_rate::{HIT_RATE, hit_rate};
 pub use item_users::ItemUsers;
 pub(crate) use metric::named;
 pub use metric::{AllLists, Better, Formula, List, Metric};
-pub use ndcg::{NDCG, ndcg};
+pub use ndcg::{GRADED_NDCG, NDCG, graded_ndcg, ndcg};
 pub use novelty::{NOVELTY, novelty};
 pub use popularity_lift::{POPULARITY_LIFT, popularity_lift};
 pub use precision::{PRECISION, precision};

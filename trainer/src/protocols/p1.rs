@@ -10,7 +10,7 @@ pub(super) const GOAL: ReportedMetric = rm(10);
 /// The metrics that are reported.
 pub(super) fn metrics() -> Vec<ReportedMetric> {
     let of_lengths = [1, 5, 10, 50, 100].into_iter().flat_map(|k| [all(k), rm(k)]);
-    of_lengths.chain(reported::of_lists()).collect()
+    of_lengths.chain([reported::GRADED]).chain(reported::of_lists()).collect()
 }
 
 /// Top-k accuracy of each test event, with every item as a candidate.

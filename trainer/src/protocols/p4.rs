@@ -12,6 +12,7 @@ pub(super) fn metrics() -> Vec<ReportedMetric> {
     let accuracy = [
         ReportedMetric::of(RECALL.at(20)),
         GOAL,
+        reported::GRADED,
         ReportedMetric::of(PRECISION.at(20)),
         ReportedMetric::of(AVERAGE_PRECISION.at(100)),
         ReportedMetric::of(RECIPROCAL_RANK),

@@ -2,7 +2,9 @@
 
 use super::Query;
 use crate::data::Dataset;
-use crate::metrics::{CALIBRATION, COVERAGE, DIVERSITY, Formula, GINI, Metric, NOVELTY, POPULARITY_LIFT, SERENDIPITY, named};
+use crate::metrics::{
+    CALIBRATION, COVERAGE, DIVERSITY, Formula, GINI, GRADED_NDCG, Metric, NOVELTY, POPULARITY_LIFT, SERENDIPITY, named,
+};
 
 /// Length of the lists that the metrics beyond accuracy look at.
 pub const LIST_LEN: usize = 10;
@@ -126,6 +128,9 @@ impl SplitBy {
         Some(if is_first { first } else { second })
     }
 }
+
+/// What lists are worth by the utility that the data declares; left out where it declares none.
+pub(super) const GRADED: ReportedMetric = ReportedMetric::of(GRADED_NDCG.at(LIST_LEN));
 
 /// What every protocol that ranks says about its lists beyond accuracy.
 pub(super) fn of_lists() -> Vec<ReportedMetric> {

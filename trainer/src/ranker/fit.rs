@@ -38,6 +38,8 @@ pub struct Group {
     pub bags: Vec<Bag>,
     /// Labels by head: `[heads][candidates]`, NaN where nothing is known.
     pub labels: Vec<Vec<f32>>,
+    /// For how many candidates of the request each stands, itself among them: those that are compared are a sample.
+    pub counts: Vec<f32>,
 }
 
 /// How a ranker is trained.
@@ -120,10 +122,10 @@ impl Material<'_> {
             for (head, kind) in self.heads.iter().enumerate() {
                 let outputs: Vec<f32> = (0..n).map(|i| a.heads[(at + i) * heads + head]).collect();
                 let mut slopes = vec![0.0; n];
-                let labels = &group.labels[head];
+                let labels = (&group.labels[head][..], &group.counts[..]);
                 let loss = match kind {
                     HeadKind::Probability => of_labels(self.settings.loss, &outputs, labels, scale, &mut slopes),
-                    HeadKind::Value => of_values(&outputs, labels, scale, &mut slopes),
+                    HeadKind::Value => of_values(&outputs, labels.0, scale, &mut slopes),
                 };
                 total += f64::from(loss);
                 slopes.iter().enumerate().for_each(|(i, slope)| dheads[(at + i) * heads + head] = *slope);
@@ -200,7 +202,8 @@ mod tests {
         let request = |r: u64| {
             let draw = |i: u64| mix(mix(seed, r), i);
             let likes = draw(0) % 2;
-            let mut group = Group { user: vec![0.1; D], rows: vec![], bags: vec![], labels: vec![vec![], vec![]] };
+            let mut group =
+                Group { user: vec![0.1; D], rows: vec![], bags: vec![], labels: vec![vec![], vec![]], counts: vec![1.0; 6] };
             let wanted = draw(1) % 6;
             for i in 0..6 {
                 let feature = if i == wanted { likes } else { 1 - likes };

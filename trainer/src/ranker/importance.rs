@@ -65,7 +65,7 @@ mod tests {
         let slots = slots_of(&[column("a", 0), column("b", 3), column("c", 0)]);
         assert_eq!(slots, [0..2, 2..7, 7..9]);
         let bags = |n: u32| (0..n).map(|i| vec![(0, i as f32), (2 + i % 4, 1.0), (8, i as f32)]).collect::<Vec<Bag>>();
-        let group = Group { user: vec![], rows: vec![], bags: bags(40), labels: vec![] };
+        let group = Group { user: vec![], rows: vec![], bags: bags(40), labels: vec![], counts: vec![] };
         let moved = permuted(&[&group, &group], slots[1].clone(), 7);
         assert_eq!((moved.len(), moved[1].len()), (2, 40));
         let mut changed = 0;

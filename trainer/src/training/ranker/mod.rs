@@ -30,7 +30,8 @@ use requests::{BUILT_IN, Found, Moment, Retrieval, fit, inputs, removed, score};
 
 /// Candidates that a ranker orders.
 const CANDIDATES: usize = 200;
-/// Of these, how many a request to learn from has beside the wanted one: the first, and others drawn at random.
+/// Of these, how many a request to learn from has beside the wanted one: the first, and others drawn at random, each of
+/// which stands for as many as were not drawn.
 const NEGATIVES: [usize; 2] = [25, 25];
 /// The part of a history whose events are labels: one in four, at most so many.
 const LABELS_SHARE: usize = 4;
@@ -200,18 +201,33 @@ struct Wanted {
 }
 
 /// A request with encoded candidates and the labels of each head.
-fn group(found: &Found, spec: &RankerSpec, candidates: &[(u32, usize)], heads: &[TargetHead], wanted: &[Wanted]) -> Group {
+fn group(found: &Found, spec: &RankerSpec, candidates: &[Sampled], heads: &[TargetHead], wanted: &[Wanted]) -> Group {
     let label = |head: usize, row: u32| match wanted.iter().find(|one| one.row == row) {
         Some(one) => one.labels[head],
         None => heads[head].of_others(),
     };
-    let looked_at: Vec<Candidate> = candidates.iter().map(|(row, place)| found.candidate(*row, *place)).collect();
     Group {
         user: found.user.clone(),
-        rows: candidates.iter().map(|(row, _)| *row).collect(),
-        bags: found.bags(spec, &looked_at),
-        labels: (0..heads.len()).map(|head| candidates.iter().map(|(row, _)| label(head, *row)).collect()).collect(),
+        rows: candidates.iter().map(|one| one.row).collect(),
+        bags: found.bags(spec, &looked_at(found, candidates)),
+        labels: (0..heads.len()).map(|head| candidates.iter().map(|one| label(head, one.row)).collect()).collect(),
+        counts: candidates.iter().map(|one| one.count).collect(),
     }
+}
+
+/// A candidate of a request.
+#[derive(Clone, Copy)]
+struct Sampled {
+    row: u32,
+    /// Its place in retrieval, from 0.
+    place: usize,
+    /// For how many candidates it stands.
+    count: f32,
+}
+
+/// The candidates as the ranker looks at them.
+fn looked_at(found: &Found, candidates: &[Sampled]) -> Vec<Candidate> {
+    candidates.iter().map(|one| found.candidate(one.row, one.place)).collect()
 }
 
 /// A validation query as candidates with their inputs.
@@ -253,18 +269,16 @@ impl Comparison<'_> {
         let leaks = self.leaks(before, &spec, &labels, leaks::request)?;
         ensure!(leaks.is_empty(), "features of the ranker know what comes after: {leaks:?}");
         let heads = TargetHead::of(self.data);
-        let most = labels.iter().map(|(i, at)| self.utility(&self.places(&self.train[*i], *at))).fold(0.0, f64::max);
+        let most = labels.iter().map(|(i, at)| self.data.worth(&self.places(&self.train[*i], *at))).fold(0.0, f64::max);
         let retrieval = self.retrieval(before, &spec.views, &tables);
         let some: Vec<(usize, usize)> = labels.iter().step_by(labels.len().div_ceil(MOST_FITTED)).copied().collect();
-        let numbers = self.each_label(&retrieval, some, |found, candidates, _| {
-            let looked_at: Vec<Candidate> = candidates.iter().map(|(row, place)| found.candidate(*row, *place)).collect();
-            found.numbers(&spec, &looked_at)
-        })?;
+        let numbers =
+            self.each_label(&retrieval, some, |found, candidates, _| found.numbers(&spec, &looked_at(found, candidates)))?;
         let mut fitted = std::mem::take(&mut spec.inputs);
         fit(&mut fitted, &numbers.concat());
         spec.inputs = fitted;
         let groups = self.each_label(&retrieval, labels, |found, candidates, (sequence, at)| {
-            let wanted = self.wanted(&heads, most, candidates[0].0, &self.places(sequence, at), &sequence.events[..at]);
+            let wanted = self.wanted(&heads, most, candidates[0].row, &self.places(sequence, at), &sequence.events[..at]);
             group(found, &spec, candidates, &heads, &[wanted])
         })?;
         let d = before.user.shape.dim;
@@ -279,7 +293,7 @@ impl Comparison<'_> {
             all.into_iter().skip(head).step_by(heads.len()).collect()
         };
         let first = |ranker: &Ranker, one: &Asked| one.ranks(&outputs(ranker, &one.group, &one.group.bags, 0));
-        let quality = |ranker: &Ranker| Ok(self.mean(&asked, |_, one| first(ranker, one)));
+        let quality = |ranker: &Ranker| self.mean(&asked, |_, one| first(ranker, one));
         say(&format!("learning rankers from {} requests, comparing them on {}", groups.len(), asked.len()));
         let slots = spec.inputs.iter().map(ColumnEncoding::width).sum();
         let kinds = vec![HeadKind::Probability; heads.len()];
@@ -290,8 +304,12 @@ impl Comparison<'_> {
                 let settings = Settings { loss: *loss, ..Settings::default() };
                 let material = Material { groups: &groups, vectors: &before.rows.vectors, heads: &kinds, settings };
                 let start = Ranker::start(shape, score(&spec.inputs), mix(self.seed, 1));
-                let (ranker, found) = material.fit(start, mix(self.seed, 2), quality)?;
-                say(&format!("{network:?}, {loss:?}: {found:.4}"));
+                let mut epoch = 0..;
+                let (ranker, found) = material.fit(start, mix(self.seed, 2), |ranker| {
+                    let found = quality(ranker);
+                    say(&format!("{network:?}, {loss:?}, epoch {}: {found:.4}", epoch.next().unwrap_or(0)));
+                    Ok(found)
+                })?;
                 if best.as_ref().is_none_or(|best| found > best.2) {
                     best = Some((*loss, ranker, found));
                 }
@@ -379,13 +397,14 @@ impl Comparison<'_> {
         all.into_iter().step_by(step).collect()
     }
 
-    /// What `make` makes of the request of each label: what retrieval finds, the candidates to learn from with their
-    /// places, the label's item first, and the label's place.
+    /// What `make` makes of the request of each label that retrieval finds: what it finds, the candidates to learn
+    /// from, the label's item first, and the label's place. An item that is not found is not ranked either: in a slate
+    /// no candidate has its place.
     fn each_label<T: Send>(
         &self,
         retrieval: &Retrieval,
         labels: Vec<(usize, usize)>,
-        make: impl Fn(&Found, &[(u32, usize)], (&Sequence, usize)) -> T + Sync,
+        make: impl Fn(&Found, &[Sampled], (&Sequence, usize)) -> T + Sync,
     ) -> Result<Vec<T>> {
         let one = |(i, at): (usize, usize)| {
             let sequence = &self.train[i];
@@ -393,19 +412,19 @@ impl Comparison<'_> {
             let known = &sequence.events[..known];
             let allowed = (self.data.in_events.as_slice(), &removed(known, target)[..]);
             let found = retrieval.find(sequence.user, known, moment, allowed, CANDIDATES)?;
-            // The place of an item that retrieval does not find is that after all candidates.
-            let place = found.best.iter().position(|row| *row == target).unwrap_or(CANDIDATES);
-            let mut candidates = vec![(target, place)];
-            let mut others: Vec<(u32, usize)> = found.best.iter().copied().zip(0..).filter(|(row, _)| *row != target).collect();
-            let rest = others.split_off(NEGATIVES[0].min(others.len()));
+            let Some(place) = found.best.iter().position(|row| *row == target) else { return Ok(None) };
+            let all = found.best.iter().zip(0..).map(|(row, place)| Sampled { row: *row, place, count: 1.0 });
+            let mut candidates = vec![Sampled { row: target, place, count: 1.0 }];
+            let mut others: Vec<Sampled> = all.filter(|one| one.row != target).collect();
+            let mut rest = others.split_off(NEGATIVES[0].min(others.len()));
             candidates.extend(others);
             let seed = mix(mix(mix(self.seed, 3), u64::from(sequence.user)), at as u64);
-            let mut drawn: Vec<(u64, (u32, usize))> = rest.into_iter().map(|one| (mix(seed, u64::from(one.0)), one)).collect();
-            drawn.sort_unstable();
-            candidates.extend(drawn.into_iter().take(NEGATIVES[1]).map(|(_, one)| one));
-            Ok(make(&found, &candidates, (sequence, at)))
+            rest.sort_by_key(|one| mix(seed, u64::from(one.row)));
+            let count = rest.len() as f32 / rest.len().min(NEGATIVES[1]).max(1) as f32;
+            candidates.extend(rest.into_iter().take(NEGATIVES[1]).map(|one| Sampled { count, ..one }));
+            Ok(Some(make(&found, &candidates, (sequence, at))))
         };
-        labels.into_par_iter().map(one).collect()
+        labels.into_par_iter().map(one).filter_map(Result::transpose).collect()
     }
 
     /// The validation queries, all or every n-th of many, with what retrieval finds.
@@ -416,11 +435,12 @@ impl Comparison<'_> {
             let allowed = (query.universe(&self.data.in_events), query.removed.as_slice());
             let found = retrieval.find(query.user, &query.history, moment, allowed, CANDIDATES)?;
             let ranks = metrics::ranks(&found.scores, allowed.0, allowed.1, &query.targets);
-            let candidates: Vec<(u32, usize)> = found.best.iter().copied().zip(0..).collect();
+            let all = found.best.iter().zip(0..);
+            let candidates: Vec<Sampled> = all.map(|(row, place)| Sampled { row: *row, place, count: 1.0 }).collect();
             let place = |target: &u32| found.best.iter().position(|row| row == target);
             let targets = ranks.into_iter().zip(query.targets.iter().map(place)).collect();
             let of = |target: &u32| {
-                self.wanted(heads, most, *target, &self.later(query.user, *target, &query.history), &query.history)
+                self.wanted(heads, most, *target, &self.data.later(query.user, *target, &query.history), &query.history)
             };
             let wanted: Vec<Wanted> = query.targets.iter().map(of).collect();
             let worth = wanted.iter().map(|one| one.labels[0]).collect();
@@ -447,20 +467,7 @@ impl Comparison<'_> {
 
     /// The places in `data.events` of what a visitor did with a label's item from the label on.
     fn places(&self, sequence: &Sequence, at: usize) -> Vec<usize> {
-        self.later(sequence.user, sequence.events[at].item, &sequence.events[..at])
-    }
-
-    /// The places in `data.events` of a visitor's events with an item that are not in `known`.
-    fn later(&self, user: u32, item: u32, known: &[DatasetEvent]) -> Vec<usize> {
-        let user = user as usize;
-        let own = self.data.offsets[user]..self.data.offsets[user + 1];
-        let count = known.iter().filter(|event| event.item == item).count();
-        own.filter(|place| self.data.events[*place].item == item).skip(count).collect()
-    }
-
-    /// The declared utility of some events, 0 or more; 0 if none is declared.
-    fn utility(&self, places: &[usize]) -> f64 {
-        self.data.utility.as_ref().and_then(|formula| formula.of_events(self.data, places)).unwrap_or(0.0).max(0.0)
+        self.data.later(sequence.user, sequence.events[at].item, &sequence.events[..at])
     }
 
     /// The labels of an item that a visitor took, who did what is at `places` with it and knew `known` before. `most`
@@ -468,7 +475,7 @@ impl Comparison<'_> {
     fn wanted(&self, heads: &[TargetHead], most: f64, row: u32, places: &[usize], known: &[DatasetEvent]) -> Wanted {
         let label = |head: &TargetHead| match head {
             TargetHead::Taken => 1.0,
-            TargetHead::Utility if most > 0.0 => (self.utility(places) / most).min(1.0) as f32,
+            TargetHead::Utility if most > 0.0 => (self.data.worth(places) / most).min(1.0) as f32,
             TargetHead::Utility => 0.0,
             TargetHead::Liked => {
                 let earlier = known.iter().filter_map(|event| event.rating);
@@ -510,7 +517,7 @@ mod tests {
 
     #[test]
     fn a_ranker_moves_only_its_candidates() {
-        let group = Group { user: vec![], rows: vec![7, 5, 3], bags: vec![], labels: vec![] };
+        let group = Group { user: vec![], rows: vec![7, 5, 3], bags: vec![], labels: vec![], counts: vec![] };
         let asked = Asked { group, targets: vec![(1, Some(0)), (3, Some(2)), (9, None)], worth: vec![1.0; 3] };
         assert_eq!(asked.ranks(&[0.1, 0.5, 0.9]), [3, 1, 9]);
         assert_eq!(asked.ranks(&[0.5, 0.5, 0.5]), [1, 3, 9], "equal scores keep their order");

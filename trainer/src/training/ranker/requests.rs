@@ -36,12 +36,16 @@ pub struct Retrieval<'a> {
     pub tables: &'a ItemTables,
 }
 
-/// When a request is made, in milliseconds UTC. Without a time all events count.
+/// Up to when events count in views, in milliseconds UTC: events of that time and later do not. Without a time all of
+/// them count.
+///
+/// The ages of the visitor's events are those at the last one that counts, as in a request of the page that states no
+/// time: how long after it the label came is not known before the label.
 #[derive(Clone, Copy)]
 pub struct Moment {
-    /// Of the visitor's views.
+    /// For the visitor's views.
     pub of_user: Option<i64>,
-    /// Of the items' views.
+    /// For the items' views, whose ages are those at this moment.
     pub of_items: Option<i64>,
 }
 
@@ -54,10 +58,10 @@ pub struct Found<'a> {
     /// The best candidates, best first.
     pub best: Vec<u32>,
     sums: Sums,
+    /// Those that count in views.
     events: Vec<RowEvent>,
     context: Fields,
     history_events: usize,
-    moment: Moment,
     items: Items<'a>,
     encoding: &'a Encoding,
 }
@@ -101,7 +105,7 @@ impl Retrieval<'_> {
         (universe, removed): (&[bool], &[u32]),
         most: usize,
     ) -> Result<Found<'a>> {
-        let events = RowEvents::new(self.data, &self.encoding.history).of(history);
+        let mut events = RowEvents::new(self.data, &self.encoding.history).of(history);
         let context = context_of(self.data, user as usize, self.encoding);
         let mut state = self.encoding.encode_state(&events, &context, None, 0)?;
         let history_events = state.history.events;
@@ -112,7 +116,8 @@ impl Retrieval<'_> {
         sums.iter().for_each(|(row, sum)| scores[row as usize] += sum);
         let best = metrics::top(&scores, universe, removed, most);
         let items = Items { data: self.data, views: self.views, tables: self.tables, moment: moment.of_items };
-        Ok(Found { user: vector, scores, best, sums, events, context, history_events, moment, items, encoding: self.encoding })
+        events.retain(|event| moment.of_user.is_none_or(|end| event.time.is_none_or(|time| time < end)));
+        Ok(Found { user: vector, scores, best, sums, events, context, history_events, items, encoding: self.encoding })
     }
 }
 
@@ -127,7 +132,7 @@ impl Found<'_> {
         let visitor = Visitor {
             events: &self.events,
             context: &self.context,
-            time: self.moment.of_user,
+            time: None,
             tz_offset_min: 0,
             history_events: self.history_events,
         };
