@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{EventLog, LogLine};
+use super::LogLine;
 use crate::bundle::RatingRange;
 use crate::features::{History, RowEvent};
 
@@ -27,12 +27,12 @@ pub fn answers(events: &[RowEvent], types: &History, ratings: Option<RatingRange
 }
 
 /// The last `most` items that were shown and that no later event names, oldest first, each once. With each comes the
-/// number of slates shown after it.
-pub fn ignored(log: &EventLog, most: usize) -> Vec<(&str, usize)> {
+/// number of slates shown after it. `lines` are those of the log, newest first.
+pub fn ignored<'a>(lines: &mut dyn Iterator<Item = &'a LogLine>, most: usize) -> Vec<(&'a str, usize)> {
     let mut named = BTreeSet::new();
     let mut ignored = Vec::new();
     let mut slates = 0;
-    for line in log.newest_first() {
+    for line in lines {
         match line {
             LogLine::Event(event) => _ = named.insert(event.item.as_str()),
             LogLine::Impression(impression) => {
@@ -55,7 +55,7 @@ pub fn ignored(log: &EventLog, most: usize) -> Vec<(&str, usize)> {
 mod tests {
     use super::*;
     use crate::features::EventType;
-    use crate::profile::{Assignment, Event, Impression, Slot};
+    use crate::profile::{Assignment, Event, EventLog, Impression, Slot};
 
     #[test]
     fn items_without_an_answer_are_found() {
@@ -69,11 +69,11 @@ mod tests {
         log.push(event("a"));
         shown(&mut log, &["a", "c", "d"]);
         log.push(event("c"));
-        assert_eq!(ignored(&log, 9), [("b", 1), ("a", 0), ("d", 0)]);
-        assert_eq!(ignored(&log, 2), [("a", 0), ("d", 0)]);
+        assert_eq!(ignored(&mut log.newest_first(), 9), [("b", 1), ("a", 0), ("d", 0)]);
+        assert_eq!(ignored(&mut log.newest_first(), 2), [("a", 0), ("d", 0)]);
         log.push(LogLine::Assignment(Assignment { arm: "d".into(), ..Assignment::default() }));
         shown(&mut log, &["b"]);
-        assert_eq!(ignored(&log, 9), [("a", 1), ("d", 1), ("b", 0)]);
+        assert_eq!(ignored(&mut log.newest_first(), 9), [("a", 1), ("d", 1), ("b", 0)]);
     }
 
     #[test]

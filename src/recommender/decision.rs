@@ -5,7 +5,7 @@ use crate::explore::{
     Base, Candidates, Explore, Feedback, Greedy, Policy, PolicyChoice, PolicyKind, Posterior, ScoresOf, Softmax, Thompson, stream,
 };
 use crate::features::RowEvent;
-use crate::profile::{EventLog, answers, ignored};
+use crate::profile::{LogLine, answers, ignored};
 use crate::request::Request;
 use crate::retrieve::{Bitmap, Effort, Scorer, Sums, TopK, search};
 use crate::slate::{Caps, Constraint, Diversity, SlotLoop};
@@ -65,7 +65,7 @@ impl Decision {
         PolicyChoice { kind, epsilon }: PolicyChoice,
         user: &[f32],
         candidates: Option<usize>,
-        feedback: impl FnOnce() -> Vec<Feedback>,
+        feedback: &mut dyn FnMut() -> Vec<Feedback>,
     ) -> Decision {
         let explore = &request.explore;
         let learns = matches!(kind, PolicyKind::Ucb | PolicyKind::Thompson);
@@ -151,15 +151,20 @@ impl Decision {
 }
 
 /// The visitor's answers, oldest first; before them come the items that were shown and got none. `events` are the kept
-/// ones.
-pub(super) fn feedback(bundle: &Bundle, events: &[RowEvent], log: &EventLog, explore: &Explore) -> Vec<Feedback> {
+/// ones, `lines` those of the log, newest first.
+pub(super) fn feedback(
+    bundle: &Bundle,
+    events: &[RowEvent],
+    lines: &mut dyn Iterator<Item = &LogLine>,
+    explore: &Explore,
+) -> Vec<Feedback> {
     let fade = |age: usize| libm::exp(-core::f64::consts::LN_2 * age as f64 / explore.half_life).max(1e-9);
     let manifest = &bundle.manifest;
     let said = answers(events, &manifest.encoding.history, manifest.ratings);
     let said = &said[said.len().saturating_sub(Posterior::MOST)..];
     let n = said.len();
     let room = if explore.ignored > 0.0 { MOST_IGNORED.min(Posterior::MOST - n) } else { 0 };
-    let shown = ignored(log, room).into_iter().map(|(item, slates)| (bundle.catalog.row(item), -explore.ignored, slates));
+    let shown = ignored(lines, room).into_iter().map(|(item, slates)| (bundle.catalog.row(item), -explore.ignored, slates));
     let said = said.iter().enumerate().map(|(i, (row, reward))| (*row, *reward, n - 1 - i));
     shown.chain(said).filter_map(|(row, reward, age)| Some(Feedback { row: row?, reward, weight: fade(age) })).collect()
 }
@@ -175,7 +180,7 @@ mod tests {
     use crate::bundle::testing::rows_with_counts;
     use crate::explore::{POLICIES, decision_rng, normal};
     use crate::features::Value;
-    use crate::slate::Propensity;
+    use crate::recommender::testing::check_slates;
 
     const DIM: usize = 6;
 
@@ -211,7 +216,8 @@ mod tests {
         fn with<T>(&self, request: &Request, decision: &str, then: impl FnOnce(&mut SlotLoop) -> T) -> T {
             let policy = request.check(&self.catalog).unwrap();
             let is_ranked = request.rank.is_some();
-            let made = Decision::new(&self.rows, request, policy, &self.user, is_ranked.then_some(6), || self.feedback.clone());
+            let made =
+                Decision::new(&self.rows, request, policy, &self.user, is_ranked.then_some(6), &mut || self.feedback.clone());
             let ranking = is_ranked.then_some(&ranked as &ScoresOf);
             let (rows, catalog, allowed, vector) = (&self.rows, &self.catalog, &self.allowed, made.vector(&self.user));
             let sums = &self.sums;
@@ -246,60 +252,12 @@ mod tests {
         POLICIES.iter().flat_map(|policy| [None, Some(true)].map(|rank| request((policy, rank)))).collect()
     }
 
-    /// The frequencies of whole slates in 20,000 draws against the products of their propensities: a chi-square test
-    /// with a family-wise error of .001.
+    /// Whole slates of three slots, without a ranker and behind one.
     #[test]
     fn frequencies_fit_the_propensities() {
         let shop = Shop::new();
-        let (decisions, draws) = (20, 1_000);
         for request in requests() {
-            let mut cells: BTreeMap<Vec<u32>, (f64, f64)> = BTreeMap::new();
-            for decision in 0..decisions {
-                shop.with(&request, &decision.to_string(), |slots| {
-                    for draw in 0..draws {
-                        let slate = slots.draw(request.k, &mut decision_rng(draw, &decision.to_string()));
-                        cells.entry(slate).or_default().0 += 1.0;
-                    }
-                    let mut sum = 0.0;
-                    each_slate(slots, &mut Vec::new(), 1.0, request.k, &mut |slate, p| {
-                        sum += p;
-                        cells.entry(slate.to_vec()).or_default().1 += p * draws as f64;
-                    });
-                    assert!((sum - 1.0).abs() < 1e-9, "{} sums to {sum}", request.explore.policy);
-                });
-            }
-            // Slates with few expected draws are pooled into one cell.
-            let (rare, common): (Vec<_>, Vec<_>) = cells.into_values().partition(|(_, expected)| *expected < 5.0);
-            let rare = rare.iter().fold((0.0, 0.0), |sum, cell| (sum.0 + cell.0, sum.1 + cell.1));
-            let cells: Vec<(f64, f64)> = common.into_iter().chain([rare].into_iter().filter(|cell| cell.1 > 0.0)).collect();
-            let chi: f64 = cells.iter().map(|(got, expected)| (got - expected) * (got - expected) / expected).sum();
-            let freedom = (cells.len() - 1) as f64;
-            assert!(freedom > 60.0, "{}: {freedom} degrees of freedom", request.explore.policy);
-            // Wilson and Hilferty, The distribution of chi-square, 1931, with the z of .001 / 10.
-            let part = 2.0 / (9.0 * freedom);
-            let cube = 1.0 - part + 3.72 * libm::sqrt(part);
-            assert!(chi < freedom * cube * cube * cube, "{}: chi-square {chi} of {freedom}", request.explore.policy);
-        }
-    }
-
-    /// Calls `then` with every possible slate that begins with `before`, and with its probability.
-    fn each_slate(slots: &mut SlotLoop, before: &mut Vec<u32>, p: f64, k: usize, then: &mut dyn FnMut(&[u32], f64)) {
-        if before.len() == k {
-            return then(before, p);
-        }
-        let mut ended = true;
-        for row in 0..12 {
-            before.push(row);
-            let Propensity { probability: own, standard_error } = slots.propensities(before)[before.len() - 1];
-            assert!((0.0..=1.0).contains(&own) && standard_error.is_none_or(|error| (0.0..0.04).contains(&error)));
-            if own > 0.0 {
-                ended = false;
-                each_slate(slots, before, p * own, k, then);
-            }
-            before.pop();
-        }
-        if ended {
-            then(before, p);
+            check_slates(&request, 12, [20, 1_000], &mut |decision, then| shop.with(&request, decision, then));
         }
     }
 
@@ -371,7 +329,7 @@ mod tests {
             let request = Request { k: 9, caps: BTreeMap::from([("kind".into(), most)]), ..Request::default() };
             let slate = |pool: usize| {
                 let policy = request.check(&shop.catalog).unwrap();
-                let mut made = Decision::new(&shop.rows, &request, policy, &shop.user, None, Vec::new);
+                let mut made = Decision::new(&shop.rows, &request, policy, &shop.user, None, &mut Vec::new);
                 made.pool = pool;
                 let (rows, catalog, allowed, sums) = (&shop.rows, &shop.catalog, &shop.allowed, &shop.sums);
                 let (request, vector) = (&request, made.vector(&shop.user));

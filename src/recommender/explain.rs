@@ -4,8 +4,9 @@ use serde::Serialize;
 
 use super::{Known, Recommender};
 use crate::error::Result;
-use crate::explore::{below, decision_rng};
+use crate::explore::{Explore, PolicyChoice, below, decision_rng};
 use crate::features::{Fields, RowEvent};
+use crate::profile::LogLine;
 use crate::rank::Candidate;
 use crate::request::Request;
 use crate::retrieve::{Scorer, Sums};
@@ -20,7 +21,7 @@ const ORDERS: usize = 8;
 pub struct Explanation {
     /// The score, in logits.
     pub score: f64,
-    /// The score with a visitor of whom nothing is known.
+    /// The score with a visitor of whom nothing is known; policies that learn from answers know which items were shown.
     pub bias: f64,
     /// What the context and the time of the request add for a visitor without a history.
     pub context: f64,
@@ -47,6 +48,7 @@ pub struct EventPart {
 struct Explained<'a> {
     recommender: &'a Recommender,
     request: &'a Request,
+    policy: PolicyChoice,
     tz_offset_min: i32,
     row: u32,
     /// The item's place in retrieval, for the ranker: that of the whole history, whatever is left out.
@@ -54,19 +56,23 @@ struct Explained<'a> {
 }
 
 impl Recommender {
-    /// Why an item has its score for the profile, as [`Recommender::rank`] gives it.
+    /// Why an item has the score that [`Recommender::recommend`] gives it for the profile: that of the ranker where one
+    /// takes part, else that of retrieval, which policies that learn from answers have moved. The policy of the request
+    /// knows of the slates of the log before the one with the request's decision and seed.
     ///
     /// What neighbours add is exact where no ranker takes part. All else an event adds is its Shapley value against the
     /// empty history, estimated from a few orders in which events join; the orders are the same in each call. The cost
     /// is that of at most 200 runs of the user tower, and of the ranker.
     ///
     /// # Errors
-    /// `unknown-item`, and those of [`Recommender::rank`].
+    /// `unknown-item`, and those of [`Recommender::recommend`].
     pub fn explain(&self, request: &Request, id: &str) -> Result<Explanation> {
         let row = self.row(id)?;
+        let policy = request.check(&self.bundle.catalog)?;
         let known = self.known(&self.state(request))?;
         let ranker = self.ranker_for(request)?;
-        let mut explained = Explained { recommender: self, request, tz_offset_min: known.tz_offset_min, row, place: 0 };
+        let tz_offset_min = known.tz_offset_min;
+        let mut explained = Explained { recommender: self, request, policy, tz_offset_min, row, place: 0 };
         let user = self.user_for(request, &known.encoded)?;
         // What neighbours add, for each event.
         let mut exact = vec![0.0; known.events.len()];
@@ -137,13 +143,35 @@ fn mean([sum, squares]: [f64; 2]) -> (f64, f64) {
 }
 
 impl Explained<'_> {
+    /// The lines of the log that the slate's policy knew, newest first: events, and the slates before it.
+    fn lines(&self) -> impl Iterator<Item = &LogLine> {
+        let Explore { decision, seed, .. } = &self.request.explore;
+        let is_slate = |line: &&LogLine| match line {
+            LogLine::Impression(shown) => {
+                decision.is_some() && shown.request.explore.decision == *decision && shown.request.explore.seed == *seed
+            }
+            _ => false,
+        };
+        let log = &self.recommender.log;
+        let mut later = log.newest_first().any(|line| is_slate(&line));
+        log.newest_first().filter(move |line| {
+            let is_known = !later || !matches!(line, LogLine::Impression(_));
+            later = later && !is_slate(line);
+            is_known
+        })
+    }
+
     /// The score for a history; without sums over neighbours if no ranker takes part.
     fn score(&self, events: Vec<RowEvent>, context: &Fields, time: Option<i64>) -> Result<f64> {
         let recommender = self.recommender;
         let encoded = recommender.bundle.manifest.encoding.encode_state(&events, context, time, self.tz_offset_min)?;
         let user = recommender.user_for(self.request, &encoded)?;
-        let scorer = Scorer::new(&recommender.bundle.rows, &user.vector);
-        let Some(spec) = recommender.ranker_for(self.request)? else { return Ok(scorer.score(self.row).into()) };
+        let rows = &recommender.bundle.rows;
+        let Some(spec) = recommender.ranker_for(self.request)? else {
+            let decision = recommender.decision(self.request, self.policy, (&events, &mut self.lines()), &user, None);
+            return Ok(Scorer::new(rows, decision.vector(&user.vector)).score(self.row).into());
+        };
+        let scorer = Scorer::new(rows, &user.vector);
         let (row, place) = (self.row, self.place);
         let candidate = Candidate { row, score: scorer.with(&user.sums).score(row), sum: user.sums.find(row), place };
         let known = Known { events, encoded, tz_offset_min: self.tz_offset_min };
@@ -159,9 +187,10 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     use super::*;
-    use crate::explore::Explore;
+    use crate::explore::POLICIES;
     use crate::profile::Event;
     use crate::recommender::testing::{recommender, request, stub};
+    use crate::retrieve::Effort;
 
     fn sum(explanation: &Explanation) -> f64 {
         let Explanation { bias, context, older, events, .. } = explanation;
@@ -225,6 +254,43 @@ mod tests {
             let hidden = &explanation.events[3];
             assert_eq!((hidden.part, hidden.error, hidden.item.as_str()), (0.0, 0.0, "40"));
         }
+    }
+
+    /// Slates of every policy, without a ranker and behind one: what is explained is the score that the slate has.
+    #[test]
+    fn the_parts_sum_to_the_scores_of_slates() {
+        let (mut rng, mut explained, mut learnt) = (decision_rng(3, "slates"), 0, 0);
+        let n = if cfg!(debug_assertions) { 20 } else { 100 };
+        for (policy, rank) in POLICIES.into_iter().flat_map(|policy| [None, Some(false)].map(|rank| (policy, rank))) {
+            let mut recommender = recommender_with(3);
+            for seed in 0..n {
+                let mut draw = |n: u64| below(&mut rng, n);
+                let explore = Explore { policy: policy.into(), epsilon: Some(0.2), seed, ..Explore::default() };
+                let request = Request {
+                    rank,
+                    diversity: draw(2) as f64 / 4.0,
+                    caps: (draw(2) == 1).then(|| ("category".into(), 3)).into_iter().collect(),
+                    effort: [Effort::Accurate, Effort::Fast][draw(2) as usize],
+                    neighbours: [None, Some(false)][draw(2) as usize],
+                    ..request(1 + draw(6) as usize, explore)
+                };
+                let slate = recommender.recommend(&request).unwrap();
+                let Some(LogLine::Impression(shown)) = recommender.log().newest_first().next() else { panic!("a slate") };
+                let item = &slate.items[draw(slate.items.len() as u64) as usize];
+                let explanation = recommender.explain(&shown.request, &item.id).unwrap();
+                let close = |x: f64| (x - f64::from(item.score)).abs() < 1e-4;
+                assert!(close(explanation.score) && close(sum(&explanation)), "{request:?}: {explanation:?} is not {item:?}");
+                explained += 1;
+                let plain = recommender.rank(std::slice::from_ref(&item.id), &request).unwrap();
+                learnt += u64::from((plain[0].score - item.score).abs() > 1e-3);
+                if draw(3) == 0 {
+                    let kind = ["like", "rate", "hide"][draw(3) as usize].into();
+                    recommender.record(Event { item: item.id.clone(), kind, ..Event::default() }).unwrap();
+                }
+            }
+        }
+        // The answers have moved the scores of the two policies that learn.
+        assert!(explained == 10 * n && learnt > n, "{learnt} of {explained}");
     }
 
     #[test]

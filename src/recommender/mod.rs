@@ -19,13 +19,13 @@ use self::decision::{Decision, SlateParts, feedback};
 use self::ranking::Ranking;
 use crate::bundle::{Bundle, FeatureTables, Lift, Neighbours, short_hash};
 use crate::error::{ErrorKind, Result};
-use crate::explore::{ScoresOf, decision_rng};
-use crate::features::EncodedState;
+use crate::explore::{PolicyChoice, ScoresOf, decision_rng};
+use crate::features::{EncodedState, RowEvent};
 use crate::model::ModelRuntime;
 use crate::profile::{Assignment, Event, EventLog, Experiment, Impression, LogLine, Profile};
 use crate::request::{Item, Request, Slate, Timings};
 use crate::retrieve::{Bitmap, Effort, Scorer, Sums, TopK, check_vector, find, merged, search, search_part, similar};
-use crate::slate::Propensity;
+use crate::slate::{Propensity, SlotLoop};
 
 /// Gives the microseconds since some fixed moment. The core itself reads no clock.
 pub type Clock = Box<dyn Fn() -> f64>;
@@ -264,20 +264,10 @@ impl Recommender {
         for (score, row) in ranking.iter().flat_map(Ranking::ranked) {
             scores[row as usize] = score;
         }
-        let scores_of = ranking.as_ref().map(|ranking| |rows: &[u32]| ranking.scores(rows));
-        let parts = SlateParts {
-            rows: &self.bundle.rows,
-            catalog: &self.bundle.catalog,
-            request,
-            decision: request.explore.decision.as_deref().unwrap_or_default(),
-            vector: pending.vector(),
-            ranking: scores_of.as_ref().map(|scores| scores as &ScoresOf),
-            sums: &pending.user.sums,
-            allowed: &pending.allowed,
-            found,
-        };
-        let (propensities, expected) =
-            pending.decision.fill(parts, |slots| (slots.propensities(&rows), slots.expectations(&rows, &scores)));
+        let name = request.explore.decision.as_deref().unwrap_or_default();
+        let (propensities, expected) = self.fill(&pending, name, ranking.as_ref(), found, |slots| {
+            (slots.propensities(&rows), slots.expectations(&rows, &scores))
+        });
         ranking.as_ref().map_or(Ok(()), Ranking::check)?;
         let appraisal = |(slot, (row, propensity)): (usize, (&u32, Propensity))| Appraisal {
             propensity: propensity.probability,
@@ -299,9 +289,9 @@ impl Recommender {
         timings.encode = self.lap(&mut since);
         let user = self.user_for(&request, &known.encoded)?;
         timings.tower = self.lap(&mut since);
-        let answers = || feedback(&self.bundle, &known.events, &self.log, &request.explore);
         let candidates = self.ranker_for(&request)?.map(|ranker| ranker.candidates);
-        let decision = Decision::new(&self.bundle.rows, &request, policy, &user.vector, candidates, answers);
+        let lines = &mut self.log.newest_first();
+        let decision = self.decision(&request, policy, (&known.events, lines), &user, candidates);
         let removed = self.removed(&known.events, &request.exclude);
         let allowed = Bitmap::without(self.bundle.manifest.items, &removed);
         timings.filter = self.lap(&mut since);
@@ -314,8 +304,10 @@ impl Recommender {
     ///
     /// # Errors
     /// `argument` if a row is removed, or if there are fewer rows than slots and more are allowed.
-    pub fn answer(&mut self, pending: PendingSlate, best: Vec<(f32, u32)>) -> Result<Slate> {
-        let PendingSlate { mut request, known, user, decision, allowed, mut timings, mut since, .. } = pending;
+    pub fn answer(&mut self, mut pending: PendingSlate, best: Vec<(f32, u32)>) -> Result<Slate> {
+        let (mut timings, mut since) = (pending.timings, pending.since);
+        let name = pending.request.explore.decision.get_or_insert_with(|| self.decisions.to_string()).clone();
+        let PendingSlate { request, known, user, decision, allowed, .. } = &pending;
         let touched = user.sums.rows();
         let rest = allowed.len() - touched.iter().filter(|row| allowed.contains(**row)).count();
         let least = request.k.min(decision.pool).min(rest);
@@ -324,25 +316,12 @@ impl Recommender {
             return Err(ErrorKind::Argument(format!("expected {least} allowed rows, got others")).at("answer"));
         }
         let lifted = Scorer::lifted(&self.bundle.rows, decision.vector(&user.vector), decision.lift).with(&user.sums);
-        let found = merged(&lifted, &allowed, best, decision.pool, decision.effort);
+        let found = merged(&lifted, allowed, best, decision.pool, decision.effort);
         timings.score = self.lap(&mut since);
-        let ranking = self.ranking_of(&request, &user, &known, &found)?;
+        let ranking = self.ranking_of(request, user, known, &found)?;
         timings.rank = self.lap(&mut since);
-        let name = request.explore.decision.get_or_insert_with(|| self.decisions.to_string()).clone();
-        let scorer = Scorer::new(&self.bundle.rows, decision.vector(&user.vector)).with(&user.sums);
-        let scores_of = ranking.as_ref().map(|ranking| |rows: &[u32]| ranking.scores(rows));
-        let parts = SlateParts {
-            rows: &self.bundle.rows,
-            catalog: &self.bundle.catalog,
-            request: &request,
-            decision: &name,
-            vector: scorer.vector(),
-            ranking: scores_of.as_ref().map(|scores| scores as &ScoresOf),
-            sums: &user.sums,
-            allowed: &allowed,
-            found,
-        };
-        let (rows, propensities) = decision.fill(parts, |slots| {
+        let scorer = Scorer::new(&self.bundle.rows, pending.vector()).with(&user.sums);
+        let (rows, propensities) = self.fill(&pending, &name, ranking.as_ref(), found, |slots| {
             let rows = slots.draw(request.k, &mut decision_rng(request.explore.seed, &name));
             timings.slate = self.lap(&mut since);
             let propensities = slots.propensities(&rows);
@@ -363,15 +342,53 @@ impl Recommender {
             .map(|((row, propensity), score)| Item {
                 propensity: Some(propensity.probability),
                 standard_error: propensity.standard_error,
-                rating: self.rating(&user, *row),
+                rating: self.rating(user, *row),
                 ..self.item(*row, score)
             })
             .collect();
         let policy = request.explore.policy.clone();
         let slate = Slate { id, items, policy, model, timings_us: timings };
+        let shown = Impression::of(&slate, request.clone(), &known.encoded.context);
         self.decisions += 1;
-        self.log.push(LogLine::Impression(Box::new(Impression::of(&slate, request, &known.encoded.context))));
+        self.log.push(LogLine::Impression(Box::new(shown)));
         Ok(slate)
+    }
+
+    /// What the policy of a request believes of a visitor with these events and lines of the log, newest first.
+    fn decision(
+        &self,
+        request: &Request,
+        policy: PolicyChoice,
+        (events, lines): (&[RowEvent], &mut dyn Iterator<Item = &LogLine>),
+        user: &User,
+        candidates: Option<usize>,
+    ) -> Decision {
+        let mut answers = || feedback(&self.bundle, events, lines, &request.explore);
+        Decision::new(&self.bundle.rows, request, policy, &user.vector, candidates, &mut answers)
+    }
+
+    /// Fills the slots of a slate from what the search found.
+    fn fill<T>(
+        &self,
+        pending: &PendingSlate,
+        name: &str,
+        ranking: Option<&Ranking>,
+        found: Vec<(f32, u32)>,
+        then: impl FnOnce(&mut SlotLoop) -> T,
+    ) -> T {
+        let scores_of = ranking.map(|ranking| |rows: &[u32]| ranking.scores(rows));
+        let parts = SlateParts {
+            rows: &self.bundle.rows,
+            catalog: &self.bundle.catalog,
+            request: &pending.request,
+            decision: name,
+            vector: pending.vector(),
+            ranking: scores_of.as_ref().map(|scores| scores as &ScoresOf),
+            sums: &pending.user.sums,
+            allowed: &pending.allowed,
+            found,
+        };
+        pending.decision.fill(parts, then)
     }
 
     /// The vector of a request, if it has one; else the output of the user tower. Neighbours stand beside the tower

@@ -177,12 +177,15 @@ mod tests {
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
+    use std::sync::Arc;
+
     use super::*;
     use crate::bundle::testing::ranked_bundle;
     use crate::explore::{Explore, POLICIES};
     use crate::features::Value;
-    use crate::recommender::testing::{Stub, recommender, request, state, stub};
+    use crate::recommender::testing::{Stub, check_marginals, check_slates, recommender, request, state, stub};
     use crate::retrieve::precedes;
+    use crate::slate::SlotLoop;
 
     const CANDIDATES: usize = 20;
 
@@ -269,7 +272,7 @@ mod tests {
             let with = recommender(&runtime).recommend(&plain).unwrap();
             assert!(runtime.batches.borrow().is_empty());
             let mut bare = ranked_bundle();
-            std::sync::Arc::make_mut(&mut bare.manifest).ranker = None;
+            Arc::make_mut(&mut bare.manifest).ranker = None;
             let events = recommender(&runtime).profile().events().to_vec();
             let mut recommender = Recommender::new(bare, Box::new(|| 0.0));
             recommender.set_runtime(Box::new(runtime.clone()));
@@ -320,33 +323,50 @@ mod tests {
         assert!(outsiders > 20, "{outsiders}");
     }
 
-    /// The first slot of slates of 56 items that 20 candidates are ranked for: a chi-square test of 4,000 draws for
-    /// each policy whose propensities are exact, with a family-wise error of .001.
+    /// A recommender whose ranker looks at so many of the first `n` items that were not seen, and a request for two
+    /// slots by each policy.
+    fn small(n: u32, candidates: usize, epsilon: f64) -> (Recommender, Vec<Request>) {
+        let mut recommender = recommender(&stub());
+        Arc::make_mut(&mut recommender.bundle.manifest).ranker.as_mut().unwrap().candidates = candidates;
+        let seen = [2, 7, 20, 39];
+        let exclude: Vec<String> =
+            (0..60).filter(|row| !seen.contains(row)).skip(n as usize).map(|row| (row + 1).to_string()).collect();
+        let requests = POLICIES.into_iter().map(|policy| {
+            let explore = Explore { policy: policy.into(), epsilon: Some(epsilon), temperature: 0.8, ..Explore::default() };
+            Request { exclude: exclude.clone(), ..request(2, explore) }
+        });
+        (recommender, requests.collect())
+    }
+
+    /// Calls back with the slot loop of a request, whose rows are ranked by the graph.
+    fn with_slots(recommender: &Recommender, request: &Request, decision: &str, then: &mut dyn FnMut(&mut SlotLoop)) {
+        let pending = recommender.ask(request.clone()).unwrap();
+        let scorer = Scorer::new(&recommender.bundle.rows, pending.vector()).with(&pending.user.sums);
+        let found = search(&scorer, &pending.allowed, pending.k(), pending.effort());
+        let ranking = recommender.ranking_of(request, &pending.user, &pending.known, &found).unwrap();
+        assert!(ranking.is_some());
+        recommender.fill(&pending, decision, ranking.as_ref(), found, then);
+    }
+
+    /// Twelve items, of which six are candidates: every slate of two slots.
     #[test]
-    fn draws_fit_the_propensities() {
-        for policy in POLICIES.into_iter().filter(|policy| *policy != "thompson") {
-            let explore = Explore { policy: policy.into(), epsilon: Some(0.5), temperature: 0.8, ..Explore::default() };
-            let mut recommender = recommender(&stub());
-            let request = request(1, explore);
-            let all: Vec<String> = (1..=60).map(|id| id.to_string()).collect();
-            let propensity = |id: &String| recommender.appraise(&request, std::slice::from_ref(id)).unwrap()[0].propensity;
-            let expected: Vec<f64> = all.iter().map(propensity).collect();
-            assert!((expected.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{policy}");
-            let (draws, mut counts) = (4000, vec![0.0; 60]);
-            for seed in 0..draws {
-                let explore = Explore { seed, ..request.explore.clone() };
-                let slate = recommender.recommend(&Request { explore, ..request.clone() }).unwrap();
-                recommender.take_back();
-                counts[recommender.row(&slate.items[0].id).unwrap() as usize] += 1.0;
-            }
-            let terms = counts.iter().zip(&expected).filter(|(_, p)| **p > 0.0).map(|(n, p)| {
-                let expected = p * draws as f64;
-                (n - expected) * (n - expected) / expected
-            });
-            // 55 degrees of freedom; z of .001 / 4 by Wilson and Hilferty.
-            let (chi, part) = (terms.sum::<f64>(), 2.0 / (9.0 * 55.0));
-            let cube = 1.0 - part + 3.48 * libm::sqrt(part);
-            assert!(chi < 55.0 * cube * cube * cube, "{policy}: chi-square {chi}");
+    fn slates_fit_the_propensities() {
+        let (recommender, requests) = small(12, 6, 0.3);
+        for request in requests {
+            let with =
+                &mut |decision: &str, then: &mut dyn FnMut(&mut SlotLoop)| with_slots(&recommender, &request, decision, then);
+            check_slates(&request, 60, [10, 1_000], with);
+        }
+    }
+
+    /// Fifty items, of which twenty are candidates: both slots.
+    #[test]
+    fn marginals_fit_the_propensities() {
+        let (recommender, requests) = small(50, CANDIDATES, 0.5);
+        for request in requests {
+            let with =
+                &mut |decision: &str, then: &mut dyn FnMut(&mut SlotLoop)| with_slots(&recommender, &request, decision, then);
+            check_marginals(&request, 60, [2, 1_000], with);
         }
     }
 

@@ -1,16 +1,18 @@
 //! A recommender with known functions in place of graphs, for tests.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::{Recommender, VisitorState};
 use crate::bundle::testing::ranked_bundle;
 use crate::error::{ErrorKind, Result};
-use crate::explore::Explore;
+use crate::explore::{Explore, decision_rng};
 use crate::features::{Fields, Value};
 use crate::model::{Graph, ModelRuntime, Tensor, TensorData};
 use crate::profile::Event;
 use crate::request::Request;
+use crate::slate::{Propensity, SlotLoop};
 
 const HOUR: i64 = 3_600_000;
 
@@ -78,4 +80,82 @@ pub fn request(k: usize, explore: Explore) -> Request {
 pub fn state<'a>(recommender: &'a Recommender, request: &'a Request) -> VisitorState<'a> {
     let Request { context, time, tz_offset_min, .. } = request;
     VisitorState { history: recommender.profile().events(), context, time: *time, tz_offset_min: *tz_offset_min }
+}
+
+/// Calls back with the slot loop of a decision.
+pub type Loops<'a> = dyn FnMut(&str, &mut dyn FnMut(&mut SlotLoop)) + 'a;
+
+/// Compares the frequencies of whole slates of `n` rows with the products of their propensities, over some decisions
+/// with some draws each.
+pub fn check_slates(request: &Request, n: u32, [decisions, draws]: [u64; 2], with: &mut Loops) {
+    let mut cells: BTreeMap<Vec<u32>, (f64, f64)> = BTreeMap::new();
+    for decision in (0..decisions).map(|decision| decision.to_string()) {
+        with(&decision, &mut |slots| {
+            for draw in 0..draws {
+                let slate = slots.draw(request.k, &mut decision_rng(draw, &decision));
+                cells.entry(slate).or_default().0 += 1.0;
+            }
+            let mut sum = 0.0;
+            each_slate(slots, &mut Vec::new(), (n, request.k), 1.0, &mut |slate, p| {
+                sum += p;
+                cells.entry(slate.to_vec()).or_default().1 += p * draws as f64;
+            });
+            assert!((sum - 1.0).abs() < 1e-9, "{} sums to {sum}", request.explore.policy);
+        });
+    }
+    chi_square(&request.explore.policy, cells.into_values());
+}
+
+/// The same for the marginal of each slot: Σ over the slates, of n rows, that have a row there.
+pub fn check_marginals(request: &Request, n: u32, [decisions, draws]: [u64; 2], with: &mut Loops) {
+    let mut cells = vec![(0.0, 0.0); request.k * n as usize];
+    for decision in (0..decisions).map(|decision| decision.to_string()) {
+        with(&decision, &mut |slots| {
+            for draw in 0..draws {
+                let slate = slots.draw(request.k, &mut decision_rng(draw, &decision)).into_iter().enumerate();
+                slate.for_each(|(slot, row)| cells[slot * n as usize + row as usize].0 += 1.0);
+            }
+            each_slate(slots, &mut Vec::new(), (n, request.k), draws as f64, &mut |slate, expected| {
+                slate.iter().enumerate().for_each(|(slot, row)| cells[slot * n as usize + *row as usize].1 += expected);
+            });
+        });
+    }
+    cells.chunks(n as usize).for_each(|slot| chi_square(&request.explore.policy, slot.iter().copied()));
+}
+
+/// A chi-square test of counts against what was expected, with an error of .001 / 10.
+fn chi_square(name: &str, cells: impl Iterator<Item = (f64, f64)>) {
+    // Cells with few expected draws are pooled into one.
+    let (rare, common): (Vec<_>, Vec<_>) = cells.partition(|(_, expected)| *expected < 5.0);
+    let rare = rare.iter().fold((0.0, 0.0), |sum, cell| (sum.0 + cell.0, sum.1 + cell.1));
+    assert!(rare.0 == 0.0 || rare.1 > 0.0, "{name}: what has no chance was drawn");
+    let cells: Vec<(f64, f64)> = common.into_iter().chain([rare].into_iter().filter(|cell| cell.1 > 0.0)).collect();
+    let chi: f64 = cells.iter().map(|(got, expected)| (got - expected) * (got - expected) / expected).sum();
+    let freedom = (cells.len() - 1) as f64;
+    assert!(freedom > 40.0, "{name}: {freedom} degrees of freedom");
+    // Wilson and Hilferty, The distribution of chi-square, 1931, with the z of .001 / 10.
+    let part = 2.0 / (9.0 * freedom);
+    let cube = 1.0 - part + 3.72 * libm::sqrt(part);
+    assert!(chi < freedom * cube * cube * cube, "{name}: chi-square {chi} of {freedom}");
+}
+
+/// Calls `then` with every possible slate of k of n rows that begins with `before`, and with its probability.
+fn each_slate(slots: &mut SlotLoop, before: &mut Vec<u32>, (n, k): (u32, usize), p: f64, then: &mut dyn FnMut(&[u32], f64)) {
+    if before.len() == k {
+        return then(before, p);
+    }
+    let mut ended = true;
+    for row in 0..n {
+        before.push(row);
+        let Propensity { probability: own, standard_error } = slots.propensities(before)[before.len() - 1];
+        assert!((0.0..=1.0).contains(&own) && standard_error.is_none_or(|error| (0.0..0.05).contains(&error)));
+        if own > 0.0 {
+            ended = false;
+            each_slate(slots, before, (n, k), p * own, then);
+        }
+        before.pop();
+    }
+    if ended {
+        then(before, p);
+    }
 }
