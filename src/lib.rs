@@ -172,7 +172,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use explore::Explore;
 pub use features::EncodedState;
 pub use recommender::{Appraisal, Clock, EventPart, Explanation, FeatureValues, Recommender, User, VisitorState};
-pub use request::{Item, MAX_SLOTS, Request, Slate, Timings};
+pub use request::{Item, MAX_SLOTS, Request, Slate, Stages, Timings};
 
 // The unit tests run in a browser too.
 #[cfg(all(test, target_arch = "wasm32"))]

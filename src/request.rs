@@ -39,6 +39,9 @@ pub struct Request {
     /// ranker in the bundle this changes nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rank: Option<bool>,
+    /// Whether the slate says how many items each stage left, and which of the best are not in it: [`Slate::stages`].
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub explain: bool,
     /// Ids of items that must not be shown.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<String>,
@@ -57,8 +60,22 @@ pub struct Request {
 impl Default for Request {
     fn default() -> Self {
         let (context, exclude, diversity, caps, explore, effort) = Default::default();
-        let (time, tz_offset_min, vector, neighbours, rank) = Default::default();
-        Request { k: 10, context, time, tz_offset_min, vector, neighbours, rank, exclude, diversity, caps, explore, effort }
+        let (time, tz_offset_min, vector, neighbours, rank, explain) = Default::default();
+        Request {
+            k: 10,
+            context,
+            time,
+            tz_offset_min,
+            vector,
+            neighbours,
+            rank,
+            explain,
+            exclude,
+            diversity,
+            caps,
+            explore,
+            effort,
+        }
     }
 }
 
@@ -115,6 +132,25 @@ pub struct Slate {
     pub model: String,
     /// Microseconds of each stage.
     pub timings_us: Timings,
+    /// What each stage left, if the request says `explain`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stages: Option<Stages>,
+}
+
+/// How many items each stage of a slate left.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Stages {
+    /// Items of the catalog.
+    pub items: usize,
+    /// Those that may be shown: neither seen nor hidden nor excluded.
+    pub allowed: usize,
+    /// The best of these, from which the policy chooses; a ranker has scored them if one takes part.
+    pub candidates: usize,
+    /// Ids of the candidates that would fill the slots by score alone and that caps or diversity keep out, best first.
+    pub constraints: Vec<String>,
+    /// The same of those that caps and diversity allow: the policy shows others, because it draws, has learnt from
+    /// answers or boosts rare items.
+    pub exploration: Vec<String>,
 }
 
 /// A recommended item.
@@ -137,6 +173,10 @@ pub struct Item {
     /// Standard error of the propensity, if samples estimated it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub standard_error: Option<f64>,
+    /// Ids of at most two items of the history, by what they add to the score as neighbours, the greatest first: exact,
+    /// so none if a ranker took part. Only in slates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reasons: Option<Vec<String>>,
     /// Values of the columns of the catalog, without missing ones.
     pub fields: Fields,
 }

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::LogLine;
+use super::{EventLog, Impression, LogLine};
 use crate::bundle::RatingRange;
 use crate::features::{History, RowEvent};
+
+/// Whether a slate of the log counts. It is asked from the newest on.
+pub type KnownSlates<'a> = &'a mut dyn FnMut(&Impression) -> bool;
 
 /// The answers in a visitor's events, oldest first: the catalog row, or `None` for an item outside the catalog, and the
 /// reward.
@@ -27,15 +30,15 @@ pub fn answers(events: &[RowEvent], types: &History, ratings: Option<RatingRange
 }
 
 /// The last `most` items that were shown and that no later event names, oldest first, each once. With each comes the
-/// number of slates shown after it. `lines` are those of the log, newest first.
-pub fn ignored<'a>(lines: &mut dyn Iterator<Item = &'a LogLine>, most: usize) -> Vec<(&'a str, usize)> {
+/// number of slates shown after it. Only slates that `knows` takes count.
+pub fn ignored<'a>(log: &'a EventLog, knows: KnownSlates, most: usize) -> Vec<(&'a str, usize)> {
     let mut named = BTreeSet::new();
     let mut ignored = Vec::new();
     let mut slates = 0;
-    for line in lines {
+    for line in log.newest_first() {
         match line {
             LogLine::Event(event) => _ = named.insert(event.item.as_str()),
-            LogLine::Impression(impression) => {
+            LogLine::Impression(impression) if knows(impression) => {
                 let fresh = impression.slots.iter().rev().filter(|slot| named.insert(&slot.item));
                 ignored.extend(fresh.map(|slot| (slot.item.as_str(), slates)));
                 slates += 1;
@@ -43,7 +46,7 @@ pub fn ignored<'a>(lines: &mut dyn Iterator<Item = &'a LogLine>, most: usize) ->
                     break;
                 }
             }
-            LogLine::Assignment(_) => {}
+            LogLine::Impression(_) | LogLine::Assignment(_) => {}
         }
     }
     ignored.truncate(most);
@@ -55,7 +58,7 @@ pub fn ignored<'a>(lines: &mut dyn Iterator<Item = &'a LogLine>, most: usize) ->
 mod tests {
     use super::*;
     use crate::features::EventType;
-    use crate::profile::{Assignment, Event, EventLog, Impression, Slot};
+    use crate::profile::{Assignment, Event, Slot};
 
     #[test]
     fn items_without_an_answer_are_found() {
@@ -69,11 +72,11 @@ mod tests {
         log.push(event("a"));
         shown(&mut log, &["a", "c", "d"]);
         log.push(event("c"));
-        assert_eq!(ignored(&mut log.newest_first(), 9), [("b", 1), ("a", 0), ("d", 0)]);
-        assert_eq!(ignored(&mut log.newest_first(), 2), [("a", 0), ("d", 0)]);
+        assert_eq!(ignored(&log, &mut |_| true, 9), [("b", 1), ("a", 0), ("d", 0)]);
+        assert_eq!(ignored(&log, &mut |_| true, 2), [("a", 0), ("d", 0)]);
         log.push(LogLine::Assignment(Assignment { arm: "d".into(), ..Assignment::default() }));
         shown(&mut log, &["b"]);
-        assert_eq!(ignored(&mut log.newest_first(), 9), [("a", 1), ("d", 1), ("b", 0)]);
+        assert_eq!(ignored(&log, &mut |_| true, 9), [("a", 1), ("d", 1), ("b", 0)]);
     }
 
     #[test]

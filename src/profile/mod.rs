@@ -8,6 +8,6 @@ mod store;
 
 pub use event::Event;
 pub use experiment::{Assignment, Experiment};
-pub use feedback::{answers, ignored};
+pub use feedback::{KnownSlates, answers, ignored};
 pub use log::{EventLog, Impression, LogLine, Slot};
 pub use store::Profile;

@@ -5,7 +5,7 @@ use crate::explore::{
     Base, Candidates, Explore, Feedback, Greedy, Policy, PolicyChoice, PolicyKind, Posterior, ScoresOf, Softmax, Thompson, stream,
 };
 use crate::features::RowEvent;
-use crate::profile::{LogLine, answers, ignored};
+use crate::profile::{EventLog, KnownSlates, answers, ignored};
 use crate::request::Request;
 use crate::retrieve::{Bitmap, Effort, Scorer, Sums, TopK, search};
 use crate::slate::{Caps, Constraint, Diversity, SlotLoop};
@@ -90,6 +90,12 @@ impl Decision {
         self.posterior.as_ref().filter(|_| !self.is_ranked).map_or(user, |posterior| posterior.mean())
     }
 
+    /// The same candidates, filled by score and constraints alone.
+    pub fn greedy(&self) -> Decision {
+        let Decision { pool, effort, lift, is_ranked, .. } = *self;
+        Decision { kind: PolicyKind::Greedy, epsilon: 0.0, posterior: None, pool, effort, lift, is_ranked }
+    }
+
     /// The found rows with the scores that the policy compares, best first: the lift is taken off, and what the policy
     /// itself adds is put on.
     fn scored(&self, rows: &Rows, explore: &Explore, found: Vec<(f32, u32)>) -> Vec<(f32, u32)> {
@@ -111,8 +117,8 @@ impl Decision {
         best.into_ranked()
     }
 
-    /// Sets up the slot loop and calls `then` with it.
-    pub fn fill<T>(&self, parts: SlateParts, then: impl FnOnce(&mut SlotLoop) -> T) -> T {
+    /// Sets up the slot loop and calls `then` with it, once.
+    pub fn fill(&self, parts: SlateParts, then: &mut dyn FnMut(&mut SlotLoop)) {
         let SlateParts { rows, catalog, request, decision, vector, ranking, sums, allowed, found } = parts;
         let explore = &request.explore;
         let scored = |found: Vec<(f32, u32)>| match ranking {
@@ -151,11 +157,11 @@ impl Decision {
 }
 
 /// The visitor's answers, oldest first; before them come the items that were shown and got none. `events` are the kept
-/// ones, `lines` those of the log, newest first.
+/// ones; of the log those slates count that `knows` takes.
 pub(super) fn feedback(
     bundle: &Bundle,
     events: &[RowEvent],
-    lines: &mut dyn Iterator<Item = &LogLine>,
+    (log, knows): (&EventLog, KnownSlates),
     explore: &Explore,
 ) -> Vec<Feedback> {
     let fade = |age: usize| libm::exp(-core::f64::consts::LN_2 * age as f64 / explore.half_life).max(1e-9);
@@ -164,7 +170,7 @@ pub(super) fn feedback(
     let said = &said[said.len().saturating_sub(Posterior::MOST)..];
     let n = said.len();
     let room = if explore.ignored > 0.0 { MOST_IGNORED.min(Posterior::MOST - n) } else { 0 };
-    let shown = ignored(lines, room).into_iter().map(|(item, slates)| (bundle.catalog.row(item), -explore.ignored, slates));
+    let shown = ignored(log, knows, room).into_iter().map(|(item, slates)| (bundle.catalog.row(item), -explore.ignored, slates));
     let said = said.iter().enumerate().map(|(i, (row, reward))| (*row, *reward, n - 1 - i));
     shown.chain(said).filter_map(|(row, reward, age)| Some(Feedback { row: row?, reward, weight: fade(age) })).collect()
 }
@@ -213,7 +219,7 @@ mod tests {
         }
 
         /// Behind a ranker that looks at six candidates if the request says so.
-        fn with<T>(&self, request: &Request, decision: &str, then: impl FnOnce(&mut SlotLoop) -> T) -> T {
+        fn with<T>(&self, request: &Request, decision: &str, mut then: impl FnMut(&mut SlotLoop) -> T) -> T {
             let policy = request.check(&self.catalog).unwrap();
             let is_ranked = request.rank.is_some();
             let made =
@@ -222,7 +228,9 @@ mod tests {
             let (rows, catalog, allowed, vector) = (&self.rows, &self.catalog, &self.allowed, made.vector(&self.user));
             let sums = &self.sums;
             let found = search(&Scorer::lifted(rows, vector, made.lift).with(sums), allowed, made.pool, made.effort);
-            made.fill(SlateParts { rows, catalog, request, decision, vector, ranking, sums, allowed, found }, then)
+            let (parts, mut got) = (SlateParts { rows, catalog, request, decision, vector, ranking, sums, allowed, found }, None);
+            made.fill(parts, &mut |slots| got = Some(then(slots)));
+            got.unwrap()
         }
     }
 
@@ -336,7 +344,9 @@ mod tests {
                 let found = search(&Scorer::new(rows, vector).with(sums), allowed, pool, made.effort);
                 let ranking = None;
                 let parts = SlateParts { rows, catalog, request, decision: "d", vector, ranking, sums, allowed, found };
-                made.fill(parts, |slots| slots.draw(9, &mut decision_rng(0, "")))
+                let mut slate = Vec::new();
+                made.fill(parts, &mut |slots| slate = slots.draw(9, &mut decision_rng(0, "")));
+                slate
             };
             let all = slate(12);
             assert!(all.len() > 1 && [1, 2, 3].into_iter().all(|pool| slate(pool) == all), "{all:?}");

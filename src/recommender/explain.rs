@@ -2,25 +2,33 @@
 
 use serde::Serialize;
 
-use super::{Known, Recommender};
+use super::{Known, Recommender, User};
+use crate::bundle::RankerSpec;
 use crate::error::Result;
-use crate::explore::{Explore, PolicyChoice, below, decision_rng};
+use crate::explore::{PolicyChoice, below, decision_rng};
 use crate::features::{Fields, RowEvent};
-use crate::profile::LogLine;
+use crate::profile::{Impression, LogLine};
 use crate::rank::Candidate;
 use crate::request::Request;
-use crate::retrieve::{Scorer, Sums};
+use crate::retrieve::{Bitmap, Scorer, Sums, TopK, precedes, search};
 
 /// How many events have a part of their own, the last ones. Those before them share one.
 const EACH: usize = 24;
 /// How many orders of the events are looked at: half of them drawn, each then the other way round.
 const ORDERS: usize = 8;
+/// For how many events the place without them is told, those that add or take the most.
+const PLACES: usize = 3;
+/// How many items of the history are named beside an item of a slate.
+const REASONS: usize = 2;
 
 /// Why an item has its score. `bias`, `context`, `older` and the parts of the events sum to `score`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Explanation {
     /// The score, in logits.
     pub score: f64,
+    /// The item's place among those that may be shown, 1 for the best: by the ranker's scores for its candidates, which
+    /// come first, else by those of retrieval. Constraints and exploration take no part.
+    pub place: usize,
     /// The score with a visitor of whom nothing is known; policies that learn from answers know which items were shown.
     pub bias: f64,
     /// What the context and the time of the request add for a visitor without a history.
@@ -42,6 +50,10 @@ pub struct EventPart {
     pub part: f64,
     /// Standard error of `part`: that of the orders that were drawn.
     pub error: f64,
+    /// The item's place if this event had not happened, among the same items; only for the three events with the
+    /// greatest parts of either sign.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place_without: Option<usize>,
 }
 
 /// What is explained: a score as a function of the history.
@@ -49,10 +61,13 @@ struct Explained<'a> {
     recommender: &'a Recommender,
     request: &'a Request,
     policy: PolicyChoice,
+    ranker: Option<&'a RankerSpec>,
     tz_offset_min: i32,
     row: u32,
     /// The item's place in retrieval, for the ranker: that of the whole history, whatever is left out.
     place: usize,
+    /// Whether the log has the slate that the request made.
+    is_logged: bool,
 }
 
 impl Recommender {
@@ -62,7 +77,7 @@ impl Recommender {
     ///
     /// What neighbours add is exact where no ranker takes part. All else an event adds is its Shapley value against the
     /// empty history, estimated from a few orders in which events join; the orders are the same in each call. The cost
-    /// is that of at most 200 runs of the user tower, and of the ranker.
+    /// is that of at most 200 runs of the user tower, and of the ranker, and of four orders of all items.
     ///
     /// # Errors
     /// `unknown-item`, and those of [`Recommender::recommend`].
@@ -72,7 +87,12 @@ impl Recommender {
         let known = self.known(&self.state(request))?;
         let ranker = self.ranker_for(request)?;
         let tz_offset_min = known.tz_offset_min;
-        let mut explained = Explained { recommender: self, request, policy, tz_offset_min, row, place: 0 };
+        let (place, is_logged) = (0, false);
+        let mut explained = Explained { recommender: self, request, policy, ranker, tz_offset_min, row, place, is_logged };
+        explained.is_logged = self.log.lines().any(|line| match line {
+            LogLine::Impression(shown) => explained.is_made(shown),
+            _ => false,
+        });
         let user = self.user_for(request, &known.encoded)?;
         // What neighbours add, for each event.
         let mut exact = vec![0.0; known.events.len()];
@@ -84,8 +104,8 @@ impl Recommender {
         {
             let history = &self.bundle.manifest.encoding.history;
             let kept = history.kept(&known.events, history.cap);
-            for (place, part) in kept.into_iter().zip(Sums::parts(neighbours, weights, &known.encoded.history, row)) {
-                exact[place] = f64::from(part);
+            for (age, part) in Sums::parts(neighbours, weights, &known.encoded.history, &[row]).into_iter().flatten() {
+                exact[kept[age]] = f64::from(part);
             }
         }
         let (older, events) = known.events.split_at(known.events.len().saturating_sub(EACH));
@@ -123,15 +143,51 @@ impl Recommender {
         let event = |(at, (part, error)): (usize, &(f64, f64))| {
             let event = &self.profile.events()[split + at];
             let (id, item) = (event.id.clone().unwrap_or_default(), event.item.clone());
-            EventPart { event: id, item, part: part + exact[split + at], error: *error }
+            EventPart { event: id, item, part: part + exact[split + at], error: *error, place_without: None }
         };
+        let mut events: Vec<EventPart> = parts[1..].iter().enumerate().map(event).collect();
+        let allowed = self.allowed(&known.events, &request.exclude);
+        let mut greatest = TopK::new(PLACES);
+        let moving = events.iter().zip(0..).filter(|(event, _)| event.part != 0.0);
+        moving.for_each(|(event, at)| greatest.offer(event.part.abs() as f32, at));
+        for (_, at) in greatest.into_ranked() {
+            let mut rest = known.events.clone();
+            rest.remove(split + at as usize);
+            events[at as usize].place_without = Some(explained.place_for(rest, &allowed)?);
+        }
         Ok(Explanation {
+            place: explained.place_for(known.events, &allowed)?,
             score: all + exact.iter().sum::<f64>(),
             bias,
             context: base - bias,
             older: parts[0].0 + exact[..split].iter().sum::<f64>(),
-            events: parts[1..].iter().enumerate().map(event).collect(),
+            events,
         })
+    }
+}
+
+impl Recommender {
+    /// For each row the items of the history that its sum over neighbours owes most to, best first.
+    pub(super) fn reasons(&self, known: &Known, user: &User, rows: &[u32]) -> Vec<Vec<String>> {
+        let (Some(neighbours), Some(weights), false) =
+            (&self.bundle.neighbours, &self.bundle.manifest.neighbours, user.sums.rows().is_empty())
+        else {
+            return vec![Vec::new(); rows.len()];
+        };
+        let events = self.profile.events();
+        let kept = self.bundle.manifest.encoding.history.kept(&known.events, weights.events);
+        let named = |parts: Vec<(usize, f32)>| {
+            let mut best = TopK::new(parts.len());
+            parts.iter().filter(|(_, part)| *part > 0.0).for_each(|(age, part)| best.offer(*part, *age as u32));
+            let mut items: Vec<String> = Vec::new();
+            for item in best.into_ranked().into_iter().map(|(_, age)| &events[kept[age as usize]].item) {
+                if items.len() < REASONS && !items.contains(item) {
+                    items.push(item.clone());
+                }
+            }
+            items
+        };
+        Sums::parts(neighbours, weights, &known.encoded.history, rows).into_iter().map(named).collect()
     }
 }
 
@@ -143,41 +199,59 @@ fn mean([sum, squares]: [f64; 2]) -> (f64, f64) {
 }
 
 impl Explained<'_> {
-    /// The lines of the log that the slate's policy knew, newest first: events, and the slates before it.
-    fn lines(&self) -> impl Iterator<Item = &LogLine> {
-        let Explore { decision, seed, .. } = &self.request.explore;
-        let is_slate = |line: &&LogLine| match line {
-            LogLine::Impression(shown) => {
-                decision.is_some() && shown.request.explore.decision == *decision && shown.request.explore.seed == *seed
-            }
-            _ => false,
-        };
-        let log = &self.recommender.log;
-        let mut later = log.newest_first().any(|line| is_slate(&line));
-        log.newest_first().filter(move |line| {
-            let is_known = !later || !matches!(line, LogLine::Impression(_));
-            later = later && !is_slate(line);
-            is_known
-        })
+    /// Whether a slate of the log is the one that the request made.
+    fn is_made(&self, shown: &Impression) -> bool {
+        let [own, other] = [self.request, &shown.request].map(|request| &request.explore);
+        own.decision.is_some() && own.decision == other.decision && own.seed == other.seed
+    }
+
+    /// A visitor with this history. Where no ranker takes part, answers have moved the vector.
+    fn visitor(&self, events: Vec<RowEvent>, context: &Fields, time: Option<i64>) -> Result<(Known, User)> {
+        let (recommender, tz_offset_min) = (self.recommender, self.tz_offset_min);
+        let encoded = recommender.bundle.manifest.encoding.encode_state(&events, context, time, tz_offset_min)?;
+        let mut user = recommender.user_for(self.request, &encoded)?;
+        if self.ranker.is_none() {
+            // The policy knew the slates before its own, if that is in the log.
+            let mut later = self.is_logged;
+            let knows = &mut |shown: &Impression| {
+                let is_known = !later;
+                later = later && !self.is_made(shown);
+                is_known
+            };
+            let decision = recommender.decision(self.request, self.policy, (&events, knows), &user, None);
+            user.vector = decision.vector(&user.vector).to_vec();
+        }
+        Ok((Known { events, encoded, tz_offset_min }, user))
     }
 
     /// The score for a history; without sums over neighbours if no ranker takes part.
     fn score(&self, events: Vec<RowEvent>, context: &Fields, time: Option<i64>) -> Result<f64> {
         let recommender = self.recommender;
-        let encoded = recommender.bundle.manifest.encoding.encode_state(&events, context, time, self.tz_offset_min)?;
-        let user = recommender.user_for(self.request, &encoded)?;
-        let rows = &recommender.bundle.rows;
-        let Some(spec) = recommender.ranker_for(self.request)? else {
-            let decision = recommender.decision(self.request, self.policy, (&events, &mut self.lines()), &user, None);
-            return Ok(Scorer::new(rows, decision.vector(&user.vector)).score(self.row).into());
-        };
-        let scorer = Scorer::new(rows, &user.vector);
+        let (known, user) = self.visitor(events, context, time)?;
+        let scorer = Scorer::new(&recommender.bundle.rows, &user.vector);
+        let Some(spec) = self.ranker else { return Ok(scorer.score(self.row).into()) };
         let (row, place) = (self.row, self.place);
         let candidate = Candidate { row, score: scorer.with(&user.sums).score(row), sum: user.sums.find(row), place };
-        let known = Known { events, encoded, tz_offset_min: self.tz_offset_min };
         let reader = recommender.reader(spec, &known.visitor(context, time));
         let scores = recommender.run_ranker(spec, &reader, &user, &[candidate])?;
         Ok(scores.first().copied().unwrap_or_default().into())
+    }
+
+    /// The item's place for a history among the items of `allowed`.
+    fn place_for(&self, events: Vec<RowEvent>, allowed: &Bitmap) -> Result<usize> {
+        let (recommender, Request { context, time, effort, .. }) = (self.recommender, self.request);
+        let (known, user) = self.visitor(events, context, *time)?;
+        let scorer = Scorer::new(&recommender.bundle.rows, &user.vector).with(&user.sums);
+        let is_own = |(_, row): &&(f32, u32)| *row == self.row;
+        let found = self.ranker.map_or_else(Vec::new, |spec| search(&scorer, allowed, spec.candidates, *effort));
+        let scores = match self.ranker {
+            Some(spec) if found.iter().any(|found| is_own(&found)) => {
+                recommender.ranking(spec, &user, &known.visitor(context, *time), &found)?.ranked()
+            }
+            _ => allowed.iter().map(|row| (scorer.score(row), row)).collect(),
+        };
+        let own = scores.iter().find(is_own).copied().unwrap_or_else(|| (scorer.score(self.row), self.row));
+        Ok(1 + scores.into_iter().filter(|other| precedes(*other, own).is_lt()).count())
     }
 }
 
@@ -187,7 +261,7 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     use super::*;
-    use crate::explore::POLICIES;
+    use crate::explore::{Explore, POLICIES};
     use crate::profile::Event;
     use crate::recommender::testing::{recommender, request, stub};
     use crate::retrieve::Effort;
@@ -291,6 +365,126 @@ mod tests {
         }
         // The answers have moved the scores of the two policies that learn.
         assert!(explained == 10 * n && learnt > n, "{learnt} of {explained}");
+    }
+
+    /// The places of the whole history are those of a slate of all items; those without an event are the places that
+    /// the item has once the event is removed and its item still not shown.
+    #[test]
+    fn places_are_those_of_a_slate() {
+        for rank in [None, Some(false)] {
+            let mut recommender = recommender_with(12);
+            let request = Request { rank, ..request(60, Explore::default()) };
+            let place = |recommender: &mut Recommender, request: &Request, id: &str| {
+                let slate = recommender.recommend(request).unwrap();
+                recommender.take_back();
+                slate.items.iter().position(|item| item.id == id).map(|place| place + 1)
+            };
+            let slate = recommender.recommend(&request).unwrap();
+            let gone: Vec<String> = recommender.profile().events().iter().map(|event| event.item.clone()).collect();
+            let moved = ["1", "5", "33", "59"].map(|id| {
+                let explanation = recommender.explain(&request, id).unwrap();
+                if explanation.place <= 20 || rank.is_some() {
+                    assert_eq!(slate.items[explanation.place - 1].id, id);
+                } else {
+                    // Those that are no candidates stand behind these as retrieval orders them.
+                    let plain = Request { rank: Some(false), ..request.clone() };
+                    assert_eq!(place(&mut recommender, &plain, id), Some(explanation.place));
+                }
+                let told: Vec<&EventPart> = explanation.events.iter().filter(|event| event.place_without.is_some()).collect();
+                let least = told.iter().map(|event| event.part.abs()).fold(f64::INFINITY, f64::min);
+                let others = explanation.events.iter().filter(|event| event.place_without.is_none());
+                assert!(told.len() == PLACES && others.into_iter().all(|event| event.part.abs() <= least));
+                let mut moved = false;
+                for event in told {
+                    let mut bare = self::recommender(&stub());
+                    let mut events = recommender.profile().events().to_vec();
+                    events.retain(|other| other.id.as_deref() != Some(&event.event));
+                    bare.import_profile(events).unwrap();
+                    let request = Request { exclude: gone.clone(), ..request.clone() };
+                    let without = event.place_without.unwrap();
+                    assert!(rank.is_none() && without > 20 || place(&mut bare, &request, id) == Some(without));
+                    moved |= without != explanation.place;
+                }
+                moved
+            });
+            assert!(moved.contains(&true));
+        }
+    }
+
+    /// The reasons of an item are the items of the history with the greatest parts, where neighbours alone have any.
+    #[test]
+    fn reasons_are_the_greatest_parts_of_neighbours() {
+        let mut recommender = recommender_with(12);
+        // An item with two events is named once.
+        for kind in ["like", "rate"] {
+            recommender.record(Event { item: "41".into(), kind: kind.into(), ..Event::default() }).unwrap();
+        }
+        let plain = Request { rank: Some(false), ..request(60, Explore::default()) };
+        // Without a tower: a vector that is 0.
+        let request = Request { vector: Some(vec![0.0; 16]), neighbours: Some(true), ..plain.clone() };
+        let slate = recommender.recommend(&request).unwrap();
+        let mut named = 0;
+        for item in &slate.items {
+            let mut events = recommender.explain(&request, &item.id).unwrap().events;
+            events.retain(|event| event.part > 0.0);
+            events.reverse();
+            events.sort_by(|a, b| b.part.total_cmp(&a.part));
+            let mut items: Vec<String> = events.into_iter().map(|event| event.item).collect();
+            items.dedup();
+            items.truncate(REASONS);
+            named += items.len();
+            assert_eq!(item.reasons.as_ref(), Some(&items), "{}", item.id);
+        }
+        assert!(named >= 3, "{named}");
+        // The same beside a tower; none where neighbours or the order are another's.
+        let reasons = |recommender: &mut Recommender, request: &Request| -> Vec<Vec<String>> {
+            let items = recommender.recommend(request).unwrap().items;
+            recommender.take_back();
+            items.into_iter().map(|item| item.reasons.unwrap()).collect()
+        };
+        assert_eq!(reasons(&mut recommender, &plain).iter().flatten().count(), named);
+        for request in [Request { neighbours: Some(false), ..plain.clone() }, Request { rank: None, ..plain }] {
+            assert!(reasons(&mut recommender, &request).iter().all(Vec::is_empty));
+        }
+        assert!(recommender.rank(&["5".into()], &request).unwrap()[0].reasons.is_none());
+    }
+
+    /// Of the items that would fill the slots by score alone, each that the slate lacks was passed over.
+    #[test]
+    fn a_slate_tells_where_candidates_fell_out() {
+        for rank in [None, Some(false)] {
+            let mut recommender = recommender_with(12);
+            let explore = Explore { seed: 4, decision: Some("d".into()), ..Explore::default() };
+            let plain = Request { rank, explain: true, ..request(8, explore.clone()) };
+            let best = recommender.recommend(&plain).unwrap();
+            recommender.take_back();
+            let stages = best.stages.unwrap();
+            let allowed = recommender.allowed(&recommender.resolve(recommender.profile().events()), &[]).len();
+            assert_eq!([stages.items, stages.allowed], [60, allowed]);
+            assert_eq!(stages.candidates, if rank.is_none() { 20 } else { 8 });
+            assert!(stages.constraints.is_empty() && stages.exploration.is_empty());
+            let asked = |explore: Explore, diversity: f64| {
+                let mut recommender = recommender_with(12);
+                let slate = recommender.recommend(&Request { explore, diversity, ..plain.clone() }).unwrap();
+                let stages = slate.stages.unwrap();
+                let missing: Vec<&String> = best.items.iter().map(|item| &item.id).collect();
+                let has = |id: &&String| slate.items.iter().any(|item| item.id == **id);
+                let missing = missing.into_iter().filter(|id| !has(id)).collect::<Vec<_>>();
+                let told = missing.iter().filter(|id| stages.constraints.contains(id) != stages.exploration.contains(id));
+                assert_eq!(told.count(), missing.len());
+                assert_eq!(missing.len(), stages.constraints.len() + stages.exploration.len());
+                [stages.constraints.len(), stages.exploration.len()]
+            };
+            let hot = Explore { policy: "softmax".into(), temperature: 5.0, ..explore.clone() };
+            let explored = asked(hot.clone(), 0.0);
+            assert!(explored[0] == 0 && explored[1] > 0);
+            let unlike = asked(explore.clone(), 0.7);
+            assert!(unlike[0] > 0 && unlike[1] == 0);
+            assert!(asked(hot, 0.7)[0] > 0);
+            // Without being asked a slate tells nothing, and it is the same.
+            let quiet = recommender.recommend(&Request { explain: false, ..plain.clone() }).unwrap();
+            assert!(quiet.stages.is_none() && quiet.items == best.items);
+        }
     }
 
     #[test]

@@ -22,10 +22,10 @@ use crate::error::{ErrorKind, Result};
 use crate::explore::{PolicyChoice, ScoresOf, decision_rng};
 use crate::features::{EncodedState, RowEvent};
 use crate::model::ModelRuntime;
-use crate::profile::{Assignment, Event, EventLog, Experiment, Impression, LogLine, Profile};
-use crate::request::{Item, Request, Slate, Timings};
+use crate::profile::{Assignment, Event, EventLog, Experiment, Impression, KnownSlates, LogLine, Profile};
+use crate::request::{Item, Request, Slate, Stages, Timings};
 use crate::retrieve::{Bitmap, Effort, Scorer, Sums, TopK, check_vector, find, merged, search, search_part, similar};
-use crate::slate::{Propensity, SlotLoop};
+use crate::slate::Propensity;
 
 /// Gives the microseconds since some fixed moment. The core itself reads no clock.
 pub type Clock = Box<dyn Fn() -> f64>;
@@ -265,8 +265,11 @@ impl Recommender {
             scores[row as usize] = score;
         }
         let name = request.explore.decision.as_deref().unwrap_or_default();
-        let (propensities, expected) = self.fill(&pending, name, ranking.as_ref(), found, |slots| {
-            (slots.propensities(&rows), slots.expectations(&rows, &scores))
+        let scores_of = ranking.as_ref().map(|ranking| |rows: &[u32]| ranking.scores(rows));
+        let scores_of = scores_of.as_ref().map(|scores| scores as &ScoresOf);
+        let (mut propensities, mut expected) = Default::default();
+        pending.decision.fill(self.parts(&pending, request, name, scores_of, found), &mut |slots| {
+            (propensities, expected) = (slots.propensities(&rows), slots.expectations(&rows, &scores));
         });
         ranking.as_ref().map_or(Ok(()), Ranking::check)?;
         let appraisal = |(slot, (row, propensity)): (usize, (&u32, Propensity))| Appraisal {
@@ -290,8 +293,7 @@ impl Recommender {
         let user = self.user_for(&request, &known.encoded)?;
         timings.tower = self.lap(&mut since);
         let candidates = self.ranker_for(&request)?.map(|ranker| ranker.candidates);
-        let lines = &mut self.log.newest_first();
-        let decision = self.decision(&request, policy, (&known.events, lines), &user, candidates);
+        let decision = self.decision(&request, policy, (&known.events, &mut |_| true), &user, candidates);
         let removed = self.removed(&known.events, &request.exclude);
         let allowed = Bitmap::without(self.bundle.manifest.items, &removed);
         timings.filter = self.lap(&mut since);
@@ -321,13 +323,17 @@ impl Recommender {
         let ranking = self.ranking_of(request, user, known, &found)?;
         timings.rank = self.lap(&mut since);
         let scorer = Scorer::new(&self.bundle.rows, pending.vector()).with(&user.sums);
-        let (rows, propensities) = self.fill(&pending, &name, ranking.as_ref(), found, |slots| {
-            let rows = slots.draw(request.k, &mut decision_rng(request.explore.seed, &name));
+        let scores_of = ranking.as_ref().map(|ranking| |rows: &[u32]| ranking.scores(rows));
+        let scores_of = scores_of.as_ref().map(|scores| scores as &ScoresOf);
+        let all = if request.explain { found.clone() } else { Vec::new() };
+        let (mut rows, mut propensities) = Default::default();
+        decision.fill(self.parts(&pending, request, &name, scores_of, found), &mut |slots| {
+            rows = slots.draw(request.k, &mut decision_rng(request.explore.seed, &name));
             timings.slate = self.lap(&mut since);
-            let propensities = slots.propensities(&rows);
+            propensities = slots.propensities(&rows);
             timings.propensity = self.lap(&mut since);
-            (rows, propensities)
         });
+        let stages = request.explain.then(|| self.stages(&pending, scores_of, &all, &rows));
         let scores: Vec<f32> = match &ranking {
             Some(ranking) => ranking.scores(&rows),
             None => rows.iter().map(|row| scorer.score(*row)).collect(),
@@ -335,60 +341,77 @@ impl Recommender {
         ranking.as_ref().map_or(Ok(()), Ranking::check)?;
         let model = self.bundle.manifest.model_id.clone();
         let id = short_hash(&format!("{model}\n{}\n{name}", request.explore.seed));
+        let reasons = match &ranking {
+            Some(_) => vec![Vec::new(); rows.len()],
+            None => self.reasons(known, user, &rows),
+        };
         let items: Vec<Item> = rows
             .iter()
             .zip(propensities)
-            .zip(scores)
-            .map(|((row, propensity), score)| Item {
+            .zip(scores.into_iter().zip(reasons))
+            .map(|((row, propensity), (score, reasons))| Item {
                 propensity: Some(propensity.probability),
                 standard_error: propensity.standard_error,
+                reasons: Some(reasons),
                 rating: self.rating(user, *row),
                 ..self.item(*row, score)
             })
             .collect();
         let policy = request.explore.policy.clone();
-        let slate = Slate { id, items, policy, model, timings_us: timings };
+        let slate = Slate { id, items, policy, model, timings_us: timings, stages };
         let shown = Impression::of(&slate, request.clone(), &known.encoded.context);
         self.decisions += 1;
         self.log.push(LogLine::Impression(Box::new(shown)));
         Ok(slate)
     }
 
-    /// What the policy of a request believes of a visitor with these events and lines of the log, newest first.
+    /// What the policy of a request believes of a visitor with these events and the slates of the log that it knows.
     fn decision(
         &self,
         request: &Request,
         policy: PolicyChoice,
-        (events, lines): (&[RowEvent], &mut dyn Iterator<Item = &LogLine>),
+        (events, knows): (&[RowEvent], KnownSlates),
         user: &User,
         candidates: Option<usize>,
     ) -> Decision {
-        let mut answers = || feedback(&self.bundle, events, lines, &request.explore);
+        let mut answers = || feedback(&self.bundle, events, (&self.log, knows), &request.explore);
         Decision::new(&self.bundle.rows, request, policy, &user.vector, candidates, &mut answers)
     }
 
-    /// Fills the slots of a slate from what the search found.
-    fn fill<T>(
-        &self,
-        pending: &PendingSlate,
-        name: &str,
-        ranking: Option<&Ranking>,
+    /// What the slots of a slate are filled from: `found` is what the search found.
+    fn parts<'a>(
+        &'a self,
+        pending: &'a PendingSlate,
+        request: &'a Request,
+        decision: &'a str,
+        ranking: Option<&'a ScoresOf<'a>>,
         found: Vec<(f32, u32)>,
-        then: impl FnOnce(&mut SlotLoop) -> T,
-    ) -> T {
-        let scores_of = ranking.map(|ranking| |rows: &[u32]| ranking.scores(rows));
-        let parts = SlateParts {
-            rows: &self.bundle.rows,
-            catalog: &self.bundle.catalog,
-            request: &pending.request,
-            decision: name,
-            vector: pending.vector(),
-            ranking: scores_of.as_ref().map(|scores| scores as &ScoresOf),
-            sums: &pending.user.sums,
-            allowed: &pending.allowed,
-            found,
+    ) -> SlateParts<'a> {
+        let PendingSlate { user, allowed, .. } = pending;
+        let Bundle { rows, catalog, .. } = &self.bundle;
+        SlateParts { rows, catalog, request, decision, vector: pending.vector(), ranking, sums: &user.sums, allowed, found }
+    }
+
+    /// What the stages of a slate of these rows left. `scores` are those of the ranker.
+    fn stages(&self, pending: &PendingSlate, scores: Option<&ScoresOf>, found: &[(f32, u32)], rows: &[u32]) -> Stages {
+        let (mut request, decision) = (pending.request.clone(), pending.decision.greedy());
+        request.explore.boost = 0.0;
+        let greedy = |request: &Request| {
+            let mut rows = Vec::new();
+            let parts = self.parts(pending, request, "", scores, found.to_vec());
+            decision.fill(parts, &mut |slots| rows = slots.draw(request.k, &mut decision_rng(0, "")));
+            rows
         };
-        pending.decision.fill(parts, then)
+        let ruled = greedy(&request);
+        request.caps.clear();
+        request.diversity = 0.0;
+        let (mut constraints, mut exploration) = (Vec::new(), Vec::new());
+        for row in greedy(&request).into_iter().filter(|row| !rows.contains(row)) {
+            let by = if ruled.contains(&row) { &mut exploration } else { &mut constraints };
+            by.push(self.bundle.catalog.id(row).to_string());
+        }
+        let (items, allowed) = (self.bundle.manifest.items, pending.allowed.len());
+        Stages { items, allowed, candidates: found.len(), constraints, exploration }
     }
 
     /// The vector of a request, if it has one; else the output of the user tower. Neighbours stand beside the tower
@@ -491,6 +514,7 @@ impl Recommender {
             rating: None,
             propensity: None,
             standard_error: None,
+            reasons: None,
             fields: catalog.fields(row),
         }
     }

@@ -344,8 +344,8 @@ mod tests {
         let scorer = Scorer::new(&recommender.bundle.rows, pending.vector()).with(&pending.user.sums);
         let found = search(&scorer, &pending.allowed, pending.k(), pending.effort());
         let ranking = recommender.ranking_of(request, &pending.user, &pending.known, &found).unwrap();
-        assert!(ranking.is_some());
-        recommender.fill(&pending, decision, ranking.as_ref(), found, then);
+        let scores = |rows: &[u32]| ranking.as_ref().unwrap().scores(rows);
+        pending.decision.fill(recommender.parts(&pending, request, decision, Some(&scores), found), then);
     }
 
     /// Twelve items, of which six are candidates: every slate of two slots.

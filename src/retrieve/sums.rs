@@ -52,21 +52,29 @@ impl Sums {
         Sums { rows, sums }
     }
 
-    /// What each event of a history adds to the sum of one row, newest first; the events after these add nothing.
+    /// What the events of a history add to the sums of some rows: for each row the ages of the events that have it as a
+    /// neighbour, 0 for the newest, and what they add, newest first. No row may be there twice.
     ///
     /// # Panics
-    /// As [`Sums::of`].
+    /// As [`Sums::of`], and if one of the rows is past the end.
     pub fn parts(
         neighbours: &Neighbours,
         weights: &NeighbourWeights,
         history: &EncodedHistory,
-        of: u32,
-    ) -> impl Iterator<Item = f32> {
-        factors(weights, history).map(move |(row, factor)| {
-            let (mut entries, scale) = neighbours.of(row);
-            let weight = entries.find(|(neighbour, _)| *neighbour == of).map_or(0.0, |(_, weight)| f32::from(weight));
-            factor * (weight * scale)
-        })
+        of: &[u32],
+    ) -> Vec<Vec<(usize, f32)>> {
+        let mut places = vec![u32::MAX; neighbours.len()];
+        of.iter().zip(0..).for_each(|(row, at)| places[*row as usize] = at);
+        let mut parts = vec![Vec::new(); of.len()];
+        for (age, (row, factor)) in factors(weights, history).enumerate() {
+            let (entries, scale) = neighbours.of(row);
+            for (neighbour, weight) in entries {
+                if let Some(parts) = parts.get_mut(places[neighbour as usize] as usize) {
+                    parts.push((age, factor * (f32::from(weight) * scale)));
+                }
+            }
+        }
+        parts
     }
 
     /// The given rows, which ascend, with their sums.
@@ -148,6 +156,10 @@ mod tests {
         assert_eq!(sums(&weights(), &[(0, 0, 0), (0, 0, 1)]), [(1, 5.0), (69, -10.0)]);
         let even = NeighbourWeights { decay: 1.0, ..weights() };
         assert_eq!(sums(&even, &[(0, 0, 0), (0, 0, 1)]), [(1, 0.0), (69, 0.0)]);
+        // What each event adds to some rows, in their order.
+        let three = history(&[(1, 0, 0), (0, 0, 1), (2, 0, 0)]);
+        let parts = Sums::parts(&neighbours, &weights(), &three, &[69, 7, 1]);
+        assert_eq!(parts, [vec![(1, 10.0)], vec![], vec![(0, 2.0), (1, -5.0)]]);
         // Only the newest events count.
         let one = NeighbourWeights { events: 1, ..weights() };
         assert_eq!(sums(&one, &[(2, 0, 0), (0, 0, 0)]), [(5, 2.0)]);

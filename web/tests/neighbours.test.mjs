@@ -52,6 +52,7 @@ describe('in Node', () => {
       (await rec.recommend({ k: 60 })).items.map(({ id }) => id),
       left,
     );
+    assert.ok((await rec.recommend({ neighbours: false })).items.every(({ reasons }) => reasons.length === 0));
     assert.deepEqual(await rec.rank(made.ids, { neighbours: false }), without);
     const slates = [rec, alone].map((one) => one.recommend({ k: 20, neighbours: false }));
     assert.deepEqual(...(await Promise.all(slates)).map(plain));
@@ -64,6 +65,29 @@ describe('in Node', () => {
     for (const odd of [1, 'yes', [], {}]) assert.equal(await codeOf(rec.recommend({ neighbours: odd })), 'argument');
     rec.dispose();
     alone.dispose();
+  });
+
+  test('reasons are the items of the visitor that add the most', async () => {
+    const rec = await open();
+    const history = made.ids.filter((_, row) => row % 5 === 3);
+    for (const item of history) await rec.record({ item, type: 'rate', value: 4, time: null, tz_offset_min: null });
+    const rows = history.toReversed().map((id) => made.ids.indexOf(id));
+    const encoded = { rows, types: rows.map(() => 1), values: rows.map(() => 4) };
+    // What an event adds is the sum up to it, from the newest on, less that up to the one before.
+    const sums = [0, ...rows.keys()].map((_, n) => neighbourSums(made.weights, made.lists, encoded, n));
+    const { items } = await rec.recommend({ k: 60 });
+    for (const { id, reasons } of items) {
+      const row = made.ids.indexOf(id);
+      const parts = rows.map((of, age) => ({ id: made.ids[of], part: sums[age + 1][row] - sums[age][row] }));
+      const best = parts.filter(({ part }) => part > 0).sort((a, b) => b.part - a.part);
+      assert.deepEqual(
+        reasons,
+        best.slice(0, 2).map(({ id }) => id),
+        id,
+      );
+    }
+    for (const n of [0, 1, 2]) assert.ok(items.some(({ reasons }) => reasons.length === n));
+    rec.dispose();
   });
 
   test('without a tower there are no neighbours', async () => {

@@ -148,12 +148,15 @@ export function inTwoFiles(bundle, rows) {
   );
 }
 
-/** What the neighbours of a history's items add to each row, by `bundle_format.md`; `encoded` is as in golden rows. */
-export function neighbourSums({ events, share, decay, types, values }, lists, encoded) {
+/**
+ * What the neighbours of a history's items add to each row, by `bundle_format.md`; `encoded` is as in golden rows, of
+ * which the `newest` events count.
+ */
+export function neighbourSums({ events, share, decay, types, values }, lists, encoded, newest = events) {
   const f32 = Math.fround;
   const sums = new Float32Array(lists.length);
   let fade = f32(share);
-  encoded.rows.slice(0, events).forEach((row, i) => {
+  encoded.rows.slice(0, Math.min(events, newest)).forEach((row, i) => {
     const factor = f32(f32(fade * f32(types[encoded.types[i]])) * f32(values[encoded.values[i]]));
     const { scale, entries } = lists[row];
     for (const [neighbour, weight] of entries) sums[neighbour] += f32(factor * f32(weight * scale));

@@ -101,6 +101,8 @@ export interface Request {
   neighbours?: boolean;
   /** `false` leaves the bundle's ranker out: the items come as towers and neighbours order them. Default: true. */
   rank?: boolean;
+  /** `true` adds `stages` to the slate. Only `recommend` uses it. Default: false. */
+  explain?: boolean;
   /** Ids of items that must not be shown. */
   exclude?: string[];
   /** How different from each other the items should be: 0 (the default) ranks by score alone, 1 by difference alone. */
@@ -160,6 +162,11 @@ export interface Item {
   propensity?: number;
   /** Standard error of the propensity, if it is estimated from samples (`thompson`). */
   standard_error?: number;
+  /**
+   * Ids of at most two items of the visitor, by what they add to the score as neighbours, the greatest first. Exact, so
+   * it is empty if a ranker orders the slate. Only in slates.
+   */
+  reasons?: string[];
   /** Columns of the catalog. */
   fields: Record<string, Value>;
 }
@@ -178,14 +185,33 @@ export interface Timings {
 /** Why an item has its score, in logits: `bias`, `context`, `older` and the parts of the events sum to it. */
 export interface Explanation {
   score: number;
-  /** The score for a visitor of whom nothing is known. */
+  /**
+   * The item's place among those that may be shown, 1 for the best: by the ranker for its candidates, which come first,
+   * else as towers and neighbours order them. Constraints and exploration take no part.
+   */
+  place: number;
+  /** The score for a visitor of whom nothing is known; `ucb` and `thompson` know which items were shown. */
   bias: number;
   /** What the context and the time of the request add for a visitor without events. */
   context: number;
   /** What the events before those of the list add together. */
   older: number;
-  /** The last events, oldest first, with the standard error of their parts. */
-  events: { event: string; item: string; part: number; error: number }[];
+  /** The last 24 events, oldest first. */
+  events: EventPart[];
+}
+
+/** What an event adds to a score. */
+export interface EventPart {
+  /** Id of the event. */
+  event: string;
+  /** Its item. */
+  item: string;
+  /** Logits. */
+  part: number;
+  /** Standard error of `part`, which is estimated from a few orders of the events; 0 where it is exact. */
+  error: number;
+  /** The item's place without this event; only for the three events with the greatest parts of either sign. */
+  place_without?: number;
 }
 
 /** What a ranker reads, by name, without missing values: of the visitor, and of items in the order of the ids. */
@@ -202,6 +228,22 @@ export interface Slate {
   policy: string;
   model: string;
   timings_us: Timings;
+  /** What each stage left, if the request says `explain`. */
+  stages?: Stages;
+}
+
+/** How many items each stage of a slate left. */
+export interface Stages {
+  /** Items of the catalog. */
+  items: number;
+  /** Those that may be shown: neither seen nor hidden nor excluded. */
+  allowed: number;
+  /** The best of these, from which the policy chooses. */
+  candidates: number;
+  /** Ids of the candidates that would fill the slots by score alone and that caps or diversity keep out, best first. */
+  constraints: string[];
+  /** The same of those that caps and diversity allow: the policy shows others. */
+  exploration: string[];
 }
 
 /** The part of the manifest that a page may need. */
@@ -334,7 +376,8 @@ export interface Recommender {
   rank(ids: string[], request?: Request): Promise<Item[]>;
   /**
    * Why an item has its score, from a slate of the log: what each event of the visitor, the context and the item itself
-   * add. The events are those of now.
+   * add, and at which place it would stand without the events that matter most. The events are those of now. Takes as
+   * long as about 200 runs of the tower.
    */
   explain(slate: string, id: string): Promise<Explanation>;
   /** The values that the bundle's ranker reads of the visitor and of items; none without a ranker. */
