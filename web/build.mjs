@@ -43,7 +43,7 @@ const MODULES = [
  * The scripts of the package. Each is one file, so that a page fetches one file and not a tree of imports. `inline` has
  * those of the workers in it, so they are built before.
  */
-const SCRIPTS = [['index', 'slim', 'react', 'element', 'worker', 'shard'], ['inline']];
+const SCRIPTS = [['index', 'slim', 'sentences', 'react', 'element', 'worker', 'shard'], ['inline']];
 /** Largest size of each artefact in brotli bytes. A larger one fails the build. */
 const BUDGET = JSON.parse(read(at('sizes.json')));
 
