@@ -94,7 +94,7 @@ pub fn run(args: Args) -> Result<()> {
                 items: get.items.unwrap_or(default.items),
                 events: get.events.unwrap_or(default.events),
             };
-            size.check().map_err(Usage)?;
+            size.check().map_err(|fault| Usage(format!("--{fault}")))?;
             place_folder(&get.to, |folder| synthetic::write(&size, get.seed.unwrap_or(0), folder))?;
             if !get.quiet {
                 eprintln!("{}: {} events, {} users, {} items; generated", get.to.display(), size.events, size.users, size.items);

@@ -11,8 +11,8 @@
 mod events;
 mod world;
 
-use std::fs;
 use std::path::Path;
+use std::{fmt, fs};
 
 use anyhow::Result;
 
@@ -39,22 +39,63 @@ impl Default for Size {
     }
 }
 
+/// Why no data of a size can be generated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SizeFault {
+    /// There are no users.
+    NoUsers,
+    /// Fewer events than users.
+    FewEvents {
+        /// One event for each user.
+        least: u32,
+        /// What was asked for.
+        got: u32,
+    },
+    /// Some users would need more than half of the items.
+    ManyEvents {
+        /// Half of the items for each user.
+        most: u64,
+        /// What was asked for.
+        got: u32,
+    },
+}
+
+impl fmt::Display for SizeFault {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            SizeFault::NoUsers => write!(f, "users: 1 or more expected, got 0"),
+            SizeFault::FewEvents { least, got } => write!(f, "events: {least} or more expected, one a user, got {got}"),
+            SizeFault::ManyEvents { most, got } => {
+                write!(f, "events: at most {most} expected, half of the items a user, got {got}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for SizeFault {}
+
 impl Size {
-    /// Checks that every user can have an event and that no user needs more than half of the items; the error says why
-    /// not.
-    pub fn check(&self) -> Result<(), String> {
+    /// Checks that every user can have an event and that no user needs more than half of the items.
+    ///
+    /// # Errors
+    /// What is wrong with the size.
+    pub fn check(&self) -> Result<(), SizeFault> {
         let most = u64::from(self.users) * u64::from(self.items / 2);
-        match u64::from(self.events) {
-            n if n < u64::from(self.users) => Err(format!("--events: {} or more expected, one a user, got {n}", self.users)),
-            n if n > most => Err(format!("--events: at most {most} expected, half of the items a user, got {n}")),
+        match self.events {
+            _ if self.users == 0 => Err(SizeFault::NoUsers),
+            got if got < self.users => Err(SizeFault::FewEvents { least: self.users, got }),
+            got if u64::from(got) > most => Err(SizeFault::ManyEvents { most, got }),
             _ => Ok(()),
         }
     }
 }
 
-/// Writes a data folder into an existing folder; `size` must have passed [`Size::check`]. The same seed gives the same
-/// bytes on every machine.
+/// Writes a data folder into an existing folder. The same seed gives the same bytes on every machine.
+///
+/// # Errors
+/// A [`SizeFault`], before anything is written; a folder that cannot be written.
 pub fn write(size: &Size, seed: u64, folder: &Path) -> Result<()> {
+    size.check()?;
     let world = World::new(size, seed);
     let events = events::generate(&world, size, seed);
     let mut text = String::from("user,item,rating,timestamp\n");
@@ -111,6 +152,12 @@ mod tests {
     fn impossible_sizes_are_refused() {
         let check = |users, items, events| Size { users, items, events }.check();
         assert_eq!(check(10, 4, 20), Ok(()));
-        assert!(check(10, 4, 21).is_err() && check(10, 4, 9).is_err() && check(1, 1, 1).is_err());
+        assert_eq!(check(10, 4, 21), Err(SizeFault::ManyEvents { most: 20, got: 21 }));
+        assert_eq!(check(10, 4, 9), Err(SizeFault::FewEvents { least: 10, got: 9 }));
+        assert_eq!((check(0, 4, 0), check(1, 1, 1)), (Err(SizeFault::NoUsers), Err(SizeFault::ManyEvents { most: 0, got: 1 })));
+        let folder = tempfile::tempdir().unwrap();
+        let error = write(&Size { users: 10, items: 4, events: 21 }, 1, folder.path()).unwrap_err();
+        assert_eq!(error.downcast_ref(), Some(&SizeFault::ManyEvents { most: 20, got: 21 }));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is written");
     }
 }
