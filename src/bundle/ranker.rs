@@ -183,7 +183,7 @@ impl RankerSpec {
     }
 
     /// How many values a row has in the file of a view; `None` for a view of the visitor's events.
-    fn values(view: &View, encoding: &Encoding) -> Option<usize> {
+    pub fn values(view: &View, encoding: &Encoding) -> Option<usize> {
         match &view.of {
             Over::User | Over::UserColumn(_) => None,
             Over::Item => Some(1),

@@ -1,6 +1,8 @@
 //! A data set in memory: ids as row numbers, events in the order of histories.
 
-use foretaste::features::{EventType, Value, View};
+use std::collections::BTreeMap;
+
+use foretaste::features::{ColumnEncoding, EventType, Value, View};
 
 use super::{Events, Formula};
 
@@ -68,6 +70,10 @@ pub struct Dataset {
     pub types: Vec<EventType>,
     /// Features that `data.toml` declares; empty: none, and default ones take their place.
     pub views: Vec<View>,
+    /// How long rows of the tables of an offline store hold, in milliseconds, by whose events they are counted from.
+    pub ttl: BTreeMap<String, i64>,
+    /// Times on a circle and crosses that `data.toml` declares for a ranker.
+    pub inputs: Vec<ColumnEncoding>,
     /// The utility that `data.toml` declares: see [`Formula`].
     pub utility: Option<Formula>,
     /// All events, by user, then time, then item; without times by user, then file order.

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
-use foretaste::features::{EventType, View};
+use foretaste::features::{ColumnEncoding, EventType, View};
 use serde::Deserialize;
 
-use super::features::DeclaredFeature;
+use super::features::{DeclaredFeature, Feature, span};
 use super::{Formula, plain};
 use crate::files;
 
@@ -28,6 +28,7 @@ pub(super) struct Declared {
     pub types: BTreeMap<String, DeclaredType>,
     features: BTreeMap<String, DeclaredFeature>,
     utility: Option<DeclaredUtility>,
+    ttl: BTreeMap<String, String>,
 }
 
 /// What an event, or all events of a visitor with an item, are worth.
@@ -154,14 +155,31 @@ impl Declared {
         {
             bail!("[items.title] kind: `text` or `ignore` expected, got `{}`", kind.name());
         }
-        declared.views()?;
+        declared.features()?;
         declared.formula()?;
+        declared.ttl()?;
         Ok(declared)
     }
 
-    /// The declared features, in order of their names.
-    pub fn views(&self) -> Result<Vec<View>> {
-        self.features.iter().map(|(name, feature)| feature.view(name)).collect()
+    /// The declared features, each in order of their names: views, and times on a circle and crosses.
+    pub fn features(&self) -> Result<(Vec<View>, Vec<ColumnEncoding>)> {
+        let (mut views, mut inputs) = (Vec::new(), Vec::new());
+        for (name, feature) in &self.features {
+            match feature.feature(name)? {
+                Feature::View(view) => views.push(view),
+                Feature::Input(input) => inputs.push(input),
+            }
+        }
+        Ok((views, inputs))
+    }
+
+    /// How long values hold, in milliseconds, by whose events they are counted from.
+    pub fn ttl(&self) -> Result<BTreeMap<String, i64>> {
+        let of = |(of, text): (&String, &String)| {
+            let millis = span(text).with_context(|| format!("[ttl] `{}`", plain(of)))?;
+            Ok((of.clone(), millis))
+        };
+        self.ttl.iter().map(of).collect()
     }
 
     /// The formula of the utility.
@@ -213,6 +231,9 @@ mod tests {
             ("[features.a]\nof = \"user\"", "[features.a]: one of `count`"),
             ("[features.a]\nof = \"user\"\ncuont = true", "line 3: unknown field `cuont`"),
             ("[utility]\nvalue = \"2 * (like\"", "[utility] value: character 10: `)` expected"),
+            ("[ttl]\nuser = \"soon\"", "[ttl] `user`: a whole number with the unit"),
+            ("[ttl]\nuser = 7", "line 2: invalid type"),
+            ("[ttl]\nuser.genres = \"7d\"", "line 2: invalid type"),
             ("name = ", "line 1"),
         ];
         for (text, expected) in cases {

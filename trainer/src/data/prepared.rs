@@ -139,6 +139,11 @@ fn data_toml(data: &Dataset) -> String {
         );
     }
     out.extend(data.views.iter().map(|view| features::declaration(view, quoted)));
+    out.extend(data.inputs.iter().map(|input| features::input_declaration(input, quoted)));
+    if !data.ttl.is_empty() {
+        out += "\n[ttl]\n";
+        out.extend(data.ttl.iter().map(|(of, millis)| format!("{} = \"{millis}ms\"\n", quoted(of))));
+    }
     out.extend(data.utility.iter().map(|formula| format!("\n[utility]\nvalue = {}\n", quoted(formula.text()))));
     out
 }

@@ -21,3 +21,10 @@ pub fn context_of(data: &Dataset, user: usize, encoding: &Encoding) -> Fields {
     let columns = data.user_table.columns.iter().filter(|c| encoding.context.iter().any(|e| e.name == c.name));
     columns.map(|c| (c.name.clone(), c.values[user].clone())).filter(|(_, v)| *v != Value::Missing).collect()
 }
+
+/// The values that an event had for the columns that the encoding reads as context, as a page passes them with a
+/// request; missing ones are left out. The event is `data.events[place]`.
+pub fn context_at(data: &Dataset, place: usize, encoding: &Encoding) -> Fields {
+    let columns = data.context_table.columns.iter().filter(|c| encoding.context.iter().any(|e| e.name == c.name));
+    columns.map(|c| (c.name.clone(), c.values[place].clone())).filter(|(_, v)| *v != Value::Missing).collect()
+}

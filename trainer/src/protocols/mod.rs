@@ -103,6 +103,21 @@ pub struct Sequence {
     pub events: Events,
 }
 
+impl Sequence {
+    /// The place in `data.events` of each event. The history of the user has all of them, in this order.
+    pub fn places(&self, data: &Dataset) -> Vec<usize> {
+        let mut at = data.offsets[self.user as usize];
+        let place = |event: &DatasetEvent| {
+            while (data.events[at].item, data.events[at].time) != (event.item, event.time) {
+                at += 1;
+            }
+            at += 1;
+            at - 1
+        };
+        self.events.iter().map(place).collect()
+    }
+}
+
 /// One task: from the known history of a user, find the targets (or predict their ratings).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Query {
@@ -239,6 +254,8 @@ pub(crate) mod tests {
             user_table: Default::default(),
             context_table: Default::default(),
             views: vec![],
+            inputs: vec![],
+            ttl: Default::default(),
             utility: None,
             types: vec![],
             events: vec![].into(),

@@ -2,6 +2,7 @@
 
 mod align;
 mod calibration;
+mod context;
 mod fit;
 mod importance;
 mod loss;
@@ -12,10 +13,11 @@ mod views;
 
 pub use align::{rotation, turned};
 pub use calibration::{Bin, calibrate, ece, probability, reliability};
+pub use context::EventSlots;
 pub use fit::{Group, HeadKind, Material, Settings};
 pub use importance::{Importance, permuted, slots_of, suspicious};
 pub use loss::RankerLoss;
 pub use network::{Candidates, Network, Ranker, RankerShape};
-pub use tables::ItemTables;
+pub use tables::{Counted, ItemTables};
 pub use values::{FeatureValue, values_at};
 pub use views::views_of;

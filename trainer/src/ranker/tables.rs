@@ -2,28 +2,39 @@
 //!
 //! The rule of time is that of [`View::value`], which a test compares with: at a moment T events before T count, an
 //! event at T itself does not. Sums over the beginnings of an item's events make each value a few look-ups, however
-//! many events there are.
+//! many events there are. A view by a column of the context has a list of events for each item and value.
 
-use foretaste::features::{History, Measure, RowEvent, View, Window};
+use foretaste::features::{History, Measure, Over, RowEvent, View, Window};
 
 /// The views of all items over the events of everybody.
 pub struct ItemTables {
-    /// The events of row r are `starts[r]..starts[r + 1]`.
+    /// Of each view the group that it is in, and its table there.
+    places: Vec<(usize, usize)>,
+    groups: Vec<Group>,
+}
+
+/// Views over the same lists of events: one list an item, or one for each item and value of a column of the context.
+struct Group {
+    /// The column of the context.
+    by: Option<String>,
+    /// Lists for each item.
+    width: usize,
+    /// The events of list r are `starts[r]..starts[r + 1]`.
     starts: Vec<usize>,
-    /// Time of each event in milliseconds UTC, ascending for each item; `i64::MIN` for none.
+    /// Time of each event in milliseconds UTC, ascending for each list; `i64::MIN` for none.
     times: Vec<i64>,
-    views: Vec<Table>,
+    tables: Vec<Table>,
 }
 
 struct Table {
     view: View,
-    /// For each item how many of its first events a view may not date: up to the last event that counts and has no
+    /// For each list how many of its first events a view may not date: up to the last event that counts and has no
     /// time.
     undated: Vec<u32>,
     sums: Sums,
 }
 
-/// Sums over the first 0, 1, … events of each item: of row r they start at `starts[r] + r`.
+/// Sums over the first 0, 1, … events of each list: of list r they start at `starts[r] + r`.
 enum Sums {
     /// Events that count.
     Counts(Vec<u32>),
@@ -35,28 +46,63 @@ enum Sums {
     Last(Vec<u32>),
 }
 
+/// Events of everybody in any order, each with the slot of the context column that they are counted by: 0 without one.
+pub type Counted = Vec<(RowEvent, u32)>;
+
 impl ItemTables {
-    /// The views, which are of items, over events in any order. Events of unknown items count nowhere.
-    pub fn new(views: &[View], history: &History, items: usize, events: impl Iterator<Item = RowEvent>) -> ItemTables {
-        let mut events: Vec<RowEvent> = events.filter(|event| event.row.is_some_and(|row| (row as usize) < items)).collect();
-        events.sort_by_key(|event| (event.row, event.time));
-        let mut starts = vec![0; items + 1];
-        events.iter().for_each(|event| starts[event.row.unwrap_or(0) as usize + 1] += 1);
-        (0..items).for_each(|row| starts[row + 1] += starts[row]);
-        let times = events.iter().map(|event| event.time.unwrap_or(i64::MIN)).collect();
-        let views = views.iter().map(|view| Table::new(view, history, &starts, &events)).collect();
-        ItemTables { starts, times, views }
+    /// The views, which are of items. `events` gives for no column, or for a column of the context, how many slots the
+    /// column has (1 for none) and the events; those without a value of the column are left out. Events of unknown
+    /// items count nowhere.
+    pub fn new(views: &[View], history: &History, items: usize, events: impl Fn(Option<&str>) -> (usize, Counted)) -> ItemTables {
+        let mut tables = ItemTables { places: Vec::new(), groups: Vec::new() };
+        for view in views {
+            let by = if let Over::ItemContext(name) = &view.of { Some(name.clone()) } else { None };
+            let own = |group: &Group| group.by == by;
+            let at = tables.groups.iter().position(own).unwrap_or_else(|| {
+                let of: Vec<View> = views.iter().filter(|other| other.of == view.of).cloned().collect();
+                let (width, events) = events(by.as_deref());
+                tables.groups.push(Group::new(&of, history, items, (by, width), events));
+                tables.groups.len() - 1
+            });
+            let place = tables.places.iter().filter(|(group, _)| *group == at).count();
+            tables.places.push((at, place));
+        }
+        tables
     }
 
     /// The value of the view with number `view` for an item at a moment, in milliseconds UTC; without a moment all
-    /// events count. `None` if it is missing.
+    /// events count. `slot` is that of the context column that it is counted by, 0 if there is none. `None` if it is
+    /// missing.
     ///
     /// # Panics
     /// If there is no such view or row.
-    pub fn value(&self, view: usize, row: u32, moment: Option<i64>) -> Option<f64> {
-        let (table, start) = (&self.views[view], self.starts[row as usize]);
-        let times = &self.times[start..self.starts[row as usize + 1]];
-        let undated = table.undated[row as usize] as usize;
+    pub fn value(&self, view: usize, row: u32, slot: usize, moment: Option<i64>) -> Option<f64> {
+        let (group, table) = self.places[view];
+        let group = &self.groups[group];
+        (slot < group.width).then(|| group.value(table, row as usize * group.width + slot, moment))?
+    }
+}
+
+impl Group {
+    fn new(views: &[View], history: &History, items: usize, (by, width): (Option<String>, usize), events: Counted) -> Group {
+        let is_known =
+            |(event, slot): &(RowEvent, u32)| event.row.is_some_and(|row| (row as usize) < items) && (*slot as usize) < width;
+        let list = |event: &RowEvent, slot: u32| event.row.unwrap_or(0) as usize * width + slot as usize;
+        let mut events: Counted = events.into_iter().filter(is_known).collect();
+        events.sort_by_key(|(event, slot)| (list(event, *slot), event.time));
+        let mut starts = vec![0; items * width + 1];
+        events.iter().for_each(|(event, slot)| starts[list(event, *slot) + 1] += 1);
+        (0..items * width).for_each(|row| starts[row + 1] += starts[row]);
+        let events: Vec<RowEvent> = events.into_iter().map(|(event, _)| event).collect();
+        let times = events.iter().map(|event| event.time.unwrap_or(i64::MIN)).collect();
+        let tables = views.iter().map(|view| Table::new(view, history, &starts, &events)).collect();
+        Group { by, width, starts, times, tables }
+    }
+
+    fn value(&self, table: usize, list: usize, moment: Option<i64>) -> Option<f64> {
+        let (table, start) = (&self.tables[table], self.starts[list]);
+        let times = &self.times[start..self.starts[list + 1]];
+        let undated = table.undated[list] as usize;
         let now = moment.or(times.last().copied())?;
         let end = moment.map_or(times.len(), |moment| times.partition_point(|time| *time < moment || *time == i64::MIN));
         let (first, is_timed) = match table.view.window {
@@ -69,7 +115,7 @@ impl ItemTables {
         if (is_timed || matches!(table.view.measure, Measure::Decay { .. } | Measure::Since)) && from < undated {
             return None;
         }
-        let at = start + row as usize;
+        let at = start + list;
         let age = |place: usize| now.saturating_sub(times[place]).max(0) as f64;
         match &table.sums {
             Sums::Counts(counts) => {
@@ -196,7 +242,7 @@ mod tests {
                 time: Some((draw(5 * i + 3) % 30) as i64 * HOUR).filter(|_| round % 3 > 0 || draw(5 * i + 4) % 9 > 0),
             };
             let events: Vec<RowEvent> = (0..round).map(event).collect();
-            let tables = ItemTables::new(&views, &history, items as usize, events.iter().copied());
+            let tables = ItemTables::new(&views, &history, items as usize, |_| (1, events.iter().map(|e| (*e, 0)).collect()));
             let of_item = |row: u32| {
                 let mut own: Vec<RowEvent> = events.iter().copied().filter(|event| event.row == Some(row)).collect();
                 own.sort_by_key(|event| event.time);
@@ -205,7 +251,7 @@ mod tests {
             for (row, own) in (0..items).map(|row| (row, of_item(row))) {
                 let moments = (-1..32).map(|hour| Some(hour * HOUR)).chain([None, Some(9 * HOUR + 1)]);
                 for (moment, (i, view)) in moments.flat_map(|moment| views.iter().enumerate().map(move |view| (moment, view))) {
-                    let (got, expected) = (tables.value(i, row, moment), view.value(&history, &own, moment));
+                    let (got, expected) = (tables.value(i, row, 0, moment), view.value(&history, &own, moment));
                     let is_close = match (got, expected) {
                         (Some(a), Some(b)) => (a - b).abs() < 1e-9,
                         // Nothing is known of an item without events: a count may be missing or 0.
@@ -217,5 +263,47 @@ mod tests {
             }
         }
         assert!(known > 10_000);
+    }
+
+    /// The value by a column is that over the events with the same value of it; other views stand beside it.
+    #[test]
+    fn a_column_of_the_context_parts_the_events() {
+        let (history, items, width) = (history(), 3u32, 4usize);
+        let mut views = Vec::new();
+        for (i, view) in self::views().into_iter().enumerate() {
+            let of = [Over::ItemContext("hour".into()), Over::Item, Over::ItemContext("town".into())][i % 3].clone();
+            views.push(View { of, ..view });
+        }
+        let draw = |i: u64| mix(11, i);
+        let event = |i: u64| RowEvent {
+            row: Some(draw(6 * i) as u32 % items),
+            kind: Some(draw(6 * i + 1) as u16 % 2),
+            value: Some((draw(6 * i + 2) % 5) as f64),
+            time: Some((draw(6 * i + 3) % 30) as i64 * HOUR),
+        };
+        // The last of five slots is no slot of the column.
+        let slot = |i: u64, town: bool| draw(6 * i + 4 + u64::from(town)) as u32 % 5;
+        let counted = |by: Option<&str>| {
+            let of = |i: u64| by.map_or(0, |name| slot(i, name == "town"));
+            (if by.is_some() { width } else { 1 }, (0..200).map(|i| (event(i), of(i))).collect())
+        };
+        let tables = ItemTables::new(&views, &history, items as usize, counted);
+        for (row, at) in (0..items).flat_map(|row| (0..width).map(move |at| (row, at))) {
+            for (i, view) in views.iter().enumerate() {
+                let shares = |n: &u64| match &view.of {
+                    Over::ItemContext(name) => slot(*n, name == "town") == at as u32,
+                    _ => true,
+                };
+                let mut own: Vec<RowEvent> = (0..200).filter(shares).map(event).filter(|event| event.row == Some(row)).collect();
+                own.sort_by_key(|event| event.time);
+                let slot = if view.of == Over::Item { 0 } else { at };
+                for moment in [None, Some(9 * HOUR), Some(31 * HOUR)] {
+                    let (got, expected) = (tables.value(i, row, slot, moment), view.value(&history, &own, moment));
+                    let is_close = got == expected || got.zip(expected).is_some_and(|(a, b)| (a - b).abs() < 1e-9);
+                    assert!(is_close, "{view:?} at {moment:?}: {got:?}, {expected:?}");
+                }
+            }
+        }
+        assert_eq!(tables.value(0, 0, width, None), None);
     }
 }

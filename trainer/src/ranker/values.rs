@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use foretaste::features::{History, Over, RowEvent, Value, View};
+use foretaste::features::{ColumnEncoding, ColumnKind, History, Over, RowEvent, Value, View};
 
-use super::{ItemTables, views_of};
-use crate::data::{Dataset, DatasetEvent};
+use super::{EventSlots, views_of};
+use crate::data::{Dataset, DatasetEvent, counted_context};
 
 /// The most events of a visitor that count, as in a bundle.
-const CAP: usize = 65_536;
+pub(super) const CAP: usize = 65_536;
 
 /// A feature's values: one number, or one for each value of a column of items.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -16,35 +16,68 @@ const CAP: usize = 65_536;
 pub enum FeatureValue {
     /// `None` if it is missing.
     One(Option<f64>),
-    /// By the value that a candidate has.
+    /// By the value that a candidate or the context has.
     ByValue(BTreeMap<String, Option<f64>>),
 }
 
 /// The values of all features for a visitor and, if one is given, an item, by name. A feature of items is left out
-/// without an item. Events before `at` count, in milliseconds UTC; without a time all of them do.
+/// without an item; one that is counted by a column of the context has a value for each value of the column. A time on
+/// a circle is the share of its period, in UTC; crosses have no values. Events before `at` count, in milliseconds UTC;
+/// without a time all of them do.
 pub fn values_at(data: &Dataset, user: usize, item: Option<u32>, at: Option<i64>) -> BTreeMap<String, FeatureValue> {
     let history =
         History { len: 1, cap: CAP, types: data.types.clone(), value_edges: Vec::new(), gap_buckets: 2, run_buckets: 1 };
     let rows = |events: &[DatasetEvent]| events.iter().map(row_event).collect::<Vec<_>>();
     let own = rows(data.history(user));
+    // The page as of then would have kept the last events until then.
+    let own = &own[..at.map_or(own.len(), |at| own.partition_point(|event| event.time.is_none_or(|time| time < at)))];
     let mut values = BTreeMap::new();
     for view in views_of(data) {
         let value = match &view.of {
-            Over::User => FeatureValue::One(view.value(&history, &own, at)),
+            Over::User => FeatureValue::One(view.value(&history, own, at)),
             Over::UserColumn(name) => match data.item_table.columns.iter().find(|column| column.name == *name) {
-                Some(column) => of_column(&view, &history, &own, at, (&column.values, item)),
+                Some(column) => of_column(&view, &history, own, at, (&column.values, item)),
                 None => continue,
             },
-            Over::Item | Over::ItemContext(_) => {
+            Over::Item => {
                 let Some(item) = item else { continue };
-                let events = data.events.iter().filter(|event| event.item == item).map(row_event);
-                let tables = ItemTables::new(std::slice::from_ref(&view), &history, data.items.len(), events);
-                FeatureValue::One(tables.value(0, item, at))
+                let events: Vec<RowEvent> = data.events.iter().filter(|event| event.item == item).map(row_event).collect();
+                FeatureValue::One(of_item(&view, &history, events, at))
+            }
+            Over::ItemContext(name) => {
+                let Some((item, column)) = item.zip(counted_context(data, name)) else { continue };
+                let slots = EventSlots::new(data, &column);
+                let mut by_slot: BTreeMap<u32, Vec<RowEvent>> = BTreeMap::new();
+                for (place, event) in data.events.iter().enumerate().filter(|(_, event)| event.item == item) {
+                    if let Some(slot) = slots.slot(event, place) {
+                        by_slot.entry(slot).or_default().push(row_event(event));
+                    }
+                }
+                let of = |(slot, events)| (text_of(&column, slot), of_item(&view, &history, events, at));
+                FeatureValue::ByValue(by_slot.into_iter().map(of).collect())
             }
         };
         values.insert(view.name, value);
     }
+    let now = at.or(own.last().and_then(|event| event.time));
+    for input in data.inputs.iter().filter(|input| input.is_derived()) {
+        values.insert(input.name.clone(), FeatureValue::One(input.derive(now, 0, own.len()).number()));
+    }
     values
+}
+
+/// A view over the events of one item.
+fn of_item(view: &View, history: &History, mut events: Vec<RowEvent>, at: Option<i64>) -> Option<f64> {
+    events.sort_by_key(|event| event.time);
+    view.value(&History { cap: usize::MAX, ..history.clone() }, &events, at)
+}
+
+/// The value that a slot of a column of the context stands for.
+pub(super) fn text_of(column: &ColumnEncoding, slot: u32) -> String {
+    match &column.kind {
+        ColumnKind::Category { vocabulary } => vocabulary.get(slot as usize).cloned().unwrap_or_default(),
+        _ => slot.to_string(),
+    }
 }
 
 /// Of a view that is counted by a column: the value for the item, or else that for each value of the column.
@@ -71,7 +104,7 @@ fn of_column(
     )
 }
 
-fn row_event(event: &DatasetEvent) -> RowEvent {
+pub(super) fn row_event(event: &DatasetEvent) -> RowEvent {
     RowEvent {
         row: Some(event.item),
         kind: Some(event.kind),

@@ -243,6 +243,8 @@ impl Society {
             },
             context_table: Table::default(),
             views: vec![],
+            inputs: vec![],
+            ttl: Default::default(),
             utility: None,
             types: vec![kind("hide", false, true), kind("like", true, false), kind("view", true, false)],
             events: events.into(),

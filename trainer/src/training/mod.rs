@@ -126,6 +126,9 @@ pub fn train_on(
     if let Some(Base { run, .. }) = base {
         warm::take_over_scales(run, &known.encoding, &mut known.scales);
     }
+    if config.ranker != RankerChoice::None && base.is_none() {
+        ranker::check(data, &known.encoding)?;
+    }
     let trainer = Trainer { base, ..Trainer::new(data, split, config, seed, &known, out)? };
     let mut state = trainer.state(split, options)?;
     let revision = revision();

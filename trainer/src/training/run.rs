@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use foretaste::bundle::{CatalogFile, RatingRange, TrainedOn};
+use foretaste::bundle::{CatalogFile, RankerSpec, RatingRange, TrainedOn};
 use foretaste::features::{Encoding, View};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -98,7 +98,8 @@ pub struct RunRanker {
     pub ranker: Ranker,
     /// Turns the vectors of visitors and items into those that it learnt from: `[d, d]`.
     pub rotation: Vec<f32>,
-    /// Of each view of items, in their order, the value of each item; NaN where it is missing.
+    /// Of each view of items, in their order, the value of each item, or its values for each value of the column of the
+    /// context that it is counted by; NaN where one is missing.
     pub values: Vec<Vec<f32>>,
 }
 
@@ -131,7 +132,7 @@ impl Run {
             copy(&numbers, prefix, layout, flat)?;
         }
         let neighbours = card.neighbours.is_some().then(|| neighbours(&numbers, catalog.ids.len())).transpose()?;
-        let ranker = card.ranker.as_ref().map(|card| ranker(&numbers, card, catalog.ids.len())).transpose()?;
+        let ranker = card.ranker.as_ref().map(|card| ranker(&numbers, card, encoding, catalog.ids.len())).transpose()?;
         let mut counts = vec![0.0; catalog.ids.len()];
         numbers.copy_to(COUNTS, &mut counts)?;
         Ok(Run { card, catalog, items, user, neighbours, ranker, counts })
@@ -190,12 +191,12 @@ fn copy(numbers: &Numbers, prefix: &str, layout: &[Parameter], mut flat: &mut [f
     Ok(())
 }
 
-fn ranker(numbers: &Numbers, card: &RankerCard, items: usize) -> Result<RunRanker> {
+fn ranker(numbers: &Numbers, card: &RankerCard, encoding: &Encoding, items: usize) -> Result<RunRanker> {
     let (mut ranker, mut rotation) = (Ranker::zeros(card.shape), vec![0.0; card.shape.dim * card.shape.dim]);
     copy(numbers, "ranker", &ranker.layout, &mut ranker.numbers)?;
     numbers.copy_to(ROTATION, &mut rotation)?;
     let of = |view: &View| {
-        let mut values = vec![0.0; items];
+        let mut values = vec![0.0; items * RankerSpec::values(view, encoding).unwrap_or(0)];
         numbers.copy_to(&format!("{VALUES}{}", view.name), &mut values)?;
         Ok(values)
     };

@@ -130,7 +130,7 @@ pub fn inspect_folder(folder: &Path, options: &ReadOptions) -> Result<(Dataset, 
     };
     let context_table = finish_columns(read.context, &rows, "context", &mut notes);
     let fallback = || folder.canonicalize().ok().and_then(|p| Some(p.file_name()?.to_string_lossy().into_owned()));
-    let (views, utility) = (declared.views()?, declared.formula()?);
+    let ((views, inputs), utility, ttl) = (declared.features()?, declared.formula()?, declared.ttl()?);
     let mut data = Dataset {
         name: declared.name.or_else(fallback).unwrap_or_else(|| "data".to_owned()),
         licence: declared.licence,
@@ -144,6 +144,8 @@ pub fn inspect_folder(folder: &Path, options: &ReadOptions) -> Result<(Dataset, 
         context_table,
         types,
         views,
+        ttl,
+        inputs,
         utility,
         events: events.into(),
         offsets,

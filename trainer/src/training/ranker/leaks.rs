@@ -80,7 +80,6 @@ mod tests {
     use crate::data::{Column, type_of};
     use crate::protocols::tests::dataset;
     use crate::protocols::{Protocol, Split};
-    use crate::ranker::views_of;
     use crate::towers::{Encoder, ItemTower, UserShape, UserTower, encode_catalog};
 
     /// Twelve visitors of nine items of two kinds; two events of each visitor have one time.
@@ -112,8 +111,7 @@ mod tests {
         let rows = ItemTower::start(4, &[1; 9], encoding.item_width(), false, 1).rows(&bags);
         let shape = UserShape::of(&encoding, Encoder::Sum, 4, 4, false);
         let user = UserTower::start(shape, config.pool_rates, 2);
-        let views = views_of(&data);
-        let spec = RankerSpec { candidates: 1, inputs: super::super::inputs(&encoding, &views), views, heads: vec![] };
+        let spec = RankerSpec { candidates: 1, ..super::super::declared::spec(&data, &encoding) };
         let comparison = Comparison {
             data: &data,
             encoding: &encoding,

@@ -5,28 +5,30 @@
 //! first learnt once more without these events. The ranker then stands behind those that saw all events, whose vectors
 //! are turned into the directions that it learnt from.
 
+mod declared;
 mod leaks;
 mod requests;
 
 use anyhow::{Context, Result, ensure};
 use foretaste::bundle::{Head, NeighbourWeights, Neighbours, RankerSpec};
-use foretaste::features::{Bag, ColumnEncoding, Encoding, View};
+use foretaste::features::{Bag, ColumnEncoding, Encoding, Fields, View};
 use foretaste::rank::Candidate;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::row_events::RowEvents;
 use super::validation::Validation;
-use crate::data::{Dataset, DatasetEvent, Events};
+use crate::data::{Dataset, DatasetEvent, Events, context_at};
 use crate::metrics;
 use crate::protocols::{Query, Sequence};
 use crate::random::mix;
 use crate::ranker::{
-    Bin, Group, HeadKind, Importance, ItemTables, Material, Network, Ranker, RankerLoss, RankerShape, Settings, calibrate, ece,
-    permuted, probability, reliability, rotation, slots_of, suspicious, turned, views_of,
+    Bin, Counted, EventSlots, Group, HeadKind, Importance, ItemTables, Material, Network, Ranker, RankerLoss, RankerShape,
+    Settings, calibrate, ece, permuted, probability, reliability, rotation, slots_of, suspicious, turned,
 };
 use crate::towers::{CatalogRows, SlotScale, UserTower};
-use requests::{BUILT_IN, Found, Moment, Retrieval, fit, inputs, removed, score};
+pub use declared::check;
+use requests::{BUILT_IN, Found, Moment, Retrieval, fit, removed, score};
 
 /// Candidates that a ranker orders.
 const CANDIDATES: usize = 200;
@@ -259,9 +261,8 @@ impl Comparison<'_> {
     /// Numbers that are not finite.
     pub fn choose(&self, before: &Stage, after: &Stage, mut say: impl FnMut(&str)) -> Result<Chosen> {
         let none = |why: &str| Chosen { ranker: None, why: format!("ranker: none, {why}") };
-        let views = views_of(self.data);
-        let tables = tables(self.data, self.encoding, &views, self.train);
-        let mut spec = RankerSpec { candidates: CANDIDATES, inputs: inputs(self.encoding, &views), views, heads: vec![] };
+        let mut spec = declared::spec(self.data, self.encoding);
+        let tables = tables(self.data, self.encoding, &spec.views, self.train);
         let labels = self.labels();
         if labels.len() < LEAST_GROUPS {
             return Ok(none(&format!("{} labels are too few to learn it from", labels.len())));
@@ -412,6 +413,7 @@ impl Comparison<'_> {
             let known = &sequence.events[..known];
             let allowed = (self.data.in_events.as_slice(), &removed(known, target)[..]);
             let found = retrieval.find(sequence.user, known, moment, allowed, CANDIDATES)?;
+            let found = found.within(self.request_context(&self.places(sequence, at)));
             let Some(place) = found.best.iter().position(|row| *row == target) else { return Ok(None) };
             let all = found.best.iter().zip(0..).map(|(row, place)| Sampled { row: *row, place, count: 1.0 });
             let mut candidates = vec![Sampled { row: target, place, count: 1.0 }];
@@ -434,6 +436,8 @@ impl Comparison<'_> {
         let one = |query: &Query| {
             let allowed = (query.universe(&self.data.in_events), query.removed.as_slice());
             let found = retrieval.find(query.user, &query.history, moment, allowed, CANDIDATES)?;
+            let first = query.targets.first().map(|target| self.data.later(query.user, *target, &query.history));
+            let found = found.within(self.request_context(&first.unwrap_or_default()));
             let ranks = metrics::ranks(&found.scores, allowed.0, allowed.1, &query.targets);
             let all = found.best.iter().zip(0..);
             let candidates: Vec<Sampled> = all.map(|(row, place)| Sampled { row: *row, place, count: 1.0 }).collect();
@@ -465,6 +469,12 @@ impl Comparison<'_> {
         if n > 0.0 { sum / n } else { 0.0 }
     }
 
+    /// What a page would have passed as context with the request before an event: the context of the event itself, the
+    /// first of these places.
+    fn request_context(&self, places: &[usize]) -> Fields {
+        places.first().map(|place| context_at(self.data, *place, self.encoding)).unwrap_or_default()
+    }
+
     /// The places in `data.events` of what a visitor did with a label's item from the label on.
     fn places(&self, sequence: &Sequence, at: usize) -> Vec<usize> {
         self.data.later(sequence.user, sequence.events[at].item, &sequence.events[..at])
@@ -492,8 +502,19 @@ impl Comparison<'_> {
 fn tables(data: &Dataset, encoding: &Encoding, views: &[View], sequences: &[Sequence]) -> ItemTables {
     let of_items: Vec<View> = views.iter().filter(|view| !view.is_of_user()).cloned().collect();
     let rows = RowEvents::new(data, &encoding.history);
-    let events = sequences.iter().flat_map(|sequence| rows.of(&sequence.events));
-    ItemTables::new(&of_items, &encoding.history, data.items.len(), events)
+    ItemTables::new(&of_items, &encoding.history, data.items.len(), |by| {
+        let Some(name) = by else {
+            let events = sequences.iter().flat_map(|sequence| rows.of(&sequence.events));
+            return (1, events.map(|event| (event, 0)).collect());
+        };
+        let Some(column) = encoding.context.iter().find(|column| column.name == name) else { return (0, vec![]) };
+        let slots = EventSlots::new(data, column);
+        let of = |sequence: &Sequence| {
+            let slots = sequence.events.iter().zip(sequence.places(data)).map(|(event, place)| slots.slot(event, place));
+            rows.of(&sequence.events).into_iter().zip(slots).filter_map(|(event, slot)| Some((event, slot?))).collect::<Counted>()
+        };
+        (column.width(), sequences.iter().flat_map(of).collect())
+    })
 }
 
 /// The moment just after all events, in milliseconds UTC; a bundle's values are those of this moment.
@@ -502,13 +523,17 @@ fn end(sequences: &[Sequence]) -> Option<i64> {
     last.map(|t| t.saturating_mul(1000).saturating_add(1))
 }
 
-/// The values that a bundle carries: of each view of items, in their order, one value for each item; NaN where it is
-/// missing.
+/// The values that a bundle carries: of each view of items, in their order, one value for each item, or one for each
+/// value of the column that it is counted by; NaN where it is missing.
 pub fn shipped_values(data: &Dataset, encoding: &Encoding, views: &[View], sequences: &[Sequence]) -> Vec<Vec<f32>> {
     let (tables, end) = (tables(data, encoding, views, sequences), end(sequences));
-    let value = |view: usize, row: u32| tables.value(view, row, end).map_or(f32::NAN, |value| value as f32);
-    let of_items = views.iter().filter(|view| !view.is_of_user()).enumerate();
-    of_items.map(|(view, _)| (0..data.items.len() as u32).map(|row| value(view, row)).collect()).collect()
+    let value = |view: usize, row: u32, slot: usize| tables.value(view, row, slot, end).map_or(f32::NAN, |value| value as f32);
+    let of = |(at, view): (usize, &View)| {
+        let width = RankerSpec::values(view, encoding).unwrap_or(0);
+        let rows = 0..data.items.len() as u32;
+        rows.flat_map(|row| (0..width).map(move |slot| (row, slot))).map(|(row, slot)| value(at, row, slot)).collect()
+    };
+    views.iter().filter(|view| !view.is_of_user()).enumerate().map(of).collect()
 }
 
 #[cfg(test)]

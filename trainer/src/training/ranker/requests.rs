@@ -67,11 +67,11 @@ pub struct Found<'a> {
 }
 
 /// What is known of items at a moment.
-struct Items<'a> {
-    data: &'a Dataset,
-    views: &'a [View],
-    tables: &'a ItemTables,
-    moment: Option<i64>,
+pub struct Items<'a> {
+    pub data: &'a Dataset,
+    pub views: &'a [View],
+    pub tables: &'a ItemTables,
+    pub moment: Option<i64>,
 }
 
 impl ItemValues for Items<'_> {
@@ -85,10 +85,10 @@ impl ItemValues for Items<'_> {
         self.data.titles[row as usize].as_deref()
     }
 
-    fn counted(&self, view: usize, row: u32, _: usize) -> Option<f64> {
+    fn counted(&self, view: usize, row: u32, slot: usize) -> Option<f64> {
         let table = self.views[..view].iter().filter(|view| !view.is_of_user()).count();
         // A bundle carries these values as f32.
-        self.tables.value(table, row, self.moment).map(|value| f64::from(value as f32))
+        self.tables.value(table, row, slot, self.moment).map(|value| f64::from(value as f32))
     }
 }
 
@@ -122,6 +122,12 @@ impl Retrieval<'_> {
 }
 
 impl Found<'_> {
+    /// The same request with more context.
+    pub fn within(mut self, context: Fields) -> Self {
+        self.context.extend(context);
+        self
+    }
+
     /// A row as the ranker looks at it, with its place among the candidates, from 0.
     pub fn candidate(&self, row: u32, place: usize) -> Candidate {
         Candidate { row, score: self.scores[row as usize], sum: self.sums.find(row), place: place + 1 }
