@@ -26,7 +26,7 @@ pub use config::{Config, InputKind};
 pub use curve::{Epoch, Phase};
 pub use neighbours::{NeighbourChoice, NeighbourSettings};
 pub use numbers::Numbers;
-pub use ranker::{LossChoice, RankerCard, RankerChoice};
+pub use ranker::{AskedValues, LossChoice, Outcome, RankerCard, RankerChoice, Replayed, Step, of_visitor, replay};
 pub use ratings::Ratings;
 pub use run::{Run, RunCard, RunRanker, catalog_of};
 pub use search::{Space, search};

@@ -5,7 +5,7 @@
 pub mod host;
 mod open;
 
-pub use open::open_bundle;
+pub use open::{open_bundle, read_bundle};
 
 use std::path::Path;
 

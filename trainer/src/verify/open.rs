@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use foretaste::Recommender;
-use foretaste::bundle::{Bundle, FileEntry, MAX_MANIFEST_BYTES};
+use foretaste::bundle::{Bundle, FileEntry, Graphs, MAX_MANIFEST_BYTES};
 use foretaste::golden::Golden;
 use foretaste::model::TractRuntime;
 
@@ -17,7 +17,31 @@ use crate::files;
 /// Names the file at fault: one that cannot be read, has another length or hash than the manifest says, or is refused
 /// for its content.
 pub fn open_bundle(folder: &Path) -> Result<Recommender> {
-    let manifest = files::read(&folder.join("manifest.json"), MAX_MANIFEST_BYTES)?;
+    let manifest = manifest_of(folder)?;
+    let open = || -> Result<Recommender> {
+        let (bundle, graphs) = read_files(folder, &manifest)?;
+        let runtime = TractRuntime::new(&graphs, bundle.manifest.shapes())?;
+        let start = Instant::now();
+        let mut recommender = Recommender::new(bundle, Box::new(move || start.elapsed().as_secs_f64() * 1e6));
+        recommender.set_runtime(Box::new(runtime));
+        Ok(recommender)
+    };
+    open().with_context(|| folder.display().to_string())
+}
+
+/// Reads the bundle in a folder without loading its graphs.
+///
+/// # Errors
+/// Same errors as [`open_bundle`], except for what graphs are refused for.
+pub fn read_bundle(folder: &Path) -> Result<Bundle> {
+    Ok(read_files(folder, &manifest_of(folder)?).with_context(|| folder.display().to_string())?.0)
+}
+
+fn manifest_of(folder: &Path) -> Result<Vec<u8>> {
+    files::read(&folder.join("manifest.json"), MAX_MANIFEST_BYTES)
+}
+
+fn read_files(folder: &Path, manifest: &[u8]) -> Result<(Bundle, Graphs)> {
     let read_file = |file: &FileEntry| -> Result<Option<Vec<u8>>> {
         // The manifest bounds what is read into memory.
         let bytes = files::read(&folder.join(&file.path), file.bytes)?;
@@ -26,13 +50,5 @@ pub fn open_bundle(folder: &Path) -> Result<Recommender> {
         }
         Ok(Some(bytes))
     };
-    let open = || -> Result<Recommender> {
-        let (bundle, graphs) = Bundle::from_files(&manifest, read_file)?;
-        let runtime = TractRuntime::new(&graphs, bundle.manifest.shapes())?;
-        let start = Instant::now();
-        let mut recommender = Recommender::new(bundle, Box::new(move || start.elapsed().as_secs_f64() * 1e6));
-        recommender.set_runtime(Box::new(runtime));
-        Ok(recommender)
-    };
-    open().with_context(|| folder.display().to_string())
+    Bundle::from_files(manifest, read_file)
 }

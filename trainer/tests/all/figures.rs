@@ -13,8 +13,9 @@ use foretaste_trainer::evaluate::{Vectors, measure_bundle};
 use foretaste_trainer::export::{Contents, export};
 use foretaste_trainer::measure::{Figures, measure};
 use foretaste_trainer::protocols::{Protocol, Split, write_split};
-use foretaste_trainer::training::{Config, TrainOptions, train};
-use foretaste_trainer::verify::open_bundle;
+use foretaste_trainer::towers::Encoder;
+use foretaste_trainer::training::{Config, TrainOptions, replay, train};
+use foretaste_trainer::verify::{open_bundle, read_bundle};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -189,4 +190,20 @@ fn the_towers_are_towers() {
 
 fn open(folder: &Path) -> Recommender {
     open_bundle(folder).unwrap()
+}
+
+/// The bundle needs no training: what a visitor's values are made of is in the encoding and the catalog.
+#[test]
+#[ignore = "needs MovieLens 100K: make test-all"]
+fn a_page_reads_what_the_trainer_reads_of_every_user() {
+    let (data, folder) = (data(), tempfile::tempdir().unwrap());
+    let split = Split::of(&data, Protocol::All, None).unwrap();
+    let config = Config { encoder: Some(Encoder::Pools), max_epochs: 1, ..Config::default() };
+    let run = train(&data, &split, &config, 0, folder.path(), TrainOptions { quiet: true, ..TrainOptions::default() }).unwrap();
+    let bundle = folder.path().join("bundle");
+    export(&run, &bundle, Contents::default()).unwrap();
+    let found = replay(read_bundle(&bundle).unwrap(), &data, 1, |_| Ok(())).unwrap();
+    println!("{} values at {} moments of {} visitors", found.values, found.moments, found.visitors);
+    assert_eq!((found.differences, found.visitors), (0, 943), "{:?}", found.named);
+    assert!(found.moments > 100_000);
 }

@@ -15,6 +15,7 @@ mod log;
 mod onnx;
 mod ope;
 mod ranker;
+mod replay;
 mod serve;
 mod simulate;
 mod trace;

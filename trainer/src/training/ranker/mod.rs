@@ -7,6 +7,7 @@
 
 mod declared;
 mod leaks;
+mod replay;
 mod requests;
 
 use anyhow::{Context, Result, ensure};
@@ -28,6 +29,7 @@ use crate::ranker::{
 };
 use crate::towers::{CatalogRows, SlotScale, UserTower};
 pub use declared::check;
+pub use replay::{Asked as AskedValues, Outcome, Replayed, Step, of_visitor, replay};
 use requests::{BUILT_IN, Found, Moment, Retrieval, fit, removed, score};
 
 /// Candidates that a ranker orders.
