@@ -31,7 +31,7 @@ pub use dataset::{Column, Dataset, DatasetEvent, Table};
 pub(crate) use declared::type_of;
 pub(crate) use digest::of as digest;
 pub use events::Events;
-pub(crate) use features::counted_context;
+pub(crate) use features::{counted_context, of_text};
 pub use formula::{Fault, FaultKind, Formula};
 pub use kinds::LEAST_ROWS;
 pub use long_vec::LongVec;

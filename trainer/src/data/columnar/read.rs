@@ -188,7 +188,7 @@ thread_local! {
 }
 
 /// Turns a panic of the Parquet decoders, which a damaged file can cause, into an error and prints nothing.
-fn guarded<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(super) fn guarded<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let before = panic::take_hook();

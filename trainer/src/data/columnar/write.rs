@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
-use parquet::basic::{Compression, LogicalType, Repetition, Type as PhysicalType};
+use parquet::basic::{Compression, LogicalType, Repetition, TimeUnit, Type as PhysicalType};
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, DoubleType, FloatType, Int64Type};
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
@@ -24,6 +24,8 @@ pub(crate) enum Written<'a> {
     Ranks(Vec<i64>),
     /// Without missing values.
     Scores(Vec<f32>),
+    /// Times in milliseconds UTC, without missing values.
+    Moments(Vec<i64>),
 }
 
 impl Written<'_> {
@@ -35,6 +37,9 @@ impl Written<'_> {
             Written::Whole(_) => (Repetition::OPTIONAL, PhysicalType::INT64, None),
             Written::Ranks(_) => (Repetition::REQUIRED, PhysicalType::INT64, None),
             Written::Scores(_) => (Repetition::REQUIRED, PhysicalType::FLOAT, None),
+            Written::Moments(_) => {
+                (Repetition::REQUIRED, PhysicalType::INT64, Some(LogicalType::timestamp(true, TimeUnit::MILLIS)))
+            }
         };
         let column = Type::primitive_type_builder(name, kind).with_repetition(repetition);
         Ok(Arc::new(column.with_logical_type(logical).build()?))
@@ -57,7 +62,7 @@ pub(crate) fn write<'a>(path: &Path, rows: usize, columns: impl Fn(Range<usize>)
                 )?,
                 Written::Numbers(v) => optional::<DoubleType>(&mut group, v.into_iter())?,
                 Written::Whole(v) => optional::<Int64Type>(&mut group, v.into_iter())?,
-                Written::Ranks(v) => column_of::<Int64Type>(&mut group, &v, None)?,
+                Written::Ranks(v) | Written::Moments(v) => column_of::<Int64Type>(&mut group, &v, None)?,
                 Written::Scores(v) => column_of::<FloatType>(&mut group, &v, None)?,
             }
         }
