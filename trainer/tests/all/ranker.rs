@@ -2,6 +2,7 @@
 
 use foretaste::bundle::{Calibration, Head, RankerSpec};
 use foretaste::features::{ColumnEncoding, ColumnKind, Measure, Over, View};
+use foretaste_trainer::data::{ReadOptions, read_folder};
 use foretaste_trainer::evaluate::{Vectors, measure_bundle, parts};
 use foretaste_trainer::export::{Contents, export};
 use foretaste_trainer::protocols::{Protocol, Split};
@@ -16,13 +17,23 @@ fn number(name: &str, mean: f64, sd: f64) -> ColumnEncoding {
     ColumnEncoding { name: name.into(), kind: ColumnKind::Number { edges: vec![], mean, sd } }
 }
 
-/// A ranker that reads the score of retrieval, a view of items and one of the visitor, and does not move the order.
+/// A ranker that reads the score of retrieval, two views of items, one of them by the hour, and one of the visitor, and
+/// does not move the order.
 fn untrained(dim: usize, items: usize) -> RunRanker {
     let view = |name: &str, of: Over| View { name: name.into(), of, measure: Measure::Count, types: vec![], window: None };
     let spec = RankerSpec {
         candidates: 20,
-        views: vec![view("item_count", Over::Item), view("user_count", Over::User)],
-        inputs: vec![number("score", 0.0, 50.0), number("item_count", 1.0, 1.0), number("user_count", 1.0, 1.0)],
+        views: vec![
+            view("item_count", Over::Item),
+            view("by_hour", Over::ItemContext("hour".into())),
+            view("user_count", Over::User),
+        ],
+        inputs: vec![
+            number("score", 0.0, 50.0),
+            number("item_count", 1.0, 1.0),
+            number("by_hour", 1.0, 1.0),
+            number("user_count", 1.0, 1.0),
+        ],
         heads: vec![Head { name: "taken".into(), weight: 1.0, calibration: Calibration::Platt(1.0, 0.0) }],
     };
     let slots = spec.inputs.iter().map(ColumnEncoding::width).sum();
@@ -32,7 +43,10 @@ fn untrained(dim: usize, items: usize) -> RunRanker {
         ranker: Ranker::start(shape, Some((1, 50.0)), 7),
         card: RankerCard { shape, loss: RankerLoss::Listwise, spec, ece: 0.0, reliability: vec![], importances: vec![] },
         rotation,
-        values: vec![(0..items).map(|item| if item % 3 == 0 { f32::NAN } else { item as f32 }).collect()],
+        values: vec![
+            (0..items).map(|item| if item % 3 == 0 { f32::NAN } else { item as f32 }).collect(),
+            (0..items * 24).map(|at| at as f32).collect(),
+        ],
     }
 }
 
@@ -47,6 +61,10 @@ fn a_shipped_ranker_orders_the_candidates() {
         let bundle = folder.path().join(name);
         export(run, &bundle, Contents::default()).unwrap();
         let recommender = open_bundle(&bundle).unwrap();
+        if let Some(features) = &recommender.bundle().features {
+            let value = |view: usize, slot: usize| features.value(view, 7, slot);
+            assert_eq!([value(0, 0), value(1, 0), value(1, 23), value(1, 24)], [Some(7.0), Some(168.0), Some(191.0), None]);
+        }
         let names: Vec<&str> = parts(&recommender, Protocol::P3).into_iter().map(|(name, _)| name).collect();
         assert_eq!(names.contains(&"retrieval"), run.ranker.is_some());
         let of = |vectors| measure_bundle(&recommender, &data, &split, vectors).unwrap().values["ndcg@10"].clone();
@@ -72,7 +90,14 @@ fn a_shipped_ranker_orders_the_candidates() {
 #[test]
 fn a_training_with_a_ranker_is_whole_and_repeatable() {
     let folder = tempfile::tempdir().unwrap();
-    let data = common::generated(folder.path(), 80, 60, 2000);
+    common::generated(folder.path(), 80, 60, 2000);
+    // Beside the default views, what only a ranker reads.
+    let path = folder.path().join("data/data.toml");
+    let declared = "[features.week]\ncyclic = 'week'\n[features.both]\ncross = ['category', 'hour']\n\
+                    [features.placed]\ncross = ['segment', 'place']\n";
+    std::fs::write(&path, std::fs::read_to_string(&path).unwrap() + declared).unwrap();
+    let options = ReadOptions { quiet: true, ..ReadOptions::default() };
+    let data = read_folder(&folder.path().join("data"), &options).unwrap();
     let split = Split::of(&data, Protocol::P3, None).unwrap();
     let config = Config {
         encoder: Some(Encoder::Pools),
