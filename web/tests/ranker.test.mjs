@@ -79,10 +79,11 @@ describe('in Chromium', () => {
           ranked: await rec.recommend({ k: 10, context }),
           plain: await rec.recommend({ k: 10, context, rank: false }),
           golden: await rec.replayGolden(),
+          values: await rec.featureValues(['4'], { context, signal: new AbortController().signal }),
         }),
         { worker },
       );
-      for (const [i, { ranked, plain, golden }] of seen.entries()) {
+      for (const [i, { ranked, plain, golden, values }] of seen.entries()) {
         const native = ['recommend', join(work, 'bundle'), '--data', join(work, 'data'), '--user', USERS[i], '-k', 10, '--json'];
         const expected = JSON.parse(foretaste(...native)).items;
         assert.deepEqual(
@@ -96,6 +97,7 @@ describe('in Chromium', () => {
         );
         assert.ok(ranked.timings_us.rank > 0);
         assert.deepEqual(golden, []);
+        assert.ok(values.items[0].item_count > 0);
       }
     }
   });

@@ -13,7 +13,7 @@ const PATIENCE = 10_000;
 /** Errors of the worker: the page itself may do better. It would meet all others, too, unless they are of a module. */
 const OF_WORKERS = ['malformed', 'blocked', 'model', 'trap'];
 /** Methods whose options may have a signal, with the place of the options. */
-const WITH_SIGNAL: Record<string, number> = { recommend: 0, rank: 1, search: 1, similar: 1, find: 1 };
+const WITH_SIGNAL: Record<string, number> = { recommend: 0, rank: 1, featureValues: 1, search: 1, similar: 1, find: 1 };
 
 /** Methods that erase what is on the device. */
 const ERASING = ['setConsent', 'profile.clear'];
