@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use foretaste_trainer::data::{Dataset, ReadOptions, read_folder};
+use foretaste_trainer::data::{Dataset, ReadOptions, read_folder, write_tables};
 use foretaste_trainer::protocols::{Protocol, Split};
 use foretaste_trainer::towers::Encoder;
 use foretaste_trainer::training::{Config, Replayed, replay};
@@ -90,6 +90,16 @@ fn a_page_reads_what_the_trainer_reads() {
         assert!(asked().all(|asked| !asked.values.visitor.contains_key("by_hour")));
         assert!(ways.iter().any(|way| way.steps.len() > 100 && way.visitor.contains("more events")));
     }
+}
+
+#[test]
+fn what_is_declared_comes_back_from_prepared_tables() {
+    let (folder, prepared) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let data = data(folder.path(), &format!("{FEATURES}[ttl]\nuser = '90d'\n'user.tags' = '36h'\n"));
+    write_tables(&data, prepared.path()).unwrap();
+    let again = read_folder(prepared.path(), &ReadOptions { quiet: true, ..ReadOptions::default() }).unwrap();
+    assert_eq!((data.views.len(), data.inputs.len(), data.ttl["user.tags"]), (6, 3, 129_600_000));
+    assert_eq!((again.views, again.inputs, again.ttl), (data.views, data.inputs, data.ttl));
 }
 
 fn foretaste(args: &[&str]) -> Output {
