@@ -227,6 +227,7 @@ fn write(out: &Path, set: &Set, recommender: &Recommender) -> Result<()> {
         trained_on: from.trained_on.clone(),
         ratings: None,
         neighbours: None,
+        ranker: None,
         metrics: BTreeMap::new(),
         licence: None,
         limits: None,

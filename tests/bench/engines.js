@@ -249,6 +249,70 @@ export async function towerOf(url, [dim, len, context, rows]) {
   return { bytes: await bytesOf(url), shapes: [dim, len, context], inputs };
 }
 
+/**
+ * A ranker with a user tower beside it, and made-up inputs of `count` candidates of the shapes `[dim, slots, rows]`:
+ * `inputs(from, to)` has those of some of them, padded to `batch`.
+ */
+export async function rankerOf(url, user, count, [dim, slots, rows]) {
+  const number = (i) => (((i * 7919 + 13) % 1000) / 500 - 1) * 0.1;
+  const inputs = (from, to, batch) => {
+    const filled = (width, value, one, array) => {
+      const data = new array(batch * width).fill(one);
+      for (let i = 0; i < (to - from) * width; i++) data[i] = value(from * width + i);
+      return { shape: [batch, width], data };
+    };
+    return {
+      user: filled(dim, (i) => number(i % dim), 0, Float32Array),
+      item: filled(dim, number, 0, Float32Array),
+      slots: filled(slots, (i) => BigInt((i * 31) % rows), 0n, BigInt64Array),
+      weights: filled(slots, (i) => (i % 3) / 2, 0, Float32Array),
+    };
+  };
+  return { bytes: await bytesOf(url), user: await bytesOf(user), dim, slots, count, inputs };
+}
+
+/** Largest batch that the package runs. */
+const BATCH = 256;
+
+/** Our ranker in batches of at most `most`. */
+const ranker =
+  (most) =>
+  async ({ bytes, user, dim, slots, count, inputs }) => {
+    const { default: init, Tower } = await import('/dist/package/wasm/tower.js');
+    await init({ module_or_path: '/dist/package/wasm/tower.wasm' });
+    const tower = new Tower(user, undefined, dim, 50, 8, 1);
+    tower.addRanker(bytes, slots, 1);
+    const starts = Array.from({ length: Math.ceil(count / most) }, (_, i) => i * most);
+    const chunks = starts.map((from) => Object.values(inputs(from, Math.min(count, from + most), most)));
+    const run = () => {
+      const heads = chunks.map((chunk) => tower.run('ranker', chunk)[0]);
+      return heads.flatMap((heads) => Array.from(heads)).slice(0, count);
+    };
+    return { run, free: () => tower.free() };
+  };
+
+/** Engines that run a ranker over all candidates. Their `run` returns the outputs. */
+export const RANKER_ENGINES = [
+  { engine: 'foretaste', prepare: ranker(BATCH) },
+  { engine: 'foretaste, one by one', prepare: ranker(1) },
+  {
+    engine: 'onnxruntime-web-f32',
+    prepare: async ({ bytes, count, inputs }) => {
+      const { session, feeds } = await sessionOf(bytes, inputs(0, count, count));
+      return { run: async () => (await session.run(feeds)).heads.data, free: () => session.release() };
+    },
+  },
+];
+
+/** A session of onnxruntime-web on one thread, and the inputs as it takes them. */
+async function sessionOf(bytes, inputs) {
+  ort.env.wasm.numThreads = 1;
+  ort.env.wasm.wasmPaths = '/ort/';
+  const session = await ort.InferenceSession.create(bytes, { executionProviders: ['wasm'], graphOptimizationLevel: 'all' });
+  const tensor = ({ shape, data }) => new ort.Tensor(data instanceof Float32Array ? 'float32' : 'int64', data, shape);
+  return { session, feeds: Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, tensor(input)])) };
+}
+
 /** Engines that run a tower. Their `run` returns its output. */
 export const TOWER_ENGINES = [
   {
@@ -264,11 +328,7 @@ export const TOWER_ENGINES = [
   {
     engine: 'onnxruntime-web-f32',
     prepare: async ({ bytes, inputs }) => {
-      ort.env.wasm.numThreads = 1;
-      ort.env.wasm.wasmPaths = '/ort/';
-      const session = await ort.InferenceSession.create(bytes, { executionProviders: ['wasm'], graphOptimizationLevel: 'all' });
-      const tensor = ({ shape, data }) => new ort.Tensor(data instanceof Float32Array ? 'float32' : 'int64', data, shape);
-      const feeds = Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, tensor(input)]));
+      const { session, feeds } = await sessionOf(bytes, inputs);
       return { run: async () => (await session.run(feeds)).user.data, free: () => session.release() };
     },
   },

@@ -1,12 +1,12 @@
 // The functions that run.mjs calls in the page.
-import { ENGINES, overlap, setOf, TOWER_ENGINES, towerOf } from './engines.js';
+import { ENGINES, overlap, RANKER_ENGINES, rankerOf, setOf, TOWER_ENGINES, towerOf } from './engines.js';
 
 /** The minimum time of one sample. The clock of a page has steps of 5 µs, so a sample must take much longer. */
 const SAMPLE_MS = 4;
 /** Calls before the first measurement. JavaScript engines compile a function after it was called often. */
 const WARM_UP = 20;
-/** The largest allowed difference between two engines' outputs of one tower. */
-const TOWER_TOLERANCE = 1e-4;
+/** The largest allowed difference between two engines' outputs of one graph. */
+const TOLERANCE = 1e-4;
 
 /** Measures the milliseconds of a call of each engine's `ready.run(query)`. Engines take turns, sample by sample. */
 async function sample(engines, queries, rounds) {
@@ -66,19 +66,32 @@ async function score(name, only, rounds, every) {
 
 /** Measures the time of a user tower in each engine. Throws if their outputs differ. */
 async function tower(model, url, shapes, rounds) {
-  const graph = await towerOf(url, shapes);
+  const rows = await sample(await equal(model, await towerOf(url, shapes), TOWER_ENGINES), [undefined], rounds);
+  return rows.map((row) => ({ ...row, task: 'tower', model, n: shapes[1], dim: shapes[0], k: null, vectors: 'gaussian' }));
+}
+
+/** Measures the time of a ranker over `count` candidates in each engine. Throws if their outputs differ. */
+async function ranker(model, url, user, count, shapes, rounds) {
+  const graph = await rankerOf(url, user, count, shapes);
+  const rows = await sample(await equal(model, graph, RANKER_ENGINES), [undefined], rounds);
+  return rows.map((row) => ({ ...row, task: 'ranker', model, n: count, dim: shapes[0], k: null, vectors: 'gaussian' }));
+}
+
+/** The engines, ready to run a graph. Throws if their outputs differ. */
+async function equal(model, graph, of) {
   const engines = [];
-  for (const { engine, prepare } of TOWER_ENGINES) {
+  for (const { engine, prepare } of of) {
     const start = performance.now();
     const ready = await prepare(graph);
     await ready.run();
     engines.push({ engine, ready: { ...ready, note: `first output after ${Math.round(performance.now() - start)} ms` } });
   }
-  const [ours, theirs] = await Promise.all(engines.map(async ({ ready }) => Array.from(await ready.run())));
-  const far = ours.reduce((most, x, i) => Math.max(most, Math.abs(x - theirs[i])), 0);
-  if (!(far <= TOWER_TOLERANCE)) throw new Error(`${model}: the outputs differ by ${far}`);
-  const rows = await sample(engines, [undefined], rounds);
-  return rows.map((row) => ({ ...row, task: 'tower', model, n: shapes[1], dim: shapes[0], k: null, vectors: 'gaussian' }));
+  const [ours, ...others] = await Promise.all(engines.map(async ({ ready }) => Array.from(await ready.run())));
+  for (const theirs of others) {
+    const far = ours.reduce((most, x, i) => Math.max(most, Math.abs(x - theirs[i])), 0);
+    if (!(far <= TOLERANCE)) throw new Error(`${model}: the outputs differ by ${far}`);
+  }
+  return engines;
 }
 
-window.bench = { score, tower };
+window.bench = { score, tower, ranker };

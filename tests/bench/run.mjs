@@ -1,6 +1,6 @@
 // Runs the benchmarks of one page in headless Chromium:
 // node run.mjs DATA OUT SET… [--only engine,…] [--every] [--rounds N] [--towers]
-//   [--site BUNDLE [--visits N]] [--large BUNDLE]
+//   [--site BUNDLE [--visits N]] [--large BUNDLE] [--ranked BUNDLE]
 import { execFileSync } from 'node:child_process';
 import { createReadStream, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -9,7 +9,7 @@ import { extname, join, normalize } from 'node:path';
 import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
 import { browser } from '../../web/tests/support.mjs';
-import { exploring, neighbours, slowVisits, visits } from './visits.mjs';
+import { exploring, neighbours, ranking, slowVisits, visits } from './visits.mjs';
 
 const here = import.meta.dirname;
 const root = join(here, '../..');
@@ -22,6 +22,7 @@ const { values, positionals } = parseArgs({
     site: { type: 'string' },
     visits: { type: 'string', default: '9' },
     large: { type: 'string' },
+    ranked: { type: 'string' },
     towers: { type: 'boolean' },
   },
 });
@@ -92,6 +93,17 @@ if (values.towers) {
   for (const model of ['pools', 'mean', 'sum', 'gru', 'transformer']) {
     for (const len of [50, 200]) await measured('tower', model, `/data/towers/${model}-${len}.onnx`, [64, len, 8, 16], rounds);
   }
+  for (const model of ['dcn', 'widedeep']) {
+    await measured(
+      'ranker',
+      model,
+      `/data/towers/ranker-${model}.onnx`,
+      '/data/towers/pools-50.onnx',
+      500,
+      [64, 40, 400],
+      rounds,
+    );
+  }
 }
 await chrome.close();
 server.close();
@@ -102,6 +114,7 @@ if (values.site)
     ...(await neighbours(values.site, rounds)),
   );
 if (values.large) rows.push(...(await exploring(values.large)));
+if (values.ranked) rows.push(...(await ranking(values.ranked, 5 * rounds)));
 
 const machine = { cpu: cpus()[0].model, cores: cpus().length };
 mkdirSync(out, { recursive: true });

@@ -175,6 +175,52 @@ export async function neighbours(bundle, rounds) {
   });
 }
 
+/** Milliseconds of a `recommend` behind a ranker and without it, which take turns, and of the stages behind it. */
+const behind = async ([events, rounds]) => {
+  const { load } = await import('/package/index.js');
+  const rec = await load('/bundle/');
+  await rec.ready;
+  const { items, dim } = await rec.info();
+  for (const { id } of await rec.find('', { k: events })) await rec.record({ item: id, type: 'rate', value: 4 });
+  const samples = { 'recommend behind a ranker': [], 'recommend without': [], 'the ranker alone': [] };
+  for (let round = 0; round < rounds; round++) {
+    for (const [name, rank] of [
+      ['recommend behind a ranker', true],
+      ['recommend without', false],
+    ]) {
+      const start = performance.now();
+      const { timings_us } = await rec.recommend({ k: 20, rank });
+      const ms = performance.now() - start;
+      // The first calls are not counted, because they fill caches.
+      if (round < rounds / 10) continue;
+      samples[name].push(ms);
+      if (rank) samples['the ranker alone'].push(timings_us.rank / 1000);
+    }
+  }
+  rec.dispose();
+  return { items, dim, samples };
+};
+
+/** Result rows of the task `rank`: a slate of 20 from a bundle with a ranker. */
+export async function ranking(bundle, rounds) {
+  const { ranker } = JSON.parse(readFileSync(join(bundle, 'manifest.json'), 'utf8'));
+  if (!ranker) throw new Error(`${bundle} has no ranker: validation did not gain by one`);
+  const server = await serve(site(bundle));
+  const context = await browser();
+  const page = await context.newPage();
+  await page.goto(`${server.address}package/index.js`);
+  const seen = await page.evaluate(behind, [EVENTS, rounds]);
+  await context.close();
+  server.stop();
+  return Object.entries(seen.samples).map(([model, samples]) => {
+    samples.sort((a, b) => a - b);
+    const at = (share) => samples[Math.floor(share * (samples.length - 1))];
+    const note = `${ranker.candidates} candidates, ${ranker.inputs.length} inputs`;
+    const what = { engine: 'foretaste', task: 'rank', model, n: seen.items, dim: seen.dim, k: 20, vectors: 'trained' };
+    return { ...what, workers: 0, median_ms: at(0.5), p95_ms: at(0.95), recall: null, runs: samples.length, note };
+  });
+}
+
 /** What Chromium's developer tools call slow 4G: 1.6 Mbit/s, and 150 ms there and back. */
 const SLOW_4G = { offline: false, latency: 150, downloadThroughput: 1.6e6 / 8, uploadThroughput: 750e3 / 8 };
 

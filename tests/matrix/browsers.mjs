@@ -38,6 +38,9 @@ export async function serve(folder, { port, base = '/', headers = {} }) {
 /** What development servers tell the console; a built page says nothing. */
 const CHATTER = /^(debug|info|log): /;
 
+/** What browsers call a request that the page itself has ended: `dispose` ends the one that keeps a module for later. */
+const ENDED = ['net::ERR_ABORTED', 'NS_BINDING_ABORTED'];
+
 export class Browsers {
   #open = {};
 
@@ -70,7 +73,10 @@ export class Browsers {
     page.on('response', (response) => {
       if (response.status() >= 400) faults.push(`${response.status()} ${response.url()}`);
     });
-    page.on('requestfailed', (request) => faults.push(`${request.failure()?.errorText} ${request.url()}`));
+    page.on('requestfailed', (request) => {
+      const text = request.failure()?.errorText;
+      if (!ENDED.includes(text)) faults.push(`${text} ${request.url()}`);
+    });
     page.on('request', (request) => {
       const { origin, protocol } = new URL(request.url());
       if (protocol.startsWith('http') && origin !== new URL(url).origin) faults.push(`a request elsewhere: ${request.url()}`);
