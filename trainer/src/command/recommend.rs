@@ -9,7 +9,7 @@ use clap::Args as ClapArgs;
 use foretaste::bundle::Catalog;
 use foretaste::features::{ColumnKind, Encoding, Fields, Value};
 use foretaste::profile::{Event, LogLine};
-use foretaste::{MAX_SLOTS, Recommender, Request, Slate};
+use foretaste::{Explanation, MAX_SLOTS, Recommender, Request, Slate};
 use foretaste_trainer::data::{Met, context_of, event_of, read_folder, shown};
 use foretaste_trainer::log::read;
 use foretaste_trainer::verify::open_bundle;
@@ -58,10 +58,20 @@ pub struct Args {
     /// always prints JSON.
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     json: Option<PathBuf>,
+    /// Say why each item has its score: which events add or take the most, and at which place the item would stand
+    /// without them.
+    #[arg(long, conflicts_with = "out")]
+    explain: bool,
     #[command(flatten)]
     exploring: Exploring,
     #[command(flatten)]
     reading: Reading,
+}
+
+/// A slate, and why each item has its score if that was asked for.
+struct Answer {
+    slate: Slate,
+    why: Vec<Explanation>,
 }
 
 /// Runs the verb.
@@ -82,8 +92,8 @@ pub fn run(mut args: Args) -> Result<()> {
     };
     say_unknown(&events, &recommender.bundle().catalog);
     let context = given_context(&args, &recommender.bundle().manifest.encoding)?;
-    let slate = slate(&args, &mut recommender, events, context)?;
-    output::print(&json(&slate), args.json.as_deref(), || table(&slate))
+    let answer = answer(&args, &mut recommender, events, context)?;
+    output::print(&json(&answer), args.json.as_deref(), || table(&answer, &recommender.bundle().catalog))
 }
 
 /// The slots that `-k` asks for, as far as a slate of a catalog of so many items has them.
@@ -91,9 +101,17 @@ fn slots(k: u32, items: usize) -> u32 {
     if (k as usize).min(items) > MAX_SLOTS { MAX_SLOTS as u32 } else { k }
 }
 
-fn slate(args: &Args, recommender: &mut Recommender, events: Vec<Event>, context: Fields) -> Result<Slate> {
+fn answer(args: &Args, recommender: &mut Recommender, events: Vec<Event>, context: Fields) -> Result<Answer> {
     recommender.import_profile(events)?;
-    Ok(recommender.recommend(&Request { context, ..args.exploring.request(args.k as usize)? })?)
+    let slate = recommender.recommend(&Request { context, ..args.exploring.request(args.k as usize)? })?;
+    // The request with the id of the decision, which the log has.
+    let why = match recommender.log().newest_first().next() {
+        Some(LogLine::Impression(shown)) if args.explain => {
+            slate.items.iter().map(|item| recommender.explain(&shown.request, &item.id)).collect::<foretaste::Result<_>>()?
+        }
+        _ => Vec::new(),
+    };
+    Ok(Answer { slate, why })
 }
 
 fn of_data(args: &Args, folder: &Path, recommender: &mut Recommender) -> Result<()> {
@@ -119,17 +137,19 @@ fn of_data(args: &Args, folder: &Path, recommender: &mut Recommender) -> Result<
         }
         let mut context = context_of(&data, user, &recommender.bundle().manifest.encoding);
         context.extend(given.clone());
-        let slate = slate(args, recommender, events, context)?;
+        let answer = answer(args, recommender, events, context)?;
         match (&args.out, args.all_users) {
             (Some(_), _) => {
-                slates.insert(user, slate.items.into_iter().map(|i| (i.id, i.score)).collect::<Vec<_>>());
+                slates.insert(user, answer.slate.items.into_iter().map(|i| (i.id, i.score)).collect::<Vec<_>>());
             }
             (None, true) => {
-                let mut object = json(&slate);
+                let mut object = json(&answer);
                 object["user"] = data.users[user].clone().into();
                 println!("{object}");
             }
-            (None, false) => output::print(&json(&slate), args.json.as_deref(), || table(&slate))?,
+            (None, false) => {
+                output::print(&json(&answer), args.json.as_deref(), || table(&answer, &recommender.bundle().catalog))?;
+            }
         }
     }
     if strangers > 0 {
@@ -247,28 +267,37 @@ fn parse_context(text: &str) -> Result<Fields> {
     text.split(',').filter(|p| !p.is_empty()).map(pair).collect()
 }
 
-fn json(slate: &Slate) -> serde_json::Value {
-    let item = |i: &foretaste::Item| {
+fn json(Answer { slate, why }: &Answer) -> serde_json::Value {
+    let item = |(i, place): (&foretaste::Item, usize)| {
         let mut item = serde_json::json!({ "id": i.id, "title": i.title, "score": i.score, "propensity": i.propensity });
         if let Some(rating) = i.rating {
             item["rating"] = rating.into();
         }
+        if let Some(why) = why.get(place) {
+            item["explanation"] = serde_json::json!(why);
+        }
         item
     };
     serde_json::json!({
-        "items": slate.items.iter().map(item).collect::<Vec<_>>(),
+        "items": slate.items.iter().zip(0..).map(item).collect::<Vec<_>>(),
         "model": slate.model,
         "policy": slate.policy,
         "timings_us": slate.timings_us,
     })
 }
 
-fn table(slate: &Slate) -> String {
+fn table(Answer { slate, why }: &Answer, catalog: &Catalog) -> String {
     let mut text = String::new();
     for (i, item) in slate.items.iter().enumerate() {
         let explored = item.propensity.filter(|p| *p < 1.0).map(|p| format!("  p {p:.4}")).unwrap_or_default();
         let title = output::plain(item.title.as_deref().unwrap_or(""));
         _ = writeln!(text, "{:>4}  {:>8.3}  {:<8}  {title}{explored}", i + 1, item.score, output::plain(&item.id));
+        for event in why.get(i).into_iter().flat_map(|why| &why.events) {
+            let Some(place) = event.place_without else { continue };
+            let title = catalog.row(&event.item).and_then(|row| catalog.title(row)).unwrap_or_default();
+            let (id, title) = (output::plain(&event.item), output::plain(title));
+            _ = writeln!(text, "      {:>+8.3}  {id:<8}  {title}; without it number {place}", event.part);
+        }
     }
     let t = slate.timings_us;
     _ = writeln!(

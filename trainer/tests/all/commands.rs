@@ -49,6 +49,16 @@ fn histories_in_all_their_forms() {
     let json: Value =
         serde_json::from_str(&out(&["recommend", tiny().to_str().unwrap(), "--history", "3:5,14:4", "--json"])).unwrap();
     assert!((1.0..=5.0).contains(&json["items"][0]["rating"].as_f64().unwrap()), "the packaged bundle predicts ratings");
+    let why = ["recommend", tiny().to_str().unwrap(), "--history", "3:5,14:4", "-k", "2", "--explain"].map(String::from);
+    let why: Vec<&str> = why.iter().map(String::as_str).collect();
+    let json: Value = serde_json::from_str(&out(&[&why[..], &["--json"]].concat())).unwrap();
+    for item in json["items"].as_array().unwrap() {
+        let explanation = &item["explanation"];
+        let events = explanation["events"].as_array().unwrap().iter().map(|event| event["part"].as_f64().unwrap()).sum::<f64>();
+        let rest: f64 = ["bias", "context", "older"].map(|name| explanation[name].as_f64().unwrap()).iter().sum();
+        assert!((events + rest - item["score"].as_f64().unwrap()).abs() < 1e-4, "{item}");
+    }
+    assert_eq!(out(&why).matches("without it number ").count(), 4);
     let explored = slate(&["--history", "3,14", "-k", "5", "--epsilon", "1", "--seed", "2"]);
     assert_eq!(slate(&["--history", "3,14", "-k", "5", "--epsilon", "1", "--seed", "2"]), explored);
     assert_ne!(explored, plain);
