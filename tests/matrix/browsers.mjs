@@ -38,7 +38,7 @@ export async function serve(folder, { port, base = '/', headers = {} }) {
 /** What development servers tell the console; a built page says nothing. */
 const CHATTER = /^(debug|info|log): /;
 
-/** What browsers call a request that the page itself has ended: `dispose` ends the one that keeps a module for later. */
+/** What browsers call a request that the page itself has ended, as `dispose` does while a module is kept for later. */
 const ENDED = ['net::ERR_ABORTED', 'NS_BINDING_ABORTED'];
 
 export class Browsers {
