@@ -140,36 +140,20 @@ pub fn choose(
     let (numbers, inputs) = (rows.vectors.len(), rows.inputs.as_ref().map_or(0, Vec::len));
     let entries = ENTRIES.min(Matrix::fitting(items, numbers + numbers / 2 + inputs + 12 * items));
     let mut compared = Comparison { items, histories, history, validation, asked, rows, entries, known: Vec::new() };
-    let mut starts = Vec::new();
     let flat = |learnt: Family, decay: f32| Candidate { learnt, weights: weights(history, decay) };
+    let mut families = Vec::new();
     if choice != NeighbourChoice::Ease {
-        starts.push(flat(Family::Graph(Graph::default()), 0.8));
         let whole = Graph { window: 50, fade: 1.0, backwards: 1.0, ..Graph::default() };
-        starts.push(flat(Family::Graph(whole), 1.0));
+        families.push(vec![flat(Family::Graph(Graph::default()), 0.8), flat(Family::Graph(whole), 1.0)]);
     }
-    if choice == NeighbourChoice::Ease || items <= EASE_ITEMS {
-        starts.extend([1.0, 0.9].map(|decay| flat(Family::Ease { lambda: 100.0 }, decay)));
+    if choice == NeighbourChoice::Ease || (choice == NeighbourChoice::Auto && items <= EASE_ITEMS) {
+        families.push([1.0, 0.9].map(|decay| flat(Family::Ease { lambda: 100.0 }, decay)).to_vec());
     }
     let alone = compared.judge(&[], &[])?.0;
     say(&format!("comparing neighbours on {} histories", compared.asked.len()));
-    let mut best = compared.best(starts, &SHARES)?;
-    for round in 0..2 {
-        let before = best.quality;
-        for coordinate in 0..COORDINATES {
-            let variants = variants(&best.candidate, history, coordinate);
-            let shares = [0.5, 0.71, 1.0, 1.41, 2.0].map(|by| by * best.share);
-            let found = compared.best(variants, &shares)?;
-            if found.quality > best.quality {
-                best = found;
-            }
-        }
-        if round == 0 && best.quality < before * ROUND_GAIN {
-            break;
-        }
-    }
-    let finest = compared.best(vec![best.candidate.clone()], &FINER.map(|by| by * best.share))?;
-    if finest.quality > best.quality {
-        best = finest;
+    let mut best = compared.best(Vec::new(), &[])?;
+    for starts in families {
+        best = best.or(compared.settled(starts)?);
     }
     let figure = |quality: f64| validation.metric().value(quality);
     let (with, without, metric) = (figure(best.quality), figure(alone), validation.metric().name());
@@ -261,7 +245,32 @@ struct Best {
     quality: f64,
 }
 
+impl Best {
+    /// The better of the two; this one if they are equal.
+    fn or(self, other: Best) -> Best {
+        if other.quality > self.quality { other } else { self }
+    }
+}
+
 impl Comparison<'_> {
+    /// The best candidate that is found from the best of some starts: one setting after the other is changed.
+    fn settled(&mut self, starts: Vec<Candidate>) -> Result<Best> {
+        let mut best = self.best(starts, &SHARES)?;
+        for round in 0..2 {
+            let before = best.quality;
+            for coordinate in 0..COORDINATES {
+                let variants = variants(&best.candidate, self.history, coordinate);
+                let shares = [0.5, 0.71, 1.0, 1.41, 2.0].map(|by| by * best.share);
+                best = best.or(self.best(variants, &shares)?);
+            }
+            if round == 0 && best.quality < before * ROUND_GAIN {
+                break;
+            }
+        }
+        let finest = self.best(vec![best.candidate.clone()], &FINER.map(|by| by * best.share))?;
+        Ok(best.or(finest))
+    }
+
     /// The best candidate with its best share. There is at least one of each, or the quality is −∞.
     fn best(&mut self, candidates: Vec<Candidate>, shares: &[f32]) -> Result<Best> {
         let mut best: Option<Best> = None;
